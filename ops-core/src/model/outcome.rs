@@ -1,0 +1,144 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Digest, PlanKind, Prior, RunId, TargetId, Text, Timestamp, Verdict};
+
+/// What became of one step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum StepResult {
+    /// Applied by this run.
+    Done,
+    /// It was so before; the call was repeated all the same where that is harmless.
+    AlreadyDone,
+    /// The provider refused, or the state is known not to be the wanted one.
+    Failed {
+        /// What the provider said, without secrets.
+        error: String,
+    },
+    /// The call may or may not have had its effect, and the read-back could not tell.
+    Unknown {
+        /// What was seen.
+        reason: String,
+    },
+    /// Not attempted, because an earlier step failed.
+    Skipped,
+}
+
+impl StepResult {
+    /// `done`, `already_done`, `failed`, `unknown` or `skipped`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::AlreadyDone => "already_done",
+            Self::Failed { .. } => "failed",
+            Self::Unknown { .. } => "unknown",
+            Self::Skipped => "skipped",
+        }
+    }
+
+    /// What went wrong.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Failed { error } => Some(error),
+            Self::Unknown { reason } => Some(reason),
+            _ => None,
+        }
+    }
+}
+
+/// The report of one step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct StepReport {
+    /// Position in the plan, from 0.
+    pub step: u32,
+    /// The stage it ran in.
+    pub stage: u32,
+    /// What was acted on.
+    pub target: TargetId,
+    /// What was done, in words.
+    pub action: Text,
+    /// What became of it.
+    pub result: StepResult,
+    /// What the read-back showed.
+    pub verdict: Verdict,
+    /// From the first attempt to the verdict.
+    pub elapsed: Duration,
+    /// Whether `elapsed` kept the promise of the plan.
+    pub within_target: bool,
+    /// Whether the prior state was durable before the first effect. If not: `prior` here is the only copy.
+    pub journalled: bool,
+    /// The state before, as planned.
+    pub prior: Prior,
+    /// Limitations that hold although the step succeeded.
+    pub caveats: Vec<Text>,
+}
+
+/// How a run ended, over all its steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "callers map each to an exit code or an answer"
+)]
+pub enum OutcomeStatus {
+    /// Every step is done and its read-back shows it.
+    Verified,
+    /// Every step was accepted, but not every read-back shows it.
+    Unverified,
+    /// Some steps hold, others failed or are unknown.
+    Partial,
+    /// No step holds.
+    Failed,
+}
+
+/// What a run did. Never a bare success: every step says what its read-back showed.
+#[must_use = "an outcome says what failed"]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// The run.
+    pub run: RunId,
+    /// The procedure that was run.
+    pub procedure: String,
+    /// Stop or restore.
+    #[serde(flatten)]
+    pub kind: PlanKind,
+    /// The digest of the plan that was approved.
+    pub digest: Digest,
+    /// The sum of the steps.
+    pub status: OutcomeStatus,
+    /// Every step of the plan, in its order.
+    pub steps: Vec<StepReport>,
+    /// When execution began.
+    pub started_at: Timestamp,
+    /// From the beginning to the last verdict.
+    pub took: Duration,
+    /// Whether every step kept its promise.
+    pub within_target: bool,
+    /// Whether the primary journal took every entry. If not, entries are in the local spool or lost; the steps say which.
+    pub journalled: bool,
+    /// Whether the audit store has the records of this run. `false` until the spool has been delivered.
+    pub audited: bool,
+}
+
+impl Outcome {
+    /// The sum of `steps`.
+    pub fn status_of(steps: &[StepReport]) -> OutcomeStatus {
+        let good = |step: &&StepReport| matches!(step.result, StepResult::Done | StepResult::AlreadyDone);
+        let verified = steps
+            .iter()
+            .filter(|step| good(step) && step.verdict.holds())
+            .count();
+        let accepted = steps.iter().filter(good).count();
+        match (verified, accepted) {
+            (verified, _) if verified == steps.len() => OutcomeStatus::Verified,
+            (_, accepted) if accepted == steps.len() => OutcomeStatus::Unverified,
+            (_, 0) => OutcomeStatus::Failed,
+            _ => OutcomeStatus::Partial,
+        }
+    }
+}

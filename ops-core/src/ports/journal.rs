@@ -1,0 +1,135 @@
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::model::{
+    Actor, Digest, OutcomeStatus, PlanKind, PlannedStep, RunId, Snapshot, StepResult, TargetId, Timestamp,
+    Verdict,
+};
+
+/// What happened in a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum JournalEvent {
+    /// The plan is approved and about to be carried out.
+    Started {
+        /// The procedure's name; a resume needs the same procedure.
+        procedure: String,
+        /// Stop or restore.
+        plan: PlanKind,
+        /// The digest that was approved.
+        digest: Digest,
+        /// Who started it.
+        actor: Actor,
+        /// How it was approved, in words: names, or the reason of a break-glass.
+        approval: String,
+        /// Every step with the prior state.
+        steps: Vec<PlannedStep>,
+    },
+    /// A step is about to act.
+    Intent {
+        /// The step.
+        step: u32,
+        /// Its target.
+        target: TargetId,
+    },
+    /// The provider accepted the step, or gave an error.
+    Applied {
+        /// The step.
+        step: u32,
+        /// Its target.
+        target: TargetId,
+        /// The provider's error, without secrets.
+        error: Option<String>,
+    },
+    /// The read-back of a step ended.
+    Verified {
+        /// The step.
+        step: u32,
+        /// Its target.
+        target: TargetId,
+        /// What became of the step.
+        result: StepResult,
+        /// What the read-back showed.
+        verdict: Verdict,
+        /// The state that the step left behind.
+        left: Option<Snapshot>,
+    },
+    /// The run ended.
+    Ended {
+        /// How.
+        status: OutcomeStatus,
+    },
+}
+
+/// One line of the journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct JournalEntry {
+    /// The run.
+    pub run: RunId,
+    /// When.
+    pub at: Timestamp,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: JournalEvent,
+}
+
+impl JournalEntry {
+    /// An entry.
+    pub fn new(run: RunId, at: Timestamp, event: JournalEvent) -> Self {
+        Self { run, at, event }
+    }
+}
+
+/// The prior state of a target, held until a verified restore releases it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Held {
+    /// The run that holds it.
+    pub run: RunId,
+    /// When it was taken.
+    pub at: Timestamp,
+    /// The prior state.
+    pub snapshot: Snapshot,
+}
+
+impl Held {
+    /// A held snapshot.
+    pub fn new(run: RunId, at: Timestamp, snapshot: Snapshot) -> Self {
+        Self { run, at, snapshot }
+    }
+}
+
+/// Remembers prior states and what a run has begun, durably.
+///
+/// # Contract
+/// - On `Ok`, `append` and `hold` survive a crash of the process and of the machine.
+/// - **First writer wins:** while a snapshot of a target is held, `hold` changes nothing and returns the one that is held.
+///   This is atomic across all processes that share the journal.
+/// - `release` is a no-op unless `run` is the holder. Only a verified restore calls it.
+/// - Entries of a run come back in the order in which they were appended.
+///
+/// # Errors
+/// `Unavailable`, `Timeout`; `Unexpected` for a journal that is torn or foreign. Nothing is deleted then.
+///
+/// # Cancellation
+/// Dropping a future may leave the write made; repeating it is harmless.
+#[async_trait]
+pub trait Journal: Debug + Send + Sync + 'static {
+    /// Adds an entry.
+    async fn append(&self, entry: &JournalEntry) -> Result<()>;
+    /// All entries of a run, oldest first; empty for an unknown run.
+    async fn entries(&self, run: &RunId) -> Result<Vec<JournalEntry>>;
+    /// All runs, oldest first.
+    async fn runs(&self) -> Result<Vec<RunId>>;
+    /// Holds `wanted.snapshot` for its target unless one is held already; returns the one that is held now.
+    async fn hold(&self, wanted: &Held) -> Result<Held>;
+    /// All held snapshots.
+    async fn held(&self) -> Result<Vec<Held>>;
+    /// Ends the hold of `run` on `target`.
+    async fn release(&self, run: &RunId, target: &TargetId) -> Result<()>;
+}
