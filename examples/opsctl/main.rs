@@ -1,1 +1,58 @@
-fn main(){}
+//! `opsctl`: the reference admin tool. Everything it does is a call of the libraries.
+
+mod cli;
+mod exit;
+mod print;
+mod progress;
+mod session;
+mod sim_world;
+mod verbs;
+mod world;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Verb};
+use crate::exit::Exit;
+use crate::print::Printer;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let printer = Printer::new(cli.global.json, cli.global.lang);
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(tracing::Level::ERROR)
+        .with_target(false)
+        .without_time()
+        .init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("opsctl: cannot start: {error}");
+            return ExitCode::from(1);
+        }
+    };
+    let exit = runtime.block_on(run(cli, &printer));
+    // A vendor that never answers must not keep the tool from ending.
+    runtime.shutdown_background();
+    exit.into()
+}
+
+async fn run(cli: Cli, printer: &Printer) -> Exit {
+    let global = &cli.global;
+    let result = match &cli.verb {
+        Verb::Drill(args) => verbs::drill::run(global, printer, args).await,
+        Verb::Sim(args) => verbs::sim::run(printer, args).await,
+        Verb::Plan(args) => verbs::plan::run(global, printer, args).await,
+        Verb::Stop(args) => verbs::stop::run(global, printer, args).await,
+        Verb::Approve(args) => verbs::approve::run(global, printer, args).await,
+        Verb::Resume(args) => verbs::resume::run(global, printer, args).await,
+        Verb::Restore(args) => verbs::restore::run(global, printer, args).await,
+        Verb::Runs => verbs::runs::run(global, printer).await,
+        Verb::Switch(args) => verbs::switch::run(global, printer, args).await,
+        Verb::Db(args) => verbs::db::run(global, printer, args).await,
+        Verb::Audit(args) => verbs::audit::run(global, printer, args).await,
+    };
+    result.unwrap_or_else(|failure| failure.show(printer))
+}

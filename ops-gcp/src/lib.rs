@@ -1,1 +1,17 @@
-//! x
+//! Google Cloud behind the ports of `ops-core`.
+//!
+//! | module | what it stops | how |
+//! |---|---|---|
+//! | [`run`] | a Cloud Run service | manual scaling with zero instances, no new revision |
+//!
+//! Every provider is built from the same parts: a transport, a [`TokenSource`](auth::TokenSource), a clock, and a base URL
+//! that tests and drills point at a simulation. Nothing here reads the environment or retries: the engine does the latter.
+//!
+//! Feature `sim` adds the simulated control planes (for example `run::sim`): they speak the vendor's wire protocol and keep
+//! its documented traps. They are for tests, drills and `opsctl sim`.
+
+pub mod auth;
+pub mod run;
+
+mod error;
+mod operation;

@@ -1,1 +1,48 @@
-//! x
+//! PostgreSQL providers for [`ops_core`]: a read-only mode that holds, the audit trail, the journal and the switches.
+//!
+//! - [`PostgresDatabaseGuard`] makes a database read-only for sessions that are already open too, and puts every privilege
+//!   and setting back exactly.
+//! - [`PostgresAuditStore`] keeps one hash chain for each tenant, behind row level security.
+//! - [`PostgresJournal`] holds prior states: the first writer wins, across all processes.
+//! - [`PostgresSwitchStore`] shares which features are stopped.
+//! - [`ScratchDatabase`] makes a database with roles of its own for tests and drills, and drops it.
+//!
+//! All but the last work on a [`PostgresStore`], whose tables live in the schema `ops` of the application's database or of
+//! another one. PostgreSQL 14 or later. Connect directly: a transaction pooler in between mixes the settings of sessions.
+//!
+//! ```no_run
+//! use ops_core::model::{IdempotencyKey, RunId, Timestamp};
+//! use ops_core::ports::DatabaseGuard;
+//! use ops_postgres::{PostgresDatabaseGuard, PostgresStore};
+//! use secrecy::SecretString;
+//!
+//! # async fn example(url: SecretString, now: Timestamp) -> ops_core::error::Result<()> {
+//! let store = PostgresStore::connect(&url).await?;
+//! store.migrate().await?;
+//! let guard = PostgresDatabaseGuard::new(&store).with_exempt_role("audit_writer");
+//! let target = PostgresDatabaseGuard::target(store.database())?;
+//!
+//! let key = IdempotencyKey::for_step(&RunId::generate(now), 0);
+//! let prior = guard.observe(&target).await?; // journal this before going on
+//! guard.set_read_only(&target, &key).await?;
+//! assert!(guard.observe(&target).await?.stopped().holds());
+//! guard.restore(prior.snapshot(), &key).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod audit;
+mod error;
+mod guard;
+mod identifier;
+mod journal;
+mod scratch;
+mod store;
+mod switch;
+
+pub use self::audit::PostgresAuditStore;
+pub use self::guard::PostgresDatabaseGuard;
+pub use self::journal::PostgresJournal;
+pub use self::scratch::ScratchDatabase;
+pub use self::store::PostgresStore;
+pub use self::switch::PostgresSwitchStore;

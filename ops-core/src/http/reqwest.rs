@@ -12,7 +12,10 @@ use crate::error::{Error, ErrorKind, Result};
 /// The transport over reqwest, with rustls and ring; cheap to clone, one connection pool.
 #[derive(Clone, Debug)]
 pub struct ReqwestTransport {
+    /// Through the system's proxy, if one is set.
     client: reqwest::Client,
+    /// For this machine: never through a proxy.
+    direct: reqwest::Client,
     policy: HostPolicy,
 }
 
@@ -34,17 +37,24 @@ impl ReqwestTransport {
             .map_err(|source| failed().source(source))?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let mut builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .redirect(Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT);
-        if policy == HostPolicy::LoopbackOnly {
-            builder = builder.no_proxy();
-        }
-        let client = builder
+        let builder = || {
+            reqwest::Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                .redirect(Policy::none())
+                .connect_timeout(CONNECT_TIMEOUT)
+        };
+        let client = builder()
             .build()
             .map_err(|source| failed().source(source.without_url()))?;
-        Ok(Self { client, policy })
+        let direct = builder()
+            .no_proxy()
+            .build()
+            .map_err(|source| failed().source(source.without_url()))?;
+        Ok(Self {
+            client,
+            direct,
+            policy,
+        })
     }
 }
 
@@ -59,8 +69,12 @@ impl HttpTransport for ReqwestTransport {
             Method::Post => reqwest::Method::POST,
             Method::Put => reqwest::Method::PUT,
         };
-        let mut outgoing = self
-            .client
+        let client = if HostPolicy::LoopbackOnly.check(request.url()).is_ok() {
+            &self.direct
+        } else {
+            &self.client
+        };
+        let mut outgoing = client
             .request(method, request.url())
             .timeout(request.timeout())
             .body(request.body().clone());

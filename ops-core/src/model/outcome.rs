@@ -109,6 +109,8 @@ pub struct Outcome {
     pub kind: PlanKind,
     /// The digest of the plan that was approved.
     pub digest: Digest,
+    /// How it was approved, in words.
+    pub approval: String,
     /// The sum of the steps.
     pub status: OutcomeStatus,
     /// Every step of the plan, in its order.

@@ -1,7 +1,7 @@
 use super::string_id;
 
 string_id! {
-    /// What a step acts on: `system:name`, for example `cloud-run:soul-kun-api` or `postgres:soul_kun`.
+    /// What a step acts on: `system:name`, for example `cloud-run:project/region/service` or `postgres:soul_kun`.
     ///
     /// Two providers that act on the same thing must use the same id: the journal keeps one prior state per target.
     TargetId, "target id", 200

@@ -1,9 +1,20 @@
 //! For tests, drills and simulations: never a default feature, and it knows no vendor.
 
 mod clock;
+mod conformance;
+#[cfg(unix)]
+mod env;
 mod fault;
 mod loopback;
+#[cfg(unix)]
+mod server;
 
 pub use self::clock::ManualClock;
+pub use self::conformance::{
+    action, audit_store, clock, database_guard, journal, notifier, pii_masker, rate_limiter, switch_store,
+    traffic_controller,
+};
 pub use self::fault::{Fault, FaultRule, Faults};
 pub use self::loopback::{Handler, LoopbackServer, Reply, SimRequest, loopback_transport};
+#[cfg(unix)]
+pub use self::server::{PostgresServer, postgres_url};

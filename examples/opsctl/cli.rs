@@ -1,0 +1,254 @@
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use ops_core::model::Lang;
+
+/// Stop safely, prove it, put it back exactly.
+///
+/// Exit codes: 0 done and verified · 1 failed · 2 usage or configuration · 3 partly done · 4 accepted but not verified ·
+/// 5 refused (approval, safety rule, drift).
+#[derive(Debug, Parser)]
+#[command(name = "opsctl", version, about, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Print one JSON document
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// The configuration file
+    #[arg(long, global = true, value_name = "FILE", default_value = "ops.toml")]
+    pub(crate) config: PathBuf,
+    /// The language of the output [default: that of ops.toml, else ja]
+    #[arg(long, global = true, value_enum)]
+    pub(crate) lang: Option<Language>,
+    /// Who acts: an id from your directory [default: OPS_ACTOR, else USER]
+    #[arg(long, global = true, value_name = "ID")]
+    pub(crate) actor: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Language {
+    Ja,
+    En,
+}
+
+impl From<Language> for Lang {
+    fn from(language: Language) -> Self {
+        match language {
+            Language::Ja => Self::Ja,
+            Language::En => Self::En,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Stop, verify and restore on simulated vendors, and report
+    Drill(DrillArgs),
+    /// Run the simulated vendors as a process and print an ops.toml to use with them
+    Sim(SimArgs),
+    /// Show what a stop would do; act on nothing
+    Plan(PlanArgs),
+    /// Stop
+    Stop(StopArgs),
+    /// Sign a plan with your key
+    Approve(ApproveArgs),
+    /// Take up a run after a crash, or one that did not verify
+    Resume(ResumeArgs),
+    /// Put back what a run changed
+    Restore(RestoreArgs),
+    /// List runs and what they still hold
+    Runs,
+    /// List, stop or open a feature by its kill switch
+    Switch(SwitchArgs),
+    /// The database: who can write, read-only on and off
+    Db(DbArgs),
+    /// Search and verify the audit trail
+    Audit(AuditArgs),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WorldName {
+    /// Cloud Run
+    Gcp,
+    /// Railway and Vercel
+    Paas,
+    /// Both
+    All,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DrillArgs {
+    /// Only this procedure
+    pub(crate) procedure: Option<String>,
+    /// The simulated vendors
+    #[arg(long, value_enum, default_value = "all")]
+    pub(crate) world: WorldName,
+    /// What goes wrong, as FAULT or FAULT@TARGET: latency, refused, 429, 503, 403, lost-answer, never-ends, drift
+    #[arg(long, value_name = "FAULT[@TARGET]")]
+    pub(crate) fault: Vec<String>,
+    /// Break a rule of the simulation, to see that the report turns false: ignore-stop, forget-on-restore
+    #[arg(long, value_name = "RULE")]
+    pub(crate) break_rule: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SimArgs {
+    /// The simulated vendors
+    #[arg(long, value_enum, default_value = "all")]
+    pub(crate) world: WorldName,
+    /// What goes wrong, as FAULT or FAULT@TARGET
+    #[arg(long, value_name = "FAULT[@TARGET]")]
+    pub(crate) fault: Vec<String>,
+    /// Let the procedures make the database of DATABASE_URL read-only, and keep journal and audit trail in it
+    #[arg(long)]
+    pub(crate) database: bool,
+    /// Also write the configuration to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) write: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// The procedure, as named in ops.toml
+    pub(crate) procedure: String,
+    /// Narrow the procedure: services=NAME,NAME
+    #[arg(long, value_name = "K=V")]
+    pub(crate) param: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StopArgs {
+    #[command(flatten)]
+    pub(crate) plan: PlanArgs,
+    /// Show the plan and stop there
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Go ahead without the approvals that the rules ask for; say why
+    #[arg(long, value_name = "REASON")]
+    pub(crate) break_glass: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApproveArgs {
+    /// The digest that `stop --dry-run` or `restore --dry-run` printed
+    pub(crate) plan: String,
+    /// A file with your Ed25519 private key (64 hexadecimal digits)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResumeArgs {
+    /// The run; without it, the newest that has not ended
+    pub(crate) run: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// The run that stopped
+    pub(crate) run: String,
+    /// Show the plan and stop there
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Overwrite what others changed since the stop
+    #[arg(long)]
+    pub(crate) accept_drift: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SwitchArgs {
+    #[command(subcommand)]
+    pub(crate) verb: SwitchVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SwitchVerb {
+    /// Every feature and its state
+    List,
+    /// Stop a feature
+    Stop {
+        /// The feature, as named in ops.toml
+        feature: String,
+    },
+    /// Open a feature
+    Open {
+        /// The feature, as named in ops.toml
+        feature: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DbArgs {
+    #[command(subcommand)]
+    pub(crate) verb: DbVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DbVerb {
+    /// Who can write now
+    Status,
+    /// Turn read-only mode on or off
+    ReadOnly {
+        /// on or off
+        #[arg(value_enum)]
+        mode: OnOff,
+        /// With off: overwrite what others changed since
+        #[arg(long)]
+        accept_drift: bool,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnOff {
+    On,
+    Off,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    #[command(subcommand)]
+    pub(crate) verb: AuditVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditVerb {
+    /// Find records, newest first
+    Search(SearchArgs),
+    /// Verify the hash chain
+    Verify,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SearchArgs {
+    /// By this actor
+    #[arg(long)]
+    pub(crate) user: Option<String>,
+    /// On this resource: TYPE, or TYPE:ID
+    #[arg(long)]
+    pub(crate) resource: Option<String>,
+    /// Not before this time (RFC 3339)
+    #[arg(long)]
+    pub(crate) from: Option<String>,
+    /// Before this time (RFC 3339)
+    #[arg(long)]
+    pub(crate) until: Option<String>,
+    /// This action; may be given several times
+    #[arg(long)]
+    pub(crate) action: Vec<String>,
+    /// Only delete, update_permission and export
+    #[arg(long)]
+    pub(crate) high_privilege: bool,
+    /// How many records, 1 to 1000
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) limit: u32,
+    /// The `next` of the page before
+    #[arg(long, value_name = "CURSOR")]
+    pub(crate) after: Option<String>,
+}

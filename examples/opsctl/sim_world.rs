@@ -1,0 +1,186 @@
+//! The simulated vendors with the services of the first runbook, and the configuration that leads to them.
+
+use std::sync::Arc;
+
+use ops_core::error::{Error, ErrorKind, Result};
+use ops_core::testkit::{Fault, FaultRule, Faults, LoopbackServer};
+use ops_gcp::run::sim::{BrokenRule as CloudRunRule, CloudRunSim, ServiceSeed};
+use ops_railway::railway::sim::{BrokenRule as RailwayRule, RailwaySim, ServiceSeed as RailwaySeed};
+use ops_railway::vercel::sim::{BrokenRule as VercelRule, ProjectSeed, VercelSim};
+use serde_json::json;
+
+use crate::cli::WorldName;
+use crate::exit::Failure;
+
+/// Running simulations; they end when this is dropped.
+#[derive(Debug)]
+pub(crate) struct SimWorld {
+    cloud_run: Option<(Arc<CloudRunSim>, LoopbackServer)>,
+    paas: Option<Paas>,
+}
+
+#[derive(Debug)]
+struct Paas {
+    railway: (Arc<RailwaySim>, LoopbackServer),
+    vercel: (Arc<VercelSim>, LoopbackServer),
+}
+
+const PROJECT: &str = "soul-kun";
+const REGION: &str = "asia-northeast1";
+const RAILWAY_PROJECT: &str = "prj-soul-kun";
+const RAILWAY_ENVIRONMENT: &str = "env-production";
+
+/// What a simulation on this machine is given when no credential is set.
+pub(crate) const SIMULATED_TOKEN: &str = "simulated";
+
+/// Where the rest of the configuration lives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Extras<'a> {
+    pub(crate) state_dir: &'a str,
+    /// How many persons approve a restore, and their public keys.
+    pub(crate) approvers: &'a [(String, String)],
+    /// The variables that hold the URLs of the database and of its audit role.
+    pub(crate) database: Option<(&'a str, &'a str)>,
+    /// Whether the procedures make a database read-only.
+    pub(crate) read_only: bool,
+}
+
+impl SimWorld {
+    /// Starts the vendors of `world`.
+    pub(crate) async fn start(world: WorldName, faults: &[String], rules: &[String]) -> Result<Self, Failure> {
+        let faults = parse_faults(faults)?;
+        let cloud_run = match world {
+            WorldName::Paas => None,
+            _ => Some(start_cloud_run(&faults, rules).await?),
+        };
+        let paas = match world {
+            WorldName::Gcp => None,
+            _ => Some(start_paas(&faults, rules).await?),
+        };
+        Ok(Self { cloud_run, paas })
+    }
+
+    /// The configuration that leads to the simulations.
+    pub(crate) fn config(&self, extras: &Extras<'_>) -> String {
+        let mut text = format!(
+            "# Simulated vendors on this machine; no vendor of this file is real.\nlang = \"ja\"\nstate_dir = \"{}\"\nloopback_only = true\ntenant = \"org_soulsyncs\"\n",
+            extras.state_dir
+        );
+        if let Some((url, audit_url)) = extras.database {
+            text += &format!("\n[database]\nurl_env = \"{url}\"\naudit_url_env = \"{audit_url}\"\n");
+        }
+        text += "\n[[contact]]\naudience = \"#emergency\"\n\n[[contact]]\naudience = \"カズさん\"\nphone_env = \"OPS_EMERGENCY_PHONE\"\n";
+        if let Some((_, server)) = &self.cloud_run {
+            text += &format!("\n[gcp]\nproject = \"{PROJECT}\"\nregion = \"{REGION}\"\nrun_base_url = \"{}\"\n", server.base_url());
+            let services = ["soul-kun-api", "chatwork-webhook", "proactive-monitor", "soulkun-mcp-server", "soulkun-mobile-api"];
+            services.iter().for_each(|name| text += &format!("\n[[service]]\nname = \"{name}\"\nplatform = \"cloud-run\"\n"));
+            text += &procedures("", &services, extras.read_only);
+        }
+        if let Some(Paas { railway, vercel }) = &self.paas {
+            text += &format!(
+                "\n[railway]\nbase_url = \"{}\"\nproject = \"{RAILWAY_PROJECT}\"\nenvironment = \"{RAILWAY_ENVIRONMENT}\"\n\n[vercel]\nbase_url = \"{}\"\n",
+                railway.1.base_url(),
+                vercel.1.base_url()
+            );
+            // In a world with both, the services of the hosted platforms need names of their own.
+            let prefix = if self.cloud_run.is_some() { "paas-" } else { "" };
+            let names = ["soul-kun-api", "chatwork-webhook", "proactive-monitor", "soulkun-mcp-server", "soulkun-web"];
+            let services = names.map(|name| format!("{prefix}{name}"));
+            for (name, service) in names.iter().zip(&services) {
+                let (platform, id) = if *name == "soulkun-web" { ("vercel", "prj_soulkun_web") } else { ("railway", *name) };
+                text += &format!("\n[[service]]\nname = \"{service}\"\nplatform = \"{platform}\"\nid = \"{id}\"\n");
+            }
+            let services: Vec<&str> = services.iter().map(String::as_str).collect();
+            text += &procedures(prefix, &services, extras.read_only);
+        }
+        text += &format!(
+            "\n[approvals]\nstop = 0\nrestore = {}   # {}\n",
+            extras.approvers.len(),
+            if extras.approvers.is_empty() { "a simulated world; the default is 2" } else { "different persons" }
+        );
+        for (name, key) in extras.approvers {
+            text += &format!("\n[[approver]]\nname = \"{name}\"\npublic_key = \"{key}\"\n");
+        }
+        text
+    }
+}
+
+/// The two procedures of the runbook's first chapter over the given services; the first is the brain.
+fn procedures(prefix: &str, services: &[&str], read_only: bool) -> String {
+    let (brain, rest) = (services[0], services[1..].iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", "));
+    format!(
+        "\n[[switch]]\nname = \"{prefix}llm-brain\"\n\
+         \n[[procedure]]\nname = \"{prefix}llm-brain-stop\"\nkind = \"llm-brain-stop\"\nswitch = \"{prefix}llm-brain\"\nservices = [\"{brain}\"]\n\
+         read_only_database = {read_only}\nnotify = [\"#emergency\", \"カズさん\"]\ntarget_seconds = 20\n\
+         \n[[procedure]]\nname = \"{prefix}api-stop\"\nkind = \"api-stop\"\nservices = [{rest}]\nnotify = [\"#emergency\"]\ntarget_seconds = 20\n"
+    )
+}
+
+async fn start_cloud_run(faults: &Faults, rules: &[String]) -> Result<(Arc<CloudRunSim>, LoopbackServer), Failure> {
+    let sim = CloudRunSim::new(faults.clone());
+    let add = |name: &str, seed: ServiceSeed| sim.add_service(PROJECT, REGION, name, seed);
+    // No two alike: each setting is one that a careless restore loses.
+    add("soul-kun-api", ServiceSeed::new().automatic(2, 20).revisions(3).latest(90).revision("soul-kun-api-00002", 10))?;
+    add("chatwork-webhook", ServiceSeed::new().automatic(1, None))?;
+    add("proactive-monitor", ServiceSeed::new().manual(1))?;
+    add("soulkun-mcp-server", ServiceSeed::new().automatic(None, 5))?;
+    add("soulkun-mobile-api", ServiceSeed::new().automatic(None, None).revisions(2).latest(100).tag("preview", "soulkun-mobile-api-00001"))?;
+    for rule in rules {
+        sim.break_rule(match rule.as_str() {
+            "ignore-stop" => CloudRunRule::StopIsIgnored,
+            "forget-on-restore" => CloudRunRule::RestoreForgetsLimits,
+            _ => return Err(unknown_rule(rule)),
+        });
+    }
+    let server = LoopbackServer::start(Arc::clone(&sim) as _).await?;
+    Ok((sim, server))
+}
+
+async fn start_paas(faults: &Faults, rules: &[String]) -> Result<Paas, Failure> {
+    let railway = RailwaySim::new(faults.clone());
+    let vercel = VercelSim::new(faults.clone());
+    let seed = |name: &str| RailwaySeed::new(RAILWAY_PROJECT, RAILWAY_ENVIRONMENT, name);
+    let rules_of_the_team = json!({"version": 1, "rules": [{
+        "description": "block crawlers", "priority": 0, "enabled": true,
+        "if": {"attr": "http.path", "op": "matches", "value": "/internal/*"},
+        "then": {"action": "block", "params": {"status": 403, "body": "no"}},
+    }]});
+    railway.add_project_token(SIMULATED_TOKEN, RAILWAY_PROJECT, RAILWAY_ENVIRONMENT);
+    railway.add_service(seed("soul-kun-api")?.with_running(["dep-soul-1", "dep-soul-2"]).with_edge_rules(rules_of_the_team));
+    railway.add_service(seed("chatwork-webhook")?.with_running(["dep-chatwork-1"]).with_auto_deploy(true));
+    railway.add_service(seed("proactive-monitor")?.with_running(["dep-monitor-1"]).with_auto_deploy(false));
+    railway.add_service(seed("soulkun-mcp-server")?.with_running(["dep-mcp-1"]).with_auto_deploy(true));
+    vercel.add_project(ProjectSeed::new("prj_soulkun_web")?.with_auto_assign(false));
+    for rule in rules {
+        let (of_railway, of_vercel) = match rule.as_str() {
+            "ignore-stop" => (RailwayRule::StopIsIgnored, VercelRule::PauseIsIgnored),
+            "forget-on-restore" => (RailwayRule::RestartBuildsAnew, VercelRule::AutoAssignIsForgotten),
+            _ => return Err(unknown_rule(rule)),
+        };
+        railway.break_rule(of_railway);
+        vercel.break_rule(of_vercel);
+    }
+    let railway_server = LoopbackServer::start(Arc::clone(&railway) as _).await?;
+    let vercel_server = LoopbackServer::start(Arc::clone(&vercel) as _).await?;
+    Ok(Paas { railway: (railway, railway_server), vercel: (vercel, vercel_server) })
+}
+
+fn unknown_rule(rule: &str) -> Failure {
+    Failure::usage(format!("--break-rule {rule} is not known"), "use ignore-stop or forget-on-restore")
+}
+
+fn parse_faults(faults: &[String]) -> Result<Faults, Error> {
+    let parsed = Faults::new();
+    for text in faults {
+        let (fault, target) = text.split_once('@').unwrap_or((text, ""));
+        let fault: Fault = fault.parse()?;
+        if text.ends_with('@') {
+            return Err(Error::new(ErrorKind::InvalidInput, "read fault").context("fault", "has no target after the @"));
+        }
+        parsed.add(match fault {
+            Fault::Latency(_) | Fault::Refused => FaultRule::on_all(fault, target),
+            fault => FaultRule::on_writes(fault, target),
+        });
+    }
+    Ok(parsed)
+}

@@ -1,0 +1,99 @@
+use ops_core::model::Timestamp;
+use ops_core::ports::AuditQuery;
+use serde_json::json;
+
+use crate::cli::{AuditArgs, AuditVerb, Global, SearchArgs};
+use crate::exit::{Exit, Failure};
+use crate::print::Printer;
+use crate::session::Session;
+
+pub(crate) async fn run(global: &Global, printer: &Printer, args: &AuditArgs) -> Result<Exit, Failure> {
+    let session = Session::open(global, printer).await?;
+    // What waits in the spool belongs to the trail; if it cannot be delivered, the answer says so.
+    let waiting = session.world.deliver_audit().await;
+    if let Some(waiting) = &waiting {
+        printer.error(&printer.warn(&printer.pick(&format!("⚠ 監査記録の一部は未配送です: {waiting}"), &format!("⚠ some audit records are not delivered: {waiting}"))));
+    }
+    match &args.verb {
+        AuditVerb::Search(args) => search(&session, printer, args, waiting.is_none()).await,
+        AuditVerb::Verify => verify(&session, printer, waiting.is_none()).await,
+    }
+}
+
+fn query(args: &SearchArgs) -> Result<AuditQuery, Failure> {
+    let time = |text: &Option<String>| text.as_deref().map(str::parse::<Timestamp>).transpose();
+    let mut query = AuditQuery::default();
+    query.actor = args.user.clone();
+    if let Some(resource) = &args.resource {
+        let (kind, id) = resource.split_once(':').map_or((resource.as_str(), None), |(kind, id)| (kind, Some(id)));
+        query.resource_type = Some(kind.to_owned());
+        query.resource_id = id.map(str::to_owned);
+    }
+    query.from = time(&args.from)?;
+    query.until = time(&args.until)?;
+    query.actions = args.action.clone();
+    if args.high_privilege {
+        query.actions.extend(AuditQuery::HIGH_PRIVILEGE.map(str::to_owned));
+    }
+    query.limit = Some(args.limit);
+    query.after = args.after.clone();
+    Ok(query)
+}
+
+async fn search(session: &Session, printer: &Printer, args: &SearchArgs, complete: bool) -> Result<Exit, Failure> {
+    let world = &session.world;
+    let page = world.ops.providers().audit.search(&world.config.tenant, &query(args)?).await?;
+    if printer.json() {
+        printer.document(&json!({"records": page.records, "next": page.next, "complete": complete, "exit_code": 0}));
+        return Ok(Exit::Done);
+    }
+    for record in &page.records {
+        let outcome = format!("{:?}", record.outcome).to_lowercase();
+        printer.line(&format!(
+            "{}  {:<12} {:<18} {:<10} {}:{}",
+            record.at.to_jst(),
+            record.actor,
+            record.action,
+            outcome,
+            record.resource_type,
+            record.resource_id
+        ));
+    }
+    if page.records.is_empty() {
+        printer.line(&printer.pick("該当する記録はありません", "no records"));
+    }
+    if let Some(next) = &page.next {
+        printer.line(&format!("{}: --after {next}", printer.pick("続き", "more")));
+    }
+    Ok(Exit::Done)
+}
+
+async fn verify(session: &Session, printer: &Printer, complete: bool) -> Result<Exit, Failure> {
+    let world = &session.world;
+    let report = world.ops.providers().audit.verify(&world.config.tenant).await?;
+    let exit = if report.intact() { Exit::Done } else { Exit::Failed };
+    if printer.json() {
+        printer.document(&json!({
+            "records": report.records, "head": report.head, "intact": report.intact(), "faults": report.faults,
+            "complete": complete, "exit_code": exit.code(),
+        }));
+        return Ok(exit);
+    }
+    match &report.head {
+        Some(head) => printer.line(&printer.pick(
+            &format!("記録 {} 件 · 先頭ハッシュ {} (#{})", report.records, head.hash, head.sequence),
+            &format!("{} records · head {} (#{})", report.records, head.hash, head.sequence),
+        )),
+        None => printer.line(&printer.pick("記録はありません", "no records")),
+    }
+    for fault in &report.faults {
+        printer.line(&printer.warn(&format!("  ✘ #{}: {}", fault.sequence, fault.what)));
+    }
+    if report.intact() {
+        printer.line(&printer.pick(
+            "改ざんは見つかりません（末尾の切り落としは、控えておいた先頭ハッシュと比べて確認してください）",
+            "no tampering found (compare the head with a copy kept elsewhere to see that the newest records were not cut off)",
+        ));
+    }
+    Ok(exit)
+}

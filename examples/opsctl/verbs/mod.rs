@@ -1,0 +1,13 @@
+//! One file a verb.
+
+pub(crate) mod approve;
+pub(crate) mod audit;
+pub(crate) mod db;
+pub(crate) mod drill;
+pub(crate) mod plan;
+pub(crate) mod restore;
+pub(crate) mod resume;
+pub(crate) mod runs;
+pub(crate) mod sim;
+pub(crate) mod stop;
+pub(crate) mod switch;

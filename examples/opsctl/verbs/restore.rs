@@ -1,0 +1,76 @@
+use ops_core::emergency::Refusal;
+use ops_core::model::RunId;
+
+use super::resume::unknown;
+use crate::cli::{Global, RestoreArgs};
+use crate::exit::{Exit, Failure};
+use crate::print::{Printer, plan_document, report_document};
+use crate::session::{Session, started};
+
+pub(crate) async fn run(global: &Global, printer: &Printer, args: &RestoreArgs) -> Result<Exit, Failure> {
+    let session = Session::open(global, printer).await?;
+    let (world, stopped) = (&session.world, RunId::new(&args.run)?);
+    let entries = world.ops.engine().entries(&stopped).await?;
+    let (name, _) = started(&entries).ok_or_else(|| unknown(&stopped))?;
+    let procedure = world.procedure(name, &None)?;
+    let mut plan = world.ops.engine().plan_restore(&stopped, &procedure).await?;
+    if args.accept_drift {
+        plan = plan.accepting_drift();
+    }
+    printer.plan(&plan);
+    if args.dry_run {
+        if printer.json() {
+            printer.document(&plan_document(&plan));
+        }
+        return Ok(Exit::Done);
+    }
+    let digest = plan.digest();
+    let approvals = session.approvals(digest)?;
+    let plan = plan.approve(&approvals, &world.approvers, session.actor.clone(), world.now()).inspect_err(|refusal| match refusal {
+        Refusal::NotApproved { .. } => printer.error(&format!("  → opsctl approve {digest} --key FILE")),
+        Refusal::Drifted { .. } => printer.error(&format!("  → opsctl restore {stopped} --accept-drift")),
+        _ => {}
+    })?;
+    let run = plan.run().clone();
+    printer.heading(&printer.pick(&format!("復旧  {run}"), &format!("restore  {run}")));
+    let report = world.ops.carry_out(plan, &session.actor).await?;
+    let exit = Exit::from(report.outcome.status);
+    printer.report(&report, procedure.contacts());
+    let exact = exit == Exit::Done && exactly(&session, &run, name).await?;
+    let exit = if exit == Exit::Done && !exact { Exit::Unverified } else { exit };
+    if printer.json() {
+        let mut document = report_document(&report, exit.code());
+        document["restored_exactly"] = exact.into();
+        printer.document(&document);
+        return Ok(exit);
+    }
+    say(printer, exact);
+    if !exact {
+        printer.line(&format!("  {}: opsctl resume {run}", printer.pick("やり直し", "try again")));
+    }
+    Ok(exit)
+}
+
+/// Says whether a restore that has ended is exact.
+pub(crate) async fn confirm(session: &Session, printer: &Printer, run: &RunId, name: &str) -> Result<Exit, Failure> {
+    let exact = exactly(session, run, name).await?;
+    say(printer, exact);
+    Ok(if exact { Exit::Done } else { Exit::Unverified })
+}
+
+async fn exactly(session: &Session, run: &RunId, name: &str) -> Result<bool, Failure> {
+    let fresh = session.fresh().await?;
+    let procedure = fresh.procedure(name, &None)?;
+    let confirmations = fresh.ops.engine().confirm(run, &procedure).await?;
+    Ok(!confirmations.is_empty() && confirmations.iter().all(|confirmation| confirmation.verdict.holds()))
+}
+
+fn say(printer: &Printer, exact: bool) {
+    printer.line(&match exact {
+        true => printer.pick(
+            "結果: 停止前の状態に完全に復元しました (restored exactly)",
+            "result: restored exactly, seen by a second read with fresh clients",
+        ),
+        false => printer.pick("結果: 完全な復元を確認できていません", "result: not seen to be restored exactly"),
+    });
+}

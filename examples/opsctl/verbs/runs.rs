@@ -1,0 +1,42 @@
+use ops_core::model::PlanKind;
+use ops_core::ports::JournalEvent;
+use serde_json::json;
+
+use crate::cli::Global;
+use crate::exit::{Exit, Failure};
+use crate::print::Printer;
+use crate::session::{Session, started};
+
+pub(crate) async fn run(global: &Global, printer: &Printer) -> Result<Exit, Failure> {
+    let session = Session::open(global, printer).await?;
+    let engine = session.world.ops.engine();
+    let held = engine.held().await?;
+    let mut documents = Vec::new();
+    for run in engine.runs().await? {
+        let entries = engine.entries(&run).await?;
+        let Some((procedure, kind)) = started(&entries) else { continue };
+        let status = entries.iter().rev().find_map(|entry| match &entry.event {
+            JournalEvent::Ended { status } => Some(*status),
+            _ => None,
+        });
+        let at = entries.first().map(|entry| entry.at);
+        let holds: Vec<_> = held.iter().filter(|held| held.run == run).map(|held| held.snapshot.target().to_string()).collect();
+        let what = match kind {
+            PlanKind::Stop => "stop".to_owned(),
+            PlanKind::Restore { of } => format!("restore of {of}"),
+            _ => "other".to_owned(),
+        };
+        let ended = status.map_or_else(|| printer.pick("未完了", "unfinished"), |status| format!("{status:?}").to_lowercase());
+        printer.line(&format!("{run}  {}  {procedure}  {what}  {ended}", at.map(ops_core::model::Timestamp::to_jst).unwrap_or_default()));
+        if !holds.is_empty() {
+            printer.line(&format!("    {} {}", printer.pick("復旧待ち:", "waits for a restore:"), holds.join(" ")));
+        }
+        documents.push(json!({"run": run, "at": at, "procedure": procedure, "plan": kind, "status": status, "holds": holds}));
+    }
+    if printer.json() {
+        printer.document(&json!({"runs": documents, "exit_code": 0}));
+    } else if documents.is_empty() {
+        printer.line(&printer.pick("実行の記録はありません", "no runs"));
+    }
+    Ok(Exit::Done)
+}

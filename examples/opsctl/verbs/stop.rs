@@ -1,0 +1,46 @@
+use ops_core::emergency::BreakGlass;
+
+use crate::cli::{Global, StopArgs};
+use crate::exit::{Exit, Failure};
+use crate::print::{Printer, report_document};
+use crate::session::Session;
+
+pub(crate) async fn run(global: &Global, printer: &Printer, args: &StopArgs) -> Result<Exit, Failure> {
+    if args.dry_run {
+        return super::plan::run(global, printer, &args.plan).await;
+    }
+    let session = Session::open(global, printer).await?;
+    let world = &session.world;
+    let procedure = session.procedure(&args.plan.procedure, &args.plan.param)?;
+    let plan = world.ops.plan(&procedure).await;
+    printer.plan(&plan);
+    let now = world.now();
+    let plan = match &args.break_glass {
+        Some(reason) => plan.break_glass(BreakGlass::new(reason)?, session.actor.clone(), now)?,
+        None => {
+            let approvals = session.approvals(plan.digest())?;
+            plan.approve(&approvals, &world.approvers, session.actor.clone(), now)?
+        }
+    };
+    let run = plan.run().clone();
+    printer.heading(&printer.pick(&format!("停止  {run}"), &format!("stop  {run}")));
+    let report = world.ops.carry_out(plan, &session.actor).await?;
+    let exit = Exit::from(report.outcome.status);
+    if printer.json() {
+        printer.document(&report_document(&report, exit.code()));
+        return Ok(exit);
+    }
+    printer.report(&report, procedure.contacts());
+    printer.line(&match exit {
+        Exit::Done => printer.pick("結果: 停止し、確認しました", "result: stopped and verified"),
+        Exit::Unverified => printer.pick("結果: 受理されましたが、停止を確認できていません", "result: accepted, but not seen to be stopped"),
+        Exit::Partly => printer.pick("結果: 一部だけ停止しました（上の ✘ を確認）", "result: only partly stopped (see ✘ above)"),
+        _ => printer.pick("結果: 停止できませんでした", "result: could not stop"),
+    });
+    let again = printer.pick("やり直し", "try again");
+    if exit != Exit::Done {
+        printer.line(&format!("  {again}: opsctl resume {run}"));
+    }
+    printer.line(&format!("  {}: opsctl restore {run}", printer.pick("復旧", "put it back")));
+    Ok(exit)
+}

@@ -1,0 +1,196 @@
+//! The configuration made real: providers, procedures, approvers.
+
+mod platforms;
+mod storage;
+mod unreachable;
+
+use std::sync::Arc;
+
+use ops_core::actions::{MakeReadOnly, StopTraffic, SwitchOff};
+use ops_core::config::{Env, OpsConfig, ProcedureConfig, ProcedureKind};
+use ops_core::emergency::{ApprovalPolicy, Approver, Approvers, Contact, Procedure, Step};
+use ops_core::error::Result;
+use ops_core::model::{Actor, Observation, TargetId, Text, Timestamp};
+use ops_core::ports::{Action, DatabaseGuard};
+use ops_core::procedures::{LlmBrain, api_stop, database_read_only, llm_brain_stop};
+use ops_core::Ops;
+
+use self::platforms::Platforms;
+use self::storage::Storage;
+use crate::exit::Failure;
+use crate::progress::Progress;
+
+/// The procedure behind `opsctl db read-only`; there whenever a database is configured.
+pub(crate) const DATABASE_PROCEDURE: &str = "database-read-only";
+
+/// The procedures behind `opsctl switch stop` begin so.
+pub(crate) const SWITCH_PROCEDURE: &str = "switch:";
+
+/// What the switch of `feature` is called in journals.
+pub(crate) fn switch_target(feature: &str) -> Result<TargetId> {
+    TargetId::new(format!("switch:{feature}"))
+}
+
+/// A database to make read-only, and what it is called.
+#[derive(Clone, Debug)]
+pub(crate) struct Database {
+    pub(crate) guard: Arc<dyn DatabaseGuard>,
+    pub(crate) target: TargetId,
+}
+
+/// Everything that a verb acts on.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) config: OpsConfig,
+    pub(crate) ops: Ops,
+    pub(crate) approvers: Approvers,
+    /// What could not be connected, for the operator.
+    pub(crate) warnings: Vec<Text>,
+    pub(crate) progress: Arc<Progress>,
+    platforms: Platforms,
+    database: Option<Database>,
+    contacts: Vec<(String, Contact)>,
+    actor: Actor,
+}
+
+impl World {
+    /// Connects what `config` names. What cannot be reached becomes a warning, not an error: a stop needs nothing but its vendor.
+    ///
+    /// `database` stands in for the configured one.
+    pub(crate) async fn build(
+        config: OpsConfig,
+        env: &Env,
+        actor: &Actor,
+        database: Option<Database>,
+        progress: Arc<Progress>,
+    ) -> Result<Self, Failure> {
+        let Storage { providers, database: configured, mut warnings } = Storage::connect(&config, env, database.is_none()).await?;
+        let platforms = Platforms::new(&config, env, &providers.clock)?;
+        let approvers = config.approvers.iter().map(|approver| Approver::new(&approver.name, &hex(&approver.public_key)));
+        let approvers = approvers.collect::<Result<Approvers>>()?;
+        let contact = |contact: &ops_core::config::ContactConfig| {
+            let phone = contact.phone_env.as_deref().and_then(|name| env.secret(name));
+            let made = Contact::new(&contact.audience);
+            (contact.audience.clone(), phone.map_or(made.clone(), |phone| made.with_phone(phone)))
+        };
+        let contacts = config.contacts.iter().map(contact).collect();
+        for approver in config.placeholder_approvers() {
+            let name = &approver.name;
+            warnings.push(Text::new(
+                format!("承認者 {name} の公開鍵は見本のままです。復旧の承認ができません"),
+                format!("approver {name} still has the sample key: nobody can approve a restore with it"),
+            ));
+        }
+        let ops = Ops::new(providers, config.tenant.clone()).with_watch(Arc::clone(&progress) as _);
+        let database = database.or(configured);
+        Ok(Self { config, ops, approvers, warnings, progress, platforms, database, contacts, actor: actor.clone() })
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.ops.providers().clock.now()
+    }
+
+    /// The procedure of that name; `services` narrows it.
+    pub(crate) fn procedure(&self, name: &str, services: &Option<Vec<String>>) -> Result<Procedure, Failure> {
+        if let Some(feature) = name.strip_prefix(SWITCH_PROCEDURE) {
+            if !self.config.switches.iter().any(|switch| switch.name == feature) {
+                return Err(Failure::usage(format!("there is no switch {feature}"), "see `opsctl switch list`"));
+            }
+            return Ok(self.approvals(Procedure::new(name, vec![Step::new(self.switch(feature)?)])?));
+        }
+        let Some(config) = self.config.procedure(name) else {
+            if name == DATABASE_PROCEDURE && self.database.is_some() {
+                return Ok(self.approvals(database_read_only(name, self.read_only()?, |step| step)?));
+            }
+            let known: Vec<_> = self.config.procedures.iter().map(|procedure| procedure.name.as_str()).collect();
+            return Err(Failure::usage(format!("there is no procedure {name}"), format!("use one of: {}", known.join(", "))));
+        };
+        let names = match services {
+            None => config.kind.services().to_vec(),
+            Some(wanted) => {
+                if let Some(unknown) = wanted.iter().find(|name| !config.kind.services().contains(name)) {
+                    let known = config.kind.services().join(", ");
+                    return Err(Failure::usage(format!("{name} has no service {unknown}"), format!("use some of: {known}")));
+                }
+                wanted.clone()
+            }
+        };
+        let procedure = self.assemble(config, &names)?;
+        let told = self.contacts.iter().filter(|(audience, _)| config.notify.contains(audience));
+        let procedure = told.fold(procedure, |procedure, (_, contact)| procedure.with_contact(contact.clone()));
+        Ok(self.approvals(procedure))
+    }
+
+    fn assemble(&self, config: &ProcedureConfig, services: &[String]) -> Result<Procedure, Failure> {
+        // The provider may use half of the promise, the read-back the other half.
+        let half = config.promised / 2;
+        let settings = |step: Step| step.with_promise(config.promised).with_timeout(half).with_settle(half);
+        let services = services.iter().map(|name| self.service(name)).collect::<Result<Vec<_>, Failure>>()?;
+        let database = if config.read_only_database { Some(self.read_only()?) } else { None };
+        Ok(match &config.kind {
+            ProcedureKind::LlmBrainStop { switch, .. } => {
+                let mut brain = LlmBrain::new(self.switch(switch)?, services);
+                brain.database = database;
+                llm_brain_stop(&config.name, brain, settings)?
+            }
+            ProcedureKind::ApiStop { .. } => {
+                let mut actions = services;
+                actions.extend(database);
+                api_stop(&config.name, actions, settings)?
+            }
+            ProcedureKind::DatabaseReadOnly => database_read_only(&config.name, self.read_only()?, settings)?,
+            kind => return Err(Failure::usage(format!("{} is of an unknown kind", config.name), kind.as_str())),
+        })
+    }
+
+    fn approvals(&self, procedure: Procedure) -> Procedure {
+        let policy = |persons: u32| ApprovalPolicy::of(usize::try_from(persons).unwrap_or(usize::MAX)).with_valid_for(self.config.approvals.valid_for);
+        procedure.with_stop_approval(policy(self.config.approvals.stop)).with_restore_approval(policy(self.config.approvals.restore))
+    }
+
+    fn service(&self, name: &str) -> Result<Arc<dyn Action>, Failure> {
+        let service = self.config.service(name).ok_or_else(|| Failure::usage(format!("there is no service {name}"), "add a [[service]]"))?;
+        let (controller, target) = self.platforms.controller(&self.config, service)?;
+        Ok(Arc::new(StopTraffic::new(controller, target, &service.name)))
+    }
+
+    fn switch(&self, feature: &str) -> Result<Arc<dyn Action>, Failure> {
+        let providers = self.ops.providers();
+        Ok(Arc::new(SwitchOff::new(Arc::clone(&providers.switches), Arc::clone(&providers.clock), self.actor.clone(), feature)?))
+    }
+
+    fn database(&self) -> Result<&Database, Failure> {
+        self.database.as_ref().ok_or_else(|| Failure::usage("no database is configured", "add [database] with url_env to ops.toml"))
+    }
+
+    fn read_only(&self) -> Result<Arc<dyn Action>, Failure> {
+        let Database { guard, target } = self.database()?;
+        Ok(Arc::new(MakeReadOnly::new(Arc::clone(guard), target.clone())))
+    }
+
+    pub(crate) fn database_target(&self) -> Result<TargetId, Failure> {
+        Ok(self.database()?.target.clone())
+    }
+
+    pub(crate) async fn observe_database(&self) -> Result<Observation, Failure> {
+        let Database { guard, target } = self.database()?;
+        Ok(guard.observe(target).await?)
+    }
+
+    /// Delivers what waits in the spool; the reason if something still waits.
+    pub(crate) async fn deliver_audit(&self) -> Option<String> {
+        match self.ops.deliver_audit().await {
+            Ok(delivered) if delivered.pending == 0 && delivered.refused == 0 => None,
+            Ok(delivered) => {
+                let error = delivered.error.map(|error| error.to_string()).unwrap_or_default();
+                Some(format!("{} pending, {} refused {error}", delivered.pending, delivered.refused))
+            }
+            Err(error) => Some(error.to_string()),
+        }
+    }
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

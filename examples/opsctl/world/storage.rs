@@ -1,0 +1,153 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use ops_core::Providers;
+use ops_core::audit::Spool;
+use ops_core::clock::SystemClock;
+use ops_core::config::{DatabaseConfig, Env, OpsConfig};
+use ops_core::error::{Error, ErrorKind, Result};
+use ops_core::file::{FileAudit, FileJournal, FileNotices, FileSwitches};
+use ops_core::masking::BuiltinMasker;
+use ops_core::model::{TargetId, Text};
+use ops_core::ports::{AuditStore, Journal, Notifier, SwitchStore};
+use ops_postgres::{PostgresAuditStore, PostgresDatabaseGuard, PostgresJournal, PostgresStore, PostgresSwitchStore};
+use secrecy::SecretString;
+
+use super::Database;
+use super::unreachable::Unreachable;
+use crate::exit::Failure;
+
+/// Where journal, switches, audit trail and notices are kept: files, or PostgreSQL with the files behind it.
+#[derive(Debug)]
+pub(super) struct Storage {
+    pub(super) providers: Providers,
+    pub(super) database: Option<Database>,
+    pub(super) warnings: Vec<Text>,
+}
+
+impl Storage {
+    pub(super) async fn connect(config: &OpsConfig, env: &Env, with_database: bool) -> Result<Self, Failure> {
+        let dir = &config.state_dir;
+        let mut warnings = Vec::new();
+        let mut failed = |part: (&str, &str), error: Error| {
+            warnings.push(Text::new(
+                format!("{}を開けません ({error})。停止は続けますが、記録が残りません", part.0),
+                format!("the {} cannot be opened ({error}): a stop goes on, but this is not recorded", part.1),
+            ));
+            Arc::new(Unreachable::new(error.to_string()))
+        };
+        let journal: Arc<dyn Journal> = match FileJournal::open(dir.join("journal")) {
+            Ok(journal) => Arc::new(journal),
+            Err(error) => failed(("ジャーナル", "journal"), error),
+        };
+        let audit: Arc<dyn AuditStore> = match FileAudit::open(dir.join("audit")) {
+            Ok(audit) => Arc::new(audit),
+            Err(error) => failed(("監査ログ", "audit trail"), error),
+        };
+        let switches: Arc<dyn SwitchStore> = match FileSwitches::open(dir.join("switches")) {
+            Ok(switches) => Arc::new(switches),
+            Err(error) => failed(("停止スイッチ", "switch file"), error),
+        };
+        let notifier: Arc<dyn Notifier> = match FileNotices::open(dir.join("notices")) {
+            Ok(notices) => Arc::new(notices),
+            Err(error) => failed(("連絡の送信箱", "outbox of notices"), error),
+        };
+        let audit_spool = Spool::open(dir.join("audit-spool")).ok();
+        let (masker, clock) = (Arc::new(BuiltinMasker::new()), Arc::new(SystemClock::new()));
+        let providers = Providers { journal, journal_spool: None, audit, audit_spool, switches, notifier, masker, clock };
+        let mut storage = Self { providers, database: None, warnings };
+        if let Some(database) = config.database.as_ref().filter(|_| with_database) {
+            storage.add_database(database, env).await?;
+        }
+        Ok(storage)
+    }
+
+    async fn add_database(&mut self, database: &DatabaseConfig, env: &Env) -> Result<(), Failure> {
+        let missing = || {
+            let fault = Error::new(ErrorKind::InvalidConfig, "connect");
+            fault.context("database", format!("the environment variable {} is not set", database.url_env))
+        };
+        let opened = match env.secret(&database.url_env) {
+            Some(url) => open(&url).await,
+            None => Err(missing()),
+        };
+        match opened {
+            Ok(store) => self.use_postgres(&store, database, env).await?,
+            Err(error) => self.go_on_without(&error, database)?,
+        }
+        Ok(())
+    }
+
+    async fn use_postgres(&mut self, store: &PostgresStore, database: &DatabaseConfig, env: &Env) -> Result<()> {
+        let mut guard = PostgresDatabaseGuard::new(store);
+        let audit: Arc<dyn AuditStore> = match database.audit_url_env.as_deref().and_then(|name| env.secret(name)) {
+            None => Arc::new(PostgresAuditStore::new(store)),
+            Some(url) => match open_audit(&url).await {
+                Ok((audit, role)) => {
+                    store.grant_audit_writer(&role).await?;
+                    guard = guard.with_exempt_role(role);
+                    Arc::new(audit)
+                }
+                Err(error) => {
+                    self.warnings.push(Text::new(
+                        format!("監査用の接続ができません ({error})。監査記録はスプールに残します"),
+                        format!("the audit connection cannot be made ({error}): audit records wait in the spool"),
+                    ));
+                    Arc::new(Unreachable::new(error.to_string()))
+                }
+            },
+        };
+        let target = PostgresDatabaseGuard::target(database.name.as_deref().unwrap_or(store.database()))?;
+        let database = Database { guard: Arc::new(guard), target };
+        let (journal, switches) = (Arc::new(PostgresJournal::new(store)), Arc::new(PostgresSwitchStore::new(store)));
+        self.put(journal, switches, audit, database);
+        Ok(())
+    }
+
+    fn go_on_without(&mut self, error: &Error, database: &DatabaseConfig) -> Result<()> {
+        self.warnings.push(Text::new(
+            format!("データベースに接続できません ({error})。記録はスプールに残し、停止は続けます"),
+            format!("the database cannot be reached ({error}): records wait in the spool, a stop goes on"),
+        ));
+        let target = TargetId::new(format!("postgres:{}", database.name.as_deref().unwrap_or("unreachable")))?;
+        let nothing = Arc::new(Unreachable::new(error.to_string()));
+        let database = Database { guard: nothing.clone(), target };
+        self.put(nothing.clone(), nothing.clone(), nothing, database);
+        Ok(())
+    }
+
+    /// PostgreSQL in front, the files of this machine behind it.
+    fn put(
+        &mut self,
+        journal: Arc<dyn Journal>,
+        switches: Arc<dyn SwitchStore>,
+        audit: Arc<dyn AuditStore>,
+        database: Database,
+    ) {
+        let files = std::mem::replace(&mut self.providers.journal, journal);
+        self.providers.journal_spool = Some(files);
+        self.providers.switches = switches;
+        self.providers.audit = audit;
+        self.database = Some(database);
+    }
+}
+
+/// A database may delay a stop by this much, once.
+const CONNECT_BUDGET: Duration = Duration::from_secs(4);
+
+async fn open(url: &SecretString) -> Result<PostgresStore> {
+    let connect = async {
+        let store = PostgresStore::connect(url).await?;
+        store.migrate().await?;
+        Ok(store)
+    };
+    let late = |_| Error::new(ErrorKind::Timeout, "connect").context("database", "no answer in time");
+    tokio::time::timeout(CONNECT_BUDGET, connect).await.map_err(late)?
+}
+
+/// The audit trail through its own role, and the role's name.
+async fn open_audit(url: &SecretString) -> Result<(PostgresAuditStore, String)> {
+    let store = PostgresStore::connect(url).await?;
+    let role = store.role().await?;
+    Ok((PostgresAuditStore::new(&store), role))
+}

@@ -1,0 +1,106 @@
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use ops_core::error::{Error, ErrorKind, Result};
+use ops_core::model::{Accepted, AuditRecord, IdempotencyKey, Notice, Observation, RunId, Snapshot, TargetId, TenantId};
+use ops_core::ports::{
+    AuditPage, AuditQuery, AuditReceipt, AuditStore, ChainReport, DatabaseCapability, DatabaseGuard, Held, Journal, JournalEntry,
+    Notifier,
+    SwitchState, SwitchStore, SwitchedOff,
+};
+
+/// A store that could not be reached when the tool began. Every call says so at once, so that the spools take over and the rest of a
+/// stop goes on; nothing pretends that something else is the store.
+#[derive(Clone, Debug)]
+pub(super) struct Unreachable {
+    reason: String,
+}
+
+impl Unreachable {
+    pub(super) fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into() }
+    }
+
+    fn fail<T>(&self, operation: &'static str) -> Result<T> {
+        Err(Error::new(ErrorKind::Unavailable, operation).context("cause", self.reason.clone()))
+    }
+}
+
+#[async_trait]
+impl DatabaseGuard for Unreachable {
+    fn capability(&self) -> DatabaseCapability {
+        DatabaseCapability::default()
+    }
+
+    async fn observe(&self, _target: &TargetId) -> Result<Observation> {
+        self.fail("observe")
+    }
+
+    async fn set_read_only(&self, _target: &TargetId, _key: &IdempotencyKey) -> Result<Accepted> {
+        self.fail("set read-only")
+    }
+
+    async fn restore(&self, _prior: &Snapshot, _key: &IdempotencyKey) -> Result<Accepted> {
+        self.fail("restore")
+    }
+}
+
+#[async_trait]
+impl Journal for Unreachable {
+    async fn append(&self, _entry: &JournalEntry) -> Result<()> {
+        self.fail("write journal")
+    }
+
+    async fn entries(&self, _run: &RunId) -> Result<Vec<JournalEntry>> {
+        self.fail("read journal")
+    }
+
+    async fn runs(&self) -> Result<Vec<RunId>> {
+        self.fail("read journal")
+    }
+
+    async fn hold(&self, _wanted: &Held) -> Result<Held> {
+        self.fail("hold prior state")
+    }
+
+    async fn held(&self) -> Result<Vec<Held>> {
+        self.fail("read journal")
+    }
+
+    async fn release(&self, _run: &RunId, _target: &TargetId) -> Result<()> {
+        self.fail("release prior state")
+    }
+}
+
+#[async_trait]
+impl AuditStore for Unreachable {
+    async fn append(&self, _record: &AuditRecord) -> Result<AuditReceipt> {
+        self.fail("append audit record")
+    }
+
+    async fn search(&self, _tenant: &TenantId, _query: &AuditQuery) -> Result<AuditPage> {
+        self.fail("search audit trail")
+    }
+
+    async fn verify(&self, _tenant: &TenantId) -> Result<ChainReport> {
+        self.fail("verify audit trail")
+    }
+}
+
+#[async_trait]
+impl SwitchStore for Unreachable {
+    async fn read(&self) -> Result<SwitchState> {
+        self.fail("read switches")
+    }
+
+    async fn write(&self, _expected: u64, _stopped: &BTreeMap<String, SwitchedOff>) -> Result<u64> {
+        self.fail("write switches")
+    }
+}
+
+#[async_trait]
+impl Notifier for Unreachable {
+    async fn send(&self, _notice: &Notice) -> Result<Accepted> {
+        self.fail("send notice")
+    }
+}

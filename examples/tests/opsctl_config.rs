@@ -1,0 +1,149 @@
+//! What the tool says when it is used wrongly, and that a stop goes on when its records cannot be kept.
+
+mod support;
+
+use support::{Ran, Simulation, opsctl};
+
+fn run_with(config: &str, arguments: &[&str]) -> Ran {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(dir.path().join("ops.toml"), config).expect("a configuration");
+    Ran::of(opsctl(dir.path()).args(arguments).output().expect("opsctl runs"))
+}
+
+#[test]
+fn every_fault_of_a_configuration_is_shown_at_once_with_its_line_and_remedy() {
+    let config = "lang = \"fr\"\nstat_dir = \"x\"\n\n[[service]]\nname = \"a\"\nplatform = \"cloudrun\"\n\n[[procedure]]\nname = \"p\"\nkind = \"api-stop\"\nservices = [\"b\"]\n";
+    let ran = run_with(config, &["plan", "p", "--json"]);
+    assert_eq!(ran.code, 2, "{}", ran.out);
+    let document = ran.json();
+    let faults = document["error"]["faults"].as_array().expect("faults");
+    let lines: Vec<_> = faults.iter().filter_map(|fault| fault["line"].as_u64()).collect();
+    for line in [1, 2, 6, 11] {
+        assert!(lines.contains(&line), "line {line}: {faults:#?}");
+    }
+    assert!(faults.iter().all(|fault| fault["remedy"].as_str().is_some_and(|remedy| !remedy.is_empty())));
+    let people = run_with(config, &["plan", "p"]);
+    assert!(people.err.contains("line 6") && people.err.contains("cloud-run"), "{}", people.err);
+}
+
+#[test]
+fn wrong_usage_ends_with_2_and_says_what_to_do() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let run = |arguments: &[&str]| Ran::of(opsctl(dir.path()).args(arguments).output().expect("opsctl runs"));
+    for arguments in [
+        &["stop", "llm-brain-stop"][..],
+        &["frobnicate"],
+        &["drill", "no-such-procedure"],
+        &["drill", "--fault", "flood"],
+        &["drill", "--break-rule", "nothing"],
+        &[],
+    ] {
+        let ran = run(arguments);
+        assert_eq!(ran.code, 2, "{arguments:?}: {}{}", ran.out, ran.err);
+        assert!(!ran.err.is_empty());
+    }
+    let simulation = Simulation::start(&["--world", "gcp"]);
+    for arguments in [
+        &["stop", "nothing"][..],
+        &["stop", "api-stop", "--param", "services=soul-kun-api"],
+        &["stop", "api-stop", "--param", "colour=red"],
+        &["restore", "run_unknown"],
+        &["resume", "run_unknown"],
+        &["resume"],
+        &["switch", "stop", "nothing"],
+        &["db", "status"],
+        &["approve", "1234", "--key", "none"],
+        &["audit", "search", "--from", "yesterday"],
+        &["audit", "search", "--after", "forged"],
+        &["stop", "api-stop", "--break-glass", "short"],
+    ] {
+        let ran = simulation.run(arguments);
+        assert_eq!(ran.code, 2, "{arguments:?}: {}{}", ran.out, ran.err);
+        assert!(!ran.err.is_empty());
+    }
+}
+
+#[test]
+fn a_stop_goes_on_when_its_records_cannot_be_kept_and_says_so() {
+    for broken in ["journal", "audit", "notices", "switches"] {
+        let simulation = Simulation::start(&["--world", "gcp"]);
+        std::fs::create_dir(simulation.path().join(".ops")).expect("a folder");
+        // A file where a folder must be: it can be neither read nor written, whoever runs the test.
+        std::fs::write(simulation.path().join(".ops").join(broken), "x").expect("a file");
+        if broken == "audit" {
+            std::fs::write(simulation.path().join(".ops/audit-spool"), "x").expect("a file");
+        }
+        let ran = simulation.run(&["stop", "api-stop", "--json"]);
+        assert_eq!(ran.code, 0, "{broken}: {}{}", ran.out, ran.err);
+        let document = ran.json();
+        assert!(document["steps"].as_array().expect("steps").iter().all(|step| step["verdict"] == "holds"), "{broken}");
+        assert_eq!(document["journalled"], broken != "journal", "{broken}");
+        assert_eq!(document["audited"], broken != "audit", "{broken}");
+        assert_eq!(document["notices"][0]["error"].is_null(), broken != "notices", "{broken}");
+        assert!(!ran.err.is_empty(), "{broken}: the operator is told");
+        if broken == "journal" {
+            for step in document["steps"].as_array().expect("steps") {
+                assert_eq!(step["journalled"], false);
+                assert!(step["prior"]["snapshot"]["fields"].is_object(), "the report carries the only copy");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_the_audit_store_missed_is_delivered_later() {
+    let simulation = Simulation::start(&["--world", "gcp"]);
+    std::fs::create_dir(simulation.path().join(".ops")).expect("a folder");
+    std::fs::write(simulation.path().join(".ops/audit"), "x").expect("a file");
+    assert_eq!(simulation.run(&["stop", "api-stop", "--json"]).json()["audited"], false);
+    std::fs::remove_file(simulation.path().join(".ops/audit")).expect("removed");
+    let found = simulation.run(&["audit", "search", "--resource", "cloud-run", "--json"]).json();
+    assert_eq!((found["records"].as_array().map(Vec::len), &found["complete"]), (Some(4), &true.into()), "{found:#}");
+    let verified = simulation.run(&["audit", "verify", "--json"]);
+    assert_eq!((verified.code, &verified.json()["intact"]), (0, &true.into()));
+}
+
+#[test]
+fn a_changed_audit_record_is_found() {
+    let simulation = Simulation::start(&["--world", "gcp"]);
+    assert_eq!(simulation.run(&["stop", "api-stop"]).code, 0);
+    assert_eq!(simulation.run(&["audit", "verify"]).code, 0);
+    let mut changed = 0;
+    for file in walk(&simulation.path().join(".ops/audit")) {
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        if text.contains("emergency.stop") {
+            std::fs::write(&file, text.replacen("\"alice\"", "\"mallory\"", 1)).expect("written");
+            changed += 1;
+        }
+    }
+    assert!(changed > 0);
+    assert_ne!(simulation.run(&["audit", "verify"]).code, 0);
+}
+
+fn walk(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.flat_map(|entry| if entry.path().is_dir() { walk(&entry.path()) } else { vec![entry.path()] }).collect()
+}
+
+#[test]
+fn a_switch_is_stopped_listed_and_opened() {
+    let simulation = Simulation::start(&["--world", "gcp"]);
+    let stopped = || simulation.run(&["switch", "list", "--json"]).json()["switches"][0]["stopped"].clone();
+    assert_eq!(stopped(), false);
+    assert_eq!(simulation.run(&["switch", "stop", "llm-brain", "--json"]).json()["status"], "verified");
+    assert_eq!(stopped(), true);
+    assert_eq!(simulation.run(&["switch", "open", "llm-brain"]).code, 0);
+    assert_eq!(stopped(), false);
+}
+
+#[test]
+fn a_plan_acts_on_nothing() {
+    let simulation = Simulation::start(&["--world", "all"]);
+    let plan = || simulation.run(&["plan", "api-stop", "--json"]).json();
+    let first = plan();
+    assert_eq!(first["plan_digest"], plan()["plan_digest"], "the same world, the same digest");
+    assert!(first["steps"].as_array().expect("steps").iter().all(|step| step["prior"]["prior"] == "observed"));
+    let narrow = simulation.run(&["plan", "api-stop", "--param", "services=chatwork-webhook", "--json"]).json();
+    assert_eq!(narrow["steps"].as_array().map(Vec::len), Some(1));
+    assert_eq!(simulation.run(&["runs", "--json"]).json()["runs"].as_array().map(Vec::len), Some(0));
+}

@@ -1,0 +1,104 @@
+//! Runs `opsctl` as a process, as an operator would.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// A folder with an `ops.toml` and the simulated vendors that it leads to; both end with it.
+#[derive(Debug)]
+pub struct Simulation {
+    dir: tempfile::TempDir,
+    process: Child,
+}
+
+impl Simulation {
+    /// Starts the vendors and waits until the configuration is there.
+    pub fn start(arguments: &[&str]) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let mut process = opsctl(dir.path())
+            .args(["sim", "--write", "ops.toml"])
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("opsctl starts");
+        // The line on standard error comes when everything is up.
+        let mut line = String::new();
+        BufReader::new(process.stderr.take().expect("piped")).read_line(&mut line).expect("opsctl sim speaks");
+        assert!(dir.path().join("ops.toml").exists(), "{line}");
+        Self { dir, process }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Runs a verb to its end.
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        Ran::of(opsctl(self.path()).args(arguments).output().expect("opsctl runs"))
+    }
+
+    /// Starts a verb.
+    pub fn spawn(&self, arguments: &[&str]) -> Child {
+        opsctl(self.path()).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("opsctl starts")
+    }
+
+    /// The lines of the newest run in the file journal.
+    pub fn journal_lines(&self) -> usize {
+        let runs = self.path().join(".ops/journal/runs");
+        let files = std::fs::read_dir(runs).into_iter().flatten().flatten();
+        files.filter_map(|file| std::fs::read_to_string(file.path()).ok()).map(|text| text.lines().count()).max().unwrap_or(0)
+    }
+}
+
+impl Drop for Simulation {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// How a verb ended.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Ran {
+    pub fn of(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+        let ran = Self { code: output.status.code().expect("ended by itself"), out: text(output.stdout), err: text(output.stderr) };
+        assert!(!ran.err.contains("panicked"), "{}", ran.err);
+        ran
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("one JSON document: {error}\n{}\n{}", self.out, self.err))
+    }
+}
+
+/// The tool, in a folder, with nothing of the surroundings that could change what it does.
+pub fn opsctl(dir: &Path) -> Command {
+    let mut command = Command::new(PathBuf::from(env!("CARGO_BIN_EXE_opsctl")));
+    command.current_dir(dir).env_remove("DATABASE_URL").env_remove("OPS_AUDIT_DATABASE_URL").env("OPS_ACTOR", "alice").stdin(Stdio::null());
+    command
+}
+
+/// A drill in a folder of its own.
+pub fn drill(arguments: &[&str]) -> Ran {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    Ran::of(opsctl(dir.path()).args(["drill", "--json"]).args(arguments).output().expect("opsctl runs"))
+}
+
+/// Reads a stream to its end.
+pub fn read_all(mut stream: impl Read) -> String {
+    let mut text = String::new();
+    let _ = stream.read_to_string(&mut text);
+    text
+}

@@ -1,0 +1,301 @@
+//! `ops.toml`: which services, switches, people and procedures there are.
+//!
+//! The file is read as a whole. Everything that is wrong with it is reported at once, each fault with its line and what to do about
+//! it, because a fault that hides behind another one is found in the next emergency. Secrets never stand in the file: a key that
+//! ends in `_env` names the environment variable ([`Env`]) that holds one.
+//!
+//! ```
+//! use ops_core::config::OpsConfig;
+//!
+//! let faults = OpsConfig::parse("
+//!     lang = 'jp'
+//!     [[service]]
+//!     name = 'soul-kun-api'
+//!     platfrom = 'cloud-run'
+//! ").unwrap_err();
+//! assert_eq!(faults.to_string(), "\
+//! line 2: lang: unknown lang \"jp\" — use ja or en
+//! line 3: service[1].platform: is missing — add `platform = …` to this table
+//! line 5: service[1].platfrom: is not a known key — did you mean `platform`?");
+//! ```
+
+mod approval;
+mod contact;
+mod database;
+mod env;
+mod fault;
+mod key;
+mod platform;
+mod preset;
+mod procedure;
+mod report;
+mod rule;
+mod section;
+mod service;
+mod switch;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use toml::de::DeTable;
+
+pub use self::approval::{ApprovalsConfig, ApproverConfig};
+pub use self::contact::ContactConfig;
+pub use self::database::DatabaseConfig;
+pub use self::env::Env;
+pub use self::fault::{ConfigFault, ConfigFaults};
+pub use self::platform::{GcpConfig, Platform, RailwayConfig, RailwayTokenKind, VercelConfig};
+pub use self::preset::{Preset, preset};
+use self::procedure::Names;
+pub use self::procedure::{ProcedureConfig, ProcedureKind};
+use self::report::Report;
+use self::rule::{Rule, quoted};
+use self::section::Section;
+pub use self::service::ServiceConfig;
+pub use self::switch::SwitchConfig;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Lang, TenantId};
+
+/// The whole of `ops.toml`. What it says is consistent when it was read; whoever changes a field keeps it so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct OpsConfig {
+    /// The language of messages: `ja` or `en`. Default: `ja`.
+    pub lang: Lang,
+    /// Where journal, switches and audit log are kept without a database, and what must survive its outage with one.
+    /// Default: `.ops`. [`load`](Self::load) takes it relative to the file's directory, [`parse`](Self::parse) leaves it.
+    pub state_dir: PathBuf,
+    /// Whether requests may go to this machine only: simulations, drills. Default: `false`.
+    pub loopback_only: bool,
+    /// Whose systems these are. Default: `org_soulsyncs`.
+    pub tenant: TenantId,
+    /// How to reach Google Cloud. Default: not used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gcp: Option<GcpConfig>,
+    /// How to reach Railway. Default: not used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub railway: Option<RailwayConfig>,
+    /// How to reach Vercel. Default: not used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vercel: Option<VercelConfig>,
+    /// The PostgreSQL. Default: none; journal, switches and audit trail are files in `state_dir`, and nothing is made read-only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database: Option<DatabaseConfig>,
+    /// The services. Default: none.
+    #[serde(rename = "service", skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<ServiceConfig>,
+    /// The switches, at most 63. Default: none.
+    #[serde(rename = "switch", skip_serializing_if = "Vec::is_empty")]
+    pub switches: Vec<SwitchConfig>,
+    /// Who can be told. Default: nobody.
+    #[serde(rename = "contact", skip_serializing_if = "Vec::is_empty")]
+    pub contacts: Vec<ContactConfig>,
+    /// What can be stopped. Default: nothing.
+    #[serde(rename = "procedure", skip_serializing_if = "Vec::is_empty")]
+    pub procedures: Vec<ProcedureConfig>,
+    /// How many signatures a plan needs.
+    pub approvals: ApprovalsConfig,
+    /// Whose signatures count. Default: nobody's.
+    #[serde(rename = "approver", skip_serializing_if = "Vec::is_empty")]
+    pub approvers: Vec<ApproverConfig>,
+}
+
+impl OpsConfig {
+    /// Reads a configuration.
+    ///
+    /// # Errors
+    /// Every fault of the text. Where the text is not TOML, faults that may only follow from that are left out.
+    pub fn parse(text: &str) -> Result<Self, ConfigFaults> {
+        let mut report = Report::new(text);
+        let (table, errors) = DeTable::parse_recoverable(text);
+        for error in &errors {
+            // The error's own `Display` repeats the line, which may hold a secret; its message does not.
+            report.syntax(error.span().map_or(0, |span| span.start), error.message());
+        }
+        let config = read(
+            &Section::root(table.get_ref(), key::ROOT, &mut report),
+            &mut report,
+        );
+        let faults = report.finish();
+        match config {
+            Some(config) if faults.is_empty() => Ok(config),
+            // `read` gives up only after a fault, so there is at least one.
+            _ => Err(ConfigFaults { faults }),
+        }
+    }
+
+    /// Reads the file at `path`; a relative `state_dir` then begins at the file's directory. Blocks while it reads.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] for a file that cannot be read, is not UTF-8, or has faults: [`ConfigFaults::of`] finds them.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let failed = || {
+            Error::new(ErrorKind::InvalidConfig, "read configuration")
+                .context("file", path.display().to_string())
+        };
+        let text = std::fs::read_to_string(path).map_err(|source| failed().source(source))?;
+        let mut config = Self::parse(&text).map_err(|faults| failed().source(faults))?;
+        if let Some(directory) = path.parent() {
+            config.state_dir = directory.join(&config.state_dir);
+        }
+        Ok(config)
+    }
+
+    /// The configuration as a text that [`parse`](Self::parse) reads back to the same. It holds no secret.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] for a `state_dir` that is not Unicode.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self)
+            .map_err(|source| Error::new(ErrorKind::InvalidInput, "write configuration").source(source))
+    }
+
+    /// The service of that name.
+    pub fn service(&self, name: &str) -> Option<&ServiceConfig> {
+        self.services.iter().find(|service| service.name == name)
+    }
+
+    /// The procedure of that name.
+    pub fn procedure(&self, name: &str) -> Option<&ProcedureConfig> {
+        self.procedures.iter().find(|procedure| procedure.name == name)
+    }
+
+    /// Approvers who still have the key of a preset, for which nobody can sign.
+    pub fn placeholder_approvers(&self) -> impl Iterator<Item = &ApproverConfig> {
+        self.approvers
+            .iter()
+            .filter(|approver| preset::is_placeholder(&approver.public_key))
+    }
+}
+
+/// Reads the known keys; `None` only after a fault.
+fn read(root: &Section<'_>, report: &mut Report<'_>) -> Option<OpsConfig> {
+    let loopback_only = root.flag("loopback_only", report);
+    let gcp = root
+        .section("gcp", key::GCP, report)
+        .map(|section| GcpConfig::read(&section, loopback_only, report));
+    let railway = root
+        .section("railway", key::RAILWAY, report)
+        .map(|section| RailwayConfig::read(&section, loopback_only, report));
+    let vercel = root
+        .section("vercel", key::VERCEL, report)
+        .map(|section| VercelConfig::read(&section, loopback_only, report));
+    let database = root
+        .section("database", key::DATABASE, report)
+        .map(|section| DatabaseConfig::read(&section, report));
+
+    let service_sections = root.sections("service", key::SERVICE, report);
+    let services: Vec<Option<ServiceConfig>> = service_sections
+        .iter()
+        .map(|section| {
+            let configured = |platform: Platform| root.gives(platform.table());
+            ServiceConfig::read(section, gcp.as_ref(), configured, report)
+        })
+        .collect();
+    let named = report_repeated(&service_sections, "name", report);
+    let whole = service_sections
+        .iter()
+        .zip(&services)
+        .filter_map(|(section, service)| Some((section, service.as_ref()?)));
+    ServiceConfig::report_same(whole, report);
+
+    let switch_sections = root.sections("switch", key::SWITCH, report);
+    switch::report_too_many(&switch_sections, report);
+    let switches: Vec<SwitchConfig> = switch_sections
+        .iter()
+        .map(|section| SwitchConfig::read(section, report))
+        .collect();
+    let switchable = report_repeated(&switch_sections, "name", report);
+
+    let contact_sections = root.sections("contact", key::CONTACT, report);
+    let contacts = contact_sections
+        .iter()
+        .map(|section| ContactConfig::read(section, report))
+        .collect();
+    let audiences = report_repeated(&contact_sections, "audience", report);
+
+    let names = Names {
+        services: named,
+        switches: switchable,
+        audiences,
+        database: root.gives("database"),
+    };
+    let procedure_sections = root.sections("procedure", key::PROCEDURE, report);
+    let procedures: Vec<Option<ProcedureConfig>> = procedure_sections
+        .iter()
+        .map(|section| ProcedureConfig::read(section, &names, report))
+        .collect();
+    report_repeated(&procedure_sections, "name", report);
+
+    let approver_sections = root.sections("approver", key::APPROVER, report);
+    let approvers: Vec<ApproverConfig> = approver_sections
+        .iter()
+        .map(|section| ApproverConfig::read(section, report))
+        .collect();
+    report_repeated(&approver_sections, "name", report);
+    report_repeated(&approver_sections, "public_key", report);
+    let approvals_section = root.section("approvals", key::APPROVALS, report);
+    let approvals = approvals_section
+        .as_ref()
+        .map_or_else(ApprovalsConfig::default, |section| {
+            ApprovalsConfig::read(section, report)
+        });
+    // Without a procedure there is nothing to approve.
+    if let Some(first) = procedure_sections.first() {
+        approvals.report_unmet(approvals_section.as_ref(), approvers.len(), first.at(), report);
+    }
+
+    Some(OpsConfig {
+        lang: root.choice("lang", LANGS, report).unwrap_or_default(),
+        state_dir: root.text_or("state_dir", ".ops", rule::path, report).into(),
+        loopback_only,
+        tenant: TenantId::new(root.text_or("tenant", "org_soulsyncs", TENANT, report)).ok()?,
+        gcp,
+        railway,
+        vercel,
+        database,
+        services: services.into_iter().collect::<Option<_>>()?,
+        switches,
+        contacts,
+        procedures: procedures.into_iter().collect::<Option<_>>()?,
+        approvals,
+        approvers,
+    })
+}
+
+const LANGS: &[(&str, Lang)] = &[("ja", Lang::Ja), ("en", Lang::En)];
+
+const TENANT: Rule = |text| match TenantId::new(text) {
+    Ok(_) => Ok(()),
+    Err(_) => Err(rule::Wrong::new(
+        "is not a tenant id",
+        "use 1 to 100 visible ASCII characters without a space",
+    )),
+};
+
+/// Gives the names of the tables, after reporting those that an earlier table has already.
+fn report_repeated<'a>(sections: &[Section<'a>], key: &str, report: &mut Report<'_>) -> Vec<&'a str> {
+    let mut firsts: BTreeMap<&str, usize> = BTreeMap::new();
+    for section in sections {
+        let Some(name) = section.raw_text(key) else {
+            continue;
+        };
+        let at = section.place_of(key);
+        let first = *firsts.entry(name).or_insert(at);
+        if first != at {
+            let line = report.line(first);
+            report.fault(
+                at,
+                section.path_of(key),
+                format!("{} is taken by the table at line {line}", quoted(name)),
+                "give each its own",
+            );
+        }
+    }
+    firsts.into_keys().collect()
+}

@@ -1,0 +1,211 @@
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use super::report::Report;
+use super::rule::{quoted, slug};
+use super::section::{Located, Section};
+use crate::config::key::nearest;
+
+/// A `[[procedure]]`: what is stopped together, under one name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ProcedureConfig {
+    /// What people type; unique. Lower-case letters, digits and hyphens, a letter first, at most 63. Required.
+    pub name: String,
+    /// What it does. Required.
+    #[serde(flatten)]
+    pub kind: ProcedureKind,
+    /// Whether it makes the database read-only. Default: `false`; always `true` for
+    /// [`DatabaseReadOnly`](ProcedureKind::DatabaseReadOnly).
+    pub read_only_database: bool,
+    /// Who is told: audiences of `[[contact]]` tables. Default: nobody.
+    pub notify: Vec<String>,
+    /// How fast each step promises to be. In the file: `target_seconds`, 1 to 3600, default 60.
+    #[serde(rename = "target_seconds", serialize_with = "seconds")]
+    pub promised: Duration,
+}
+
+/// The kinds of procedures, with what each needs. The key `kind` in the file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ProcedureKind {
+    /// `llm-brain-stop`: the switch of the language model, then its services.
+    LlmBrainStop {
+        /// The name of a `[[switch]]`.
+        switch: String,
+        /// Names of `[[service]]` tables, at least one.
+        services: Vec<String>,
+    },
+    /// `api-stop`: services.
+    ApiStop {
+        /// Names of `[[service]]` tables, at least one.
+        services: Vec<String>,
+    },
+    /// `database-read-only`: nothing but the database.
+    DatabaseReadOnly,
+}
+
+impl ProcedureKind {
+    /// The name in the file.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::LlmBrainStop { .. } => "llm-brain-stop",
+            Self::ApiStop { .. } => "api-stop",
+            Self::DatabaseReadOnly => "database-read-only",
+        }
+    }
+
+    /// The names of the services it stops.
+    pub fn services(&self) -> &[String] {
+        match self {
+            Self::LlmBrainStop { services, .. } | Self::ApiStop { services } => services,
+            Self::DatabaseReadOnly => &[],
+        }
+    }
+}
+
+/// What a procedure may refer to.
+#[derive(Debug)]
+pub(super) struct Names<'a> {
+    pub(super) services: Vec<&'a str>,
+    pub(super) switches: Vec<&'a str>,
+    pub(super) audiences: Vec<&'a str>,
+    pub(super) database: bool,
+}
+
+impl ProcedureConfig {
+    pub(super) fn read(section: &Section<'_>, names: &Names<'_>, report: &mut Report<'_>) -> Option<Self> {
+        let name = section.required("name", slug, report);
+        let seconds = section.number("target_seconds", 60, 1..=3600, report);
+        let audiences = section.texts("notify", report);
+        let notify = known(section, "notify", audiences, "contact", &names.audiences, report);
+        section.report_missing("kind", report);
+        let kind = read_kind(section, names, report);
+        let flag = section.flag("read_only_database", report);
+        let only_database = kind == Some(ProcedureKind::DatabaseReadOnly);
+        if only_database && section.gives("read_only_database") && !flag {
+            report.fault(
+                section.place_of("read_only_database"),
+                section.path_of("read_only_database"),
+                "is false, but this kind does nothing else",
+                "remove the key",
+            );
+        }
+        if (flag || only_database) && !names.database {
+            let key = if flag { "read_only_database" } else { "kind" };
+            report.consequence(
+                section.place_of(key),
+                section.path_of(key),
+                "there is no [database] table that says which database",
+                "add a [database] table",
+            );
+        }
+        Some(Self {
+            name,
+            kind: kind?,
+            read_only_database: flag || only_database,
+            notify,
+            promised: Duration::from_secs(seconds.into()),
+        })
+    }
+}
+
+/// A kind as the file names it, before what it needs is read.
+#[derive(Clone, Copy)]
+enum Word {
+    LlmBrainStop,
+    ApiStop,
+    DatabaseReadOnly,
+}
+
+const WORDS: &[(&str, Word)] = &[
+    ("llm-brain-stop", Word::LlmBrainStop),
+    ("api-stop", Word::ApiStop),
+    ("database-read-only", Word::DatabaseReadOnly),
+];
+
+fn read_kind(section: &Section<'_>, names: &Names<'_>, report: &mut Report<'_>) -> Option<ProcedureKind> {
+    match section.choice("kind", WORDS, report)? {
+        Word::LlmBrainStop => {
+            let switch = section.required("switch", slug, report);
+            let at = section.place_of("switch");
+            if !switch.is_empty() {
+                let wanted = vec![Located {
+                    value: switch.clone(),
+                    at,
+                }];
+                known(section, "switch", wanted, "switch", &names.switches, report);
+            }
+            let services = read_services(section, names, report);
+            Some(ProcedureKind::LlmBrainStop { switch, services })
+        }
+        Word::ApiStop => {
+            report_useless(section, "switch", "api-stop", report);
+            let services = read_services(section, names, report);
+            Some(ProcedureKind::ApiStop { services })
+        }
+        Word::DatabaseReadOnly => {
+            report_useless(section, "switch", "database-read-only", report);
+            report_useless(section, "services", "database-read-only", report);
+            Some(ProcedureKind::DatabaseReadOnly)
+        }
+    }
+}
+
+fn read_services(section: &Section<'_>, names: &Names<'_>, report: &mut Report<'_>) -> Vec<String> {
+    section.report_missing("services", report);
+    if section.is_empty_list("services") {
+        report.fault(
+            section.place_of("services"),
+            section.path_of("services"),
+            "is empty",
+            "name at least one service",
+        );
+    }
+    let wanted = section.texts("services", report);
+    known(section, "services", wanted, "service", &names.services, report)
+}
+
+/// The `wanted` names, after reporting those that no `[[table]]` has.
+fn known(
+    section: &Section<'_>,
+    key: &str,
+    wanted: Vec<Located<String>>,
+    table: &str,
+    names: &[&str],
+    report: &mut Report<'_>,
+) -> Vec<String> {
+    for Located { value, at } in &wanted {
+        if names.contains(&value.as_str()) {
+            continue;
+        }
+        let remedy = match nearest(value, names.iter().copied()) {
+            Some(meant) => format!("did you mean {}?", quoted(meant)),
+            None => format!("add a [[{table}]] table of that name, or remove it here"),
+        };
+        report.consequence(
+            *at,
+            section.path_of(key),
+            format!("there is no {table} {}", quoted(value)),
+            remedy,
+        );
+    }
+    wanted.into_iter().map(|located| located.value).collect()
+}
+
+fn report_useless(section: &Section<'_>, key: &str, kind: &str, report: &mut Report<'_>) {
+    if section.gives(key) {
+        report.fault(
+            section.place_of(key),
+            section.path_of(key),
+            format!("has no meaning for {kind}"),
+            "remove the key",
+        );
+    }
+}
+
+fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(duration.as_secs())
+}

@@ -1,0 +1,108 @@
+mod any_text;
+mod consistency;
+mod presets;
+mod reading;
+mod values;
+
+use super::*;
+
+/// Every key of every table, each at a known line.
+const WHOLE: &str = r##"lang = "en"
+state_dir = "/var/lib/ops"
+loopback_only = true
+tenant = "org_customer_a"
+[gcp]
+project = "soul-kun"
+region = "asia-northeast1"
+run_base_url = "http://127.0.0.1:8080/"
+token_env = "GCP_TOKEN"
+[railway]
+base_url = "http://[::1]:8081"
+project = "p-1"
+environment = "e-1"
+token_env = "RW_TOKEN"
+token_kind = "bearer"
+[vercel]
+base_url = "http://localhost:8082"
+team = "team_1"
+token_env = "VC_TOKEN"
+[database]
+url_env = "DB_URL"
+audit_url_env = "AUDIT_URL"
+name = "soul_kun"
+[[service]]
+name = "api"
+platform = "cloud-run"
+id = "soul-kun-api"
+region = "us-central1"
+[[service]]
+name = "worker"
+platform = "railway"
+[[switch]]
+name = "llm-brain"
+[[contact]]
+audience = "#emergency"
+[[contact]]
+audience = "カズさん"
+phone_env = "PHONE"
+[[procedure]]
+name = "stop-brain"
+kind = "llm-brain-stop"
+switch = "llm-brain"
+services = ["api"]
+read_only_database = true
+notify = ["#emergency", "カズさん"]
+target_seconds = 0x1E
+[[procedure]]
+name = "stop-api"
+kind = "api-stop"
+services = ["api", "worker"]
+[[procedure]]
+name = "read-only"
+kind = "database-read-only"
+[approvals]
+stop = 1
+restore = 2
+valid_minutes = 15
+[[approver]]
+name = "alice"
+public_key = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+[[approver]]
+name = "bob"
+public_key = "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c"
+"##;
+
+/// A configuration without a fault, to which a test adds one from line 8 on.
+const SMALL: &str = r#"[gcp]
+project = "p"
+region = "r"
+[[service]]
+name = "api"
+platform = "cloud-run"
+
+"#;
+
+fn faults(text: &str) -> Vec<ConfigFault> {
+    OpsConfig::parse(text).unwrap_err().faults
+}
+
+fn small_and(rest: &str) -> String {
+    assert!(OpsConfig::parse(SMALL).is_ok());
+    format!("{SMALL}{rest}")
+}
+
+/// The only fault of `text`.
+#[track_caller]
+fn only_fault(text: &str) -> ConfigFault {
+    let mut faults = faults(text);
+    assert_eq!(faults.len(), 1, "{text}\n{faults:#?}");
+    faults.remove(0)
+}
+
+#[track_caller]
+fn assert_only(text: &str, line: usize, key: &str, problem: &str, remedy: &str) {
+    let fault = only_fault(text);
+    assert_eq!((fault.line, fault.key.as_str()), (line, key), "{text}\n{fault}");
+    assert!(fault.problem.contains(problem), "{fault}");
+    assert!(fault.remedy.contains(remedy), "{fault}");
+}

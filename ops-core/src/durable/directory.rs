@@ -1,0 +1,109 @@
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::refused;
+use crate::error::Result;
+
+/// A directory that only its owner may enter.
+#[derive(Clone, Debug)]
+pub(crate) struct Directory {
+    path: PathBuf,
+}
+
+impl Directory {
+    /// Makes the directory with its parents, readable by the owner only; one that exists is left as it is.
+    pub(crate) fn open(path: impl Into<PathBuf>) -> Result<Self> {
+        let path = path.into();
+        let mut builder = DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        let made = !path.is_dir();
+        builder
+            .create(&path)
+            .and_then(|()| match path.parent() {
+                Some(parent) if made => sync(parent),
+                _ => Ok(()),
+            })
+            .map_err(|source| refused("make directory", &path, source))?;
+        Ok(Self { path })
+    }
+
+    /// A directory in this one.
+    pub(crate) fn within(&self, name: &str) -> Result<Self> {
+        Self::open(self.path.join(name))
+    }
+
+    /// The path of a file in this directory.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The names of the files in it, sorted; those beginning with a dot are not ours to read.
+    pub(crate) fn names(&self) -> Result<Vec<String>> {
+        let failed = |source| refused("list directory", &self.path, source);
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.path).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
+            if !name.starts_with('.') {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Makes the names in it survive a crash.
+    pub(crate) fn sync(&self) -> Result<()> {
+        sync(&self.path).map_err(|source| refused("sync directory", &self.path, source))
+    }
+}
+
+/// A file name for any text, the same for the same text and one that reads back: what is not a small letter, a digit,
+/// `-` or `_` becomes `%` and two hexadecimal digits. So no text can leave the directory, and two texts that differ only in
+/// case stay apart on a disk that ignores case.
+pub(crate) fn file_name(text: &str) -> String {
+    let mut name = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => name.push(char::from(byte)),
+            _ => name.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    name
+}
+
+/// Makes the names in a directory survive a crash. Only unix can, and only unix needs it.
+pub(super) fn sync(path: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        let path = if path.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            path
+        };
+        File::open(path)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Options for a file that only its owner may read.
+pub(super) fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_leaves_the_directory_and_none_share_a_name() {
+        assert_eq!(file_name("run_019c-0a"), "run_019c-0a");
+        assert_eq!(file_name("../x/Y"), "%2e%2e%2fx%2f%59");
+        assert_ne!(file_name("A").to_lowercase(), file_name("a"));
+        assert_ne!(file_name("%61"), file_name("a"));
+    }
+}

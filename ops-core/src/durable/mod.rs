@@ -1,0 +1,63 @@
+//! Files that survive a crash: what `file` and the audit spool are built on.
+
+mod directory;
+mod line;
+mod lock;
+mod log;
+mod whole;
+
+pub(crate) use self::directory::{Directory, file_name};
+pub(crate) use self::line::Line;
+pub(crate) use self::lock::Lock;
+pub(crate) use self::log::{Log, Place};
+pub(crate) use self::whole::{read_whole, write_new, write_over};
+
+use std::io;
+use std::path::Path;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Runs work that waits for the disk where it holds up nobody. Dropping the future does not stop the work.
+pub(crate) async fn blocking<T: Send + 'static>(
+    operation: &'static str,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(_) => Err(Error::new(ErrorKind::Unavailable, operation)
+            .provider(PROVIDER)
+            .context("cause", "the runtime is ending")),
+    }
+}
+
+const PROVIDER: &str = "file";
+
+/// What the operating system refused.
+fn refused(operation: &'static str, path: &Path, source: io::Error) -> Error {
+    let kind = match source.kind() {
+        io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
+        io::ErrorKind::Unsupported => ErrorKind::Unsupported,
+        _ => ErrorKind::Unavailable,
+    };
+    Error::new(kind, operation)
+        .provider(PROVIDER)
+        .context("file", path.display().to_string())
+        .source(source)
+}
+
+/// A file that does not hold what it should. Nothing is deleted then; a person must look.
+pub(crate) fn damaged(
+    operation: &'static str,
+    path: &Path,
+    line: impl Into<Option<u64>>,
+    what: impl Into<String>,
+) -> Error {
+    let error = Error::new(ErrorKind::Unexpected, operation)
+        .provider(PROVIDER)
+        .context("file", path.display().to_string());
+    match line.into() {
+        Some(line) => error.context("line", line.to_string()),
+        None => error,
+    }
+    .context("fault", what)
+}

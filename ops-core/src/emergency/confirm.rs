@@ -1,0 +1,45 @@
+use super::procedure::Procedure;
+use super::restore::started;
+use super::verify::restored;
+use super::{Engine, Refusal};
+use crate::model::{Prior, RunId, TargetId, Verdict};
+
+/// Whether one target is exactly as it was before the stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Confirmation {
+    /// The target.
+    pub target: TargetId,
+    /// What a second, independent read showed.
+    pub verdict: Verdict,
+}
+
+impl Engine {
+    /// Reads every target of a restore once more and compares it with the bytes in the journal.
+    ///
+    /// Give it a procedure made of fresh clients, so that nothing remembered by the restore can answer.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownRun`], [`Refusal::WrongProcedure`], [`Refusal::Undecided`] when the journal cannot be read.
+    pub async fn confirm(&self, restore: &RunId, fresh: &Procedure) -> Result<Vec<Confirmation>, Refusal> {
+        let entries = self.entries(restore).await?;
+        let mut confirmations = Vec::new();
+        for step in started(restore, &entries, fresh)? {
+            let Some(action) = fresh.action(&step.target) else {
+                return Err(Refusal::WrongProcedure {
+                    what: format!("it has no target {}", step.target),
+                });
+            };
+            let verdict = match (&step.prior, self.look(&**action).await) {
+                (Prior::Observed { snapshot }, Ok(observed)) => restored(snapshot, &observed),
+                (_, Err(error)) => Verdict::unknown(error.to_string()),
+                _ => Verdict::unknown("no prior state is known"),
+            };
+            confirmations.push(Confirmation {
+                target: step.target.clone(),
+                verdict,
+            });
+        }
+        Ok(confirmations)
+    }
+}

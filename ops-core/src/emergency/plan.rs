@@ -1,0 +1,250 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::procedure::{Procedure, Step};
+use super::{ApprovalPolicy, Engine};
+use crate::model::{Actor, Digest, Observation, PlanKind, PlannedStep, Prior, RunId, TargetState, Timestamp};
+use crate::ports::{Action, Held};
+use crate::resilience::Deadline;
+
+/// A plan that shows what would be done; nothing can be done with it yet.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Draft;
+
+/// A plan that may be carried out, once, until its approval runs out.
+#[derive(Clone, Debug)]
+pub struct Approved {
+    pub(super) actor: Actor,
+    pub(super) approval: String,
+    pub(super) until: Timestamp,
+}
+
+/// What a procedure would do to the world as it was observed.
+///
+/// The digest covers the steps and the observed prior states, not the run and not the time, so that two machines that see the
+/// same world get the same digest, and an approval is void as soon as the world differs.
+#[derive(Clone, Debug)]
+pub struct Plan<S> {
+    run: RunId,
+    procedure: Procedure,
+    kind: PlanKind,
+    steps: Vec<PlannedStep>,
+    digest: Digest,
+    accept_drift: bool,
+    state: S,
+}
+
+impl<S> Plan<S> {
+    /// The run that carrying it out will be.
+    pub fn run(&self) -> &RunId {
+        &self.run
+    }
+
+    /// Stop or restore.
+    pub fn kind(&self) -> &PlanKind {
+        &self.kind
+    }
+
+    /// The procedure.
+    pub fn procedure(&self) -> &Procedure {
+        &self.procedure
+    }
+
+    /// The steps with what was observed.
+    pub fn steps(&self) -> &[PlannedStep] {
+        &self.steps
+    }
+
+    /// What approvals are bound to.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Who must agree.
+    pub fn policy(&self) -> &ApprovalPolicy {
+        match self.kind {
+            PlanKind::Stop => &self.procedure.stop_approval,
+            PlanKind::Restore { .. } => &self.procedure.restore_approval,
+        }
+    }
+
+    /// How fast the whole promises to be: the slowest step of each stage.
+    pub fn promised(&self) -> Duration {
+        let mut stages = std::collections::BTreeMap::<u32, Duration>::new();
+        for step in &self.steps {
+            let slowest = stages.entry(step.stage).or_default();
+            *slowest = step.promised.max(*slowest);
+        }
+        stages.values().sum()
+    }
+}
+
+impl Plan<Draft> {
+    pub(super) fn draft(run: RunId, procedure: Procedure, kind: PlanKind, steps: Vec<PlannedStep>) -> Self {
+        let mut plan = Self {
+            run,
+            procedure,
+            kind,
+            steps,
+            digest: Digest::of(b""),
+            accept_drift: false,
+            state: Draft,
+        };
+        plan.digest = plan.compute_digest();
+        plan
+    }
+
+    /// Decides that what others changed since the stop may be overwritten by the restore. Part of the digest.
+    #[must_use]
+    pub fn accepting_drift(mut self) -> Self {
+        self.accept_drift = true;
+        self.digest = self.compute_digest();
+        self
+    }
+
+    pub(super) fn accepts_drift(&self) -> bool {
+        self.accept_drift
+    }
+
+    pub(super) fn into_approved(self, state: Approved) -> Plan<Approved> {
+        let Self {
+            run,
+            procedure,
+            kind,
+            steps,
+            digest,
+            accept_drift,
+            state: Draft,
+        } = self;
+        Plan {
+            run,
+            procedure,
+            kind,
+            steps,
+            digest,
+            accept_drift,
+            state,
+        }
+    }
+
+    fn compute_digest(&self) -> Digest {
+        // Serialising these values cannot fail: no map has keys other than strings.
+        let bytes = serde_json::to_vec(&(
+            "ops-plan/1",
+            &self.procedure.name,
+            &self.kind,
+            &self.steps,
+            self.accept_drift,
+        ));
+        Digest::of(&bytes.unwrap_or_default())
+    }
+}
+
+impl Plan<Approved> {
+    pub(super) fn authority(&self) -> &Approved {
+        &self.state
+    }
+
+    pub(super) fn into_parts(self) -> (RunId, Procedure, PlanKind, Vec<PlannedStep>, Digest) {
+        (self.run, self.procedure, self.kind, self.steps, self.digest)
+    }
+}
+
+/// How long a stop waits for the prior state; after that it goes ahead without.
+const OBSERVE_BUDGET: Duration = Duration::from_secs(2);
+
+impl Engine {
+    /// Observes every target at the same time and plans the stop. Acts on nothing and cannot fail: a target that cannot be read within
+    /// 2 s is planned with an unknown prior state.
+    pub async fn plan_stop(&self, procedure: &Procedure) -> Plan<Draft> {
+        let (held, observed) = tokio::join!(self.held(), self.observe_all(&procedure.steps));
+        let held = held.unwrap_or_default();
+        let steps = (0..).zip(procedure.steps.iter().zip(observed));
+        let steps = steps
+            .map(|(index, (step, observed))| planned_stop(index, step, observed, &held))
+            .collect();
+        Plan::draft(
+            RunId::generate(self.clock.now()),
+            procedure.clone(),
+            PlanKind::Stop,
+            steps,
+        )
+    }
+
+    pub(super) async fn observe_all(&self, steps: &[Step]) -> Vec<Result<Observation, String>> {
+        let mut tasks = JoinSet::new();
+        for (index, step) in steps.iter().enumerate() {
+            let (action, clock) = (Arc::clone(&step.action), Arc::clone(&self.clock));
+            tasks.spawn(async move {
+                let budget = Deadline::after(&*clock, OBSERVE_BUDGET);
+                (index, budget.bound(&*clock, "observe", action.observe()).await)
+            });
+        }
+        let mut observed: Vec<_> = steps
+            .iter()
+            .map(|_| Err("the observation was cut off".to_owned()))
+            .collect();
+        while let Some(ended) = tasks.join_next().await {
+            if let Ok((index, result)) = ended {
+                observed[index] = result.map_err(|error| error.to_string());
+            }
+        }
+        observed
+    }
+}
+
+fn planned_stop(
+    index: u32,
+    step: &Step,
+    observed: Result<Observation, String>,
+    held: &[Held],
+) -> PlannedStep {
+    let action = &step.action;
+    let holder = held
+        .iter()
+        .find(|held| held.snapshot.target() == action.target())
+        .map(|held| held.run.clone());
+    let mut caveats = action.limitations();
+    let prior = match observed {
+        Err(reason) => Prior::Unknown { reason },
+        Ok(observation) => {
+            caveats.extend_from_slice(observation.caveats());
+            let marker = observation.marker().cloned();
+            match observation.state() {
+                TargetState::Stopped => Prior::AlreadyStopped {
+                    by: holder.or(marker),
+                },
+                // What another run has half done is no prior state of ours; a marker left on a target that serves says nothing.
+                TargetState::PartlyStopped if marker.is_some() => Prior::AlreadyStopped {
+                    by: holder.or(marker),
+                },
+                _ => Prior::Observed {
+                    snapshot: observation.snapshot().clone(),
+                },
+            }
+        }
+    };
+    let mut planned = PlannedStep::new(
+        index,
+        step.closing,
+        action.target().clone(),
+        action.describe(),
+        action.effect(),
+        prior,
+        step.promised,
+    );
+    planned.caveats = caveats;
+    planned
+}
+
+impl Procedure {
+    pub(super) fn action(&self, target: &crate::model::TargetId) -> Option<&Arc<dyn Action>> {
+        self.steps
+            .iter()
+            .find(|step| step.action.target() == target)
+            .map(|step| &step.action)
+    }
+}

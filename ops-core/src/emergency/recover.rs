@@ -1,0 +1,130 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::execute::Run;
+use super::ledger::Recorded;
+use super::procedure::Procedure;
+use super::restore::started;
+use super::{Engine, Refusal};
+use crate::model::{Actor, ActorKind, Outcome, PlanKind, PlannedStep, Prior, RunId, StepReport, Timestamp};
+use crate::ports::{JournalEntry, JournalEvent};
+
+impl Engine {
+    /// Takes up a run after a crash, or a run that did not verify: steps that were seen to hold stay as they are, all others are carried out
+    /// again with the prior state of the journal. What was approved once need not be approved again.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownRun`], [`Refusal::WrongProcedure`], [`Refusal::AutomationMayNotRestore`], [`Refusal::Superseded`] for a stop that
+    /// has been restored since, [`Refusal::Undecided`] when the journal cannot be read.
+    ///
+    /// # Cancellation
+    /// As [`execute`](Self::execute).
+    pub async fn resume(
+        &self,
+        run: &RunId,
+        procedure: &Procedure,
+        actor: &Actor,
+    ) -> Result<Outcome, Refusal> {
+        let entries = self.entries(run).await?;
+        let steps = started(run, &entries, procedure)?.to_vec();
+        if let Some(step) = steps.iter().find(|step| procedure.action(&step.target).is_none()) {
+            return Err(Refusal::WrongProcedure {
+                what: format!("it has no target {}", step.target),
+            });
+        }
+        let begin = entries.iter().find_map(|entry| match &entry.event {
+            JournalEvent::Started {
+                plan,
+                digest,
+                approval,
+                ..
+            } => Some((plan.clone(), *digest, approval.clone(), entry.at)),
+            _ => None,
+        });
+        let Some((kind, digest, approval, started_at)) = begin else {
+            return Err(Refusal::UnknownRun { run: run.clone() });
+        };
+        let done = finished(&steps, &entries);
+        match &kind {
+            PlanKind::Restore { of } => {
+                if actor.kind() == ActorKind::Automation {
+                    return Err(Refusal::AutomationMayNotRestore);
+                }
+                // The crash may have come between the read-back and the release.
+                for report in &done {
+                    self.ledger.release(of, &report.target).await?;
+                }
+            }
+            _ => {
+                if let Some(restore) = self
+                    .restores_of(run)
+                    .await?
+                    .first()
+                    .and_then(|entries| entries.first())
+                {
+                    return Err(Refusal::Superseded {
+                        by: restore.run.clone(),
+                    });
+                }
+            }
+        }
+        let begun: BTreeSet<u32> = begun_at(&entries).into_keys().collect();
+        let run = Run {
+            id: run.clone(),
+            procedure: procedure.clone(),
+            kind,
+            digest,
+            started_at,
+            approval,
+            begun,
+        };
+        Ok(self
+            .carry_out(Arc::new(run), steps, done, Recorded::Primary)
+            .await)
+    }
+}
+
+/// When each step that has begun did so first.
+fn begun_at(entries: &[JournalEntry]) -> BTreeMap<u32, Timestamp> {
+    let mut begun = BTreeMap::new();
+    for entry in entries {
+        if let JournalEvent::Intent { step, .. } = &entry.event {
+            begun.entry(*step).or_insert(entry.at);
+        }
+    }
+    begun
+}
+
+/// The reports of the steps whose last read-back held.
+fn finished(steps: &[PlannedStep], entries: &[JournalEntry]) -> Vec<StepReport> {
+    let begun = begun_at(entries);
+    let report = |planned: &PlannedStep| {
+        let (at, result, verdict) = entries.iter().rev().find_map(|entry| match &entry.event {
+            JournalEvent::Verified {
+                step,
+                result,
+                verdict,
+                ..
+            } if *step == planned.step => Some((entry.at, result, verdict)),
+            _ => None,
+        })?;
+        if !verdict.holds() {
+            return None;
+        }
+        let elapsed = at.saturating_since(*begun.get(&planned.step).unwrap_or(&at));
+        Some(StepReport {
+            step: planned.step,
+            stage: planned.stage,
+            target: planned.target.clone(),
+            action: planned.action.clone(),
+            result: result.clone(),
+            verdict: verdict.clone(),
+            elapsed,
+            within_target: elapsed <= planned.promised,
+            journalled: !matches!(planned.prior, Prior::Unknown { .. }),
+            prior: planned.prior.clone(),
+            caveats: planned.caveats.clone(),
+        })
+    };
+    steps.iter().filter_map(report).collect()
+}

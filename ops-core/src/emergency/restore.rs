@@ -1,0 +1,253 @@
+use std::collections::BTreeSet;
+
+use super::plan::{Draft, Plan};
+use super::procedure::{Procedure, Step};
+use super::{Engine, Refusal};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{
+    Difference, Observation, PlanKind, PlannedStep, Prior, RunId, Snapshot, TargetId, TargetState, Verdict,
+};
+use crate::ports::{Held, JournalEntry, JournalEvent};
+
+impl Engine {
+    /// Plans to put back what `run` changed.
+    ///
+    /// Each target is compared with what the stop left behind; the difference is the drift, and a plan with drift is only approved after
+    /// [`Plan::accepting_drift`]. A target whose prior state was never known is part of the plan, last, and fails: it must be
+    /// restored by hand. A target whose prior state another run holds is left to that run.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownRun`], [`Refusal::WrongProcedure`], [`Refusal::NothingHeld`], or [`Refusal::Undecided`] when the journal or a
+    /// target cannot be read.
+    pub async fn plan_restore(&self, run: &RunId, procedure: &Procedure) -> Result<Plan<Draft>, Refusal> {
+        let entries = self.entries(run).await?;
+        let begun = started(run, &entries, procedure)?;
+        let held = self.held().await?;
+        let restored = self.restored_before(run).await?;
+        let owed = owed(run, &entries, begun, &held, &restored);
+        if owed.is_empty() {
+            let of_run = |held: &&Held| begun.iter().any(|step| step.target == *held.snapshot.target());
+            let held_by = held.iter().filter(of_run).map(|held| held.run.clone()).collect();
+            return Err(Refusal::NothingHeld {
+                run: run.clone(),
+                held_by,
+            });
+        }
+        let mut todo: Vec<(u32, &Step, Owed)> = Vec::new();
+        let last = procedure.steps.iter().map(|step| step.opening).max().unwrap_or(0) + 1;
+        for owed in owed {
+            let step = procedure
+                .steps
+                .iter()
+                .find(|step| step.action.target() == owed.target());
+            let step = step.ok_or_else(|| Refusal::WrongProcedure {
+                what: format!("it has no target {}", owed.target()),
+            })?;
+            let stage = if matches!(owed, Owed::ByHand { .. }) {
+                last
+            } else {
+                step.opening
+            };
+            todo.push((stage, step, owed));
+        }
+        todo.sort_by_key(|(stage, ..)| *stage);
+        let steps: Vec<_> = todo.iter().map(|(_, step, _)| (*step).clone()).collect();
+        let observed = self.observe_all(&steps).await;
+        let mut planned = Vec::new();
+        for (index, ((stage, step, owed), observed)) in (0..).zip(todo.into_iter().zip(observed)) {
+            planned.push(match owed {
+                Owed::ByHand { reason, .. } => planned_step(index, stage, step, Prior::Unknown { reason }),
+                Owed::WriteBack { prior } => {
+                    let observed = observed.map_err(|reason| {
+                        let error = Error::new(ErrorKind::Unavailable, "plan restore");
+                        error
+                            .context("target", step.action.target().to_string())
+                            .context("cause", reason)
+                    })?;
+                    let left = left_by(&entries, step.action.target());
+                    let mut planned = planned_step(
+                        index,
+                        stage,
+                        step,
+                        Prior::Observed {
+                            snapshot: prior.clone(),
+                        },
+                    );
+                    planned.drift = drift(&prior, &observed, left);
+                    planned.found = Some(observed.snapshot().clone());
+                    planned.caveats = observed.caveats().to_vec();
+                    planned
+                }
+            });
+        }
+        let kind = PlanKind::Restore { of: run.clone() };
+        Ok(Plan::draft(
+            RunId::generate(self.clock.now()),
+            procedure.clone(),
+            kind,
+            planned,
+        ))
+    }
+
+    /// The restores of `run` that have begun.
+    pub(super) async fn restores_of(&self, run: &RunId) -> Result<Vec<Vec<JournalEntry>>> {
+        let mut restores = Vec::new();
+        for other in self.runs().await? {
+            let entries = self.entries(&other).await?;
+            let of_run = |entry: &JournalEntry| matches!(&entry.event, JournalEvent::Started { plan: PlanKind::Restore { of }, .. } if of == run);
+            if entries.iter().any(of_run) {
+                restores.push(entries);
+            }
+        }
+        Ok(restores)
+    }
+
+    /// The targets of `run` that an earlier restore has put back.
+    async fn restored_before(&self, run: &RunId) -> Result<BTreeSet<TargetId>> {
+        let restores = self.restores_of(run).await?;
+        let restored = |entry: JournalEntry| match entry.event {
+            JournalEvent::Verified {
+                target,
+                verdict: Verdict::Holds,
+                ..
+            } => Some(target),
+            _ => None,
+        };
+        Ok(restores.into_iter().flatten().filter_map(restored).collect())
+    }
+}
+
+/// What a run still has to put back.
+#[derive(Debug)]
+enum Owed {
+    WriteBack { prior: Snapshot },
+    ByHand { target: TargetId, reason: String },
+}
+
+impl Owed {
+    fn target(&self) -> &TargetId {
+        match self {
+            Self::WriteBack { prior } => prior.target(),
+            Self::ByHand { target, .. } => target,
+        }
+    }
+}
+
+fn owed(
+    run: &RunId,
+    entries: &[JournalEntry],
+    begun: &[PlannedStep],
+    held: &[Held],
+    restored: &BTreeSet<TargetId>,
+) -> Vec<Owed> {
+    let touched = |target: &TargetId| {
+        entries.iter().any(
+            |entry| matches!(&entry.event, JournalEvent::Intent { target: found, .. } if found == target),
+        )
+    };
+    let owed = |step: &PlannedStep| {
+        let holder = held.iter().find(|held| *held.snapshot.target() == step.target);
+        match (holder, &step.prior) {
+            (Some(held), _) if held.run == *run => Some(Owed::WriteBack {
+                prior: held.snapshot.clone(),
+            }),
+            (Some(_), _) => None,
+            _ if restored.contains(&step.target) || !touched(&step.target) => None,
+            // No journal took the hold, but the plan is in the journal.
+            (None, Prior::Observed { snapshot }) => Some(Owed::WriteBack {
+                prior: snapshot.clone(),
+            }),
+            (None, Prior::Unknown { reason }) => {
+                let reason = format!("it was not known before the stop: {reason}");
+                Some(Owed::ByHand {
+                    target: step.target.clone(),
+                    reason,
+                })
+            }
+            (None, Prior::AlreadyStopped { .. }) => None,
+        }
+    };
+    begun.iter().filter_map(owed).collect()
+}
+
+/// The steps that the run began with, if `procedure` is the one it was.
+pub(super) fn started<'a>(
+    run: &RunId,
+    entries: &'a [JournalEntry],
+    procedure: &Procedure,
+) -> Result<&'a [PlannedStep], Refusal> {
+    let found = entries.iter().find_map(|entry| match &entry.event {
+        JournalEvent::Started { procedure, steps, .. } => Some((procedure, steps)),
+        _ => None,
+    });
+    let (name, steps) = found.ok_or_else(|| Refusal::UnknownRun { run: run.clone() })?;
+    if *name != procedure.name {
+        return Err(Refusal::WrongProcedure {
+            what: format!("the run was of {name}, not of {}", procedure.name),
+        });
+    }
+    Ok(steps)
+}
+
+/// The state that the stop was last seen to leave behind.
+fn left_by<'a>(entries: &'a [JournalEntry], wanted: &TargetId) -> Option<&'a Snapshot> {
+    entries.iter().rev().find_map(|entry| match &entry.event {
+        JournalEvent::Verified {
+            target,
+            left: Some(left),
+            verdict,
+            ..
+        } if target == wanted && verdict.holds() => Some(left),
+        _ => None,
+    })
+}
+
+fn planned_step(index: u32, stage: u32, step: &Step, prior: Prior) -> PlannedStep {
+    let action = &step.action;
+    PlannedStep::new(
+        index,
+        stage,
+        action.target().clone(),
+        action.describe_restore(),
+        action.effect(),
+        prior,
+        step.promised,
+    )
+}
+
+/// What somebody else changed since the stop.
+///
+/// A target that is as before the stop has not drifted: there is nothing to put back. Otherwise every witness that differs from the
+/// prior state counts, however early it changed, and every field that is not as the stop was seen to leave it. If the stop was never
+/// seen to hold (it crashed or failed), a field counts only when the target serves in a way that it did not before.
+fn drift(prior: &Snapshot, observed: &Observation, left: Option<&Snapshot>) -> Vec<Difference> {
+    let found = observed.snapshot();
+    let from_prior = prior.differences(found);
+    if from_prior.is_empty() {
+        return Vec::new();
+    }
+    let (witnesses, fields): (Vec<_>, Vec<_>) = from_prior
+        .into_iter()
+        .partition(|difference| is_witness(prior, found, &difference.path));
+    let fields = match left {
+        Some(left) => left
+            .differences(found)
+            .into_iter()
+            .filter(|difference| !is_witness(left, found, &difference.path))
+            .collect(),
+        None if observed.state() == TargetState::Serving => fields,
+        None => Vec::new(),
+    };
+    witnesses.into_iter().chain(fields).collect()
+}
+
+/// Whether `path` is that of a witness or within one; names may hold dots.
+pub(super) fn is_witness(expected: &Snapshot, found: &Snapshot, path: &str) -> bool {
+    let mut names = [expected, found]
+        .into_iter()
+        .flat_map(|snapshot| snapshot.witness().keys());
+    names.any(|name| {
+        let rest = path.strip_prefix(name.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    })
+}

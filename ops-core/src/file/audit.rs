@@ -1,0 +1,174 @@
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::audit::{ChainVerifier, link, page};
+use crate::durable::{Directory, Line, Log, Place, blocking, damaged, file_name};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{AuditRecord, Digest, TenantId};
+use crate::ports::{AuditPage, AuditQuery, AuditReceipt, AuditStore, ChainReport};
+
+/// An audit trail in a directory: one file per tenant, one line per record.
+///
+/// `search` and `verify` read the whole file of the tenant, `append` what was added since the last time; about 150 bytes per
+/// record stay in memory to know the ids. Fine for hundreds of thousands of records; more belong into PostgreSQL.
+#[derive(Clone, Debug)]
+pub struct FileAudit {
+    trail: Arc<Trail>,
+}
+
+#[derive(Debug)]
+struct Trail {
+    directory: Directory,
+    chains: Mutex<BTreeMap<TenantId, Chain>>,
+}
+
+/// What is known of a tenant's file.
+#[derive(Debug, Default)]
+struct Chain {
+    read: Place,
+    known: HashMap<Uuid, (AuditReceipt, Digest)>,
+    last: Option<AuditReceipt>,
+}
+
+/// One line of the file.
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    #[serde(flatten)]
+    receipt: AuditReceipt,
+    record: AuditRecord,
+}
+
+impl FileAudit {
+    /// Opens the audit trail in `directory`, making it if it is missing. Blocks for a directory look-up.
+    ///
+    /// # Errors
+    /// [`ErrorKind::PermissionDenied`] and [`ErrorKind::Unavailable`] when the directory cannot be made.
+    pub fn open(directory: impl Into<PathBuf>) -> Result<Self> {
+        let trail = Trail {
+            directory: Directory::open(directory)?,
+            chains: Mutex::default(),
+        };
+        Ok(Self {
+            trail: Arc::new(trail),
+        })
+    }
+}
+
+#[async_trait]
+impl AuditStore for FileAudit {
+    async fn append(&self, record: &AuditRecord) -> Result<AuditReceipt> {
+        let (trail, record) = (Arc::clone(&self.trail), record.clone());
+        blocking(APPEND, move || trail.append(record)).await
+    }
+
+    async fn search(&self, tenant: &TenantId, query: &AuditQuery) -> Result<AuditPage> {
+        let (trail, tenant, query) = (Arc::clone(&self.trail), tenant.clone(), query.clone());
+        blocking("search audit records", move || {
+            let log = trail.log(&tenant);
+            let records = entries(&log, log.read_after(Place::default())?.0)?;
+            page(records.iter().map(|entry| &entry.record), &tenant, &query)
+        })
+        .await
+    }
+
+    /// Verifies what is on the disk. A line that cannot be read is a fault of the chain, not an error.
+    async fn verify(&self, tenant: &TenantId) -> Result<ChainReport> {
+        let (trail, tenant) = (Arc::clone(&self.trail), tenant.clone());
+        blocking("verify audit records", move || {
+            let (lines, _) = trail.log(&tenant).read_after(Place::default())?;
+            let mut verifier = ChainVerifier::new();
+            for line in lines {
+                match entry(&line) {
+                    Ok(entry) => verifier.push(&entry.receipt, &entry.record),
+                    Err(what) => verifier.push_unreadable(format!("line {} {what}", line.number)),
+                }
+            }
+            Ok(verifier.finish())
+        })
+        .await
+    }
+}
+
+impl Trail {
+    fn log(&self, tenant: &TenantId) -> Log {
+        // A tenant id may have 100 characters; written out in full a file name would be too long for some disks.
+        let text = tenant.as_str();
+        let short = text.get(..text.len().min(40)).unwrap_or_default();
+        let name = format!(
+            "{}-{:.16}.jsonl",
+            file_name(short),
+            Digest::of(text.as_bytes()).to_string()
+        );
+        Log::new(self.directory.file(&name), FORMAT)
+    }
+
+    fn append(&self, record: AuditRecord) -> Result<AuditReceipt> {
+        let log = self.log(&record.tenant);
+        let mut chains = self.chains.lock().unwrap_or_else(PoisonError::into_inner);
+        let chain = chains.entry(record.tenant.clone()).or_default();
+        let locked = log.lock()?;
+        // Another process may have appended since.
+        let (lines, read) = locked.read_after(chain.read)?;
+        for entry in entries(&log, lines)? {
+            chain.remember(&entry)?;
+        }
+        chain.read = read;
+
+        let content = content(&record)?;
+        if let Some((receipt, known)) = chain.known.get(&record.id) {
+            if *known == content {
+                return Ok(receipt.clone());
+            }
+            return Err(Error::new(ErrorKind::Conflict, APPEND)
+                .provider("file")
+                .context("record", record.id.to_string())
+                .context("cause", "the id is known with another content"));
+        }
+        let sequence = chain.last.as_ref().map_or(1, |last| last.sequence + 1);
+        let previous = chain.last.as_ref().map(|last| &last.hash);
+        let receipt = AuditReceipt::new(sequence, link(previous, sequence, &record));
+        let entry = Entry { receipt, record };
+        let text = serde_json::to_string(&entry)
+            .map_err(|source| Error::new(ErrorKind::InvalidInput, APPEND).source(source))?;
+        locked.append(&[text])?;
+        // What was appended is read back by the next append, as if another process had written it.
+        Ok(entry.receipt)
+    }
+}
+
+impl Chain {
+    fn remember(&mut self, entry: &Entry) -> Result<()> {
+        let content = content(&entry.record)?;
+        self.known
+            .insert(entry.record.id, (entry.receipt.clone(), content));
+        self.last = Some(entry.receipt.clone());
+        Ok(())
+    }
+}
+
+const APPEND: &str = "append audit record";
+const FORMAT: &str = "ops-audit/1";
+
+/// Tells records of the same id apart.
+fn content(record: &AuditRecord) -> Result<Digest> {
+    let bytes = serde_json::to_vec(record)
+        .map_err(|source| Error::new(ErrorKind::InvalidInput, APPEND).source(source))?;
+    Ok(Digest::of(&bytes))
+}
+
+fn entries(log: &Log, lines: Vec<Line>) -> Result<Vec<Entry>> {
+    lines
+        .iter()
+        .map(|line| entry(line).map_err(|what| damaged("read audit records", log.path(), line.number, what)))
+        .collect()
+}
+
+fn entry(line: &Line) -> Result<Entry, &'static str> {
+    let text = line.text.as_ref().map_err(|what| *what)?;
+    serde_json::from_str(text).map_err(|_| "is no audit record")
+}

@@ -1,0 +1,16 @@
+//! Providers that keep everything in a directory: the default when there is no database.
+//!
+//! What a call has acknowledged survives kill -9 and a power cut. Files are readable by their owner only. Several processes
+//! of **one machine** may share a directory on a local disk that knows hard links and file locks; more machines need PostgreSQL.
+//! The end of a write that a crash cut short is recognised and moved aside; any other damage is an error that names file
+//! and line, and nothing is deleted. Every file names its format, so that a later version can tell.
+
+mod audit;
+mod journal;
+mod notices;
+mod switches;
+
+pub use self::audit::FileAudit;
+pub use self::journal::FileJournal;
+pub use self::notices::FileNotices;
+pub use self::switches::FileSwitches;

@@ -1,0 +1,64 @@
+use std::ops::Range;
+
+/// Replacements in a text, in the order of their places, without overlap.
+#[derive(Debug, Default)]
+pub(super) struct Edits(Vec<(Range<usize>, String)>);
+
+impl Edits {
+    /// Replaces `range` by `mask`, unless an earlier replacement reaches into it.
+    pub(super) fn replace(&mut self, range: Range<usize>, mask: String) {
+        if range.start >= self.end() {
+            self.0.push((range, mask));
+        }
+    }
+
+    /// Where the last replacement ends.
+    pub(super) fn end(&self) -> usize {
+        self.0.last().map_or(0, |(range, _)| range.end)
+    }
+
+    /// The text with the replacements made; `None` if there is nothing to change.
+    pub(super) fn apply(self, text: &str) -> Option<String> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let mut changed = String::with_capacity(text.len());
+        let mut done = 0;
+        for (range, mask) in self.0 {
+            changed.push_str(&text[done..range.start]);
+            changed.push_str(&mask);
+            done = range.end;
+        }
+        changed.push_str(&text[done..]);
+        Some(changed)
+    }
+}
+
+/// The half-width form of a full-width letter, digit or sign; any other character as it is.
+pub(super) fn half_width(c: char) -> char {
+    match c {
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
+        '\u{3000}' => ' ',
+        _ => c,
+    }
+}
+
+/// How many bytes of `text` from `start` belong to the JSON escape that begins in front of it, if one does.
+///
+/// In `\ntanaka` the `n` belongs to the escape; in `\u3000tanaka` it is `u3000`. A mask must not cut an escape apart.
+pub(super) fn escape_tail(text: &str, start: usize) -> usize {
+    let backslashes = text[..start]
+        .bytes()
+        .rev()
+        .take_while(|byte| *byte == b'\\')
+        .count();
+    if backslashes % 2 == 0 {
+        return 0;
+    }
+    let rest = &text.as_bytes()[start..];
+    match rest.first() {
+        Some(b'u') if rest.len() >= 5 && rest[1..5].iter().all(u8::is_ascii_hexdigit) => 5,
+        Some(byte) if byte.is_ascii() => 1,
+        _ => 0,
+    }
+}

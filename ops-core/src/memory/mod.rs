@@ -1,0 +1,48 @@
+//! A provider for each port that lives in memory and really behaves: for unit tests, drills and first steps.
+//!
+//! They pass the same conformance suites as the providers over a network. What they keep ends with the process. Those that
+//! stand for something outside the process can be unplugged with `set_reachable`: every call then fails with
+//! [`ErrorKind::Unavailable`](crate::error::ErrorKind::Unavailable) and changes nothing.
+//!
+//! ```
+//! use ops_core::memory::InMemoryTraffic;
+//! use ops_core::model::{IdempotencyKey, RunId, TargetId, Timestamp};
+//! use ops_core::ports::TrafficController;
+//!
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! let api = TargetId::new("memory:api")?;
+//! let traffic = InMemoryTraffic::new();
+//! traffic.add_service(&api);
+//!
+//! let prior = traffic.observe(&api).await?;
+//! let key = IdempotencyKey::for_step(&RunId::generate(Timestamp::UNIX_EPOCH), 0);
+//! traffic.stop(&api, &key).await?;
+//! assert!(!traffic.serves(&api));
+//!
+//! traffic.restore(prior.snapshot(), &key).await?;
+//! assert!(traffic.serves(&api));
+//! # Ok::<(), ops_core::error::Error>(())
+//! # }).unwrap();
+//! ```
+
+mod audit;
+mod database;
+mod journal;
+mod notifier;
+mod plug;
+mod switch;
+mod traffic;
+
+pub use self::audit::InMemoryAudit;
+pub use self::database::{InMemoryDatabase, Session};
+pub use self::journal::InMemoryJournal;
+pub use self::notifier::InMemoryNotifier;
+pub use self::switch::InMemorySwitches;
+pub use self::traffic::InMemoryTraffic;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Every change below is made whole or not at all, so that a panic elsewhere leaves nothing half done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

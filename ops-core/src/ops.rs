@@ -1,0 +1,160 @@
+use std::sync::Arc;
+
+use crate::audit::{Delivered, Recorded, Recorder};
+use crate::emergency::{Approved, Approvers, Draft, Engine, Plan, Procedure, Refusal, Watch};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Actor, AuditRecord, RunId, TenantId};
+use crate::pipeline::{Publisher, Report};
+use crate::providers::Providers;
+
+/// The handle that an application holds: plans, stops, restores, records and tells. Cheap to clone.
+///
+/// A unit test in the style of an application, with nothing but this process:
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::sync::Arc;
+/// use ops_core::{Ops, Providers, actions::StopTraffic, memory::InMemoryTraffic, procedures::api_stop};
+/// use ops_core::model::{Actor, TargetId, TenantId};
+///
+/// let traffic = Arc::new(InMemoryTraffic::new());
+/// let target = TargetId::new("memory:chat-api")?;
+/// traffic.add_service(target.clone());
+/// let ops = Ops::new(Providers::in_memory(), TenantId::new("org_soulsyncs")?);
+/// let stop = api_stop("api-stop", vec![Arc::new(StopTraffic::new(traffic.clone(), target.clone(), "chat-api"))], |step| step)?;
+///
+/// let report = ops.stop(&stop, Actor::person("alice")?).await?;
+/// assert!(report.outcome.audited && report.outcome.steps[0].verdict.holds());
+/// assert!(!traffic.probe(&target));
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Ops {
+    engine: Engine,
+    recorder: Arc<Recorder>,
+    publisher: Publisher,
+    providers: Providers,
+}
+
+impl Ops {
+    /// A handle over `providers`, recording for `tenant`.
+    pub fn new(providers: Providers, tenant: TenantId) -> Self {
+        let mut engine = Engine::new(Arc::clone(&providers.journal), Arc::clone(&providers.clock))
+            .with_masker(Arc::clone(&providers.masker));
+        if let Some(spool) = &providers.journal_spool {
+            engine = engine.with_spool(Arc::clone(spool));
+        }
+        let mut recorder = Recorder::new(
+            Arc::clone(&providers.audit),
+            Arc::clone(&providers.masker),
+            Arc::clone(&providers.clock),
+        );
+        if let Some(spool) = &providers.audit_spool {
+            recorder = recorder.with_spool(spool.clone());
+        }
+        let recorder = Arc::new(recorder);
+        let publisher = Publisher::new(
+            Arc::clone(&recorder),
+            Arc::clone(&providers.notifier),
+            Arc::clone(&providers.masker),
+            Arc::clone(&providers.clock),
+            tenant,
+        );
+        Self {
+            engine,
+            recorder,
+            publisher,
+            providers,
+        }
+    }
+
+    /// Adds somebody who sees every journal entry as it is made.
+    #[must_use]
+    pub fn with_watch(mut self, watch: Arc<dyn Watch>) -> Self {
+        self.engine = self.engine.with_watch(watch);
+        self
+    }
+
+    /// The engine, for plans, runs and read-backs.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The parts it is made of.
+    pub fn providers(&self) -> &Providers {
+        &self.providers
+    }
+
+    /// Observes and plans a stop; acts on nothing.
+    pub async fn plan(&self, procedure: &Procedure) -> Plan<Draft> {
+        self.engine.plan_stop(procedure).await
+    }
+
+    /// Plans, carries out, records and tells: the big red button for procedures whose stop needs no approval.
+    ///
+    /// # Errors
+    /// [`Refusal::NotApproved`] when the procedure's stop does need approval.
+    pub async fn stop(&self, procedure: &Procedure, actor: Actor) -> Result<Report, Refusal> {
+        let plan = self.engine.plan_stop(procedure).await;
+        let plan = plan.approve(&[], &Approvers::none(), actor.clone(), self.providers.clock.now())?;
+        self.carry_out(plan, &actor).await
+    }
+
+    /// Carries out an approved plan, records and tells.
+    ///
+    /// # Errors
+    /// As [`Engine::execute`].
+    ///
+    /// # Cancellation
+    /// Dropping the future stops nothing: the run goes on in a task of its own, so that a caller who hangs up cannot cut a stop short.
+    pub async fn carry_out(&self, plan: Plan<Approved>, actor: &Actor) -> Result<Report, Refusal> {
+        let contacts = plan.procedure().contacts().to_vec();
+        let (ops, actor) = (self.clone(), actor.clone());
+        detached(async move {
+            let outcome = ops.engine.execute(plan).await?;
+            Ok(ops.publisher.publish(outcome, &actor, &contacts).await)
+        })
+        .await
+    }
+
+    /// Takes up a run after a crash, records and tells.
+    ///
+    /// # Errors
+    /// As [`Engine::resume`].
+    ///
+    /// # Cancellation
+    /// As [`carry_out`](Self::carry_out).
+    pub async fn resume(&self, run: &RunId, procedure: &Procedure, actor: &Actor) -> Result<Report, Refusal> {
+        let (ops, run, procedure, actor) = (self.clone(), run.clone(), procedure.clone(), actor.clone());
+        detached(async move {
+            let outcome = ops.engine.resume(&run, &procedure, &actor).await?;
+            Ok(ops.publisher.publish(outcome, &actor, procedure.contacts()).await)
+        })
+        .await
+    }
+
+    /// Masks and records something that is not part of a run.
+    pub async fn record(&self, record: AuditRecord) -> Recorded {
+        self.recorder.record(record).await
+    }
+
+    /// Delivers audit records that are in the spool.
+    ///
+    /// # Errors
+    /// The spool's own. What the store did not take stays in the spool; [`Delivered`] says how much and why.
+    pub async fn deliver_audit(&self) -> Result<Delivered> {
+        self.recorder.deliver().await
+    }
+}
+
+/// Runs `work` to its end even if nobody waits for it any more.
+async fn detached(
+    work: impl Future<Output = Result<Report, Refusal>> + Send + 'static,
+) -> Result<Report, Refusal> {
+    match tokio::spawn(work).await {
+        Ok(result) => result,
+        Err(_) => Err(Error::new(ErrorKind::Unexpected, "carry out")
+            .context("cause", "the run ended unexpectedly; resume it")
+            .into()),
+    }
+}

@@ -1,0 +1,179 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::{Delivery, Report};
+use crate::audit::{Recorded, Recorder};
+use crate::emergency::Contact;
+use crate::error::Result;
+use crate::messages;
+use crate::model::{
+    Actor, AuditOutcome, AuditRecord, Lang, Notice, Outcome, PlanKind, Severity, StepReport, StepResult,
+    TenantId, Text,
+};
+use crate::ports::{Clock, Notifier, PiiMasker};
+use crate::resilience::Deadline;
+
+/// How long one notice may take.
+const NOTICE_BUDGET: Duration = Duration::from_secs(5);
+
+/// Records an outcome and tells people, after the effects and never in their way.
+#[derive(Clone, Debug)]
+pub struct Publisher {
+    /// Where records go.
+    recorder: Arc<Recorder>,
+    notifier: Arc<dyn Notifier>,
+    masker: Arc<dyn PiiMasker>,
+    clock: Arc<dyn Clock>,
+    tenant: TenantId,
+}
+
+impl Publisher {
+    /// A publisher for one tenant.
+    pub fn new(
+        recorder: Arc<Recorder>,
+        notifier: Arc<dyn Notifier>,
+        masker: Arc<dyn PiiMasker>,
+        clock: Arc<dyn Clock>,
+        tenant: TenantId,
+    ) -> Self {
+        Self {
+            recorder,
+            notifier,
+            masker,
+            clock,
+            tenant,
+        }
+    }
+
+    /// Records every step of `outcome` and sends every notice, at the same time, each within its own deadline.
+    pub async fn publish(&self, outcome: Outcome, actor: &Actor, contacts: &[Contact]) -> Report {
+        let (unrecorded, notices) = tokio::join!(self.record(&outcome, actor), self.tell(&outcome, contacts));
+        let outcome = Outcome {
+            audited: unrecorded.is_empty(),
+            ..outcome
+        };
+        Report {
+            outcome,
+            notices,
+            unrecorded,
+        }
+    }
+
+    async fn record(&self, outcome: &Outcome, actor: &Actor) -> Vec<String> {
+        let mut tasks = JoinSet::new();
+        for step in &outcome.steps {
+            let (recorder, record) = (
+                Arc::clone(&self.recorder),
+                self.audit_record(outcome, step, actor),
+            );
+            let target = step.target.clone();
+            tasks.spawn(async move { (target, recorder.record(record).await) });
+        }
+        let mut unrecorded = Vec::new();
+        while let Some(ended) = tasks.join_next().await {
+            match ended {
+                Ok((_, Recorded::Stored(_))) => {}
+                Ok((target, Recorded::Spooled { reason })) => unrecorded.push(format!(
+                    "{target}: in the spool, not in the audit store: {reason}"
+                )),
+                Ok((target, Recorded::Lost { reason })) => {
+                    unrecorded.push(format!("{target}: not recorded: {reason}"))
+                }
+                Err(_) => unrecorded.push("a record: the audit store ended unexpectedly".to_owned()),
+            }
+        }
+        unrecorded.sort();
+        unrecorded
+    }
+
+    fn audit_record(&self, outcome: &Outcome, step: &StepReport, actor: &Actor) -> AuditRecord {
+        let action = match outcome.kind {
+            PlanKind::Stop => "emergency.stop",
+            PlanKind::Restore { .. } => "emergency.restore",
+        };
+        let ended = match (&step.result, step.verdict.holds()) {
+            (_, true) => AuditOutcome::Succeeded,
+            (StepResult::Failed { .. } | StepResult::Skipped, _) => AuditOutcome::Failed,
+            _ => AuditOutcome::Unknown,
+        };
+        let record = AuditRecord::new(
+            self.clock.now(),
+            self.tenant.clone(),
+            actor.clone(),
+            action,
+            step.target.system(),
+            step.target.name(),
+        )
+        .with_outcome(ended)
+        .with_run(outcome.run.clone())
+        .with_detail("procedure", outcome.procedure.as_str())
+        .with_detail("step", step.action.get(Lang::En))
+        .with_detail("plan", outcome.digest.to_string())
+        .with_detail("approval", outcome.approval.as_str())
+        .with_detail("result", step.result.name())
+        .with_detail("verdict", step.verdict.name());
+        match step.result.reason().or(step.verdict.reason()) {
+            Some(reason) => record.with_detail("reason", reason),
+            None => record,
+        }
+    }
+
+    async fn tell(&self, outcome: &Outcome, contacts: &[Contact]) -> Vec<Delivery> {
+        let mut tasks = JoinSet::new();
+        for (position, contact) in contacts.iter().enumerate() {
+            let notice = self.notice(outcome, contact.audience());
+            let (notifier, clock) = (Arc::clone(&self.notifier), Arc::clone(&self.clock));
+            tasks.spawn(async move {
+                let deadline = Deadline::after(&*clock, NOTICE_BUDGET);
+                let sent: Result<_> = deadline
+                    .bound(&*clock, "send notice", notifier.send(&notice))
+                    .await;
+                (position, sent.err().map(|error| error.to_string()))
+            });
+        }
+        let cut_off = || Some("the notifier ended unexpectedly".to_owned());
+        let mut deliveries: Vec<_> = contacts
+            .iter()
+            .map(|contact| Delivery {
+                audience: contact.audience().to_owned(),
+                error: cut_off(),
+            })
+            .collect();
+        while let Some(ended) = tasks.join_next().await {
+            if let Ok((position, error)) = ended {
+                deliveries[position].error = error;
+            }
+        }
+        deliveries
+    }
+
+    fn notice(&self, outcome: &Outcome, audience: &str) -> Notice {
+        let lines = |lang: Lang| {
+            let lines = outcome.steps.iter().map(|step| {
+                messages::step_line(&step.action, &step.result, &step.verdict)
+                    .get(lang)
+                    .to_owned()
+            });
+            self.masker
+                .mask(
+                    &lines
+                        .chain([format!("{} {}", outcome.run, outcome.started_at.to_jst())])
+                        .collect::<Vec<_>>()
+                        .join("\n"),
+                )
+                .into_owned()
+        };
+        let body = Text::new(lines(Lang::Ja), lines(Lang::En));
+        let subject = messages::notice_subject(&outcome.kind, &outcome.procedure, outcome.status);
+        Notice::new(
+            format!("{}/{audience}", outcome.run),
+            audience,
+            Severity::P1,
+            self.clock.now(),
+            subject,
+            body,
+        )
+    }
+}

@@ -1,0 +1,9 @@
+//! The procedures of the runbooks, one a file.
+
+mod api_stop;
+mod database_read_only;
+mod llm_brain_stop;
+
+pub use self::api_stop::api_stop;
+pub use self::database_read_only::database_read_only;
+pub use self::llm_brain_stop::{LlmBrain, llm_brain_stop};

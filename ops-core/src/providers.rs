@@ -1,0 +1,54 @@
+use std::sync::Arc;
+
+use crate::audit::Spool;
+use crate::clock::SystemClock;
+use crate::masking::BuiltinMasker;
+use crate::memory::{InMemoryAudit, InMemoryJournal, InMemoryNotifier, InMemorySwitches};
+use crate::ports::{AuditStore, Clock, Journal, Notifier, PiiMasker, SwitchStore};
+
+/// The parts that an [`Ops`](crate::Ops) is made of; replace one and keep the rest:
+///
+/// ```
+/// use std::sync::Arc;
+/// use ops_core::Providers;
+/// use ops_core::memory::InMemoryNotifier;
+///
+/// let notifier = Arc::new(InMemoryNotifier::new());
+/// let providers = Providers { notifier: notifier.clone(), ..Providers::in_memory() };
+/// ```
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "made to be written out with `..`")]
+pub struct Providers {
+    /// Remembers prior states and runs.
+    pub journal: Arc<dyn Journal>,
+    /// A journal on this machine for when `journal` cannot be reached.
+    pub journal_spool: Option<Arc<dyn Journal>>,
+    /// The audit trail.
+    pub audit: Arc<dyn AuditStore>,
+    /// A buffer on this machine for when `audit` cannot be reached.
+    pub audit_spool: Option<Spool>,
+    /// The switches that all processes share.
+    pub switches: Arc<dyn SwitchStore>,
+    /// Tells people.
+    pub notifier: Arc<dyn Notifier>,
+    /// Masks what is recorded and sent.
+    pub masker: Arc<dyn PiiMasker>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Providers {
+    /// Everything in this process: for unit tests, and to begin with.
+    pub fn in_memory() -> Self {
+        Self {
+            journal: Arc::new(InMemoryJournal::new()),
+            journal_spool: None,
+            audit: Arc::new(InMemoryAudit::new()),
+            audit_spool: None,
+            switches: Arc::new(InMemorySwitches::new()),
+            notifier: Arc::new(InMemoryNotifier::new()),
+            masker: Arc::new(BuiltinMasker::new()),
+            clock: Arc::new(SystemClock::new()),
+        }
+    }
+}

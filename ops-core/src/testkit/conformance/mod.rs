@@ -1,0 +1,66 @@
+//! One suite per port. Every provider passes the suite of its port; it panics with the clause that was broken.
+//!
+//! The suites use names and ids that nobody else uses, so that they may run against shared stores.
+
+mod action;
+mod audit_store;
+mod clock;
+mod database_guard;
+mod journal;
+mod notifier;
+mod pii_masker;
+mod rate_limiter;
+mod stoppable;
+mod switch_store;
+mod traffic_controller;
+
+pub use self::action::action;
+pub use self::audit_store::audit_store;
+pub use self::clock::clock;
+pub use self::database_guard::database_guard;
+pub use self::journal::journal;
+pub use self::notifier::notifier;
+pub use self::pii_masker::pii_masker;
+pub use self::rate_limiter::rate_limiter;
+pub use self::switch_store::switch_store;
+pub use self::traffic_controller::traffic_controller;
+
+use crate::error::{ErrorKind, Result};
+use crate::model::{RunId, Timestamp};
+
+/// The value of a call that the contract says must succeed.
+#[track_caller]
+fn ok<T>(call: &str, result: Result<T>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(error) => panic!("{call} must succeed: {error}"),
+    }
+}
+
+/// Checks that a call was refused with `kind`.
+#[track_caller]
+fn refused<T>(call: &str, kind: ErrorKind, result: Result<T>) {
+    match result {
+        Ok(_) => panic!("{call} must be refused as \"{kind}\", but it succeeded"),
+        Err(error) => assert_eq!(
+            error.kind(),
+            kind,
+            "{call} must be refused as \"{kind}\", not with: {error}"
+        ),
+    }
+}
+
+/// 2026-01-30T00:00:00Z plus `seconds`: the times that the suites' records carry.
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_unix_micros(1_769_731_200_000_000 + seconds * 1_000_000)
+}
+
+/// A run id that no other run of a suite uses.
+fn fresh_run() -> RunId {
+    RunId::generate(at(0))
+}
+
+/// A name that no other run of a suite uses: lower case, at most 60 characters.
+fn fresh(prefix: &str) -> String {
+    fresh_run().as_str().replacen("run_", &format!("{prefix}-"), 1)
+}

@@ -1,0 +1,235 @@
+//! The whole control plane: where a request leads, and what it does there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ops_core::model::TargetId;
+use ops_core::testkit::{Fault, SimRequest};
+use serde_json::{Value, json};
+
+use super::BrokenRule;
+use super::fields;
+use super::refusal::Refusal;
+use super::service::{Ending, Service};
+use super::spec::Spec;
+use crate::run::name::ServiceName;
+
+/// What a path leads to.
+#[derive(Debug)]
+pub(super) enum Route {
+    Service(ServiceName),
+    Operation { project: String, path: String },
+    Elsewhere,
+}
+
+impl Route {
+    pub(super) fn of(path: &str) -> Self {
+        let parts: Vec<_> = path.trim_start_matches('/').split('/').collect();
+        match parts[..] {
+            [
+                "v2",
+                "projects",
+                project,
+                "locations",
+                region,
+                "services",
+                service,
+            ] => ServiceName::new(project, region, service).map_or(Self::Elsewhere, Self::Service),
+            ["v2", "projects", project, "locations", _, "operations", _] => Self::Operation {
+                project: project.to_owned(),
+                path: parts[1..].join("/"),
+            },
+            _ => Self::Elsewhere,
+        }
+    }
+
+    fn project(&self) -> &str {
+        match self {
+            Self::Service(name) => &name.project,
+            Self::Operation { project, .. } => project,
+            Self::Elsewhere => "",
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) services: BTreeMap<TargetId, Service>,
+    /// By name: whose it is, and the generation that it wanted.
+    operations: BTreeMap<String, (TargetId, i64)>,
+    pub(super) requests: Vec<(String, String)>,
+    pub(super) broken: BTreeSet<BrokenRule>,
+    pub(super) disabled: BTreeSet<String>,
+    pub(super) failing: BTreeMap<TargetId, i32>,
+    pub(super) pace: u32,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            services: BTreeMap::new(),
+            operations: BTreeMap::new(),
+            requests: Vec::new(),
+            broken: BTreeSet::new(),
+            disabled: BTreeSet::new(),
+            failing: BTreeMap::new(),
+            pace: 2,
+        }
+    }
+}
+
+impl State {
+    /// Keeps the request and tells the name of the service that it is about.
+    pub(super) fn record(&mut self, request: &SimRequest, route: &Route) -> String {
+        let query: Vec<_> = request
+            .query
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        let query = if query.is_empty() {
+            String::new()
+        } else {
+            format!("?{}", query.join("&"))
+        };
+        self.requests
+            .push((request.method.clone(), format!("{}{query}", request.path)));
+        match route {
+            Route::Service(name) => name.service.clone(),
+            Route::Operation { path, .. } => {
+                let target = self.operations.get(path).map(|(target, _)| target);
+                let name = target.and_then(|target| ServiceName::of(target).ok());
+                name.map(|name| name.service).unwrap_or_default()
+            }
+            Route::Elsewhere => String::new(),
+        }
+    }
+
+    pub(super) fn answer(
+        &mut self,
+        request: &SimRequest,
+        route: &Route,
+        fault: Option<Fault>,
+    ) -> Result<Value, Refusal> {
+        let bearer = request
+            .header("authorization")
+            .and_then(|value| value.strip_prefix("Bearer "));
+        if bearer.is_none_or(str::is_empty) {
+            return Err(Refusal::unauthenticated());
+        }
+        if self.disabled.contains(route.project()) {
+            return Err(Refusal::disabled_api());
+        }
+        let known =
+            |target: &TargetId| ServiceName::of(target).is_ok_and(|name| name.project == route.project());
+        if !matches!(route, Route::Elsewhere) && !self.services.keys().any(known) {
+            return Err(Refusal::forbidden());
+        }
+        match (route, request.method.as_str()) {
+            (Route::Service(name), "GET") => {
+                let service = self.service(name)?;
+                service.read();
+                Ok(service.json())
+            }
+            (Route::Service(name), "PATCH") => self.patch(name, request, fault),
+            (Route::Operation { path, .. }, "GET") => {
+                let (target, generation) = self.operations.get(path).ok_or_else(Refusal::not_found)?;
+                let service = self.services.get_mut(target).ok_or_else(Refusal::not_found)?;
+                service.read();
+                Ok(service.operation(path, *generation))
+            }
+            _ => Err(Refusal::not_found()),
+        }
+    }
+
+    fn patch(
+        &mut self,
+        name: &ServiceName,
+        request: &SimRequest,
+        fault: Option<Fault>,
+    ) -> Result<Value, Refusal> {
+        check_query(request)?;
+        let body: Value =
+            serde_json::from_slice(&request.body).map_err(|_| Refusal::invalid("invalid JSON payload"))?;
+        let body = body
+            .as_object()
+            .ok_or_else(|| Refusal::invalid("invalid JSON payload"))?;
+        fields::check(body)?;
+        let service = self.service(name)?;
+        if body.get("name").is_some_and(|sent| *sent != json!(name.path())) {
+            return Err(Refusal::invalid("the name is not that of the path"));
+        }
+        if body
+            .get("etag")
+            .is_some_and(|sent| *sent != json!(service.etag()))
+        {
+            return Err(Refusal::stale_etag());
+        }
+        let mask = request.query("updateMask").filter(|mask| !mask.is_empty());
+        let before = service.spec().clone();
+        let wanted = before.patched(body, mask, service.revisions())?;
+        let wanted = self.bend(name, &before, wanted)?;
+        let target = name.target().map_err(|_| Refusal::not_found())?;
+        let ending = match (self.failing.remove(&target), fault) {
+            (Some(code), _) => Ending::Failure(code),
+            (None, Some(Fault::NeverEnds)) => Ending::Never,
+            (None, Some(Fault::Drift)) => Ending::Drift,
+            (None, _) => Ending::Success,
+        };
+        let pace = self.pace;
+        let path = format!(
+            "projects/{}/locations/{}/operations/sim-{}",
+            name.project,
+            name.region,
+            self.operations.len() + 1
+        );
+        let service = self.service(name)?;
+        service.want(wanted, pace, ending);
+        let generation = service.generation();
+        let shown = service.operation(&path, generation);
+        self.operations.insert(path, (target, generation));
+        Ok(shown)
+    }
+
+    /// Applies the broken rules to a wanted state.
+    fn bend(&mut self, name: &ServiceName, before: &Spec, mut wanted: Spec) -> Result<Spec, Refusal> {
+        if wanted.scaling == before.scaling {
+            return Ok(wanted);
+        }
+        if self.broken.contains(&BrokenRule::StopIsIgnored) && wanted.scaling.is_stopped() {
+            wanted.scaling = before.scaling;
+        }
+        if self.broken.contains(&BrokenRule::RestoreForgetsLimits) && !wanted.scaling.is_manual {
+            (wanted.scaling.min, wanted.scaling.max) = (None, None);
+        }
+        if self.broken.contains(&BrokenRule::TagsVanish) {
+            wanted.traffic.retain(|entry| fields::percent(entry) > 0);
+            for entry in wanted.traffic.iter_mut().filter_map(Value::as_object_mut) {
+                entry.remove("tag");
+            }
+        }
+        if self.broken.contains(&BrokenRule::LatestIsPinned) {
+            let latest = self.service(name)?.revisions().last().cloned();
+            for entry in wanted.traffic.iter_mut().filter(|entry| fields::is_latest(entry)) {
+                entry["type"] = json!("TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION");
+                entry["revision"] = json!(latest);
+            }
+        }
+        Ok(wanted)
+    }
+
+    fn service(&mut self, name: &ServiceName) -> Result<&mut Service, Refusal> {
+        let target = name.target().map_err(|_| Refusal::not_found())?;
+        self.services.get_mut(&target).ok_or_else(Refusal::not_found)
+    }
+}
+
+fn check_query(request: &SimRequest) -> Result<(), Refusal> {
+    for (name, value) in &request.query {
+        match name.as_str() {
+            "updateMask" | "alt" | "prettyPrint" => {}
+            "allowMissing" | "validateOnly" | "forceNewRevision" if value == "false" => {}
+            "allowMissing" | "validateOnly" | "forceNewRevision" => return Err(Refusal::not_simulated(name)),
+            _ => return Err(Refusal::invalid(format!("unknown query parameter \"{name}\""))),
+        }
+    }
+    Ok(())
+}

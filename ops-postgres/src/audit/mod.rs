@@ -1,0 +1,6 @@
+//! The audit trail in PostgreSQL.
+
+mod row;
+mod store;
+
+pub use self::store::PostgresAuditStore;

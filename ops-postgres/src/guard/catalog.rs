@@ -1,0 +1,173 @@
+//! Reads who may write from the system catalogs.
+
+use std::collections::BTreeSet;
+
+use ops_core::error::Result;
+use sqlx::PgConnection;
+
+use super::access::{Access, AccessMap, Grant, Object, Role, Roles};
+use crate::error::failed;
+
+/// The write privileges on everything outside the system's schemas and `ops`.
+pub(super) async fn access(connection: &mut PgConnection, operation: &'static str) -> Result<AccessMap> {
+    let rows: Vec<AccessRow> = sqlx::query_as(ACCESS)
+        .fetch_all(connection)
+        .await
+        .map_err(failed(operation))?;
+    let mut map = AccessMap::new();
+    for (kind, schema, name, owner, controlled, privilege, to, by, grantable, column) in rows {
+        let object = match kind.as_str() {
+            "table" => Object::Table(schema, name),
+            "sequence" => Object::Sequence(schema, name),
+            "schema" => Object::Schema(schema),
+            _ => Object::Database,
+        };
+        let access = map.entry(object).or_insert_with(|| Access {
+            owner,
+            controlled,
+            grants: BTreeSet::new(),
+        });
+        if let Some(privilege) = privilege {
+            access.grants.insert(Grant {
+                to,
+                privilege,
+                column,
+                grantable: grantable.unwrap_or(false),
+                by,
+            });
+        }
+    }
+    Ok(map)
+}
+
+/// All roles; `exempt` are the names of those that go on writing.
+pub(super) async fn roles(
+    connection: &mut PgConnection,
+    exempt: &[String],
+    operation: &'static str,
+) -> Result<Roles> {
+    let rows: Vec<(String, bool, bool, bool, bool, bool)> = sqlx::query_as(ROLES)
+        .bind(exempt)
+        .fetch_all(connection)
+        .await
+        .map_err(failed(operation))?;
+    let role = |(name, superuser, can_log_in, exempt, assumable, shared)| Role {
+        name,
+        superuser,
+        can_log_in,
+        exempt,
+        assumable,
+        shared,
+    };
+    Ok(Roles(rows.into_iter().map(role).collect()))
+}
+
+/// The roles, neither superuser nor exempt, that can write to something covered, whatever gives them the right.
+pub(super) async fn writers(
+    connection: &mut PgConnection,
+    exempt: &[String],
+    operation: &'static str,
+) -> Result<Vec<String>> {
+    sqlx::query_scalar(WRITERS)
+        .bind(exempt)
+        .fetch_all(connection)
+        .await
+        .map_err(failed(operation))
+}
+
+/// How many functions run with a superuser's rights for callers that are none.
+pub(super) async fn superuser_functions(
+    connection: &mut PgConnection,
+    operation: &'static str,
+) -> Result<i64> {
+    sqlx::query_scalar(SUPERUSER_FUNCTIONS)
+        .fetch_one(connection)
+        .await
+        .map_err(failed(operation))
+}
+
+/// Kind, schema, name, owner, controlled, privilege, grantee, grantor, grantable, column.
+type AccessRow = (
+    String,
+    String,
+    String,
+    String,
+    bool,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<bool>,
+    Option<String>,
+);
+
+// An absent ACL means the default one. The grantee 0 is PUBLIC.
+const ACCESS: &str = "
+with objects as (
+    select case c.relkind when 'S' then 'sequence' else 'table' end as kind, c.oid,
+           n.nspname::text as schema, c.relname::text as name, c.relowner as owner,
+           coalesce(c.relacl, acldefault(case c.relkind when 'S' then 's' else 'r' end::\"char\", c.relowner)) as acl,
+           case c.relkind when 'S' then array['USAGE', 'UPDATE']
+                else array['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE'] end as writes
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and c.relpersistence <> 't'
+      and n.nspname not in ('ops', 'information_schema') and n.nspname !~ '^pg_'
+    union all
+    select 'schema', n.oid, n.nspname::text, '', n.nspowner,
+           coalesce(n.nspacl, acldefault('n', n.nspowner)), array['CREATE']
+    from pg_namespace n
+    where n.nspname not in ('ops', 'information_schema') and n.nspname !~ '^pg_'
+    union all
+    select 'database', d.oid, '', '', d.datdba, coalesce(d.datacl, acldefault('d', d.datdba)), array['CREATE']
+    from pg_database d where d.datname = current_database()
+),
+grants as (
+    select o.kind, o.oid, a.privilege_type, a.grantee, a.grantor, a.is_grantable, null::text as col
+    from objects o cross join lateral aclexplode(o.acl) a
+    union all
+    select 'table', t.attrelid, a.privilege_type, a.grantee, a.grantor, a.is_grantable, t.attname::text
+    from pg_attribute t cross join lateral aclexplode(t.attacl) a
+    where t.attacl is not null and not t.attisdropped
+)
+select o.kind, o.schema, o.name, pg_get_userbyid(o.owner)::text, pg_has_role(current_user, o.owner, 'USAGE'),
+       g.privilege_type,
+       case when g.grantee <> 0 then pg_get_userbyid(g.grantee)::text end,
+       case when g.grantor <> o.owner then pg_get_userbyid(g.grantor)::text end,
+       g.is_grantable, g.col
+from objects o
+left join grants g on g.kind = o.kind and g.oid = o.oid and g.privilege_type = any(o.writes)";
+
+const ROLES: &str = "
+select r.rolname::text, r.rolsuper, r.rolcanlogin, r.rolname::text = any($1),
+       pg_has_role(current_user, r.oid, 'MEMBER'),
+       r.rolsuper and exists (
+           select from pg_roles m
+           where not m.rolsuper and m.rolname::text <> all($1) and pg_has_role(m.oid, r.oid, 'USAGE'))
+from pg_roles r order by 1";
+
+// Predefined roles are left out: nobody logs in as one, and their members are found by what they can do.
+const WRITERS: &str = "
+with covered as materialized (
+    select c.oid, c.relkind from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and c.relpersistence <> 't'
+      and n.nspname not in ('ops', 'information_schema') and n.nspname !~ '^pg_'
+), schemas as materialized (
+    select n.oid from pg_namespace n
+    where n.nspname not in ('ops', 'information_schema') and n.nspname !~ '^pg_'
+)
+select r.rolname::text from pg_roles r
+where not r.rolsuper and r.rolname !~ '^pg_' and r.rolname::text <> all($1)
+  and (has_database_privilege(r.oid, current_database(), 'CREATE')
+    or exists (select from schemas s where has_schema_privilege(r.oid, s.oid, 'CREATE'))
+    or exists (select from covered c where case c.relkind
+        when 'S' then has_sequence_privilege(r.oid, c.oid, 'USAGE, UPDATE')
+        else has_table_privilege(r.oid, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
+          or has_any_column_privilege(r.oid, c.oid, 'INSERT, UPDATE') end))
+order by 1";
+
+const SUPERUSER_FUNCTIONS: &str = "
+select count(*) from pg_proc p
+join pg_namespace n on n.oid = p.pronamespace
+join pg_roles o on o.oid = p.proowner
+where p.prosecdef and o.rolsuper and n.nspname not in ('information_schema') and n.nspname !~ '^pg_'
+  and exists (select from pg_roles r where not r.rolsuper and r.rolname !~ '^pg_'
+                and has_function_privilege(r.oid, p.oid, 'EXECUTE'))";

@@ -1,0 +1,170 @@
+//! What read-only mode does not cover, said in both languages.
+
+use ops_core::model::Text;
+
+use super::access::{AccessMap, Object, Roles};
+use super::sessions::OpenWork;
+use super::settings::Settings;
+
+/// What [`of`] judges.
+#[derive(Debug)]
+pub(super) struct Evidence<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) access: &'a AccessMap,
+    pub(super) roles: &'a Roles,
+    pub(super) exempt: &'a [String],
+    pub(super) writers: &'a [String],
+    pub(super) open: OpenWork,
+    pub(super) superuser_functions: i64,
+}
+
+/// What stays possible in this database as it is.
+pub(super) fn of(evidence: &Evidence<'_>) -> Vec<Text> {
+    let Evidence {
+        settings,
+        access,
+        roles,
+        exempt,
+        writers,
+        open,
+        superuser_functions,
+    } = evidence;
+    let mut caveats = Vec::new();
+    let mut say = |applies: bool, ja: String, en: String| {
+        if applies {
+            caveats.push(Text::new(ja, en));
+        }
+    };
+
+    let superusers = listed(
+        roles
+            .0
+            .iter()
+            .filter(|role| role.superuser && role.can_log_in)
+            .map(|role| role.name.as_str()),
+    );
+    say(
+        !superusers.is_empty(),
+        format!("スーパーユーザーは読み取り専用でも書き込めます: {superusers}"),
+        format!("superusers can still write: {superusers}"),
+    );
+
+    let owners = listed(owners_that_log_in(access, roles));
+    say(
+        !owners.is_empty(),
+        format!("所有者は自分に権限を付け直す、または表の定義を変えることができます: {owners}"),
+        format!(
+            "owners could grant themselves the privileges again, or change and drop what they own: {owners}"
+        ),
+    );
+
+    let still = listed(writers.iter().map(String::as_str));
+    say(
+        settings.is_read_only() && !writers.is_empty(),
+        format!("まだ書き込めるロール: {still}"),
+        format!("roles that can still write: {still}"),
+    );
+
+    let unknown = listed(
+        exempt
+            .iter()
+            .map(String::as_str)
+            .filter(|name| roles.get(name).is_none()),
+    );
+    say(
+        !unknown.is_empty(),
+        format!("除外対象のロールが存在しません: {unknown}"),
+        format!("roles named as exempt that do not exist: {unknown}"),
+    );
+
+    let not_exempted = listed(settings.not_exempted());
+    say(
+        settings.is_read_only() && !not_exempted.is_empty(),
+        format!("除外対象のロールの新しい接続は、自分で設定しない限り読み取り専用です: {not_exempted}"),
+        format!("new sessions of these exempt roles are read-only unless they say otherwise: {not_exempted}"),
+    );
+
+    say(
+        open.out_of_reach > 0,
+        format!("終了できない接続が{}件あります", open.out_of_reach),
+        format!(
+            "{} open sessions cannot be ended with this role",
+            open.out_of_reach
+        ),
+    );
+    say(
+        open.prepared > 0,
+        format!(
+            "準備済みトランザクションが{}件あり、いつでもコミットされ得ます",
+            open.prepared
+        ),
+        format!(
+            "{} prepared transactions may be committed at any time",
+            open.prepared
+        ),
+    );
+    say(
+        *superuser_functions > 0,
+        format!("スーパーユーザー権限で動く関数が{superuser_functions}件あります"),
+        format!("{superuser_functions} functions run with a superuser's rights and may write"),
+    );
+
+    let grantors = listed(grantors_out_of_reach(access, roles));
+    say(
+        !grantors.is_empty(),
+        format!("次のロールが付与した権限は、このロールでは元に戻せません: {grantors}"),
+        format!("what these roles have granted cannot be put back with this role: {grantors}"),
+    );
+    caveats
+}
+
+/// What stays possible in every database, known beforehand.
+pub(super) fn limitations() -> Vec<Text> {
+    vec![
+        Text::new(
+            "スーパーユーザーと表の所有者は、読み取り専用を自分で解除できます",
+            "superusers, and owners of tables, can lift the mode for themselves",
+        ),
+        Text::new(
+            "ラージオブジェクト、一時表、dblink経由の書き込みは対象外です",
+            "large objects, temporary tables and writes through dblink are not covered",
+        ),
+        Text::new(
+            "停止時に他の接続は切断されます",
+            "other sessions of the database are ended by the stop",
+        ),
+    ]
+}
+
+fn owners_that_log_in<'a>(access: &'a AccessMap, roles: &'a Roles) -> impl Iterator<Item = &'a str> {
+    access
+        .iter()
+        .filter(|(object, _)| matches!(object, Object::Table(..)))
+        .filter_map(|(_, access)| roles.get(&access.owner))
+        .filter(|role| role.can_log_in && !role.superuser && !role.exempt)
+        .map(|role| role.name.as_str())
+}
+
+fn grantors_out_of_reach<'a>(access: &'a AccessMap, roles: &'a Roles) -> impl Iterator<Item = &'a str> {
+    access
+        .values()
+        .flat_map(|access| &access.grants)
+        .filter_map(|grant| grant.by.as_deref())
+        .filter(|by| !roles.may_become(by))
+}
+
+/// The first few, each once.
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut names: Vec<_> = names.collect();
+    names.sort_unstable();
+    names.dedup();
+    let more = names.len().saturating_sub(SHOWN);
+    names.truncate(SHOWN);
+    let mut text = names.join(", ");
+    if more > 0 {
+        text.push_str(&format!(", +{more}"));
+    }
+    text
+}
+
+const SHOWN: usize = 5;

@@ -1,0 +1,359 @@
+//! Read-only mode that holds for sessions already open and against a session's own settings.
+
+mod access;
+mod catalog;
+mod caveats;
+mod missing;
+mod sessions;
+mod settings;
+mod snapshot;
+mod statements;
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use ops_core::error::{Error, ErrorKind, Result};
+use ops_core::model::{Accepted, IdempotencyKey, Observation, Snapshot, TargetId, TargetState, Verdict};
+use ops_core::ports::{DatabaseCapability, DatabaseGuard};
+use sqlx::{Acquire, AssertSqlSafe, PgTransaction};
+
+use self::access::{AccessMap, Object};
+use self::caveats::Evidence;
+use self::missing::Missing;
+use self::sessions::OpenWork;
+use self::settings::Settings;
+use self::snapshot::Prior;
+use crate::PostgresStore;
+use crate::error::{error, failed};
+
+/// Makes the database of a [`PostgresStore`] read-only and puts everything back.
+///
+/// # What it does
+/// PostgreSQL's own read-only default is a seat belt: it does not reach open sessions, and any session may unset it. So, in one
+/// transaction, the write privileges on all tables, partitions, views, sequences and schemas are taken from every role that is
+/// neither superuser nor exempt, owners and `PUBLIC` included, and the database's default is set. Then the other sessions are
+/// ended, so that no transaction that has already written can commit. The schema `ops` stays as it is. Where an open transaction
+/// is changing a table just then, the other sessions are ended first, and what is held up even then is left out and reported.
+///
+/// # What it needs
+/// The connected role must be a superuser, or own the database and have the rights of the owners of everything in it. To
+/// end the sessions of other roles it needs their rights or `pg_signal_backend`. What is not permitted is left out and named in a
+/// `PermissionDenied`; the rest is in force, and [`observe`](DatabaseGuard::observe) tells how far it reaches.
+///
+/// # What is restored
+/// The snapshot (`postgres-read-only/1`) holds the database's `default_transaction_read_only`, that of exempt roles in the
+/// database, and every write privilege (with column, grant option and grantor) that differs from what a new object has. A
+/// table that is dropped meanwhile is named in the receipt. A table that is made between `observe` and `set_read_only`
+/// loses what was granted on it to others than its owner.
+#[derive(Clone, Debug)]
+pub struct PostgresDatabaseGuard {
+    store: PostgresStore,
+    exempt: Vec<String>,
+}
+
+impl PostgresDatabaseGuard {
+    /// A guard of the database that `store` is connected to.
+    pub fn new(store: &PostgresStore) -> Self {
+        Self {
+            store: store.clone(),
+            exempt: Vec::new(),
+        }
+    }
+
+    /// Lets `role` (the audit writer) go on writing: its privileges and sessions are left alone.
+    #[must_use]
+    pub fn with_exempt_role(mut self, role: impl Into<String>) -> Self {
+        let role = role.into();
+        if !self.exempt.contains(&role) {
+            self.exempt.push(role);
+        }
+        self
+    }
+
+    /// The target id of a database: `postgres:` and its name.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a name that a target id cannot hold.
+    pub fn target(database: &str) -> Result<TargetId> {
+        TargetId::new(format!("{SYSTEM}:{database}"))
+    }
+
+    fn check_target(&self, target: &TargetId, operation: &'static str) -> Result<()> {
+        if target.system() == SYSTEM && target.name() == self.store.database() {
+            return Ok(());
+        }
+        Err(error(ErrorKind::NotFound, operation)
+            .context("target", target.as_str())
+            .context("connected to", self.store.database()))
+    }
+
+    async fn begin(&self, kind: &'static str, operation: &'static str) -> Result<PgTransaction<'static>> {
+        self.store
+            .pool()
+            .begin_with(kind)
+            .await
+            .map_err(failed(operation))
+    }
+
+    /// Changes settings and privileges.
+    async fn close(&self, key: &IdempotencyKey, pace: Pace) -> Result<Closed> {
+        let database = self.store.database();
+        let mut transaction = self.begin("begin read write", STOP).await?;
+        sqlx::query("set local lock_timeout = '500ms'")
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed(STOP))?;
+        let settings = Settings::read(&mut transaction, &self.exempt, STOP).await?;
+        let access = catalog::access(&mut transaction, STOP).await?;
+        let roles = catalog::roles(&mut transaction, &self.exempt, STOP).await?;
+        let mut work = statements::revocations(database, &access, &roles);
+
+        if !settings.controlled {
+            work.missing.right("ownership of the database");
+        } else if !settings.is_read_only() {
+            settings::set_database(&mut transaction, database, Some("on"), STOP).await?;
+        }
+        for role in settings.not_exempted() {
+            if !settings::set_role(&mut transaction, database, role, Some("off"), STOP).await? {
+                tracing::warn!(role, "not allowed to exempt the role from the read-only default");
+            }
+        }
+        let blocked = match pace {
+            Pace::Together => {
+                run(&mut transaction, &work.statements, STOP).await?;
+                None
+            }
+            Pace::OneByOne => run_each(&mut transaction, &work.statements, STOP).await?,
+        };
+        if settings.controlled || !work.statements.is_empty() {
+            settings::mark(&mut transaction, Some(key.run()), STOP).await?;
+        }
+        transaction.commit().await.map_err(failed(STOP))?;
+        Ok(Closed {
+            missing: work.missing,
+            blocked,
+        })
+    }
+
+    async fn end_other_sessions(&self) -> Result<()> {
+        sessions::end_others(self.store.pool(), self.store.session_name(), &self.exempt, STOP).await
+    }
+
+    async fn read(&self, target: &TargetId) -> Result<Observation> {
+        let mut transaction = self
+            .begin("begin isolation level repeatable read read only", OBSERVE)
+            .await?;
+        let settings = Settings::read(&mut transaction, &self.exempt, OBSERVE).await?;
+        let access = catalog::access(&mut transaction, OBSERVE).await?;
+        let roles = catalog::roles(&mut transaction, &self.exempt, OBSERVE).await?;
+        let writers = catalog::writers(&mut transaction, &self.exempt, OBSERVE).await?;
+        let marker = settings::marker(&mut transaction, OBSERVE).await?;
+        let open = OpenWork::read(&mut transaction, self.store.session_name(), &self.exempt, OBSERVE).await?;
+        let superuser_functions = catalog::superuser_functions(&mut transaction, OBSERVE).await?;
+
+        let state = state_of(&settings, &access, &writers, marker.is_some());
+        let snapshot = snapshot::take(target, &settings, &access, OBSERVE)?;
+        let evidence = Evidence {
+            settings: &settings,
+            access: &access,
+            roles: &roles,
+            exempt: &self.exempt,
+            writers: &writers,
+            open,
+            superuser_functions,
+        };
+        let mut observation = Observation::new(snapshot, state)
+            .with_marker(marker)
+            .with_settled(settled(state, open));
+        for caveat in caveats::of(&evidence) {
+            observation = observation.with_caveat(caveat);
+        }
+        Ok(observation)
+    }
+}
+
+#[async_trait]
+impl DatabaseGuard for PostgresDatabaseGuard {
+    fn capability(&self) -> DatabaseCapability {
+        let mut capability = DatabaseCapability::default();
+        capability.covers_open_sessions = true;
+        capability.withstands_session_settings = true;
+        capability.limitations = caveats::limitations();
+        capability
+    }
+
+    async fn observe(&self, target: &TargetId) -> Result<Observation> {
+        self.check_target(target, OBSERVE)?;
+        self.read(target).await
+    }
+
+    async fn set_read_only(&self, target: &TargetId, key: &IdempotencyKey) -> Result<Accepted> {
+        self.check_target(target, STOP)?;
+        let closed = match self.close(key, Pace::Together).await {
+            // Somebody is changing a table, and holds its row of the catalog until his transaction ends.
+            Err(cause) if matches!(cause.kind(), ErrorKind::Timeout | ErrorKind::Conflict) => {
+                self.end_other_sessions().await?;
+                self.close(key, Pace::OneByOne).await?
+            }
+            closed => closed?,
+        };
+        self.end_other_sessions().await?;
+        if let Some(cause) = closed.blocked {
+            return Err(cause);
+        }
+        permitted(&closed.missing, STOP)?;
+        Ok(Accepted::new())
+    }
+
+    async fn restore(&self, prior: &Snapshot, _key: &IdempotencyKey) -> Result<Accepted> {
+        self.check_target(prior.target(), RESTORE)?;
+        let prior = Prior::read(prior, RESTORE)?;
+        let database = self.store.database();
+        let exempt: Vec<_> = prior.roles.keys().cloned().collect();
+
+        let mut transaction = self.begin("begin read write", RESTORE).await?;
+        let settings = Settings::read(&mut transaction, &exempt, RESTORE).await?;
+        let access = catalog::access(&mut transaction, RESTORE).await?;
+        let roles = catalog::roles(&mut transaction, &exempt, RESTORE).await?;
+        let mut work = statements::restoration(database, &prior.privileges, &access, &roles);
+
+        run(&mut transaction, &work.statements, RESTORE).await?;
+        for (role, value) in &prior.roles {
+            match settings.roles.get(role) {
+                None => {
+                    work.gone.insert(format!("role {role}"));
+                }
+                Some(now) if now == value => {}
+                Some(_) => {
+                    let value = value.as_deref();
+                    if !settings::set_role(&mut transaction, database, role, value, RESTORE).await? {
+                        work.missing.right(format!("the right to alter role {role}"));
+                    }
+                }
+            }
+        }
+        if settings.database != prior.database {
+            if settings.controlled {
+                settings::set_database(&mut transaction, database, prior.database.as_deref(), RESTORE)
+                    .await?;
+            } else {
+                work.missing.right("ownership of the database");
+            }
+        }
+        if work.missing.is_empty() {
+            settings::mark(&mut transaction, None, RESTORE).await?;
+        }
+        transaction.commit().await.map_err(failed(RESTORE))?;
+        permitted(&work.missing, RESTORE)?;
+        if work.gone.is_empty() {
+            return Ok(Accepted::new());
+        }
+        Ok(Accepted::with_receipt(format!(
+            "left out, gone meanwhile: {}",
+            joined(&work.gone)
+        )))
+    }
+}
+
+/// How a stop takes the privileges.
+#[derive(Clone, Copy, Debug)]
+enum Pace {
+    /// All or nothing.
+    Together,
+    /// What cannot be taken is left out.
+    OneByOne,
+}
+
+/// What a stop could not do.
+#[derive(Debug)]
+struct Closed {
+    missing: Missing,
+    /// The first statement that somebody else's open transaction held up.
+    blocked: Option<Error>,
+}
+
+async fn run(
+    transaction: &mut PgTransaction<'_>,
+    statements: &[String],
+    operation: &'static str,
+) -> Result<()> {
+    for chunk in statements.chunks(CHUNK) {
+        sqlx::raw_sql(AssertSqlSafe(chunk.join(";\n")))
+            .execute(&mut **transaction)
+            .await
+            .map_err(failed(operation))?;
+    }
+    Ok(())
+}
+
+/// Runs what can be run; gives the first failure.
+async fn run_each(
+    transaction: &mut PgTransaction<'_>,
+    statements: &[String],
+    operation: &'static str,
+) -> Result<Option<Error>> {
+    let mut first = None;
+    for statement in statements {
+        let mut savepoint = transaction.begin().await.map_err(failed(operation))?;
+        match run(&mut savepoint, std::slice::from_ref(statement), operation).await {
+            Ok(()) => savepoint.commit().await.map_err(failed(operation))?,
+            Err(cause) => {
+                savepoint.rollback().await.map_err(failed(operation))?;
+                first.get_or_insert(cause);
+            }
+        }
+    }
+    Ok(first)
+}
+
+fn state_of(settings: &Settings, access: &AccessMap, writers: &[String], marked: bool) -> TargetState {
+    match (settings.is_read_only(), writers.is_empty()) {
+        (true, true) => TargetState::Stopped,
+        (true, false) => TargetState::PartlyStopped,
+        (false, _) if marked => TargetState::PartlyStopped,
+        (false, true) if access.iter().any(is_closed) => TargetState::PartlyStopped,
+        (false, _) => TargetState::Serving,
+    }
+}
+
+/// Not even the owner may write: what the stop leaves, and hardly anybody else.
+fn is_closed((object, access): (&Object, &access::Access)) -> bool {
+    matches!(object, Object::Table(..)) && access.grants.is_empty()
+}
+
+/// A transaction that wrote before the privileges were taken may still commit.
+fn settled(state: TargetState, open: OpenWork) -> Verdict {
+    if state == TargetState::Stopped && open.writing > 0 {
+        return Verdict::not_yet(format!(
+            "{} transactions that have written are still open",
+            open.writing
+        ));
+    }
+    Verdict::Holds
+}
+
+fn permitted(missing: &Missing, operation: &'static str) -> Result<()> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(error(ErrorKind::PermissionDenied, operation).context("missing", missing.to_string()))
+}
+
+fn joined(names: &BTreeSet<String>) -> String {
+    let shown: Vec<_> = names.iter().take(SHOWN).map(String::as_str).collect();
+    let more = names.len() - shown.len();
+    let more = if more > 0 {
+        format!(", and {more} more")
+    } else {
+        String::new()
+    };
+    shown.join(", ") + &more
+}
+
+const SYSTEM: &str = "postgres";
+const OBSERVE: &str = "observe";
+const STOP: &str = "set read-only";
+const RESTORE: &str = "restore";
+/// Statements sent at once.
+const CHUNK: usize = 200;
+const SHOWN: usize = 5;

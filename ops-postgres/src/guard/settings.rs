@@ -1,0 +1,177 @@
+//! Reads and writes the read-only default of the database and of exempt roles in it, and the marker of the run.
+
+use std::collections::BTreeMap;
+
+use ops_core::error::Result;
+use ops_core::model::RunId;
+use sqlx::{Acquire, AssertSqlSafe, PgConnection};
+
+use crate::error::failed;
+use crate::identifier::{literal, quoted};
+
+/// The values of `default_transaction_read_only`, as they were written; `None`: not set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Settings {
+    pub(super) database: Option<String>,
+    /// Of exempt roles in this database.
+    pub(super) roles: BTreeMap<String, Option<String>>,
+    /// Whether the connected role may change the database's setting.
+    pub(super) controlled: bool,
+}
+
+impl Settings {
+    pub(super) async fn read(
+        connection: &mut PgConnection,
+        exempt: &[String],
+        operation: &'static str,
+    ) -> Result<Self> {
+        let (database, controlled): (Option<String>, bool) = sqlx::query_as(DATABASE)
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(failed(operation))?;
+        let roles: Vec<(String, Option<String>)> = sqlx::query_as(ROLES)
+            .bind(exempt)
+            .fetch_all(connection)
+            .await
+            .map_err(failed(operation))?;
+        Ok(Self {
+            database,
+            roles: roles.into_iter().collect(),
+            controlled,
+        })
+    }
+
+    pub(super) fn is_read_only(&self) -> bool {
+        is_on(self.database.as_deref())
+    }
+
+    /// Exempt roles whose sessions begin read-only unless they say otherwise themselves.
+    pub(super) fn not_exempted(&self) -> impl Iterator<Item = &str> {
+        self.roles
+            .iter()
+            .filter(|(_, value)| value.as_deref().is_none_or(|value| is_on(Some(value))))
+            .map(|(role, _)| role.as_str())
+    }
+}
+
+/// Sets or (with `None`) resets the setting of the database.
+pub(super) async fn set_database(
+    connection: &mut PgConnection,
+    database: &str,
+    value: Option<&str>,
+    operation: &'static str,
+) -> Result<()> {
+    run(
+        connection,
+        format!("ALTER DATABASE {} {}", quoted(database), change(value)),
+    )
+    .await
+    .map_err(failed(operation))
+}
+
+/// Sets or resets the setting of one role in the database. A role that the connected one may not change stays as it is:
+/// whether it did, the result says.
+pub(super) async fn set_role(
+    connection: &mut PgConnection,
+    database: &str,
+    role: &str,
+    value: Option<&str>,
+    operation: &'static str,
+) -> Result<bool> {
+    let statement = format!(
+        "ALTER ROLE {} IN DATABASE {} {}",
+        quoted(role),
+        quoted(database),
+        change(value)
+    );
+    let mut savepoint = connection.begin().await.map_err(failed(operation))?;
+    match run(&mut savepoint, statement).await {
+        Ok(()) => {
+            savepoint.commit().await.map_err(failed(operation))?;
+            Ok(true)
+        }
+        Err(sqlx::Error::Database(cause)) if cause.code().as_deref() == Some("42501") => {
+            savepoint.rollback().await.map_err(failed(operation))?;
+            Ok(false)
+        }
+        Err(cause) => Err(failed(operation)(cause)),
+    }
+}
+
+/// The run that made the database read-only; `None` also where the schema `ops` is missing or not ours to read.
+pub(super) async fn marker(connection: &mut PgConnection, operation: &'static str) -> Result<Option<RunId>> {
+    if !has_marker_table(connection, operation).await? {
+        return Ok(None);
+    }
+    let run: Option<String> = sqlx::query_scalar("select run from ops.read_only_marker")
+        .fetch_optional(connection)
+        .await
+        .map_err(failed(operation))?;
+    Ok(run.and_then(|run| RunId::new(run).ok()))
+}
+
+/// Leaves the marker of `run` unless there is one; `None` removes it.
+pub(super) async fn mark(
+    connection: &mut PgConnection,
+    run: Option<&str>,
+    operation: &'static str,
+) -> Result<()> {
+    if !has_marker_table(connection, operation).await? {
+        return Ok(());
+    }
+    let statement = match run {
+        Some(run) => {
+            sqlx::query("insert into ops.read_only_marker (run) values ($1) on conflict do nothing").bind(run)
+        }
+        None => sqlx::query("delete from ops.read_only_marker"),
+    };
+    statement.execute(connection).await.map_err(failed(operation))?;
+    Ok(())
+}
+
+async fn has_marker_table(connection: &mut PgConnection, operation: &'static str) -> Result<bool> {
+    sqlx::query_scalar(MARKER_TABLE)
+        .fetch_one(connection)
+        .await
+        .map_err(failed(operation))
+}
+
+async fn run(connection: &mut PgConnection, statement: String) -> sqlx::Result<()> {
+    sqlx::raw_sql(AssertSqlSafe(statement))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+fn change(value: Option<&str>) -> String {
+    match value {
+        Some(value) => format!("SET default_transaction_read_only = {}", literal(value)),
+        None => "RESET default_transaction_read_only".to_owned(),
+    }
+}
+
+fn is_on(value: Option<&str>) -> bool {
+    matches!(
+        value.map(str::to_ascii_lowercase).as_deref(),
+        Some("on" | "true" | "yes" | "1" | "t" | "y")
+    )
+}
+
+const DATABASE: &str = "
+select (select substr(setting, 31) from pg_db_role_setting s cross join unnest(s.setconfig) setting
+        where s.setdatabase = d.oid and s.setrole = 0 and starts_with(setting, 'default_transaction_read_only=')),
+       pg_has_role(current_user, d.datdba, 'USAGE')
+from pg_database d where d.datname = current_database()";
+
+const ROLES: &str = "
+select r.rolname::text,
+       (select substr(setting, 31) from pg_db_role_setting s cross join unnest(s.setconfig) setting
+        where s.setdatabase = d.oid and s.setrole = r.oid and starts_with(setting, 'default_transaction_read_only='))
+from pg_database d cross join pg_roles r
+where d.datname = current_database() and r.rolname::text = any($1)";
+
+const MARKER_TABLE: &str = "
+select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+               where n.nspname = 'ops' and c.relname = 'read_only_marker'
+                 and has_schema_privilege(n.oid, 'USAGE') and has_table_privilege(c.oid, 'SELECT')
+                 and has_table_privilege(c.oid, 'INSERT') and has_table_privilege(c.oid, 'DELETE'))";

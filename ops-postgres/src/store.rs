@@ -1,0 +1,220 @@
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use ops_core::error::{ErrorKind, Result};
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use sqlx::{AssertSqlSafe, Connection, PgPool, SqlSafeStr};
+use uuid::Uuid;
+
+use crate::error::{error, failed, migration_failed};
+use crate::identifier::quoted;
+
+/// A connection pool to one database, and our tables in its schema `ops`.
+///
+/// Its sessions stay writable while the database is read-only by default, so that journal, switches and audit trail go on.
+/// They carry an `application_name` of their own, by which [`PostgresDatabaseGuard`](crate::PostgresDatabaseGuard) spares
+/// them.
+#[derive(Clone)]
+pub struct PostgresStore {
+    pool: PgPool,
+    database: String,
+    session_name: String,
+}
+
+impl PostgresStore {
+    /// Connects to the database of `url`: `postgres://user:password@host:port/database?sslmode=…`.
+    ///
+    /// # Errors
+    /// `InvalidConfig` for a URL that cannot be read; `Unauthenticated`, `NotFound` (no such database), `Unavailable`;
+    /// `Timeout` when there is no answer within three seconds. The URL is never part of the text.
+    pub async fn connect(url: &SecretString) -> Result<Self> {
+        let session_name = format!("ops-{}", Uuid::new_v4().simple());
+        let options = options(url)?
+            .application_name(&session_name)
+            .options(SESSION_SETTINGS);
+        // The pool would go on trying and then tell only that it took too long: ask once without it.
+        let database = tokio::time::timeout(CONNECT_TIMEOUT, current_database(&options))
+            .await
+            .map_err(|_| error(ErrorKind::Timeout, CONNECT))?
+            .map_err(failed(CONNECT))?;
+        let pool = PgPoolOptions::new()
+            .max_connections(MAX_CONNECTIONS)
+            .acquire_timeout(CONNECT_TIMEOUT)
+            .connect_lazy_with(options);
+        Ok(Self {
+            pool,
+            database,
+            session_name,
+        })
+    }
+
+    /// Makes or updates the schema `ops`. Does nothing when it is up to date, also while the database is read-only.
+    ///
+    /// # Errors
+    /// `PermissionDenied` unless the role may create a schema (or owns `ops`); `InvalidConfig` when the schema is newer than
+    /// this program or its history was changed.
+    pub async fn migrate(&self) -> Result<()> {
+        if self.schema_version().await? == Some(LATEST) {
+            return Ok(());
+        }
+        migrator()
+            .run(&self.pool)
+            .await
+            .map_err(migration_failed(MIGRATE))
+    }
+
+    /// Checks that the schema `ops` is the one that this program expects.
+    ///
+    /// # Errors
+    /// `InvalidConfig` when it is missing, older or newer.
+    pub async fn check_schema(&self) -> Result<()> {
+        match self.schema_version().await? {
+            Some(LATEST) => Ok(()),
+            found => Err(error(ErrorKind::InvalidConfig, "check schema ops")
+                .context("expected", LATEST.to_string())
+                .context(
+                    "found",
+                    found.map_or_else(|| "none".to_owned(), |version| version.to_string()),
+                )),
+        }
+    }
+
+    /// Lets `role` append to and read the audit trail, and nothing else. It can neither change nor delete a record.
+    ///
+    /// So that its sessions stay writable while the database is read-only, an administrator also runs
+    /// `ALTER ROLE … IN DATABASE … SET default_transaction_read_only = off` once; the guard does so itself where it may.
+    ///
+    /// # Errors
+    /// `PermissionDenied` unless the connected role owns the schema.
+    pub async fn grant_audit_writer(&self, role: &str) -> Result<()> {
+        let role = quoted(role);
+        let statements = format!(
+            "grant usage on schema ops to {role};
+             grant select on ops.schema_migration to {role};
+             grant select, insert on ops.audit_log to {role};
+             grant select, insert, update on ops.audit_head to {role};"
+        );
+        sqlx::raw_sql(AssertSqlSafe(statements))
+            .execute(&self.pool)
+            .await
+            .map_err(failed("grant the audit trail"))?;
+        Ok(())
+    }
+
+    /// The role that the sessions have.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Timeout`.
+    pub async fn role(&self) -> Result<String> {
+        sqlx::query_scalar("select current_user::text")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(failed("read the role"))
+    }
+
+    /// The pool. Its sessions override the database's read-only default.
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// The database's name.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// Closes all connections. Later calls are `Unavailable`.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// The `application_name` of our sessions.
+    pub(crate) fn session_name(&self) -> &str {
+        &self.session_name
+    }
+
+    async fn schema_version(&self) -> Result<Option<i64>> {
+        let exists: bool = sqlx::query_scalar(
+            "select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+             where n.nspname = 'ops' and c.relname = 'schema_migration')",
+        )
+        .fetch_one(&self.pool)
+        .await
+        .map_err(failed("read schema version"))?;
+        if !exists {
+            return Ok(None);
+        }
+        sqlx::query_scalar("select max(version) from ops.schema_migration where success")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(failed("read schema version"))
+    }
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore")
+            .field("database", &self.database)
+            .field("session_name", &self.session_name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads a URL. The driver's own error text may repeat it, so it is left out.
+pub(crate) fn options(url: &SecretString) -> Result<PgConnectOptions> {
+    PgConnectOptions::from_str(url.expose_secret()).map_err(|_| {
+        error(ErrorKind::InvalidConfig, "read database URL")
+            .context("url", "must be postgres://user:password@host:port/database")
+    })
+}
+
+async fn current_database(options: &PgConnectOptions) -> sqlx::Result<String> {
+    let mut connection = PgConnection::connect_with(options).await?;
+    let database = sqlx::query_scalar("select current_database()::text")
+        .fetch_one(&mut connection)
+        .await?;
+    connection.close().await?;
+    Ok(database)
+}
+
+fn migrator() -> Migrator {
+    let migrations = MIGRATIONS
+        .iter()
+        .map(|(version, description, sql)| {
+            let sql = sql.into_sql_str();
+            Migration::new(*version, (*description).into(), MigrationType::Simple, sql, false)
+        })
+        .collect();
+    let mut migrator = Migrator::with_migrations(migrations);
+    migrator.dangerous_set_table_name("ops.schema_migration");
+    migrator.create_schema("ops");
+    migrator
+}
+
+const MIGRATIONS: [(i64, &str, &str); 4] = [
+    (1, "journal", include_str!("../migrations/0001_journal.sql")),
+    (2, "switch", include_str!("../migrations/0002_switch.sql")),
+    (3, "audit", include_str!("../migrations/0003_audit.sql")),
+    (
+        4,
+        "read-only marker",
+        include_str!("../migrations/0004_read_only_marker.sql"),
+    ),
+];
+const LATEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
+
+/// As startup options: a setting of the session itself beats those of database and role.
+const SESSION_SETTINGS: [(&str, &str); 5] = [
+    ("default_transaction_read_only", "off"),
+    ("standard_conforming_strings", "on"),
+    ("statement_timeout", "10s"),
+    ("lock_timeout", "3s"),
+    ("idle_in_transaction_session_timeout", "30s"),
+];
+
+const CONNECT: &str = "connect";
+const MIGRATE: &str = "migrate schema ops";
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const MAX_CONNECTIONS: u32 = 4;

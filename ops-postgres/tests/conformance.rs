@@ -1,0 +1,41 @@
+//! Every provider passes the suite of its port.
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "live/world.rs"]
+#[expect(dead_code, reason = "the suites need a part of it only")]
+mod world;
+
+use ops_core::testkit;
+use ops_postgres::{PostgresAuditStore, PostgresJournal, PostgresSwitchStore};
+
+use self::world::World;
+
+#[tokio::test]
+async fn the_audit_store_keeps_its_contract() {
+    let Some(world) = World::new().await else { return };
+    testkit::audit_store(&world.audit().await).await;
+    testkit::audit_store(&PostgresAuditStore::new(&world.store)).await;
+    world.close().await;
+}
+
+#[tokio::test]
+async fn the_journal_keeps_its_contract() {
+    let Some(world) = World::new().await else { return };
+    testkit::journal(&PostgresJournal::new(&world.store)).await;
+    world.close().await;
+}
+
+#[tokio::test]
+async fn the_switch_store_keeps_its_contract() {
+    let Some(world) = World::new().await else { return };
+    testkit::switch_store(&PostgresSwitchStore::new(&world.store)).await;
+    world.close().await;
+}
+
+#[tokio::test]
+async fn the_database_guard_keeps_its_contract() {
+    let Some(world) = World::new().await else { return };
+    testkit::database_guard(&world.guard(), &world.target()).await;
+    world.close().await;
+}

@@ -1,0 +1,269 @@
+use std::collections::BTreeSet;
+
+use ops_core::error::ErrorKind;
+use ops_core::model::{Actor, AuditRecord, TenantId, Timestamp};
+use ops_core::ports::{AuditQuery, AuditStore, DatabaseGuard};
+use ops_postgres::{PostgresAuditStore, PostgresDatabaseGuard, PostgresStore};
+use sqlx::PgConnection;
+
+use super::world::{World, count, key, run, session};
+
+fn tenant(name: &str) -> TenantId {
+    TenantId::new(name).unwrap()
+}
+
+fn record(tenant: &TenantId, n: i64) -> AuditRecord {
+    let at = Timestamp::from_unix_micros(1_769_731_200_000_001 + n);
+    let actor = Actor::person("kazu").unwrap();
+    AuditRecord::new(
+        at,
+        tenant.clone(),
+        actor,
+        "export",
+        "audit_log",
+        format!("2026-{n}"),
+    )
+    .with_detail("reason", "月次")
+}
+
+/// A chain of six, untouched so far.
+async fn chain(world: &World) -> PostgresAuditStore {
+    let audit = world.audit().await;
+    for n in 0..6 {
+        audit.append(&record(&tenant("org_a"), n)).await.unwrap();
+    }
+    assert!(audit.verify(&tenant("org_a")).await.unwrap().intact());
+    audit
+}
+
+#[tokio::test]
+async fn verify_finds_every_change_that_a_superuser_makes_in_sql() {
+    let Some(world) = World::new().await else { return };
+    let audit = chain(&world).await;
+    let mut root = world.superuser().await;
+    run(&mut root, "create table public.kept as table ops.audit_log; create table public.kept_head as table ops.audit_head")
+        .await
+        .unwrap();
+    for (tampering, place) in [
+        ("update ops.audit_log set actor_id = 'nobody' where sequence = 3", 3),
+        ("update ops.audit_log set outcome = 'denied' where sequence = 4", 4),
+        ("update ops.audit_log set at_micros = at_micros + 1 where sequence = 2", 2),
+        (r#"update ops.audit_log set details = '{"reason":"x"}' where sequence = 1"#, 1),
+        ("update ops.audit_log set details = 'no json' where sequence = 5", 5),
+        ("delete from ops.audit_log where sequence = 3", 3),
+        (
+            "update ops.audit_log set sequence = case sequence when 2 then -3 else -2 end + 10 where sequence in (2, 3);
+             update ops.audit_log set sequence = case sequence when 7 then 3 else 2 end where resource_id in ('2026-1', '2026-2')",
+            2,
+        ),
+        // A chain alone cannot show this; the head that is left as it was does.
+        ("delete from ops.audit_log where sequence = 6", 6),
+        ("delete from ops.audit_log", 1),
+    ] {
+        run(&mut root, tampering).await.unwrap();
+        let report = audit.verify(&tenant("org_a")).await.unwrap();
+        let places: Vec<_> = report.faults.iter().map(|fault| fault.sequence).collect();
+        assert!(places.contains(&place), "{tampering}: {report:?}");
+        run(
+            &mut root,
+            "delete from ops.audit_log; insert into ops.audit_log select * from public.kept;
+             delete from ops.audit_head; insert into ops.audit_head select * from public.kept_head",
+        )
+        .await
+        .unwrap();
+        assert!(audit.verify(&tenant("org_a")).await.unwrap().intact(), "after putting back");
+    }
+    world.close().await;
+}
+
+#[tokio::test]
+async fn the_audit_role_can_neither_change_nor_delete_a_record() {
+    let Some(world) = World::new().await else { return };
+    chain(&world).await;
+    let mut writer = session(world.scratch.audit_url()).await;
+    for statement in [
+        "update ops.audit_log set action = 'x'",
+        "delete from ops.audit_log",
+        "truncate ops.audit_log",
+        "delete from ops.audit_head",
+        "select * from conversations",
+    ] {
+        assert_eq!(
+            run(&mut writer, statement).await,
+            Err("42501".to_owned()),
+            "{statement}"
+        );
+    }
+    world.close().await;
+}
+
+#[tokio::test]
+async fn no_tenant_sees_or_forges_the_rows_of_another() {
+    let Some(world) = World::new().await else { return };
+    let audit = chain(&world).await;
+    audit.append(&record(&tenant("org_b"), 9)).await.unwrap();
+    let page = audit
+        .search(&tenant("org_b"), &AuditQuery::default())
+        .await
+        .unwrap();
+    assert_eq!(page.records.len(), 1);
+    let report = audit.verify(&tenant("org_b")).await.unwrap();
+    assert!(report.intact() && report.records == 1, "{report:?}");
+
+    // The role itself sees nothing without a tenant. The owner is no exception: row security is forced.
+    for url in [world.scratch.audit_url(), world.scratch.owner_url()] {
+        let mut role = session(url).await;
+        assert_eq!(rows(&mut role).await, 0);
+        // After `set_config(…, true)` and a commit the setting is '' and not null.
+        run(
+            &mut role,
+            "begin; select set_config('app.current_tenant', 'org_b', true); commit",
+        )
+        .await
+        .unwrap();
+        assert_eq!(rows(&mut role).await, 0);
+        run(
+            &mut role,
+            "begin; select set_config('app.current_tenant', 'org_b', true)",
+        )
+        .await
+        .unwrap();
+        assert_eq!(rows(&mut role).await, 1);
+        let forged = run(
+            &mut role,
+            "insert into ops.audit_head (tenant, sequence) values ('org_c', 0)",
+        )
+        .await;
+        assert_eq!(forged, Err("42501".to_owned()));
+    }
+
+    // One tenant's broken chain is no fault of another's.
+    let mut root = world.superuser().await;
+    run(
+        &mut root,
+        "update ops.audit_log set action = 'x' where tenant = 'org_a' and sequence = 1",
+    )
+    .await
+    .unwrap();
+    assert!(!audit.verify(&tenant("org_a")).await.unwrap().intact());
+    assert!(audit.verify(&tenant("org_b")).await.unwrap().intact());
+    world.close().await;
+}
+
+async fn rows(connection: &mut PgConnection) -> i64 {
+    count(connection, "ops.audit_log").await
+}
+
+#[tokio::test]
+async fn eight_writers_at_once_make_one_chain_without_a_fork() {
+    let Some(world) = World::new().await else { return };
+    let mut tasks = Vec::new();
+    for task in 0..8 {
+        let audit = world.audit().await;
+        tasks.push(tokio::spawn(async move {
+            let mut receipts = Vec::new();
+            for n in 0..10 {
+                let record = record(&tenant("org_a"), task * 100 + n);
+                receipts.push(audit.append(&record).await.unwrap().sequence);
+                // A retry that meets other writers gets the same receipt.
+                let again = audit.append(&record).await.unwrap().sequence;
+                assert_eq!(receipts.last(), Some(&again));
+            }
+            receipts
+        }));
+    }
+    let mut places = BTreeSet::new();
+    for task in tasks {
+        places.extend(task.await.unwrap());
+    }
+    assert_eq!(places, (1..=80).collect());
+    let report = world.audit().await.verify(&tenant("org_a")).await.unwrap();
+    assert!(report.intact(), "{report:?}");
+    assert_eq!(report.records, 80);
+    assert_eq!(report.head.map(|head| head.sequence), Some(80));
+    world.close().await;
+}
+
+#[tokio::test]
+async fn records_written_while_read_only_are_there() {
+    let Some(world) = World::new().await else { return };
+    let audit = chain(&world).await;
+    let prior = world.stop().await;
+    audit.append(&record(&tenant("org_a"), 10)).await.unwrap();
+    // A process that starts in the middle of it.
+    let late = world.audit().await;
+    late.append(&record(&tenant("org_a"), 11)).await.unwrap();
+    world.restore(&prior).await;
+    late.append(&record(&tenant("org_a"), 12)).await.unwrap();
+
+    let report = late.verify(&tenant("org_a")).await.unwrap();
+    assert!(report.intact() && report.records == 9, "{report:?}");
+    let page = late
+        .search(&tenant("org_a"), &AuditQuery::default())
+        .await
+        .unwrap();
+    assert_eq!(page.records[1], record_like(&page.records[1], 11));
+    world.close().await;
+}
+
+/// The record of `n` with the id that was drawn for it.
+fn record_like(found: &AuditRecord, n: i64) -> AuditRecord {
+    let mut record = record(&tenant("org_a"), n);
+    record.id = found.id;
+    record
+}
+
+#[tokio::test]
+async fn a_store_on_the_applications_own_role_is_unavailable_while_read_only() {
+    let Some(world) = World::new().await else { return };
+    world
+        .store
+        .grant_audit_writer(&format!("{}_app", world.scratch.name()))
+        .await
+        .unwrap();
+    let audit = PostgresAuditStore::from_pool(world.app_pool().await);
+    let before = record(&tenant("org_a"), 0);
+    let receipt = audit.append(&before).await.unwrap();
+    let prior = world.stop().await;
+    for _ in 0..2 {
+        let error = audit.append(&record(&tenant("org_a"), 1)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    }
+    world.restore(&prior).await;
+    // Sessions keep the default they began with: an application reconnects.
+    let audit = PostgresAuditStore::from_pool(world.app_pool().await);
+    audit.append(&record(&tenant("org_a"), 1)).await.unwrap();
+    assert_eq!(audit.append(&before).await.unwrap(), receipt);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_store_without_its_schema_says_so() {
+    let Some(world) = World::new().await else { return };
+    run(&mut world.owner().await, "drop schema ops cascade")
+        .await
+        .unwrap();
+    let error = PostgresAuditStore::connect(world.scratch.owner_url())
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{error}");
+    let error = PostgresAuditStore::new(&world.store)
+        .append(&record(&tenant("org_a"), 1))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{error}");
+
+    // The guard needs no schema: it leaves no marker then.
+    let store = PostgresStore::connect(world.scratch.owner_url()).await.unwrap();
+    let guard = PostgresDatabaseGuard::new(&store);
+    let prior = guard.observe(&world.target()).await.unwrap();
+    guard.set_read_only(&world.target(), &key()).await.unwrap();
+    let stopped = guard.observe(&world.target()).await.unwrap();
+    assert!(
+        stopped.stopped().holds() && stopped.marker().is_none(),
+        "{stopped:?}"
+    );
+    guard.restore(prior.snapshot(), &key()).await.unwrap();
+    store.close().await;
+    world.close().await;
+}

@@ -1,0 +1,11 @@
+//! Against a real PostgreSQL: `OPS_TEST_DATABASE_URL`, else a throw-away server.
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod audit;
+mod journal;
+mod privileges;
+mod read_only;
+mod scratch;
+mod switch;
+mod world;
