@@ -179,6 +179,8 @@ fn parse_faults(faults: &[String]) -> Result<Faults, Error> {
         }
         parsed.add(match fault {
             Fault::Latency(_) | Fault::Refused => FaultRule::on_all(fault, target),
+            // One answer is lost, one deployer comes by.
+            Fault::LostAnswer | Fault::Drift => FaultRule::on_writes(fault, target).times(1),
             fault => FaultRule::on_writes(fault, target),
         });
     }

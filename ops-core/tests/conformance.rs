@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ops_core::actions::{MakeReadOnly, StopTraffic, SwitchOff};
 use ops_core::clock::SystemClock;
 use ops_core::file::{FileAudit, FileJournal, FileNotices, FileSwitches};
 use ops_core::guard::{GovernorLimiter, RateLimits};
@@ -9,7 +10,7 @@ use ops_core::masking::BuiltinMasker;
 use ops_core::memory::{
     InMemoryAudit, InMemoryDatabase, InMemoryJournal, InMemoryNotifier, InMemorySwitches, InMemoryTraffic,
 };
-use ops_core::model::TargetId;
+use ops_core::model::{Actor, TargetId};
 use ops_core::ports::{Notifier, TrafficController};
 use ops_core::testkit;
 
@@ -17,7 +18,7 @@ use ops_core::testkit;
 async fn in_memory_traffic() {
     let port = InMemoryTraffic::new();
     let target = TargetId::new("memory:api").unwrap();
-    port.add_service(&target);
+    port.add_service(target.clone());
     testkit::traffic_controller(&port, &target).await;
 }
 
@@ -47,7 +48,7 @@ async fn in_memory_switches() {
 #[tokio::test]
 async fn in_memory_notifier_keeps_a_repeated_key_once() {
     let port = Arc::new(InMemoryNotifier::new());
-    let shared: Arc<dyn Notifier> = port.clone();
+    let shared = Arc::clone(&port) as Arc<dyn Notifier>;
     testkit::notifier(&*shared, "#emergency").await;
     assert_eq!(port.sent().len(), 2);
 }
@@ -102,10 +103,26 @@ async fn system_clock_and_manual_clock() {
 }
 
 #[tokio::test]
+async fn each_port_seen_as_an_action() {
+    let traffic = Arc::new(InMemoryTraffic::new());
+    let target = TargetId::new("memory:api").unwrap();
+    traffic.add_service(target.clone());
+    testkit::action(&StopTraffic::new(traffic, target, "api")).await;
+
+    let database = Arc::new(InMemoryDatabase::new());
+    let target = database.target().clone();
+    testkit::action(&MakeReadOnly::new(database, target)).await;
+
+    let (switches, clock) = (Arc::new(InMemorySwitches::new()), Arc::new(SystemClock::new()));
+    let actor = Actor::person("conformance").unwrap();
+    testkit::action(&SwitchOff::new(switches, clock, actor, "llm").unwrap()).await;
+}
+
+#[tokio::test]
 async fn an_unplugged_provider_fails_and_changes_nothing() {
     let port = InMemoryTraffic::new();
     let target = TargetId::new("memory:api").unwrap();
-    port.add_service(&target);
+    port.add_service(target.clone());
     port.set_reachable(false);
     assert!(port.observe(&target).await.is_err());
     port.set_reachable(true);

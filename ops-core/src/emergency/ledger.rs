@@ -70,10 +70,13 @@ impl Ledger {
     }
 
     pub(super) async fn append(&self, entry: &JournalEntry) -> Recorded {
-        let recorded = match &self.spool {
-            _ if self.written(&self.primary, |journal| journal.append(entry)).await.is_some() => Recorded::Primary,
-            Some(spool) if self.written(spool, |journal| journal.append(entry)).await.is_some() => Recorded::Spool,
-            _ => Recorded::Nowhere,
+        let recorded = if self.takes(&self.primary, entry).await {
+            Recorded::Primary
+        } else {
+            match &self.spool {
+                Some(spool) if self.takes(spool, entry).await => Recorded::Spool,
+                _ => Recorded::Nowhere,
+            }
         };
         self.watch.iter().for_each(|watch| watch.seen(entry));
         recorded
@@ -84,7 +87,8 @@ impl Ledger {
         if let Some(held) = self.written(&self.primary, |journal| journal.hold(wanted)).await {
             return Some(held);
         }
-        self.written(self.spool.as_ref()?, |journal| journal.hold(wanted)).await
+        self.written(self.spool.as_ref()?, |journal| journal.hold(wanted))
+            .await
     }
 
     /// Ends the hold of `run` in both, and with it what the other one holds of the target: that was taken later, over what is restored now.
@@ -167,6 +171,12 @@ impl Ledger {
 
     fn now_millis(&self) -> u64 {
         u64::try_from(self.clock.monotonic().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    async fn takes(&self, book: &Book, entry: &JournalEntry) -> bool {
+        self.written(book, |journal| journal.append(entry))
+            .await
+            .is_some()
     }
 
     async fn written<'a, T, F, W>(&self, book: &'a Book, write: F) -> Option<T>

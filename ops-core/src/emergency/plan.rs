@@ -34,6 +34,8 @@ pub struct Plan<S> {
     steps: Vec<PlannedStep>,
     digest: Digest,
     accept_drift: bool,
+    /// When the targets were observed, on the engine's monotonic clock.
+    seen_at: Duration,
     state: S,
 }
 
@@ -83,7 +85,13 @@ impl<S> Plan<S> {
 }
 
 impl Plan<Draft> {
-    pub(super) fn draft(run: RunId, procedure: Procedure, kind: PlanKind, steps: Vec<PlannedStep>) -> Self {
+    pub(super) fn draft(
+        run: RunId,
+        procedure: Procedure,
+        kind: PlanKind,
+        steps: Vec<PlannedStep>,
+        seen_at: Duration,
+    ) -> Self {
         let mut plan = Self {
             run,
             procedure,
@@ -91,6 +99,7 @@ impl Plan<Draft> {
             steps,
             digest: Digest::of(b""),
             accept_drift: false,
+            seen_at,
             state: Draft,
         };
         plan.digest = plan.compute_digest();
@@ -117,6 +126,7 @@ impl Plan<Draft> {
             steps,
             digest,
             accept_drift,
+            seen_at,
             state: Draft,
         } = self;
         Plan {
@@ -126,6 +136,7 @@ impl Plan<Draft> {
             steps,
             digest,
             accept_drift,
+            seen_at,
             state,
         }
     }
@@ -148,6 +159,10 @@ impl Plan<Approved> {
         &self.state
     }
 
+    pub(super) fn seen_at(&self) -> Duration {
+        self.seen_at
+    }
+
     pub(super) fn into_parts(self) -> (RunId, Procedure, PlanKind, Vec<PlannedStep>, Digest) {
         (self.run, self.procedure, self.kind, self.steps, self.digest)
     }
@@ -160,6 +175,7 @@ impl Engine {
     /// Observes every target at the same time and plans the stop. Acts on nothing and cannot fail: a target that cannot be read within
     /// 2 s is planned with an unknown prior state.
     pub async fn plan_stop(&self, procedure: &Procedure) -> Plan<Draft> {
+        let seen_at = self.clock.monotonic();
         let (held, observed) = tokio::join!(self.held(), self.observe_all(&procedure.steps));
         let held = held.unwrap_or_default();
         let steps = (0..).zip(procedure.steps.iter().zip(observed));
@@ -171,7 +187,37 @@ impl Engine {
             procedure.clone(),
             PlanKind::Stop,
             steps,
+            seen_at,
         )
+    }
+
+    /// Observes again what is `untouched` so far, because somebody may have changed it since the stop was planned: what a restore writes
+    /// back is the state right before the first effect. What cannot be read now stays as it was planned.
+    pub(super) async fn look_again(
+        &self,
+        procedure: &Procedure,
+        mut steps: Vec<PlannedStep>,
+        untouched: impl Fn(&PlannedStep) -> bool,
+    ) -> Vec<PlannedStep> {
+        let todo = steps.iter_mut().filter(|planned| untouched(planned));
+        let (planned, todo): (Vec<_>, Vec<_>) = todo
+            .filter_map(|planned| {
+                let step = procedure
+                    .steps
+                    .iter()
+                    .find(|step| *step.action.target() == planned.target);
+                step.map(|step| (planned, step.clone()))
+            })
+            .unzip();
+        let (held, observed) = tokio::join!(self.held(), self.observe_all(&todo));
+        let held = held.unwrap_or_default();
+        for ((planned, step), observed) in planned.into_iter().zip(&todo).zip(observed) {
+            let prior = planned_stop(planned.step, step, observed, &held).prior;
+            if !matches!(prior, Prior::Unknown { .. }) {
+                planned.prior = prior;
+            }
+        }
+        steps
     }
 
     pub(super) async fn observe_all(&self, steps: &[Step]) -> Vec<Result<Observation, String>> {

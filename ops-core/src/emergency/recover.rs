@@ -11,7 +11,7 @@ use crate::ports::{JournalEntry, JournalEvent};
 
 impl Engine {
     /// Takes up a run after a crash, or a run that did not verify: steps that were seen to hold stay as they are, all others are carried out
-    /// again with the prior state of the journal. What was approved once need not be approved again.
+    /// again with the prior state of the journal; what had not begun is observed again. What was approved once need not be approved again.
     ///
     /// # Errors
     /// [`Refusal::UnknownRun`], [`Refusal::WrongProcedure`], [`Refusal::AutomationMayNotRestore`], [`Refusal::Superseded`] for a stop that
@@ -26,7 +26,7 @@ impl Engine {
         actor: &Actor,
     ) -> Result<Outcome, Refusal> {
         let entries = self.entries(run).await?;
-        let steps = started(run, &entries, procedure)?.to_vec();
+        let mut steps = started(run, &entries, procedure)?.to_vec();
         if let Some(step) = steps.iter().find(|step| procedure.action(&step.target).is_none()) {
             return Err(Refusal::WrongProcedure {
                 what: format!("it has no target {}", step.target),
@@ -69,6 +69,11 @@ impl Engine {
             }
         }
         let begun: BTreeSet<u32> = begun_at(&entries).into_keys().collect();
+        if matches!(kind, PlanKind::Stop) {
+            steps = self
+                .look_again(procedure, steps, |planned| !begun.contains(&planned.step))
+                .await;
+        }
         let run = Run {
             id: run.clone(),
             procedure: procedure.clone(),

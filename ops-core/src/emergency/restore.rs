@@ -5,7 +5,8 @@ use super::procedure::{Procedure, Step};
 use super::{Engine, Refusal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    Difference, Observation, PlanKind, PlannedStep, Prior, RunId, Snapshot, TargetId, TargetState, Verdict,
+    Difference, Observation, PlanKind, PlannedStep, Prior, RunId, Snapshot, TargetId, TargetState, Timestamp,
+    Verdict,
 };
 use crate::ports::{Held, JournalEntry, JournalEvent};
 
@@ -20,10 +21,14 @@ impl Engine {
     /// [`Refusal::UnknownRun`], [`Refusal::WrongProcedure`], [`Refusal::NothingHeld`], or [`Refusal::Undecided`] when the journal or a
     /// target cannot be read.
     pub async fn plan_restore(&self, run: &RunId, procedure: &Procedure) -> Result<Plan<Draft>, Refusal> {
+        let seen_at = self.clock.monotonic();
         let entries = self.entries(run).await?;
         let begun = started(run, &entries, procedure)?;
         let held = self.held().await?;
-        let restored = self.restored_before(run).await?;
+        let began = entries.iter().map(|entry| entry.at).min();
+        let restored = self
+            .restored_since(began.unwrap_or(Timestamp::UNIX_EPOCH))
+            .await?;
         let owed = owed(run, &entries, begun, &held, &restored);
         if owed.is_empty() {
             let of_run = |held: &&Held| begun.iter().any(|step| step.target == *held.snapshot.target());
@@ -86,15 +91,20 @@ impl Engine {
             procedure.clone(),
             kind,
             planned,
+            seen_at,
         ))
     }
 
     /// The restores of `run` that have begun.
     pub(super) async fn restores_of(&self, run: &RunId) -> Result<Vec<Vec<JournalEntry>>> {
+        self.restores(|of| of == run).await
+    }
+
+    async fn restores(&self, wanted: impl Fn(&RunId) -> bool) -> Result<Vec<Vec<JournalEntry>>> {
         let mut restores = Vec::new();
         for other in self.runs().await? {
             let entries = self.entries(&other).await?;
-            let of_run = |entry: &JournalEntry| matches!(&entry.event, JournalEvent::Started { plan: PlanKind::Restore { of }, .. } if of == run);
+            let of_run = |entry: &JournalEntry| matches!(&entry.event, JournalEvent::Started { plan: PlanKind::Restore { of }, .. } if wanted(of));
             if entries.iter().any(of_run) {
                 restores.push(entries);
             }
@@ -102,15 +112,15 @@ impl Engine {
         Ok(restores)
     }
 
-    /// The targets of `run` that an earlier restore has put back.
-    async fn restored_before(&self, run: &RunId) -> Result<BTreeSet<TargetId>> {
-        let restores = self.restores_of(run).await?;
+    /// The targets that a restore, of whatever run, has put back since.
+    async fn restored_since(&self, since: Timestamp) -> Result<BTreeSet<TargetId>> {
+        let restores = self.restores(|_| true).await?;
         let restored = |entry: JournalEntry| match entry.event {
             JournalEvent::Verified {
                 target,
                 verdict: Verdict::Holds,
                 ..
-            } => Some(target),
+            } if entry.at >= since => Some(target),
             _ => None,
         };
         Ok(restores.into_iter().flatten().filter_map(restored).collect())

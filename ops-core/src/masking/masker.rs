@@ -28,6 +28,7 @@ use crate::ports::PiiMasker;
 /// assert_eq!(masker.mask(text), "田中 *様 (t***@example.com, 090-****-5678) から申請");
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
 pub struct BuiltinMasker;
 
 impl BuiltinMasker {
@@ -40,16 +41,27 @@ impl BuiltinMasker {
 impl PiiMasker for BuiltinMasker {
     fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut masked = Cow::Borrowed(text);
-        for find in [email::find, phone::find, name::find] {
-            let mut edits = Edits::default();
-            find(&masked, &mut edits);
-            if let Some(changed) = edits.apply(&masked) {
-                masked = Cow::Owned(changed);
+        // A mask may lay bare what the masked word was part of, so that it is looked at again.
+        for _ in 0..ROUNDS {
+            let mut changed = false;
+            for find in [email::find, phone::find, name::find] {
+                let mut edits = Edits::default();
+                find(&masked, &mut edits);
+                if let Some(edited) = edits.apply(&masked) {
+                    masked = Cow::Owned(edited);
+                    changed = true;
+                }
+            }
+            if !changed {
+                break;
             }
         }
         masked
     }
 }
+
+/// More than any text was seen to need; it bounds the work for a hostile one.
+const ROUNDS: usize = 8;
 
 #[cfg(test)]
 mod tests {

@@ -142,6 +142,9 @@ const ROLES: &[&str] = &[
 const LONGEST: usize = 8;
 
 fn before_honorific(text: &str, at: usize, honorific: &Honorific, edits: &mut Edits) {
+    if at < edits.end() {
+        return;
+    }
     let after = &text[at + honorific.text.len()..];
     if honorific.not_before.iter().any(|word| after.starts_with(word)) {
         return;
@@ -199,12 +202,11 @@ fn after_label(text: &str, label_end: usize, edits: &mut Edits) {
         rest.len() - rest.trim_start_matches([' ', '\u{3000}']).len() + first.len() + second.len()
     };
     let name = &value[..end];
-    let mask = mask_name(name);
-    // Masked already: `田中` with ` *` behind it.
-    if value[end..].starts_with(" *") && mask.strip_suffix(" *") == Some(name) {
+    // Masked already.
+    if value[end..].starts_with(" *") {
         return;
     }
-    edits.replace(start..start + end, mask);
+    edits.replace(start..start + end, mask_name(name));
 }
 
 /// Where the value of a label begins: after a colon or an equals sign, with spaces and quotation marks around it.
@@ -215,6 +217,7 @@ fn value_start(text: &str, label_end: usize) -> Option<usize> {
     Some(text.len() - rest.trim_start_matches(filler).len())
 }
 
+/// The name that `text` begins with, up to a space or an honorific.
 fn first_word(text: &str) -> &str {
     let length = text
         .chars()
@@ -222,7 +225,11 @@ fn first_word(text: &str) -> &str {
         .take_while(|c| is_name(*c))
         .map(char::len_utf8)
         .sum::<usize>();
-    &text[..length]
+    let word = &text[..length];
+    HONORIFICS
+        .iter()
+        .find_map(|honorific| word.strip_suffix(honorific.text))
+        .unwrap_or(word)
 }
 
 fn is_kanji(c: char) -> bool {

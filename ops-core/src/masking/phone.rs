@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use super::text::{Edits, escape_tail, half_width};
+use super::text::{Edits, escape_tail, escaped, half_width};
 
 /// Masks a telephone number: its first group and its last four digits stay, as in `090-****-1234`.
 ///
@@ -55,7 +55,7 @@ fn groups(text: &str) -> Vec<Group> {
     let mut escape_ends = 0;
     for (at, c) in text.char_indices() {
         if c == '\\' && at >= escape_ends {
-            escape_ends = at + 1 + escape_tail(text, at + 1);
+            escape_ends = at + 1 + escaped(&text[at + 1..]);
         }
         let half = half_width(c);
         if at < escape_ends || !half.is_ascii_digit() {
@@ -116,7 +116,9 @@ fn start_of(text: &str, group: &Group) -> Option<(usize, bool)> {
     if let Some(sign) = before.next_if(|c| half_width(*c) == '+') {
         international = true;
         start -= sign.len_utf8();
-    } else if let Some(bracket) = before.next_if(|c| half_width(*c) == '(') {
+    } else if text[group.range.end..].starts_with([')', '）'])
+        && let Some(bracket) = before.next_if(|c| half_width(*c) == '(')
+    {
         start -= bracket.len_utf8();
     }
     // The letter of an escape such as `\n` is no word that the number could belong to.
@@ -235,6 +237,7 @@ mod tests {
             ("0312345678", "03-****-5678"),
             ("(03) 1234-5678", "03-****-5678"),
             ("03(1234)5678", "03-****-5678"),
+            ("(090-1234-5678)", "(090-****-5678)"),
             ("0120-444-444", "0120-****-4444"),
             ("0800-123-4567", "0800-****-4567"),
             ("+81 90-1234-5678", "+81-90-****-5678"),

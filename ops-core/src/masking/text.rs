@@ -55,7 +55,12 @@ pub(super) fn escape_tail(text: &str, start: usize) -> usize {
     if backslashes % 2 == 0 {
         return 0;
     }
-    let rest = &text.as_bytes()[start..];
+    escaped(&text[start..])
+}
+
+/// How many bytes of `rest`, which follows the backslash that begins an escape, belong to the escape.
+pub(super) fn escaped(rest: &str) -> usize {
+    let rest = rest.as_bytes();
     match rest.first() {
         Some(b'u') if rest.len() >= 5 && rest[1..5].iter().all(u8::is_ascii_hexdigit) => 5,
         Some(byte) if byte.is_ascii() => 1,

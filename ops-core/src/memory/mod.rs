@@ -12,15 +12,15 @@
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 //! let api = TargetId::new("memory:api")?;
 //! let traffic = InMemoryTraffic::new();
-//! traffic.add_service(&api);
+//! traffic.add_service(api.clone());
 //!
 //! let prior = traffic.observe(&api).await?;
 //! let key = IdempotencyKey::for_step(&RunId::generate(Timestamp::UNIX_EPOCH), 0);
 //! traffic.stop(&api, &key).await?;
-//! assert!(!traffic.serves(&api));
+//! assert!(!traffic.probe(&api));
 //!
 //! traffic.restore(prior.snapshot(), &key).await?;
-//! assert!(traffic.serves(&api));
+//! assert!(traffic.probe(&api));
 //! # Ok::<(), ops_core::error::Error>(())
 //! # }).unwrap();
 //! ```

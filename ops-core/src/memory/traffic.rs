@@ -34,24 +34,22 @@ impl InMemoryTraffic {
     }
 
     /// Adds a service that is serving, with limits of 1 and 10 instances; one that exists is left as it is.
-    pub fn add_service(&self, target: &TargetId) {
-        lock(&self.services)
-            .entry(target.clone())
-            .or_insert_with(|| Service {
-                settings: BTreeMap::from([
-                    (
-                        SCALING.to_owned(),
-                        json!({ "mode": "automatic", "min": 1, "max": 10 }),
-                    ),
-                    ("ingress".to_owned(), json!("all")),
-                ]),
-                revision: 1,
-                marker: None,
-            });
+    pub fn add_service(&self, target: TargetId) {
+        lock(&self.services).entry(target).or_insert_with(|| Service {
+            settings: BTreeMap::from([
+                (
+                    SCALING.to_owned(),
+                    json!({ "mode": "automatic", "min": 1, "max": 10 }),
+                ),
+                ("ingress".to_owned(), json!("all")),
+            ]),
+            revision: 1,
+            marker: None,
+        });
     }
 
     /// Whether a request to `target` would be served; not for an unknown target.
-    pub fn serves(&self, target: &TargetId) -> bool {
+    pub fn probe(&self, target: &TargetId) -> bool {
         lock(&self.services)
             .get(target)
             .is_some_and(|service| service.state() == TargetState::Serving)

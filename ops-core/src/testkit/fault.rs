@@ -32,7 +32,7 @@ impl FromStr for Fault {
     /// `latency`, `refused`, `429`, `503`, `403`, `lost-answer`, `never-ends`, `drift`.
     fn from_str(text: &str) -> Result<Self, Error> {
         Ok(match text {
-            "latency" => Self::Latency(Duration::from_millis(800)),
+            "latency" => Self::Latency(Duration::from_millis(300)),
             "refused" => Self::Refused,
             "429" => Self::TooManyRequests,
             "503" => Self::Unavailable,

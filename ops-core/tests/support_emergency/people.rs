@@ -1,21 +1,24 @@
-use std::sync::Arc;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use ops_core::emergency::{Approval, ApprovalKey, Approved, Approver, Approvers, Draft, Plan, Refusal};
 use ops_core::model::{Actor, Timestamp};
 
 /// Bob, Carol and Dave, who may approve, with their keys.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct People {
-    keys: Arc<Vec<(&'static str, ApprovalKey)>>,
+    keys: &'static [(&'static str, ApprovalKey); 3],
 }
+
+static KEYS: LazyLock<[(&str, ApprovalKey); 3]> = LazyLock::new(|| {
+    // Any digits do: the keys need only be different.
+    let key = |digit: &str| ApprovalKey::from_hex(&digit.repeat(64).into()).unwrap();
+    [("bob", key("b")), ("carol", key("c")), ("dave", key("d"))]
+});
 
 impl People {
     pub(crate) fn new() -> Self {
-        // Any digits do: the keys need only be different.
-        let key = |digit: &str| ApprovalKey::from_hex(&digit.repeat(64).into()).unwrap();
-        let keys = vec![("bob", key("b")), ("carol", key("c")), ("dave", key("d"))];
-        Self { keys: Arc::new(keys) }
+        Self { keys: &KEYS }
     }
 
     pub(crate) fn key(&self, name: &str) -> &ApprovalKey {
@@ -34,8 +37,11 @@ impl People {
         Approval::sign(name, plan.digest(), until, self.key(name))
     }
 
-    /// Bob and Carol approve what Alice runs.
+    /// Bob and Carol approve what Alice runs, if anybody must.
     pub(crate) fn approve(&self, plan: Plan<Draft>, now: Timestamp) -> Result<Plan<Approved>, Refusal> {
+        if plan.policy().persons == 0 {
+            return plan.approve(&[], &Approvers::none(), alice(), now);
+        }
         let approvals = [self.sign("bob", &plan, now), self.sign("carol", &plan, now)];
         plan.approve(&approvals, &self.approvers(), alice(), now)
     }

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use ops_core::error::{Error, ErrorKind, Result};
 use ops_core::http::{HttpRequest, HttpResponse, HttpTransport, Method};
@@ -41,12 +42,14 @@ impl Client {
         Ok(service)
     }
 
-    /// Changes a service and follows the operation to its end, however long that takes: the caller bounds it.
+    /// Changes a service and follows the operation to its end, or for as long as `patience` lasts: from then on the change is accepted and
+    /// no more. Without a `patience` the caller bounds it.
     pub(super) async fn change(
         &self,
         name: &ServiceName,
         service: &Service,
         patch: &ServicePatch,
+        patience: Option<Duration>,
         doing: &'static str,
     ) -> Result<OperationName> {
         let url = format!(
@@ -63,7 +66,11 @@ impl Client {
         let checked = OperationName::parse(&operation.name, &projects, &name.region).map_err(named)?;
         let url = format!("{}/v2/{}", self.base_url, checked.as_str());
         let mut delays = PollDelays::new();
+        let began = self.clock.monotonic();
         while !operation.ended(doing, PROVIDER).map_err(named)? {
+            if patience.is_some_and(|patience| self.clock.monotonic().saturating_sub(began) >= patience) {
+                break;
+            }
             if let Some(delay) = delays.next() {
                 self.clock.sleep(delay).await;
             }

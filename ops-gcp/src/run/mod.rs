@@ -17,6 +17,8 @@ pub mod sim;
 mod wire;
 mod write;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use ops_core::error::{Error, ErrorKind, Result, Retry};
 use ops_core::model::{Accepted, IdempotencyKey, Observation, RunId, Snapshot, TargetId, TargetState, Text};
@@ -90,10 +92,11 @@ impl CloudRunTraffic {
         name: &ServiceName,
         service: &Service,
         write: Write,
+        patience: Option<Duration>,
         doing: &'static str,
     ) -> Result<OperationName> {
         let patch = write.into_patch(name, service)?;
-        self.client.change(name, service, &patch, doing).await
+        self.client.change(name, service, &patch, patience, doing).await
     }
 }
 
@@ -132,11 +135,15 @@ impl TrafficController for CloudRunTraffic {
         }
         let marked = stopped && service.labels.contains_key(MARKER);
         let marker = (!marked).then(|| label_value(key.run()));
-        let done = self.write(&name, &service, Write::stop(marker), "stop").await;
+        let patience = Some(STOP_PATIENCE);
+        let done = self
+            .write(&name, &service, Write::stop(marker), patience, "stop")
+            .await;
         let done = match done {
             // The label is a courtesy (a full label set or a policy can forbid it): the stop comes first.
             Err(error) if error.kind() == ErrorKind::InvalidInput && !marked => {
-                self.write(&name, &service, Write::stop(None), "stop").await
+                self.write(&name, &service, Write::stop(None), patience, "stop")
+                    .await
             }
             done => done,
         };
@@ -157,7 +164,7 @@ impl TrafficController for CloudRunTraffic {
                 // The first write has made the etag stale.
                 service = self.client.service(&name, "restore").await?;
             }
-            let operation = self.write(&name, &service, write, "restore").await?;
+            let operation = self.write(&name, &service, write, None, "restore").await?;
             accepted = Accepted::with_receipt(operation.as_str());
         }
         Ok(accepted)
@@ -190,6 +197,9 @@ fn limitations() -> Vec<Text> {
 }
 
 const PROVIDER: &str = "cloud-run";
+
+/// How long a stop follows its operation, to hear of a failure; what comes later is for the read-back to see.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Fields of the vendor's `Service` that a snapshot holds and a restore writes back.
 pub const RESTORABLE: &[&str] = &["ingress", "scaling", "traffic"];

@@ -95,8 +95,10 @@ async fn tenants_never_see_each_other(port: &dyn AuditStore) {
         "a tenant must see its own records only"
     );
 
-    let mut query = AuditQuery::default();
-    query.limit = Some(1);
+    let mut query = AuditQuery {
+        limit: Some(1),
+        ..AuditQuery::default()
+    };
     query.after = ok("search", port.search(&ours, &query).await).next;
     assert!(
         query.after.is_some(),
@@ -124,8 +126,10 @@ async fn pages_have_no_gap_and_no_repetition(port: &dyn AuditStore) {
     }
     records.sort_by_key(|record| std::cmp::Reverse((record.at, record.id)));
 
-    let mut query = AuditQuery::default();
-    query.limit = Some(2);
+    let mut query = AuditQuery {
+        limit: Some(2),
+        ..AuditQuery::default()
+    };
     let mut found = Vec::new();
     for turn in 0..10 {
         let page = ok("search", port.search(&tenant, &query).await);

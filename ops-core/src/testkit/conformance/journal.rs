@@ -58,7 +58,7 @@ async fn the_first_writer_wins(port: &dyn Journal) {
     );
     assert_eq!(
         held(port, &target).await,
-        [wanted.clone()],
+        std::slice::from_ref(&wanted),
         "a second hold must change nothing"
     );
 
@@ -116,7 +116,7 @@ async fn one_of_eight_writers_wins(port: &dyn Journal) {
     );
     assert_eq!(
         held(port, &target).await,
-        [winner.clone()],
+        std::slice::from_ref(winner),
         "what is held must be what the writers were told"
     );
     ok("release", port.release(&winner.run, &target).await);
