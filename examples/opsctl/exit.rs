@@ -64,7 +64,10 @@ pub(crate) enum Failure {
 
 impl Failure {
     pub(crate) fn usage(what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self::Usage { what: what.into(), remedy: remedy.into() }
+        Self::Usage {
+            what: what.into(),
+            remedy: remedy.into(),
+        }
     }
 
     fn exit(&self) -> Exit {
@@ -93,8 +96,14 @@ impl Failure {
             }
             Self::Config { file, faults } => {
                 let count = faults.faults.len();
-                printer.error(&printer.pick(&format!("opsctl: {file} に誤りが {count} 件あります"), &format!("opsctl: {count} faults in {file}")));
-                faults.faults.iter().for_each(|fault| printer.error(&format!("  {fault}")));
+                printer.error(&printer.pick(
+                    &format!("opsctl: {file} に誤りが {count} 件あります"),
+                    &format!("opsctl: {count} faults in {file}"),
+                ));
+                faults
+                    .faults
+                    .iter()
+                    .for_each(|fault| printer.error(&format!("  {fault}")));
             }
             Self::Refused(refusal) => {
                 printer.error(&printer.pick(&format!("拒否: {refusal}"), &format!("refused: {refusal}")));
@@ -120,7 +129,10 @@ impl Failure {
                 json!({"kind": "config", "file": file, "faults": faults})
             }
             Self::Refused(Refusal::Drifted { steps }) => {
-                let drift: Vec<_> = steps.iter().map(|step| json!({"target": step.target, "drift": step.drift})).collect();
+                let drift: Vec<_> = steps
+                    .iter()
+                    .map(|step| json!({"target": step.target, "drift": step.drift}))
+                    .collect();
                 json!({"kind": "drifted", "message": "changed since the stop", "targets": drift})
             }
             Self::Refused(refusal) => json!({"kind": "refused", "message": refusal.to_string()}),

@@ -25,7 +25,11 @@ const LONGEST_VALUE: usize = 100;
 impl Printer {
     pub(crate) fn new(json: bool, lang: Option<Language>) -> Self {
         let lang = lang.map_or_else(OnceLock::new, |lang| OnceLock::from(Lang::from(lang)));
-        Self { json, lang, colour: !json && std::io::stdout().is_terminal() }
+        Self {
+            json,
+            lang,
+            colour: !json && std::io::stdout().is_terminal(),
+        }
     }
 
     /// Takes the configuration's language unless the command line has named one.
@@ -60,7 +64,11 @@ impl Printer {
     }
 
     pub(crate) fn heading(&self, line: &str) {
-        let line = if self.colour { format!("\x1b[1m{line}\x1b[0m") } else { line.to_owned() };
+        let line = if self.colour {
+            format!("\x1b[1m{line}\x1b[0m")
+        } else {
+            line.to_owned()
+        };
         self.line(&line);
     }
 
@@ -80,27 +88,44 @@ impl Printer {
         };
         self.heading(&format!("{what}  {}", plan.procedure().name()));
         for step in plan.steps() {
-            self.line(&format!("  {}. [{}] {}", step.step + 1, step.stage, self.text(&step.action)));
+            self.line(&format!(
+                "  {}. [{}] {}",
+                step.step + 1,
+                step.stage,
+                self.text(&step.action)
+            ));
             self.line(&format!("       {}", self.prior(step)));
             for difference in &step.drift {
                 self.line(&self.warn(&format!("       {}", self.difference(difference))));
             }
         }
         if matches!(plan.kind(), PlanKind::Stop) {
-            self.caveats(plan.steps().iter().map(|step| (step.step, step.caveats.as_slice())));
+            self.caveats(
+                plan.steps()
+                    .iter()
+                    .map(|step| (step.step, step.caveats.as_slice())),
+            );
         }
         let promised = plan.promised().as_secs();
         let persons = plan.policy().persons;
         self.line(&self.pick(
-            &format!("  目標 {promised} 秒以内 · 必要な承認 {persons} 人 · ダイジェスト {}", plan.digest()),
-            &format!("  promised within {promised} s · approvals needed {persons} · digest {}", plan.digest()),
+            &format!(
+                "  目標 {promised} 秒以内 · 必要な承認 {persons} 人 · ダイジェスト {}",
+                plan.digest()
+            ),
+            &format!(
+                "  promised within {promised} s · approvals needed {persons} · digest {}",
+                plan.digest()
+            ),
         ));
     }
 
     /// Each limitation once, with the steps it is about.
     fn caveats<'a>(&self, steps: impl Iterator<Item = (u32, &'a [Text])>) {
         let mut seen: Vec<(&Text, Vec<String>)> = Vec::new();
-        for (step, caveat) in steps.flat_map(|(step, caveats)| caveats.iter().map(move |caveat| (step, caveat))) {
+        for (step, caveat) in
+            steps.flat_map(|(step, caveats)| caveats.iter().map(move |caveat| (step, caveat)))
+        {
             match seen.iter_mut().find(|(known, _)| *known == caveat) {
                 Some((_, of)) => of.push((step + 1).to_string()),
                 None => seen.push((caveat, vec![(step + 1).to_string()])),
@@ -117,8 +142,16 @@ impl Printer {
     fn prior(&self, step: &PlannedStep) -> String {
         match &step.prior {
             Prior::Observed { snapshot } => {
-                let fields: Vec<_> = snapshot.fields().iter().map(|(name, value)| format!("{name}={value}")).collect();
-                let label = if step.found.is_some() { self.pick("戻す値", "to write back") } else { self.pick("現在", "now") };
+                let fields: Vec<_> = snapshot
+                    .fields()
+                    .iter()
+                    .map(|(name, value)| format!("{name}={value}"))
+                    .collect();
+                let label = if step.found.is_some() {
+                    self.pick("戻す値", "to write back")
+                } else {
+                    self.pick("現在", "now")
+                };
                 format!("{label}: {}", cut(&fields.join(" ")))
             }
             prior => self.text(&ops_core::messages::prior_line(prior)).to_owned(),
@@ -126,7 +159,11 @@ impl Printer {
     }
 
     fn difference(&self, difference: &ops_core::model::Difference) -> String {
-        let show = |value: &Option<Value>| value.as_ref().map_or_else(|| "-".to_owned(), |value| cut(&value.to_string()));
+        let show = |value: &Option<Value>| {
+            value
+                .as_ref()
+                .map_or_else(|| "-".to_owned(), |value| cut(&value.to_string()))
+        };
         let (expected, found) = (show(&difference.expected), show(&difference.found));
         self.pick(
             &format!("変更あり {}: 停止時 {expected} → 現在 {found}", difference.path),
@@ -137,7 +174,9 @@ impl Printer {
     pub(crate) fn drift(&self, steps: &[PlannedStep]) {
         for step in steps {
             self.error(&format!("  {}", step.target));
-            step.drift.iter().for_each(|difference| self.error(&format!("    {}", self.difference(difference))));
+            step.drift
+                .iter()
+                .for_each(|difference| self.error(&format!("    {}", self.difference(difference))));
         }
     }
 
@@ -147,16 +186,36 @@ impl Printer {
             self.step(step);
         }
         if matches!(outcome.kind, PlanKind::Stop) {
-            self.caveats(outcome.steps.iter().map(|step| (step.step, step.caveats.as_slice())));
+            self.caveats(
+                outcome
+                    .steps
+                    .iter()
+                    .map(|step| (step.step, step.caveats.as_slice())),
+            );
         }
         let took = seconds(outcome.took);
-        let within = if outcome.within_target { self.pick("目標内", "within target") } else { self.pick("目標外", "target missed") };
-        self.line(&self.pick(&format!("  所要 {took}（{within}） 実行ID {}", outcome.run), &format!("  took {took} ({within}), run {}", outcome.run)));
+        let within = if outcome.within_target {
+            self.pick("目標内", "within target")
+        } else {
+            self.pick("目標外", "target missed")
+        };
+        self.line(&self.pick(
+            &format!("  所要 {took}（{within}） 実行ID {}", outcome.run),
+            &format!("  took {took} ({within}), run {}", outcome.run),
+        ));
         for notice in &report.notices {
-            let phone = contacts.iter().find(|contact| contact.audience() == notice.audience).and_then(Contact::phone);
-            let phone = phone.map(|phone| format!(" ☎ {}", phone.expose_secret())).unwrap_or_default();
+            let phone = contacts
+                .iter()
+                .find(|contact| contact.audience() == notice.audience)
+                .and_then(Contact::phone);
+            let phone = phone
+                .map(|phone| format!(" ☎ {}", phone.expose_secret()))
+                .unwrap_or_default();
             match &notice.error {
-                None => self.line(&self.pick(&format!("  連絡 {} へ送りました{phone}", notice.audience), &format!("  told {}{phone}", notice.audience))),
+                None => self.line(&self.pick(
+                    &format!("  連絡 {} へ送りました{phone}", notice.audience),
+                    &format!("  told {}{phone}", notice.audience),
+                )),
                 Some(error) => self.line(&self.warn(&self.pick(
                     &format!("  連絡 {} へ送れませんでした: {error}{phone}", notice.audience),
                     &format!("  could not tell {}: {error}{phone}", notice.audience),
@@ -164,12 +223,23 @@ impl Printer {
             }
         }
         if !outcome.journalled {
-            self.line(&self.warn(&self.pick("  ジャーナルに書けない項目がありました", "  the journal did not take every entry")));
+            self.line(&self.warn(&self.pick(
+                "  ジャーナルに書けない項目がありました",
+                "  the journal did not take every entry",
+            )));
         }
         for step in outcome.steps.iter().filter(|step| !step.journalled) {
             self.line(&self.warn(&self.pick(
-                &format!("  {}: 停止前の状態はどこにも記録されていません。手作業で復旧してください: {}", step.target, json!(step.prior)),
-                &format!("  {}: the prior state is recorded nowhere; restore by hand: {}", step.target, json!(step.prior)),
+                &format!(
+                    "  {}: 停止前の状態はどこにも記録されていません。手作業で復旧してください: {}",
+                    step.target,
+                    json!(step.prior)
+                ),
+                &format!(
+                    "  {}: the prior state is recorded nowhere; restore by hand: {}",
+                    step.target,
+                    json!(step.prior)
+                ),
             )));
         }
         for line in &report.unrecorded {
@@ -186,7 +256,11 @@ impl Printer {
     }
 
     pub(crate) fn warn(&self, line: &str) -> String {
-        if self.colour { format!("\x1b[33m{line}\x1b[0m") } else { line.to_owned() }
+        if self.colour {
+            format!("\x1b[33m{line}\x1b[0m")
+        } else {
+            line.to_owned()
+        }
     }
 }
 

@@ -14,11 +14,18 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn new(json: bool) -> Arc<Self> {
-        let bar = if json || !std::io::stderr().is_terminal() { ProgressBar::hidden() } else { ProgressBar::no_length() };
+        let bar = if json || !std::io::stderr().is_terminal() {
+            ProgressBar::hidden()
+        } else {
+            ProgressBar::no_length()
+        };
         if let Ok(style) = ProgressStyle::with_template("  [{bar:30}] {pos}/{len} {msg}") {
             bar.set_style(style);
         }
-        Arc::new(Self { bar, seen: Mutex::default() })
+        Arc::new(Self {
+            bar,
+            seen: Mutex::default(),
+        })
     }
 
     /// Takes the entries seen since the last call.
@@ -32,13 +39,17 @@ impl Watch for Progress {
         match &entry.event {
             JournalEvent::Started { steps, .. } => {
                 self.bar.reset();
-                self.bar.set_length(u64::try_from(steps.len()).unwrap_or(u64::MAX));
+                self.bar
+                    .set_length(u64::try_from(steps.len()).unwrap_or(u64::MAX));
             }
             JournalEvent::Intent { target, .. } => self.bar.set_message(target.to_string()),
             JournalEvent::Verified { .. } => self.bar.inc(1),
             JournalEvent::Ended { .. } => self.bar.finish_and_clear(),
             _ => {}
         }
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(entry.clone());
+        self.seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(entry.clone());
     }
 }

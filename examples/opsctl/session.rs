@@ -27,15 +27,24 @@ impl Session {
         let file = global.config.display().to_string();
         if !global.config.exists() {
             let remedy = "write it (examples/config has two to begin with), name it with --config, or try `opsctl drill`, which needs none";
-            return Err(Failure::usage(format!("there is no configuration file {file}"), remedy));
+            return Err(Failure::usage(
+                format!("there is no configuration file {file}"),
+                remedy,
+            ));
         }
         let config = OpsConfig::load(&global.config).map_err(|error| match ConfigFaults::of(&error) {
-            Some(faults) => Failure::Config { file: file.clone(), faults: faults.clone() },
+            Some(faults) => Failure::Config {
+                file: file.clone(),
+                faults: faults.clone(),
+            },
             None => Failure::Failed(error),
         })?;
         printer.prefer(config.lang);
         let world = World::build(config, &env, &actor, None, Progress::new(printer.json())).await?;
-        world.warnings.iter().for_each(|warning| printer.error(&printer.warn(&format!("⚠ {}", printer.text(warning)))));
+        world
+            .warnings
+            .iter()
+            .for_each(|warning| printer.error(&printer.warn(&format!("⚠ {}", printer.text(warning)))));
         Ok(Self { world, actor, env })
     }
 
@@ -52,14 +61,23 @@ impl Session {
     /// Approvals of a plan that were signed on this state directory.
     pub(crate) fn approvals(&self, digest: Digest) -> Result<Vec<Approval>, Failure> {
         let mut approvals = Vec::new();
-        let Ok(entries) = std::fs::read_dir(self.approvals_dir()) else { return Ok(approvals) };
+        let Ok(entries) = std::fs::read_dir(self.approvals_dir()) else {
+            return Ok(approvals);
+        };
         for entry in entries.flatten() {
-            if !entry.file_name().to_string_lossy().starts_with(&digest.to_string()) {
+            if !entry
+                .file_name()
+                .to_string_lossy()
+                .starts_with(&digest.to_string())
+            {
                 continue;
             }
             let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
             let approval = serde_json::from_str(&text).map_err(|_| {
-                Failure::usage(format!("{} is no approval", entry.path().display()), "remove the file and approve again")
+                Failure::usage(
+                    format!("{} is no approval", entry.path().display()),
+                    "remove the file and approve again",
+                )
             })?;
             approvals.push(approval);
         }
@@ -72,7 +90,12 @@ impl Session {
 }
 
 fn actor(global: &Global, env: &Env) -> Result<Actor, Failure> {
-    let id = global.actor.clone().or_else(|| env.text("OPS_ACTOR")).or_else(|| env.text("USER")).unwrap_or_else(|| "operator".to_owned());
+    let id = global
+        .actor
+        .clone()
+        .or_else(|| env.text("OPS_ACTOR"))
+        .or_else(|| env.text("USER"))
+        .unwrap_or_else(|| "operator".to_owned());
     Ok(Actor::person(id)?)
 }
 
@@ -81,8 +104,15 @@ fn parse_params(params: &[String]) -> Result<Option<Vec<String>>, Failure> {
     let mut services = None;
     for param in params {
         match param.split_once('=') {
-            Some(("services", names)) => services = Some(names.split(',').map(|name| name.trim().to_owned()).collect()),
-            _ => return Err(Failure::usage(format!("--param {param} is not known"), "use --param services=NAME,NAME")),
+            Some(("services", names)) => {
+                services = Some(names.split(',').map(|name| name.trim().to_owned()).collect())
+            }
+            _ => {
+                return Err(Failure::usage(
+                    format!("--param {param} is not known"),
+                    "use --param services=NAME,NAME",
+                ));
+            }
         }
     }
     Ok(services)
@@ -92,13 +122,23 @@ fn parse_params(params: &[String]) -> Result<Option<Vec<String>>, Failure> {
 pub(crate) async fn holder(session: &Session, target: &TargetId, procedure: &str) -> Result<String, Failure> {
     let engine = session.world.ops.engine();
     let held = engine.held().await?;
-    let run = held.iter().find(|held| held.snapshot.target() == target).map(|held| held.run.clone()).ok_or_else(|| {
-        let what = format!("no run of this journal holds the prior state of {target}");
-        Failure::usage(what, "it is not stopped, or was stopped elsewhere; restore it there")
-    })?;
+    let run = held
+        .iter()
+        .find(|held| held.snapshot.target() == target)
+        .map(|held| held.run.clone())
+        .ok_or_else(|| {
+            let what = format!("no run of this journal holds the prior state of {target}");
+            Failure::usage(
+                what,
+                "it is not stopped, or was stopped elsewhere; restore it there",
+            )
+        })?;
     match started(&engine.entries(&run).await?) {
         Some((name, PlanKind::Stop)) if name == procedure => Ok(run.to_string()),
-        _ => Err(Failure::usage(format!("{target} was stopped as part of {run}"), format!("opsctl restore {run}"))),
+        _ => Err(Failure::usage(
+            format!("{target} was stopped as part of {run}"),
+            format!("opsctl restore {run}"),
+        )),
     }
 }
 

@@ -47,7 +47,11 @@ pub(crate) struct Extras<'a> {
 
 impl SimWorld {
     /// Starts the vendors of `world`.
-    pub(crate) async fn start(world: WorldName, faults: &[String], rules: &[String]) -> Result<Self, Failure> {
+    pub(crate) async fn start(
+        world: WorldName,
+        faults: &[String],
+        rules: &[String],
+    ) -> Result<Self, Failure> {
         let faults = parse_faults(faults)?;
         let cloud_run = match world {
             WorldName::Paas => None,
@@ -71,9 +75,20 @@ impl SimWorld {
         }
         text += "\n[[contact]]\naudience = \"#emergency\"\n\n[[contact]]\naudience = \"カズさん\"\nphone_env = \"OPS_EMERGENCY_PHONE\"\n";
         if let Some((_, server)) = &self.cloud_run {
-            text += &format!("\n[gcp]\nproject = \"{PROJECT}\"\nregion = \"{REGION}\"\nrun_base_url = \"{}\"\n", server.base_url());
-            let services = ["soul-kun-api", "chatwork-webhook", "proactive-monitor", "soulkun-mcp-server", "soulkun-mobile-api"];
-            services.iter().for_each(|name| text += &format!("\n[[service]]\nname = \"{name}\"\nplatform = \"cloud-run\"\n"));
+            text += &format!(
+                "\n[gcp]\nproject = \"{PROJECT}\"\nregion = \"{REGION}\"\nrun_base_url = \"{}\"\n",
+                server.base_url()
+            );
+            let services = [
+                "soul-kun-api",
+                "chatwork-webhook",
+                "proactive-monitor",
+                "soulkun-mcp-server",
+                "soulkun-mobile-api",
+            ];
+            services.iter().for_each(|name| {
+                text += &format!("\n[[service]]\nname = \"{name}\"\nplatform = \"cloud-run\"\n")
+            });
             text += &procedures("", &services, extras.read_only);
         }
         if let Some(Paas { railway, vercel }) = &self.paas {
@@ -84,11 +99,23 @@ impl SimWorld {
             );
             // In a world with both, the services of the hosted platforms need names of their own.
             let prefix = if self.cloud_run.is_some() { "paas-" } else { "" };
-            let names = ["soul-kun-api", "chatwork-webhook", "proactive-monitor", "soulkun-mcp-server", "soulkun-web"];
+            let names = [
+                "soul-kun-api",
+                "chatwork-webhook",
+                "proactive-monitor",
+                "soulkun-mcp-server",
+                "soulkun-web",
+            ];
             let services = names.map(|name| format!("{prefix}{name}"));
             for (name, service) in names.iter().zip(&services) {
-                let (platform, id) = if *name == "soulkun-web" { ("vercel", "prj_soulkun_web") } else { ("railway", *name) };
-                text += &format!("\n[[service]]\nname = \"{service}\"\nplatform = \"{platform}\"\nid = \"{id}\"\n");
+                let (platform, id) = if *name == "soulkun-web" {
+                    ("vercel", "prj_soulkun_web")
+                } else {
+                    ("railway", *name)
+                };
+                text += &format!(
+                    "\n[[service]]\nname = \"{service}\"\nplatform = \"{platform}\"\nid = \"{id}\"\n"
+                );
             }
             let services: Vec<&str> = services.iter().map(String::as_str).collect();
             text += &procedures(prefix, &services, extras.read_only);
@@ -96,7 +123,11 @@ impl SimWorld {
         text += &format!(
             "\n[approvals]\nstop = 0\nrestore = {}   # {}\n",
             extras.approvers.len(),
-            if extras.approvers.is_empty() { "a simulated world; the default is 2" } else { "different persons" }
+            if extras.approvers.is_empty() {
+                "a simulated world; the default is 2"
+            } else {
+                "different persons"
+            }
         );
         for (name, key) in extras.approvers {
             text += &format!("\n[[approver]]\nname = \"{name}\"\npublic_key = \"{key}\"\n");
@@ -107,7 +138,14 @@ impl SimWorld {
 
 /// The two procedures of the runbook's first chapter over the given services; the first is the brain.
 fn procedures(prefix: &str, services: &[&str], read_only: bool) -> String {
-    let (brain, rest) = (services[0], services[1..].iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", "));
+    let (brain, rest) = (
+        services[0],
+        services[1..]
+            .iter()
+            .map(|name| format!("\"{name}\""))
+            .collect::<Vec<_>>()
+            .join(", "),
+    );
     format!(
         "\n[[switch]]\nname = \"{prefix}llm-brain\"\n\
          \n[[procedure]]\nname = \"{prefix}llm-brain-stop\"\nkind = \"llm-brain-stop\"\nswitch = \"{prefix}llm-brain\"\nservices = [\"{brain}\"]\n\
@@ -116,15 +154,32 @@ fn procedures(prefix: &str, services: &[&str], read_only: bool) -> String {
     )
 }
 
-async fn start_cloud_run(faults: &Faults, rules: &[String]) -> Result<(Arc<CloudRunSim>, LoopbackServer), Failure> {
+async fn start_cloud_run(
+    faults: &Faults,
+    rules: &[String],
+) -> Result<(Arc<CloudRunSim>, LoopbackServer), Failure> {
     let sim = CloudRunSim::new(faults.clone());
     let add = |name: &str, seed: ServiceSeed| sim.add_service(PROJECT, REGION, name, seed);
     // No two alike: each setting is one that a careless restore loses.
-    add("soul-kun-api", ServiceSeed::new().automatic(2, 20).revisions(3).latest(90).revision("soul-kun-api-00002", 10))?;
+    add(
+        "soul-kun-api",
+        ServiceSeed::new()
+            .automatic(2, 20)
+            .revisions(3)
+            .latest(90)
+            .revision("soul-kun-api-00002", 10),
+    )?;
     add("chatwork-webhook", ServiceSeed::new().automatic(1, None))?;
     add("proactive-monitor", ServiceSeed::new().manual(1))?;
     add("soulkun-mcp-server", ServiceSeed::new().automatic(None, 5))?;
-    add("soulkun-mobile-api", ServiceSeed::new().automatic(None, None).revisions(2).latest(100).tag("preview", "soulkun-mobile-api-00001"))?;
+    add(
+        "soulkun-mobile-api",
+        ServiceSeed::new()
+            .automatic(None, None)
+            .revisions(2)
+            .latest(100)
+            .tag("preview", "soulkun-mobile-api-00001"),
+    )?;
     for rule in rules {
         sim.break_rule(match rule.as_str() {
             "ignore-stop" => CloudRunRule::StopIsIgnored,
@@ -146,10 +201,26 @@ async fn start_paas(faults: &Faults, rules: &[String]) -> Result<Paas, Failure> 
         "then": {"action": "block", "params": {"status": 403, "body": "no"}},
     }]});
     railway.add_project_token(SIMULATED_TOKEN, RAILWAY_PROJECT, RAILWAY_ENVIRONMENT);
-    railway.add_service(seed("soul-kun-api")?.with_running(["dep-soul-1", "dep-soul-2"]).with_edge_rules(rules_of_the_team));
-    railway.add_service(seed("chatwork-webhook")?.with_running(["dep-chatwork-1"]).with_auto_deploy(true));
-    railway.add_service(seed("proactive-monitor")?.with_running(["dep-monitor-1"]).with_auto_deploy(false));
-    railway.add_service(seed("soulkun-mcp-server")?.with_running(["dep-mcp-1"]).with_auto_deploy(true));
+    railway.add_service(
+        seed("soul-kun-api")?
+            .with_running(["dep-soul-1", "dep-soul-2"])
+            .with_edge_rules(rules_of_the_team),
+    );
+    railway.add_service(
+        seed("chatwork-webhook")?
+            .with_running(["dep-chatwork-1"])
+            .with_auto_deploy(true),
+    );
+    railway.add_service(
+        seed("proactive-monitor")?
+            .with_running(["dep-monitor-1"])
+            .with_auto_deploy(false),
+    );
+    railway.add_service(
+        seed("soulkun-mcp-server")?
+            .with_running(["dep-mcp-1"])
+            .with_auto_deploy(true),
+    );
     vercel.add_project(ProjectSeed::new("prj_soulkun_web")?.with_auto_assign(false));
     for rule in rules {
         let (of_railway, of_vercel) = match rule.as_str() {
@@ -162,11 +233,17 @@ async fn start_paas(faults: &Faults, rules: &[String]) -> Result<Paas, Failure> 
     }
     let railway_server = LoopbackServer::start(Arc::clone(&railway) as _).await?;
     let vercel_server = LoopbackServer::start(Arc::clone(&vercel) as _).await?;
-    Ok(Paas { railway: (railway, railway_server), vercel: (vercel, vercel_server) })
+    Ok(Paas {
+        railway: (railway, railway_server),
+        vercel: (vercel, vercel_server),
+    })
 }
 
 fn unknown_rule(rule: &str) -> Failure {
-    Failure::usage(format!("--break-rule {rule} is not known"), "use ignore-stop or forget-on-restore")
+    Failure::usage(
+        format!("--break-rule {rule} is not known"),
+        "use ignore-stop or forget-on-restore",
+    )
 }
 
 fn parse_faults(faults: &[String]) -> Result<Faults, Error> {
@@ -175,7 +252,8 @@ fn parse_faults(faults: &[String]) -> Result<Faults, Error> {
         let (fault, target) = text.split_once('@').unwrap_or((text, ""));
         let fault: Fault = fault.parse()?;
         if text.ends_with('@') {
-            return Err(Error::new(ErrorKind::InvalidInput, "read fault").context("fault", "has no target after the @"));
+            return Err(Error::new(ErrorKind::InvalidInput, "read fault")
+                .context("fault", "has no target after the @"));
         }
         parsed.add(match fault {
             Fault::Latency(_) | Fault::Refused => FaultRule::on_all(fault, target),

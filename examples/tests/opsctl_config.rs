@@ -21,9 +21,17 @@ fn every_fault_of_a_configuration_is_shown_at_once_with_its_line_and_remedy() {
     for line in [1, 2, 6, 11] {
         assert!(lines.contains(&line), "line {line}: {faults:#?}");
     }
-    assert!(faults.iter().all(|fault| fault["remedy"].as_str().is_some_and(|remedy| !remedy.is_empty())));
+    assert!(
+        faults
+            .iter()
+            .all(|fault| fault["remedy"].as_str().is_some_and(|remedy| !remedy.is_empty()))
+    );
     let people = run_with(config, &["plan", "p"]);
-    assert!(people.err.contains("line 6") && people.err.contains("cloud-run"), "{}", people.err);
+    assert!(
+        people.err.contains("line 6") && people.err.contains("cloud-run"),
+        "{}",
+        people.err
+    );
 }
 
 #[test]
@@ -76,15 +84,29 @@ fn a_stop_goes_on_when_its_records_cannot_be_kept_and_says_so() {
         let ran = simulation.run(&["stop", "api-stop", "--json"]);
         assert_eq!(ran.code, 0, "{broken}: {}{}", ran.out, ran.err);
         let document = ran.json();
-        assert!(document["steps"].as_array().expect("steps").iter().all(|step| step["verdict"] == "holds"), "{broken}");
+        assert!(
+            document["steps"]
+                .as_array()
+                .expect("steps")
+                .iter()
+                .all(|step| step["verdict"] == "holds"),
+            "{broken}"
+        );
         assert_eq!(document["journalled"], broken != "journal", "{broken}");
         assert_eq!(document["audited"], broken != "audit", "{broken}");
-        assert_eq!(document["notices"][0]["error"].is_null(), broken != "notices", "{broken}");
+        assert_eq!(
+            document["notices"][0]["error"].is_null(),
+            broken != "notices",
+            "{broken}"
+        );
         assert!(!ran.err.is_empty(), "{broken}: the operator is told");
         if broken == "journal" {
             for step in document["steps"].as_array().expect("steps") {
                 assert_eq!(step["journalled"], false);
-                assert!(step["prior"]["snapshot"]["fields"].is_object(), "the report carries the only copy");
+                assert!(
+                    step["prior"]["snapshot"]["fields"].is_object(),
+                    "the report carries the only copy"
+                );
             }
         }
     }
@@ -95,10 +117,19 @@ fn what_the_audit_store_missed_is_delivered_later() {
     let simulation = Simulation::start(&["--world", "gcp"]);
     std::fs::create_dir(simulation.path().join(".ops")).expect("a folder");
     std::fs::write(simulation.path().join(".ops/audit"), "x").expect("a file");
-    assert_eq!(simulation.run(&["stop", "api-stop", "--json"]).json()["audited"], false);
+    assert_eq!(
+        simulation.run(&["stop", "api-stop", "--json"]).json()["audited"],
+        false
+    );
     std::fs::remove_file(simulation.path().join(".ops/audit")).expect("removed");
-    let found = simulation.run(&["audit", "search", "--resource", "cloud-run", "--json"]).json();
-    assert_eq!((found["records"].as_array().map(Vec::len), &found["complete"]), (Some(4), &true.into()), "{found:#}");
+    let found = simulation
+        .run(&["audit", "search", "--resource", "cloud-run", "--json"])
+        .json();
+    assert_eq!(
+        (found["records"].as_array().map(Vec::len), &found["complete"]),
+        (Some(4), &true.into()),
+        "{found:#}"
+    );
     let verified = simulation.run(&["audit", "verify", "--json"]);
     assert_eq!((verified.code, &verified.json()["intact"]), (0, &true.into()));
 }
@@ -122,7 +153,15 @@ fn a_changed_audit_record_is_found() {
 
 fn walk(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    entries.flat_map(|entry| if entry.path().is_dir() { walk(&entry.path()) } else { vec![entry.path()] }).collect()
+    entries
+        .flat_map(|entry| {
+            if entry.path().is_dir() {
+                walk(&entry.path())
+            } else {
+                vec![entry.path()]
+            }
+        })
+        .collect()
 }
 
 #[test]
@@ -130,7 +169,10 @@ fn a_switch_is_stopped_listed_and_opened() {
     let simulation = Simulation::start(&["--world", "gcp"]);
     let stopped = || simulation.run(&["switch", "list", "--json"]).json()["switches"][0]["stopped"].clone();
     assert_eq!(stopped(), false);
-    assert_eq!(simulation.run(&["switch", "stop", "llm-brain", "--json"]).json()["status"], "verified");
+    assert_eq!(
+        simulation.run(&["switch", "stop", "llm-brain", "--json"]).json()["status"],
+        "verified"
+    );
     assert_eq!(stopped(), true);
     assert_eq!(simulation.run(&["switch", "open", "llm-brain"]).code, 0);
     assert_eq!(stopped(), false);
@@ -141,9 +183,32 @@ fn a_plan_acts_on_nothing() {
     let simulation = Simulation::start(&["--world", "all"]);
     let plan = || simulation.run(&["plan", "api-stop", "--json"]).json();
     let first = plan();
-    assert_eq!(first["plan_digest"], plan()["plan_digest"], "the same world, the same digest");
-    assert!(first["steps"].as_array().expect("steps").iter().all(|step| step["prior"]["prior"] == "observed"));
-    let narrow = simulation.run(&["plan", "api-stop", "--param", "services=chatwork-webhook", "--json"]).json();
+    assert_eq!(
+        first["plan_digest"],
+        plan()["plan_digest"],
+        "the same world, the same digest"
+    );
+    assert!(
+        first["steps"]
+            .as_array()
+            .expect("steps")
+            .iter()
+            .all(|step| step["prior"]["prior"] == "observed")
+    );
+    let narrow = simulation
+        .run(&[
+            "plan",
+            "api-stop",
+            "--param",
+            "services=chatwork-webhook",
+            "--json",
+        ])
+        .json();
     assert_eq!(narrow["steps"].as_array().map(Vec::len), Some(1));
-    assert_eq!(simulation.run(&["runs", "--json"]).json()["runs"].as_array().map(Vec::len), Some(0));
+    assert_eq!(
+        simulation.run(&["runs", "--json"]).json()["runs"]
+            .as_array()
+            .map(Vec::len),
+        Some(0)
+    );
 }

@@ -18,7 +18,9 @@ fn wait_for_entries(simulation: &Simulation, nth: usize, entries: usize) {
 }
 
 fn verdicts_hold(document: &serde_json::Value) -> bool {
-    document["steps"].as_array().is_some_and(|steps| !steps.is_empty() && steps.iter().all(|step| step["verdict"] == "holds"))
+    document["steps"]
+        .as_array()
+        .is_some_and(|steps| !steps.is_empty() && steps.iter().all(|step| step["verdict"] == "holds"))
 }
 
 #[test]
@@ -57,8 +59,18 @@ fn a_restore_killed_in_the_middle_is_resumed_to_the_exact_state() {
     assert_eq!(resumed.code, 0, "{}{}", resumed.out, resumed.err);
     assert!(resumed.out.contains("restored exactly"), "{}", resumed.out);
     let again = simulation.run(&["stop", "api-stop", "--json"]);
-    assert_eq!(again.code, 0, "everything was back, so everything could be stopped again: {}", again.out);
-    assert!(again.json()["steps"].as_array().expect("steps").iter().all(|step| step["prior"]["prior"] == "observed"));
+    assert_eq!(
+        again.code, 0,
+        "everything was back, so everything could be stopped again: {}",
+        again.out
+    );
+    assert!(
+        again.json()["steps"]
+            .as_array()
+            .expect("steps")
+            .iter()
+            .all(|step| step["prior"]["prior"] == "observed")
+    );
 }
 
 #[test]
@@ -68,13 +80,24 @@ fn a_second_stop_changes_nothing_in_the_prior_state() {
     let second = simulation.run(&["stop", "llm-brain-stop", "--json"]);
     assert_eq!(second.code, 0, "{}", second.out);
     for step in second.json()["steps"].as_array().expect("steps") {
-        assert_eq!((&step["result"], &step["prior"]["prior"]), (&"already_done".into(), &"already_stopped".into()));
-        assert_eq!(step["prior"]["by"], first["run"], "the marker names the first run");
+        assert_eq!(
+            (&step["result"], &step["prior"]["prior"]),
+            (&"already_done".into(), &"already_stopped".into())
+        );
+        assert_eq!(
+            step["prior"]["by"], first["run"],
+            "the marker names the first run"
+        );
     }
     let refused = simulation.run(&["restore", second.json()["run"].as_str().expect("a run"), "--json"]);
     assert_eq!(refused.code, 5, "{}", refused.out);
     let restored = simulation.run(&["restore", first["run"].as_str().expect("a run"), "--json"]);
-    assert_eq!((restored.code, &restored.json()["restored_exactly"]), (0, &true.into()), "{}", restored.out);
+    assert_eq!(
+        (restored.code, &restored.json()["restored_exactly"]),
+        (0, &true.into()),
+        "{}",
+        restored.out
+    );
 }
 
 #[test]
@@ -83,15 +106,33 @@ fn another_machine_sees_who_stopped_and_holds_nothing_of_its_own() {
     let first = simulation.run(&["stop", "api-stop", "--json"]).json();
     let other = tempfile::tempdir().expect("a temporary folder");
     std::fs::copy(simulation.path().join("ops.toml"), other.path().join("ops.toml")).expect("a copy");
-    let on_other = |arguments: &[&str]| support::Ran::of(support::opsctl(other.path()).args(arguments).output().expect("opsctl runs"));
+    let on_other = |arguments: &[&str]| {
+        support::Ran::of(
+            support::opsctl(other.path())
+                .args(arguments)
+                .output()
+                .expect("opsctl runs"),
+        )
+    };
     let second = on_other(&["stop", "api-stop", "--json"]);
     assert_eq!(second.code, 0, "{}", second.out);
     for step in second.json()["steps"].as_array().expect("steps") {
-        assert_eq!(step["prior"]["by"], first["run"], "found by the marker on the target");
+        assert_eq!(
+            step["prior"]["by"], first["run"],
+            "found by the marker on the target"
+        );
     }
-    assert_eq!(on_other(&["restore", second.json()["run"].as_str().expect("a run")]).code, 5);
+    assert_eq!(
+        on_other(&["restore", second.json()["run"].as_str().expect("a run")]).code,
+        5
+    );
     let restored = simulation.run(&["restore", first["run"].as_str().expect("a run"), "--json"]);
-    assert_eq!((restored.code, &restored.json()["restored_exactly"]), (0, &true.into()), "{}", restored.out);
+    assert_eq!(
+        (restored.code, &restored.json()["restored_exactly"]),
+        (0, &true.into()),
+        "{}",
+        restored.out
+    );
 }
 
 #[test]
@@ -99,24 +140,54 @@ fn a_restore_needs_the_signatures_that_the_configuration_asks_for() {
     let simulation = Simulation::start(&["--world", "gcp"]);
     let keys = [("alice", [1_u8; 32]), ("bob", [2; 32]), ("carol", [3; 32])];
     let file = simulation.path().join("ops.toml");
-    let mut config = std::fs::read_to_string(&file).expect("a configuration").replace("restore = 0", "restore = 2");
+    let mut config = std::fs::read_to_string(&file)
+        .expect("a configuration")
+        .replace("restore = 0", "restore = 2");
     for (name, seed) in keys {
         let hex: String = seed.iter().map(|byte| format!("{byte:02x}")).collect();
         let key = ops_core::emergency::ApprovalKey::from_hex(&hex.clone().into()).expect("a key");
-        config += &format!("\n[[approver]]\nname = \"{name}\"\npublic_key = \"{}\"\n", key.public_hex());
+        config += &format!(
+            "\n[[approver]]\nname = \"{name}\"\npublic_key = \"{}\"\n",
+            key.public_hex()
+        );
         std::fs::write(simulation.path().join(format!("{name}.key")), hex).expect("a key file");
     }
     std::fs::write(&file, config).expect("a configuration");
-    let run = simulation.run(&["stop", "llm-brain-stop", "--json"]).json()["run"].as_str().expect("a run").to_owned();
-    let digest = simulation.run(&["restore", &run, "--dry-run", "--json"]).json()["plan_digest"].as_str().expect("a digest").to_owned();
+    let run = simulation.run(&["stop", "llm-brain-stop", "--json"]).json()["run"]
+        .as_str()
+        .expect("a run")
+        .to_owned();
+    let digest = simulation.run(&["restore", &run, "--dry-run", "--json"]).json()["plan_digest"]
+        .as_str()
+        .expect("a digest")
+        .to_owned();
 
     assert_eq!(simulation.run(&["restore", &run]).code, 5, "nobody has signed");
     assert_eq!(simulation.run(&["approve", &digest, "--key", "bob.key"]).code, 0);
     assert_eq!(simulation.run(&["approve", &digest, "--key", "bob.key"]).code, 0);
-    assert_eq!(simulation.run(&["restore", &run]).code, 5, "one person twice is one person");
-    assert_eq!(simulation.run(&["approve", &digest, "--key", "alice.key"]).code, 0);
-    assert_eq!(simulation.run(&["restore", &run]).code, 5, "alice runs it and cannot approve it");
-    assert_eq!(simulation.run(&["approve", &digest, "--key", "carol.key"]).code, 0);
+    assert_eq!(
+        simulation.run(&["restore", &run]).code,
+        5,
+        "one person twice is one person"
+    );
+    assert_eq!(
+        simulation.run(&["approve", &digest, "--key", "alice.key"]).code,
+        0
+    );
+    assert_eq!(
+        simulation.run(&["restore", &run]).code,
+        5,
+        "alice runs it and cannot approve it"
+    );
+    assert_eq!(
+        simulation.run(&["approve", &digest, "--key", "carol.key"]).code,
+        0
+    );
     let restored = simulation.run(&["restore", &run, "--json"]);
-    assert_eq!((restored.code, &restored.json()["restored_exactly"]), (0, &true.into()), "{}", restored.out);
+    assert_eq!(
+        (restored.code, &restored.json()["restored_exactly"]),
+        (0, &true.into()),
+        "{}",
+        restored.out
+    );
 }

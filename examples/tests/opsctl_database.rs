@@ -19,27 +19,44 @@ struct World {
 impl World {
     async fn start(name: &str) -> Option<Self> {
         let admin = SecretString::from(postgres_url().await?);
-        let database = ScratchDatabase::create(&admin, &format!("ops_cli_{name}_{}", std::process::id())).await.expect("a database");
-        Some(Self { simulation: Simulation::start(&["--world", "gcp", "--database"]), database })
+        let database = ScratchDatabase::create(&admin, &format!("ops_cli_{name}_{}", std::process::id()))
+            .await
+            .expect("a database");
+        Some(Self {
+            simulation: Simulation::start(&["--world", "gcp", "--database"]),
+            database,
+        })
     }
 
     fn run(&self, arguments: &[&str]) -> Ran {
-        self.run_at(self.simulation.path(), self.database.owner_url().expose_secret(), arguments)
+        self.run_at(
+            self.simulation.path(),
+            self.database.owner_url().expose_secret(),
+            arguments,
+        )
     }
 
     fn run_at(&self, dir: &Path, url: &str, arguments: &[&str]) -> Ran {
         let mut command = opsctl(dir);
-        command.env("DATABASE_URL", url).env("OPS_AUDIT_DATABASE_URL", self.database.audit_url().expose_secret());
+        command.env("DATABASE_URL", url).env(
+            "OPS_AUDIT_DATABASE_URL",
+            self.database.audit_url().expose_secret(),
+        );
         Ran::of(command.args(arguments).output().expect("opsctl runs"))
     }
 
     async fn app(&self) -> PgConnection {
-        PgConnection::connect(self.database.app_url().expose_secret()).await.expect("the application connects")
+        PgConnection::connect(self.database.app_url().expose_secret())
+            .await
+            .expect("the application connects")
     }
 }
 
 async fn write(session: &mut PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::query("insert into memories (conversation_id, body) values (1, 'new')").execute(session).await.map(drop)
+    sqlx::query("insert into memories (conversation_id, body) values (1, 'new')")
+        .execute(session)
+        .await
+        .map(drop)
 }
 
 #[tokio::test]
@@ -47,81 +64,175 @@ async fn the_drill_uses_a_database_of_its_own_and_removes_it() {
     let Some(url) = postgres_url().await else { return };
     let mut admin = PgConnection::connect(&url).await.expect("the server answers");
     let names = "select coalesce(string_agg(nspname, ',' order by nspname), '') from pg_namespace where nspname !~ '^pg_(toast_)?temp'";
-    let before: String = sqlx::query_scalar(names).fetch_one(&mut admin).await.expect("an answer");
+    let before: String = sqlx::query_scalar(names)
+        .fetch_one(&mut admin)
+        .await
+        .expect("an answer");
     let dir = tempfile::tempdir().expect("a temporary folder");
-    let output = opsctl(dir.path()).env("DATABASE_URL", &url).args(["drill", "llm-brain-stop", "--json"]).output();
+    let output = opsctl(dir.path())
+        .env("DATABASE_URL", &url)
+        .args(["drill", "llm-brain-stop", "--json"])
+        .output();
     let ran = Ran::of(output.expect("opsctl runs"));
     assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
     for run in ran.json()["runs"].as_array().expect("runs") {
-        for name in ["stopped_verified", "restored_exactly", "audited", "audit_verified", "journalled"] {
+        for name in [
+            "stopped_verified",
+            "restored_exactly",
+            "audited",
+            "audit_verified",
+            "journalled",
+        ] {
             assert_eq!(run[name], true, "{name}: {run:#}");
         }
-        let database = run["steps"].as_array().expect("steps").iter().any(|step| step["target"].as_str().is_some_and(|target| target.starts_with("postgres:ops_drill_")));
+        let database = run["steps"].as_array().expect("steps").iter().any(|step| {
+            step["target"]
+                .as_str()
+                .is_some_and(|target| target.starts_with("postgres:ops_drill_"))
+        });
         assert!(database, "the drill's own database was made read-only");
     }
-    let left: i64 = sqlx::query_scalar("select count(*) from pg_database where datname like 'ops_drill_%'").fetch_one(&mut admin).await.expect("an answer");
-    let roles: i64 = sqlx::query_scalar("select count(*) from pg_roles where rolname like 'ops_drill_%'").fetch_one(&mut admin).await.expect("an answer");
-    let after: String = sqlx::query_scalar(names).fetch_one(&mut admin).await.expect("an answer");
+    let left: i64 = sqlx::query_scalar("select count(*) from pg_database where datname like 'ops_drill_%'")
+        .fetch_one(&mut admin)
+        .await
+        .expect("an answer");
+    let roles: i64 = sqlx::query_scalar("select count(*) from pg_roles where rolname like 'ops_drill_%'")
+        .fetch_one(&mut admin)
+        .await
+        .expect("an answer");
+    let after: String = sqlx::query_scalar(names)
+        .fetch_one(&mut admin)
+        .await
+        .expect("an answer");
     assert_eq!((left, roles), (0, 0));
     assert_eq!(before, after, "the database named by the variable is as before");
 }
 
 #[tokio::test]
 async fn read_only_holds_for_open_sessions_and_is_lifted_from_a_fresh_one() {
-    let Some(world) = World::start("readonly").await else { return };
+    let Some(world) = World::start("readonly").await else {
+        return;
+    };
     let mut before = world.app().await;
     write(&mut before).await.expect("writable at first");
     assert_eq!(world.run(&["db", "status", "--json"]).json()["state"], "serving");
 
     let on = world.run(&["db", "read-only", "on", "--json"]);
     assert_eq!(on.code, 0, "{}{}", on.out, on.err);
-    assert_eq!((&on.json()["audited"], &on.json()["journalled"]), (&true.into(), &true.into()));
-    assert!(write(&mut before).await.is_err(), "a session that was open before");
+    assert_eq!(
+        (&on.json()["audited"], &on.json()["journalled"]),
+        (&true.into(), &true.into())
+    );
+    assert!(
+        write(&mut before).await.is_err(),
+        "a session that was open before"
+    );
     let mut fresh = world.app().await;
-    sqlx::query("set default_transaction_read_only = off").execute(&mut fresh).await.expect("a session may say so");
+    sqlx::query("set default_transaction_read_only = off")
+        .execute(&mut fresh)
+        .await
+        .expect("a session may say so");
     assert!(write(&mut fresh).await.is_err(), "and gets nothing through");
     assert_eq!(world.run(&["db", "status", "--json"]).json()["state"], "stopped");
-    let found = world.run(&["audit", "search", "--action", "emergency.stop", "--json"]).json();
-    assert_eq!(found["records"].as_array().map(Vec::len), Some(1), "recorded while read-only: {found:#}");
+    let found = world
+        .run(&["audit", "search", "--action", "emergency.stop", "--json"])
+        .json();
+    assert_eq!(
+        found["records"].as_array().map(Vec::len),
+        Some(1),
+        "recorded while read-only: {found:#}"
+    );
 
     let off = world.run(&["db", "read-only", "off", "--json"]);
-    assert_eq!((off.code, &off.json()["restored_exactly"]), (0, &true.into()), "{}{}", off.out, off.err);
+    assert_eq!(
+        (off.code, &off.json()["restored_exactly"]),
+        (0, &true.into()),
+        "{}{}",
+        off.out,
+        off.err
+    );
     write(&mut world.app().await).await.expect("writable again");
     let verified = world.run(&["audit", "verify", "--json"]);
-    assert_eq!((verified.code, &verified.json()["records"]), (0, &2.into()), "{}", verified.out);
+    assert_eq!(
+        (verified.code, &verified.json()["records"]),
+        (0, &2.into()),
+        "{}",
+        verified.out
+    );
     world.database.drop_all().await.expect("removed");
 }
 
 #[tokio::test]
 async fn a_stop_in_postgres_is_resumed_and_restored_by_other_processes() {
-    let Some(world) = World::start("stop").await else { return };
+    let Some(world) = World::start("stop").await else {
+        return;
+    };
     let stop = world.run(&["stop", "llm-brain-stop", "--json"]);
     assert_eq!(stop.code, 0, "{}{}", stop.out, stop.err);
     let run = stop.json()["run"].as_str().expect("a run").to_owned();
     // Another state directory, the same database: the journal is shared.
     let other = tempfile::tempdir().expect("a temporary folder");
-    std::fs::copy(world.simulation.path().join("ops.toml"), other.path().join("ops.toml")).expect("a copy");
-    let restored = world.run_at(other.path(), world.database.owner_url().expose_secret(), &["restore", &run, "--json"]);
-    assert_eq!((restored.code, &restored.json()["restored_exactly"]), (0, &true.into()), "{}{}", restored.out, restored.err);
+    std::fs::copy(
+        world.simulation.path().join("ops.toml"),
+        other.path().join("ops.toml"),
+    )
+    .expect("a copy");
+    let restored = world.run_at(
+        other.path(),
+        world.database.owner_url().expose_secret(),
+        &["restore", &run, "--json"],
+    );
+    assert_eq!(
+        (restored.code, &restored.json()["restored_exactly"]),
+        (0, &true.into()),
+        "{}{}",
+        restored.out,
+        restored.err
+    );
     write(&mut world.app().await).await.expect("writable again");
     world.database.drop_all().await.expect("removed");
 }
 
 #[tokio::test]
 async fn without_the_database_the_stop_stops_and_says_what_it_could_not_record() {
-    let Some(world) = World::start("gone").await else { return };
+    let Some(world) = World::start("gone").await else {
+        return;
+    };
     let nowhere = "postgres://nobody@127.0.0.1:1/nothing";
-    let stop = world.run_at(world.simulation.path(), nowhere, &["stop", "llm-brain-stop", "--json"]);
+    let stop = world.run_at(
+        world.simulation.path(),
+        nowhere,
+        &["stop", "llm-brain-stop", "--json"],
+    );
     let document = stop.json();
     assert_eq!(stop.code, 3, "{}{}", stop.out, stop.err);
     for step in document["steps"].as_array().expect("steps") {
-        let service = step["target"].as_str().is_some_and(|target| target.starts_with("cloud-run:"));
-        assert_eq!(step["verdict"] == "holds", service, "the service is stopped, the rest is unknown: {step:#}");
+        let service = step["target"]
+            .as_str()
+            .is_some_and(|target| target.starts_with("cloud-run:"));
+        assert_eq!(
+            step["verdict"] == "holds",
+            service,
+            "the service is stopped, the rest is unknown: {step:#}"
+        );
     }
-    assert_eq!((&document["journalled"], &document["audited"]), (&false.into(), &false.into()));
-    assert!(!stop.err.contains("nobody@"), "no URL in the warning: {}", stop.err);
+    assert_eq!(
+        (&document["journalled"], &document["audited"]),
+        (&false.into(), &false.into())
+    );
+    assert!(
+        !stop.err.contains("nobody@"),
+        "no URL in the warning: {}",
+        stop.err
+    );
     // The database is back: what waited is delivered, and the stop is restored from the spool of this machine.
-    let found = world.run(&["audit", "search", "--action", "emergency.stop", "--json"]).json();
-    assert_eq!((found["records"].as_array().map(Vec::len), &found["complete"]), (Some(3), &true.into()), "{found:#}");
+    let found = world
+        .run(&["audit", "search", "--action", "emergency.stop", "--json"])
+        .json();
+    assert_eq!(
+        (found["records"].as_array().map(Vec::len), &found["complete"]),
+        (Some(3), &true.into()),
+        "{found:#}"
+    );
     world.database.drop_all().await.expect("removed");
 }

@@ -1,7 +1,10 @@
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::audit::Spool;
 use crate::clock::SystemClock;
+use crate::error::Result;
+use crate::file::{FileAudit, FileJournal, FileNotices, FileSwitches};
 use crate::masking::BuiltinMasker;
 use crate::memory::{InMemoryAudit, InMemoryJournal, InMemoryNotifier, InMemorySwitches};
 use crate::ports::{AuditStore, Clock, Journal, Notifier, PiiMasker, SwitchStore};
@@ -50,5 +53,21 @@ impl Providers {
             masker: Arc::new(BuiltinMasker::new()),
             clock: Arc::new(SystemClock::new()),
         }
+    }
+
+    /// Everything in files below `directory`: the embedded default of one machine. Notices wait in an outbox file.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`](crate::error::ErrorKind::Unavailable) when the directory cannot be made or written.
+    pub fn in_directory(directory: impl AsRef<Path>) -> Result<Self> {
+        let directory = directory.as_ref();
+        Ok(Self {
+            journal: Arc::new(FileJournal::open(directory.join("journal"))?),
+            audit: Arc::new(FileAudit::open(directory.join("audit"))?),
+            audit_spool: Some(Spool::open(directory.join("audit-spool"))?),
+            switches: Arc::new(FileSwitches::open(directory.join("switches"))?),
+            notifier: Arc::new(FileNotices::open(directory.join("notices"))?),
+            ..Self::in_memory()
+        })
     }
 }

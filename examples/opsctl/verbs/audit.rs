@@ -12,7 +12,10 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &AuditArgs) ->
     // What waits in the spool belongs to the trail; if it cannot be delivered, the answer says so.
     let waiting = session.world.deliver_audit().await;
     if let Some(waiting) = &waiting {
-        printer.error(&printer.warn(&printer.pick(&format!("⚠ 監査記録の一部は未配送です: {waiting}"), &format!("⚠ some audit records are not delivered: {waiting}"))));
+        printer.error(&printer.warn(&printer.pick(
+            &format!("⚠ 監査記録の一部は未配送です: {waiting}"),
+            &format!("⚠ some audit records are not delivered: {waiting}"),
+        )));
     }
     match &args.verb {
         AuditVerb::Search(args) => search(&session, printer, args, waiting.is_none()).await,
@@ -25,7 +28,9 @@ fn query(args: &SearchArgs) -> Result<AuditQuery, Failure> {
     let mut query = AuditQuery::default();
     query.actor = args.user.clone();
     if let Some(resource) = &args.resource {
-        let (kind, id) = resource.split_once(':').map_or((resource.as_str(), None), |(kind, id)| (kind, Some(id)));
+        let (kind, id) = resource
+            .split_once(':')
+            .map_or((resource.as_str(), None), |(kind, id)| (kind, Some(id)));
         query.resource_type = Some(kind.to_owned());
         query.resource_id = id.map(str::to_owned);
     }
@@ -33,18 +38,32 @@ fn query(args: &SearchArgs) -> Result<AuditQuery, Failure> {
     query.until = time(&args.until)?;
     query.actions = args.action.clone();
     if args.high_privilege {
-        query.actions.extend(AuditQuery::HIGH_PRIVILEGE.map(str::to_owned));
+        query
+            .actions
+            .extend(AuditQuery::HIGH_PRIVILEGE.map(str::to_owned));
     }
     query.limit = Some(args.limit);
     query.after = args.after.clone();
     Ok(query)
 }
 
-async fn search(session: &Session, printer: &Printer, args: &SearchArgs, complete: bool) -> Result<Exit, Failure> {
+async fn search(
+    session: &Session,
+    printer: &Printer,
+    args: &SearchArgs,
+    complete: bool,
+) -> Result<Exit, Failure> {
     let world = &session.world;
-    let page = world.ops.providers().audit.search(&world.config.tenant, &query(args)?).await?;
+    let page = world
+        .ops
+        .providers()
+        .audit
+        .search(&world.config.tenant, &query(args)?)
+        .await?;
     if printer.json() {
-        printer.document(&json!({"records": page.records, "next": page.next, "complete": complete, "exit_code": 0}));
+        printer.document(
+            &json!({"records": page.records, "next": page.next, "complete": complete, "exit_code": 0}),
+        );
         return Ok(Exit::Done);
     }
     for record in &page.records {
@@ -81,8 +100,14 @@ async fn verify(session: &Session, printer: &Printer, complete: bool) -> Result<
     }
     match &report.head {
         Some(head) => printer.line(&printer.pick(
-            &format!("記録 {} 件 · 先頭ハッシュ {} (#{})", report.records, head.hash, head.sequence),
-            &format!("{} records · head {} (#{})", report.records, head.hash, head.sequence),
+            &format!(
+                "記録 {} 件 · 先頭ハッシュ {} (#{})",
+                report.records, head.hash, head.sequence
+            ),
+            &format!(
+                "{} records · head {} (#{})",
+                report.records, head.hash, head.sequence
+            ),
         )),
         None => printer.line(&printer.pick("記録はありません", "no records")),
     }

@@ -11,13 +11,37 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &DbArgs) -> Re
     match args.verb {
         DbVerb::Status => status(global, printer).await,
         DbVerb::ReadOnly { mode: OnOff::On, .. } => {
-            let plan = PlanArgs { procedure: DATABASE_PROCEDURE.to_owned(), param: Vec::new() };
-            super::stop::run(global, printer, &StopArgs { plan, dry_run: false, break_glass: None }).await
+            let plan = PlanArgs {
+                procedure: DATABASE_PROCEDURE.to_owned(),
+                param: Vec::new(),
+            };
+            super::stop::run(
+                global,
+                printer,
+                &StopArgs {
+                    plan,
+                    dry_run: false,
+                    break_glass: None,
+                },
+            )
+            .await
         }
-        DbVerb::ReadOnly { mode: OnOff::Off, accept_drift } => {
+        DbVerb::ReadOnly {
+            mode: OnOff::Off,
+            accept_drift,
+        } => {
             let session = Session::open(global, printer).await?;
             let run = holder(&session, &session.world.database_target()?, DATABASE_PROCEDURE).await?;
-            super::restore::run(global, printer, &RestoreArgs { run, dry_run: false, accept_drift }).await
+            super::restore::run(
+                global,
+                printer,
+                &RestoreArgs {
+                    run,
+                    dry_run: false,
+                    accept_drift,
+                },
+            )
+            .await
         }
     }
 }
@@ -31,7 +55,10 @@ async fn status(global: &Global, printer: &Printer) -> Result<Exit, Failure> {
         TargetState::Stopped => printer.pick("読み取り専用", "read-only"),
     };
     printer.line(&format!("{}  {state}", observed.snapshot().target()));
-    observed.caveats().iter().for_each(|caveat| printer.line(&format!("  ※ {}", printer.text(caveat))));
+    observed
+        .caveats()
+        .iter()
+        .for_each(|caveat| printer.line(&format!("  ※ {}", printer.text(caveat))));
     if printer.json() {
         printer.document(&json!({
             "target": observed.snapshot().target(), "state": observed.state(), "settled": observed.settled(),

@@ -45,7 +45,10 @@ pub(crate) async fn run(_global: &Global, printer: &Printer, args: &DrillArgs) -
     }
     let findings = result?;
     if findings.is_empty() {
-        return Err(Failure::usage("no procedure of that name", "use llm-brain-stop or api-stop, or none for both"));
+        return Err(Failure::usage(
+            "no procedure of that name",
+            "use llm-brain-stop or api-stop, or none for both",
+        ));
     }
     let exit = worst(&findings);
     if printer.json() {
@@ -53,7 +56,10 @@ pub(crate) async fn run(_global: &Global, printer: &Printer, args: &DrillArgs) -
         printer.document(&json!({"runs": runs, "exit_code": exit.code()}));
         return Ok(exit);
     }
-    let exact = findings.iter().filter(|finding| finding.exit == Exit::Done).count();
+    let exact = findings
+        .iter()
+        .filter(|finding| finding.exit == Exit::Done)
+        .count();
     let all = findings.len();
     printer.line("");
     printer.heading(&match exit {
@@ -76,7 +82,11 @@ async fn scratch(url: &SecretString) -> Result<ScratchDatabase, Failure> {
     Ok(ScratchDatabase::create(url, &format!("ops_drill_{unique}")).await?)
 }
 
-async fn drill_worlds(printer: &Printer, args: &DrillArgs, scratch: Option<&ScratchDatabase>) -> Result<Vec<Finding>, Failure> {
+async fn drill_worlds(
+    printer: &Printer,
+    args: &DrillArgs,
+    scratch: Option<&ScratchDatabase>,
+) -> Result<Vec<Finding>, Failure> {
     let worlds: &[WorldName] = match args.world {
         WorldName::All => &[WorldName::Gcp, WorldName::Paas],
         WorldName::Gcp => &[WorldName::Gcp],
@@ -84,7 +94,12 @@ async fn drill_worlds(printer: &Printer, args: &DrillArgs, scratch: Option<&Scra
     };
     let mut findings = Vec::new();
     for world in worlds {
-        findings.extend(Drill::start(*world, args, scratch).await?.all(printer, args).await?);
+        findings.extend(
+            Drill::start(*world, args, scratch)
+                .await?
+                .all(printer, args)
+                .await?,
+        );
     }
     Ok(findings)
 }
@@ -104,35 +119,78 @@ struct Drill {
 }
 
 impl Drill {
-    async fn start(world: WorldName, args: &DrillArgs, scratch: Option<&ScratchDatabase>) -> Result<Self, Failure> {
+    async fn start(
+        world: WorldName,
+        args: &DrillArgs,
+        scratch: Option<&ScratchDatabase>,
+    ) -> Result<Self, Failure> {
         let name = if world == WorldName::Gcp { "gcp" } else { "paas" };
         let vendors = SimWorld::start(world, &args.fault, &args.break_rule).await?;
         let state = tempfile::tempdir().map_err(|error| {
-            Failure::usage(format!("cannot make a temporary folder: {}", error.kind()), "set TMPDIR to a folder that can be written")
+            Failure::usage(
+                format!("cannot make a temporary folder: {}", error.kind()),
+                "set TMPDIR to a folder that can be written",
+            )
         })?;
         let keys = [ApprovalKey::generate(), ApprovalKey::generate()];
-        let approvers: Vec<_> = APPROVERS.iter().zip(&keys).map(|(name, key)| ((*name).to_owned(), key.public_hex())).collect();
-        let extras = Extras { state_dir: "state", approvers: &approvers, database: Some((DATABASE_URL, AUDIT_URL)), read_only: true };
-        let mut config = OpsConfig::parse(&vendors.config(&extras))
-            .map_err(|faults| Failure::Config { file: "the drill's own configuration".to_owned(), faults })?;
+        let approvers: Vec<_> = APPROVERS
+            .iter()
+            .zip(&keys)
+            .map(|(name, key)| ((*name).to_owned(), key.public_hex()))
+            .collect();
+        let extras = Extras {
+            state_dir: "state",
+            approvers: &approvers,
+            database: Some((DATABASE_URL, AUDIT_URL)),
+            read_only: true,
+        };
+        let mut config = OpsConfig::parse(&vendors.config(&extras)).map_err(|faults| Failure::Config {
+            file: "the drill's own configuration".to_owned(),
+            faults,
+        })?;
         config.state_dir = PathBuf::from(state.path());
         let url = |url: &SecretString| url.expose_secret().to_owned();
         let env = Env::from_pairs(scratch.into_iter().flat_map(|scratch| {
-            [(DATABASE_URL, url(scratch.owner_url())), (AUDIT_URL, url(scratch.audit_url()))]
+            [
+                (DATABASE_URL, url(scratch.owner_url())),
+                (AUDIT_URL, url(scratch.audit_url())),
+            ]
         }));
         let database = match scratch {
             Some(_) => None,
             None => Some(simulated_database()?),
         };
         let actor = Actor::person("drill-operator")?;
-        let world = World::build(config.clone(), &env, &actor, database.clone(), Progress::new(false)).await?;
-        Ok(Self { name, world, config, env, database, actor, keys, _vendors: vendors, _state: state })
+        let world = World::build(
+            config.clone(),
+            &env,
+            &actor,
+            database.clone(),
+            Progress::new(false),
+        )
+        .await?;
+        Ok(Self {
+            name,
+            world,
+            config,
+            env,
+            database,
+            actor,
+            keys,
+            _vendors: vendors,
+            _state: state,
+        })
     }
 
     async fn all(&self, printer: &Printer, args: &DrillArgs) -> Result<Vec<Finding>, Failure> {
         let mut findings = Vec::new();
         let wanted = |name: &str| args.procedure.as_deref().is_none_or(|wanted| wanted == name);
-        for procedure in self.config.procedures.iter().filter(|procedure| wanted(&procedure.name)) {
+        for procedure in self
+            .config
+            .procedures
+            .iter()
+            .filter(|procedure| wanted(&procedure.name))
+        {
             printer.line("");
             printer.heading(&format!("── {} / {}", self.name, procedure.name));
             findings.push(self.one(printer, &procedure.name).await?);
@@ -151,18 +209,32 @@ impl Drill {
         let stop = ops.carry_out(plan, &self.actor).await?;
         printer.report(&stop, procedure.contacts());
         let restored = self.restore(printer, &stop, &procedure).await;
-        let audit_verified = self.audit_is_whole(&stop, restored.as_ref().ok().map(|(report, _)| report)).await;
+        let audit_verified = self
+            .audit_is_whole(&stop, restored.as_ref().ok().map(|(report, _)| report))
+            .await;
         self.conclude(printer, &stop, restored, audit_verified)
     }
 
     /// Restores, then reads everything once more through fresh clients.
-    async fn restore(&self, printer: &Printer, stop: &Report, procedure: &Procedure) -> Result<(Report, bool), Refusal> {
+    async fn restore(
+        &self,
+        printer: &Printer,
+        stop: &Report,
+        procedure: &Procedure,
+    ) -> Result<(Report, bool), Refusal> {
         let ops = &self.world.ops;
-        printer.heading(&printer.pick("復旧（使い捨ての鍵 2 本で承認）", "restore (approved with two throw-away keys)"));
+        printer.heading(&printer.pick(
+            "復旧（使い捨ての鍵 2 本で承認）",
+            "restore (approved with two throw-away keys)",
+        ));
         let plan = ops.engine().plan_restore(&stop.outcome.run, procedure).await?;
         let (digest, now) = (plan.digest(), self.world.now());
         let until = now + self.config.approvals.valid_for;
-        let approvals: Vec<_> = APPROVERS.iter().zip(&self.keys).map(|(name, key)| Approval::sign(*name, digest, until, key)).collect();
+        let approvals: Vec<_> = APPROVERS
+            .iter()
+            .zip(&self.keys)
+            .map(|(name, key)| Approval::sign(*name, digest, until, key))
+            .collect();
         let plan = plan.approve(&approvals, &self.world.approvers, self.actor.clone(), now)?;
         let report = ops.carry_out(plan, &self.actor).await?;
         printer.report(&report, procedure.contacts());
@@ -171,10 +243,24 @@ impl Drill {
     }
 
     async fn exactly(&self, stop: &Report, restore: &Report) -> Result<bool, Failure> {
-        let fresh = World::build(self.config.clone(), &self.env, &self.actor, self.database.clone(), Progress::new(true)).await?;
+        let fresh = World::build(
+            self.config.clone(),
+            &self.env,
+            &self.actor,
+            self.database.clone(),
+            Progress::new(true),
+        )
+        .await?;
         let procedure = fresh.procedure(&stop.outcome.procedure, &None)?;
-        let confirmations = fresh.ops.engine().confirm(&restore.outcome.run, &procedure).await?;
-        Ok(confirmations.len() == stop.outcome.steps.len() && confirmations.iter().all(|confirmation| confirmation.verdict.holds()))
+        let confirmations = fresh
+            .ops
+            .engine()
+            .confirm(&restore.outcome.run, &procedure)
+            .await?;
+        Ok(confirmations.len() == stop.outcome.steps.len()
+            && confirmations
+                .iter()
+                .all(|confirmation| confirmation.verdict.holds()))
     }
 
     /// Whether the chain is intact and has a record of every step.
@@ -183,9 +269,15 @@ impl Drill {
         let intact = audit.verify(tenant).await.is_ok_and(|report| report.intact());
         let mut query = AuditQuery::default();
         query.limit = Some(1000);
-        let Ok(page) = audit.search(tenant, &query).await else { return false };
+        let Ok(page) = audit.search(tenant, &query).await else {
+            return false;
+        };
         let recorded = |report: &Report| {
-            let found = page.records.iter().filter(|record| record.run.as_ref() == Some(&report.outcome.run)).count();
+            let found = page
+                .records
+                .iter()
+                .filter(|record| record.run.as_ref() == Some(&report.outcome.run))
+                .count();
             found == report.outcome.steps.len()
         };
         intact && recorded(stop) && restore.is_none_or(recorded)
@@ -205,7 +297,10 @@ impl Drill {
         };
         let audited = stop.outcome.audited && restore.as_ref().is_none_or(|report| report.outcome.audited);
         if let Some(refusal) = &refusal {
-            printer.line(&printer.warn(&printer.pick(&format!("  ✘ 復旧を拒否: {refusal}"), &format!("  ✘ restore refused: {refusal}"))));
+            printer.line(&printer.warn(&printer.pick(
+                &format!("  ✘ 復旧を拒否: {refusal}"),
+                &format!("  ✘ restore refused: {refusal}"),
+            )));
             if let Refusal::Drifted { steps } = refusal {
                 printer.drift(steps);
             }
@@ -227,7 +322,9 @@ impl Drill {
                 mark(audit_verified)
             ),
         ));
-        let ended = restore.as_ref().map_or(Exit::Done, |report| Exit::from(report.outcome.status));
+        let ended = restore
+            .as_ref()
+            .map_or(Exit::Done, |report| Exit::from(report.outcome.status));
         let exit = match (&refusal, stopped_verified) {
             (_, false) => Exit::from(stop.outcome.status),
             (Some(Refusal::Undecided(_)), _) => Exit::Failed,
@@ -282,5 +379,8 @@ fn simulated_database() -> Result<Database, Failure> {
 
 fn worst(findings: &[Finding]) -> Exit {
     let order = [Exit::Failed, Exit::Partly, Exit::Unverified, Exit::Refused];
-    order.into_iter().find(|exit| findings.iter().any(|finding| finding.exit == *exit)).unwrap_or(Exit::Done)
+    order
+        .into_iter()
+        .find(|exit| findings.iter().any(|finding| finding.exit == *exit))
+        .unwrap_or(Exit::Done)
 }

@@ -26,18 +26,24 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &RestoreArgs) 
     }
     let digest = plan.digest();
     let approvals = session.approvals(digest)?;
-    let plan = plan.approve(&approvals, &world.approvers, session.actor.clone(), world.now()).inspect_err(|refusal| match refusal {
-        Refusal::NotApproved { .. } => printer.error(&format!("  → opsctl approve {digest} --key FILE")),
-        Refusal::Drifted { .. } => printer.error(&format!("  → opsctl restore {stopped} --accept-drift")),
-        _ => {}
-    })?;
+    let plan = plan
+        .approve(&approvals, &world.approvers, session.actor.clone(), world.now())
+        .inspect_err(|refusal| match refusal {
+            Refusal::NotApproved { .. } => printer.error(&format!("  → opsctl approve {digest} --key FILE")),
+            Refusal::Drifted { .. } => printer.error(&format!("  → opsctl restore {stopped} --accept-drift")),
+            _ => {}
+        })?;
     let run = plan.run().clone();
     printer.heading(&printer.pick(&format!("復旧  {run}"), &format!("restore  {run}")));
     let report = world.ops.carry_out(plan, &session.actor).await?;
     let exit = Exit::from(report.outcome.status);
     printer.report(&report, procedure.contacts());
     let exact = exit == Exit::Done && exactly(&session, &run, name).await?;
-    let exit = if exit == Exit::Done && !exact { Exit::Unverified } else { exit };
+    let exit = if exit == Exit::Done && !exact {
+        Exit::Unverified
+    } else {
+        exit
+    };
     if printer.json() {
         let mut document = report_document(&report, exit.code());
         document["restored_exactly"] = exact.into();
@@ -46,13 +52,21 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &RestoreArgs) 
     }
     say(printer, exact);
     if !exact {
-        printer.line(&format!("  {}: opsctl resume {run}", printer.pick("やり直し", "try again")));
+        printer.line(&format!(
+            "  {}: opsctl resume {run}",
+            printer.pick("やり直し", "try again")
+        ));
     }
     Ok(exit)
 }
 
 /// Says whether a restore that has ended is exact.
-pub(crate) async fn confirm(session: &Session, printer: &Printer, run: &RunId, name: &str) -> Result<Exit, Failure> {
+pub(crate) async fn confirm(
+    session: &Session,
+    printer: &Printer,
+    run: &RunId,
+    name: &str,
+) -> Result<Exit, Failure> {
     let exact = exactly(session, run, name).await?;
     say(printer, exact);
     Ok(if exact { Exit::Done } else { Exit::Unverified })
@@ -62,7 +76,10 @@ async fn exactly(session: &Session, run: &RunId, name: &str) -> Result<bool, Fai
     let fresh = session.fresh().await?;
     let procedure = fresh.procedure(name, &None)?;
     let confirmations = fresh.ops.engine().confirm(run, &procedure).await?;
-    Ok(!confirmations.is_empty() && confirmations.iter().all(|confirmation| confirmation.verdict.holds()))
+    Ok(!confirmations.is_empty()
+        && confirmations
+            .iter()
+            .all(|confirmation| confirmation.verdict.holds()))
 }
 
 fn say(printer: &Printer, exact: bool) {
@@ -71,6 +88,9 @@ fn say(printer: &Printer, exact: bool) {
             "結果: 停止前の状態に完全に復元しました (restored exactly)",
             "result: restored exactly, seen by a second read with fresh clients",
         ),
-        false => printer.pick("結果: 完全な復元を確認できていません", "result: not seen to be restored exactly"),
+        false => printer.pick(
+            "結果: 完全な復元を確認できていません",
+            "result: not seen to be restored exactly",
+        ),
     });
 }

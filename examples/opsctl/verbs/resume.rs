@@ -28,7 +28,10 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &ResumeArgs) -
         printer.line(&printer.pick("結果: まだ完了していません", "result: not complete yet"));
     } else if matches!(kind, PlanKind::Stop) {
         printer.line(&printer.pick("結果: 停止し、確認しました", "result: stopped and verified"));
-        printer.line(&format!("  {}: opsctl restore {run}", printer.pick("復旧", "put it back")));
+        printer.line(&format!(
+            "  {}: opsctl restore {run}",
+            printer.pick("復旧", "put it back")
+        ));
     } else {
         return super::restore::confirm(&session, printer, &run, name).await;
     }
@@ -43,9 +46,15 @@ async fn newest_open(session: &Session) -> Result<RunId, Failure> {
     let engine = session.world.ops.engine();
     for run in engine.runs().await?.into_iter().rev() {
         let entries = engine.entries(&run).await?;
-        if !entries.iter().any(|entry| matches!(entry.event, JournalEvent::Ended { .. })) {
+        if !entries
+            .iter()
+            .any(|entry| matches!(entry.event, JournalEvent::Ended { .. }))
+        {
             return Ok(run);
         }
     }
-    Err(Failure::usage("no run is unfinished", "name a run to try its failed steps again; see `opsctl runs`"))
+    Err(Failure::usage(
+        "no run is unfinished",
+        "name a run to try its failed steps again; see `opsctl runs`",
+    ))
 }

@@ -14,22 +14,38 @@ pub(crate) async fn run(global: &Global, printer: &Printer) -> Result<Exit, Fail
     let mut documents = Vec::new();
     for run in engine.runs().await? {
         let entries = engine.entries(&run).await?;
-        let Some((procedure, kind)) = started(&entries) else { continue };
+        let Some((procedure, kind)) = started(&entries) else {
+            continue;
+        };
         let status = entries.iter().rev().find_map(|entry| match &entry.event {
             JournalEvent::Ended { status } => Some(*status),
             _ => None,
         });
         let at = entries.first().map(|entry| entry.at);
-        let holds: Vec<_> = held.iter().filter(|held| held.run == run).map(|held| held.snapshot.target().to_string()).collect();
+        let holds: Vec<_> = held
+            .iter()
+            .filter(|held| held.run == run)
+            .map(|held| held.snapshot.target().to_string())
+            .collect();
         let what = match kind {
             PlanKind::Stop => "stop".to_owned(),
             PlanKind::Restore { of } => format!("restore of {of}"),
             _ => "other".to_owned(),
         };
-        let ended = status.map_or_else(|| printer.pick("未完了", "unfinished"), |status| format!("{status:?}").to_lowercase());
-        printer.line(&format!("{run}  {}  {procedure}  {what}  {ended}", at.map(ops_core::model::Timestamp::to_jst).unwrap_or_default()));
+        let ended = status.map_or_else(
+            || printer.pick("未完了", "unfinished"),
+            |status| format!("{status:?}").to_lowercase(),
+        );
+        printer.line(&format!(
+            "{run}  {}  {procedure}  {what}  {ended}",
+            at.map(ops_core::model::Timestamp::to_jst).unwrap_or_default()
+        ));
         if !holds.is_empty() {
-            printer.line(&format!("    {} {}", printer.pick("復旧待ち:", "waits for a restore:"), holds.join(" ")));
+            printer.line(&format!(
+                "    {} {}",
+                printer.pick("復旧待ち:", "waits for a restore:"),
+                holds.join(" ")
+            ));
         }
         documents.push(json!({"run": run, "at": at, "procedure": procedure, "plan": kind, "status": status, "holds": holds}));
     }

@@ -7,12 +7,22 @@ use crate::sim_world::{Extras, SimWorld};
 
 pub(crate) async fn run(printer: &Printer, args: &SimArgs) -> Result<Exit, Failure> {
     let world = SimWorld::start(args.world, &args.fault, &[]).await?;
-    let database = args.database.then_some(("DATABASE_URL", "OPS_AUDIT_DATABASE_URL"));
-    let extras = Extras { state_dir: ".ops", approvers: &[], database, read_only: database.is_some() };
+    let database = args
+        .database
+        .then_some(("DATABASE_URL", "OPS_AUDIT_DATABASE_URL"));
+    let extras = Extras {
+        state_dir: ".ops",
+        approvers: &[],
+        database,
+        read_only: database.is_some(),
+    };
     let config = world.config(&extras);
     if let Some(file) = &args.write {
         std::fs::write(file, &config).map_err(|error| {
-            Failure::usage(format!("cannot write {}: {}", file.display(), error.kind()), "name a file in a folder that exists and can be written")
+            Failure::usage(
+                format!("cannot write {}: {}", file.display(), error.kind()),
+                "name a file in a folder that exists and can be written",
+            )
         })?;
     }
     if printer.json() {

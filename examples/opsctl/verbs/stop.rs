@@ -33,14 +33,23 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &StopArgs) -> 
     printer.report(&report, procedure.contacts());
     printer.line(&match exit {
         Exit::Done => printer.pick("結果: 停止し、確認しました", "result: stopped and verified"),
-        Exit::Unverified => printer.pick("結果: 受理されましたが、停止を確認できていません", "result: accepted, but not seen to be stopped"),
-        Exit::Partly => printer.pick("結果: 一部だけ停止しました（上の ✘ を確認）", "result: only partly stopped (see ✘ above)"),
+        Exit::Unverified => printer.pick(
+            "結果: 受理されましたが、停止を確認できていません",
+            "result: accepted, but not seen to be stopped",
+        ),
+        Exit::Partly => printer.pick(
+            "結果: 一部だけ停止しました（上の ✘ を確認）",
+            "result: only partly stopped (see ✘ above)",
+        ),
         _ => printer.pick("結果: 停止できませんでした", "result: could not stop"),
     });
     let again = printer.pick("やり直し", "try again");
     if exit != Exit::Done {
         printer.line(&format!("  {again}: opsctl resume {run}"));
     }
-    printer.line(&format!("  {}: opsctl restore {run}", printer.pick("復旧", "put it back")));
+    printer.line(&format!(
+        "  {}: opsctl restore {run}",
+        printer.pick("復旧", "put it back")
+    ));
     Ok(exit)
 }

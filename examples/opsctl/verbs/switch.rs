@@ -10,15 +10,36 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &SwitchArgs) -
     match &args.verb {
         SwitchVerb::List => list(&Session::open(global, printer).await?, printer).await,
         SwitchVerb::Stop { feature } => {
-            let plan = PlanArgs { procedure: format!("{SWITCH_PROCEDURE}{feature}"), param: Vec::new() };
-            super::stop::run(global, printer, &StopArgs { plan, dry_run: false, break_glass: None }).await
+            let plan = PlanArgs {
+                procedure: format!("{SWITCH_PROCEDURE}{feature}"),
+                param: Vec::new(),
+            };
+            super::stop::run(
+                global,
+                printer,
+                &StopArgs {
+                    plan,
+                    dry_run: false,
+                    break_glass: None,
+                },
+            )
+            .await
         }
         SwitchVerb::Open { feature } => {
             let session = Session::open(global, printer).await?;
             let procedure = format!("{SWITCH_PROCEDURE}{feature}");
             session.procedure(&procedure, &[])?;
             let run = holder(&session, &switch_target(feature)?, &procedure).await?;
-            super::restore::run(global, printer, &RestoreArgs { run, dry_run: false, accept_drift: false }).await
+            super::restore::run(
+                global,
+                printer,
+                &RestoreArgs {
+                    run,
+                    dry_run: false,
+                    accept_drift: false,
+                },
+            )
+            .await
         }
     }
 }
@@ -30,7 +51,10 @@ async fn list(session: &Session, printer: &Printer) -> Result<Exit, Failure> {
         let off = state.stopped.get(&switch.name);
         let shown = match off {
             None => printer.pick("開", "open"),
-            Some(off) => printer.pick(&format!("停止 {} ({}, JST)", off.by, off.at.to_jst()), &format!("stopped by {} at {}", off.by, off.at)),
+            Some(off) => printer.pick(
+                &format!("停止 {} ({}, JST)", off.by, off.at.to_jst()),
+                &format!("stopped by {} at {}", off.by, off.at),
+            ),
         };
         printer.line(&format!("{:<24} {shown}", switch.name));
         documents.push(json!({"feature": switch.name, "stopped": off.is_some(), "by": off}));

@@ -6,6 +6,7 @@ mod unreachable;
 
 use std::sync::Arc;
 
+use ops_core::Ops;
 use ops_core::actions::{MakeReadOnly, StopTraffic, SwitchOff};
 use ops_core::config::{Env, OpsConfig, ProcedureConfig, ProcedureKind};
 use ops_core::emergency::{ApprovalPolicy, Approver, Approvers, Contact, Procedure, Step};
@@ -13,7 +14,6 @@ use ops_core::error::Result;
 use ops_core::model::{Actor, Observation, TargetId, Text, Timestamp};
 use ops_core::ports::{Action, DatabaseGuard};
 use ops_core::procedures::{LlmBrain, api_stop, database_read_only, llm_brain_stop};
-use ops_core::Ops;
 
 use self::platforms::Platforms;
 use self::storage::Storage;
@@ -64,14 +64,24 @@ impl World {
         database: Option<Database>,
         progress: Arc<Progress>,
     ) -> Result<Self, Failure> {
-        let Storage { providers, database: configured, mut warnings } = Storage::connect(&config, env, database.is_none()).await?;
+        let Storage {
+            providers,
+            database: configured,
+            mut warnings,
+        } = Storage::connect(&config, env, database.is_none()).await?;
         let platforms = Platforms::new(&config, env, &providers.clock)?;
-        let approvers = config.approvers.iter().map(|approver| Approver::new(&approver.name, &hex(&approver.public_key)));
+        let approvers = config
+            .approvers
+            .iter()
+            .map(|approver| Approver::new(&approver.name, &hex(&approver.public_key)));
         let approvers = approvers.collect::<Result<Approvers>>()?;
         let contact = |contact: &ops_core::config::ContactConfig| {
             let phone = contact.phone_env.as_deref().and_then(|name| env.secret(name));
             let made = Contact::new(&contact.audience);
-            (contact.audience.clone(), phone.map_or(made.clone(), |phone| made.with_phone(phone)))
+            (
+                contact.audience.clone(),
+                phone.map_or(made.clone(), |phone| made.with_phone(phone)),
+            )
         };
         let contacts = config.contacts.iter().map(contact).collect();
         for approver in config.placeholder_approvers() {
@@ -83,7 +93,17 @@ impl World {
         }
         let ops = Ops::new(providers, config.tenant.clone()).with_watch(Arc::clone(&progress) as _);
         let database = database.or(configured);
-        Ok(Self { config, ops, approvers, warnings, progress, platforms, database, contacts, actor: actor.clone() })
+        Ok(Self {
+            config,
+            ops,
+            approvers,
+            warnings,
+            progress,
+            platforms,
+            database,
+            contacts,
+            actor: actor.clone(),
+        })
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -94,7 +114,10 @@ impl World {
     pub(crate) fn procedure(&self, name: &str, services: &Option<Vec<String>>) -> Result<Procedure, Failure> {
         if let Some(feature) = name.strip_prefix(SWITCH_PROCEDURE) {
             if !self.config.switches.iter().any(|switch| switch.name == feature) {
-                return Err(Failure::usage(format!("there is no switch {feature}"), "see `opsctl switch list`"));
+                return Err(Failure::usage(
+                    format!("there is no switch {feature}"),
+                    "see `opsctl switch list`",
+                ));
             }
             return Ok(self.approvals(Procedure::new(name, vec![Step::new(self.switch(feature)?)])?));
         }
@@ -102,31 +125,58 @@ impl World {
             if name == DATABASE_PROCEDURE && self.database.is_some() {
                 return Ok(self.approvals(database_read_only(name, self.read_only()?, |step| step)?));
             }
-            let known: Vec<_> = self.config.procedures.iter().map(|procedure| procedure.name.as_str()).collect();
-            return Err(Failure::usage(format!("there is no procedure {name}"), format!("use one of: {}", known.join(", "))));
+            let known: Vec<_> = self
+                .config
+                .procedures
+                .iter()
+                .map(|procedure| procedure.name.as_str())
+                .collect();
+            return Err(Failure::usage(
+                format!("there is no procedure {name}"),
+                format!("use one of: {}", known.join(", ")),
+            ));
         };
         let names = match services {
             None => config.kind.services().to_vec(),
             Some(wanted) => {
                 if let Some(unknown) = wanted.iter().find(|name| !config.kind.services().contains(name)) {
                     let known = config.kind.services().join(", ");
-                    return Err(Failure::usage(format!("{name} has no service {unknown}"), format!("use some of: {known}")));
+                    return Err(Failure::usage(
+                        format!("{name} has no service {unknown}"),
+                        format!("use some of: {known}"),
+                    ));
                 }
                 wanted.clone()
             }
         };
         let procedure = self.assemble(config, &names)?;
-        let told = self.contacts.iter().filter(|(audience, _)| config.notify.contains(audience));
-        let procedure = told.fold(procedure, |procedure, (_, contact)| procedure.with_contact(contact.clone()));
+        let told = self
+            .contacts
+            .iter()
+            .filter(|(audience, _)| config.notify.contains(audience));
+        let procedure = told.fold(procedure, |procedure, (_, contact)| {
+            procedure.with_contact(contact.clone())
+        });
         Ok(self.approvals(procedure))
     }
 
     fn assemble(&self, config: &ProcedureConfig, services: &[String]) -> Result<Procedure, Failure> {
         // The provider may use half of the promise, the read-back the other half.
         let half = config.promised / 2;
-        let settings = |step: Step| step.with_promise(config.promised).with_timeout(half).with_settle(half);
-        let services = services.iter().map(|name| self.service(name)).collect::<Result<Vec<_>, Failure>>()?;
-        let database = if config.read_only_database { Some(self.read_only()?) } else { None };
+        let settings = |step: Step| {
+            step.with_promise(config.promised)
+                .with_timeout(half)
+                .with_settle(half)
+        };
+        let services = services
+            .iter()
+            .map(|name| self.service(name))
+            .collect::<Result<Vec<_>, Failure>>()?;
+        let database = if config.read_only_database {
+            Some(self.read_only()?)
+        } else {
+            None
+        };
         Ok(match &config.kind {
             ProcedureKind::LlmBrainStop { switch, .. } => {
                 let mut brain = LlmBrain::new(self.switch(switch)?, services);
@@ -139,28 +189,51 @@ impl World {
                 api_stop(&config.name, actions, settings)?
             }
             ProcedureKind::DatabaseReadOnly => database_read_only(&config.name, self.read_only()?, settings)?,
-            kind => return Err(Failure::usage(format!("{} is of an unknown kind", config.name), kind.as_str())),
+            kind => {
+                return Err(Failure::usage(
+                    format!("{} is of an unknown kind", config.name),
+                    kind.as_str(),
+                ));
+            }
         })
     }
 
     fn approvals(&self, procedure: Procedure) -> Procedure {
-        let policy = |persons: u32| ApprovalPolicy::of(usize::try_from(persons).unwrap_or(usize::MAX)).with_valid_for(self.config.approvals.valid_for);
-        procedure.with_stop_approval(policy(self.config.approvals.stop)).with_restore_approval(policy(self.config.approvals.restore))
+        let policy = |persons: u32| {
+            ApprovalPolicy::of(usize::try_from(persons).unwrap_or(usize::MAX))
+                .with_valid_for(self.config.approvals.valid_for)
+        };
+        procedure
+            .with_stop_approval(policy(self.config.approvals.stop))
+            .with_restore_approval(policy(self.config.approvals.restore))
     }
 
     fn service(&self, name: &str) -> Result<Arc<dyn Action>, Failure> {
-        let service = self.config.service(name).ok_or_else(|| Failure::usage(format!("there is no service {name}"), "add a [[service]]"))?;
+        let service = self
+            .config
+            .service(name)
+            .ok_or_else(|| Failure::usage(format!("there is no service {name}"), "add a [[service]]"))?;
         let (controller, target) = self.platforms.controller(&self.config, service)?;
         Ok(Arc::new(StopTraffic::new(controller, target, &service.name)))
     }
 
     fn switch(&self, feature: &str) -> Result<Arc<dyn Action>, Failure> {
         let providers = self.ops.providers();
-        Ok(Arc::new(SwitchOff::new(Arc::clone(&providers.switches), Arc::clone(&providers.clock), self.actor.clone(), feature)?))
+        Ok(Arc::new(SwitchOff::new(
+            Arc::clone(&providers.switches),
+            Arc::clone(&providers.clock),
+            self.actor.clone(),
+            feature,
+        )?))
     }
 
     fn database(&self) -> Result<&Database, Failure> {
-        self.database.as_ref().ok_or_else(|| Failure::usage("no database is configured", "add [database] with url_env to ops.toml"))
+        self.database.as_ref().ok_or_else(|| {
+            Failure::usage(
+                "no database is configured",
+                "add [database] with url_env to ops.toml",
+            )
+        })
     }
 
     fn read_only(&self) -> Result<Arc<dyn Action>, Failure> {
@@ -183,7 +256,10 @@ impl World {
             Ok(delivered) if delivered.pending == 0 && delivered.refused == 0 => None,
             Ok(delivered) => {
                 let error = delivered.error.map(|error| error.to_string()).unwrap_or_default();
-                Some(format!("{} pending, {} refused {error}", delivered.pending, delivered.refused))
+                Some(format!(
+                    "{} pending, {} refused {error}",
+                    delivered.pending, delivered.refused
+                ))
             }
             Err(error) => Some(error.to_string()),
         }

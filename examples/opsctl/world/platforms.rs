@@ -24,11 +24,26 @@ pub(super) struct Platforms {
 
 impl Platforms {
     pub(super) fn new(config: &OpsConfig, env: &Env, clock: &Arc<dyn Clock>) -> Result<Self> {
-        let policy = if config.loopback_only { HostPolicy::LoopbackOnly } else { HostPolicy::Any };
+        let policy = if config.loopback_only {
+            HostPolicy::LoopbackOnly
+        } else {
+            HostPolicy::Any
+        };
         let transport: Arc<dyn HttpTransport> = Arc::new(ReqwestTransport::new(policy)?);
-        let token = |name: &str| env.secret(name).or_else(|| config.loopback_only.then(|| SecretString::from(SIMULATED_TOKEN)));
-        let mut platforms = Self { cloud_run: None, railway: None, vercel: None };
-        if let Some((gcp, token)) = config.gcp.as_ref().and_then(|gcp| Some((gcp, token(&gcp.token_env)?))) {
+        let token = |name: &str| {
+            env.secret(name)
+                .or_else(|| config.loopback_only.then(|| SecretString::from(SIMULATED_TOKEN)))
+        };
+        let mut platforms = Self {
+            cloud_run: None,
+            railway: None,
+            vercel: None,
+        };
+        if let Some((gcp, token)) = config
+            .gcp
+            .as_ref()
+            .and_then(|gcp| Some((gcp, token(&gcp.token_env)?)))
+        {
             let built = CloudRunTraffic::builder()
                 .with_transport(Arc::clone(&transport))
                 .with_token(Arc::new(StaticToken::new(token)))
@@ -37,7 +52,11 @@ impl Platforms {
                 .build()?;
             platforms.cloud_run = Some(Arc::new(built));
         }
-        if let Some((railway, token)) = config.railway.as_ref().and_then(|railway| Some((railway, token(&railway.token_env)?))) {
+        if let Some((railway, token)) = config
+            .railway
+            .as_ref()
+            .and_then(|railway| Some((railway, token(&railway.token_env)?)))
+        {
             let token = match railway.token_kind {
                 RailwayTokenKind::Bearer => RailwayToken::Bearer(token),
                 _ => RailwayToken::Project(token),
@@ -50,7 +69,11 @@ impl Platforms {
                 .build()?;
             platforms.railway = Some(Arc::new(built));
         }
-        if let Some((vercel, token)) = config.vercel.as_ref().and_then(|vercel| Some((vercel, token(&vercel.token_env)?))) {
+        if let Some((vercel, token)) = config
+            .vercel
+            .as_ref()
+            .and_then(|vercel| Some((vercel, token(&vercel.token_env)?)))
+        {
             let built = VercelTraffic::builder()
                 .with_transport(transport)
                 .with_token(token)
@@ -63,24 +86,48 @@ impl Platforms {
         Ok(platforms)
     }
 
-    pub(super) fn controller(&self, config: &OpsConfig, service: &ServiceConfig) -> Result<(Arc<dyn TrafficController>, TargetId), Failure> {
-        let (controller, target, token) = match (service.platform, &config.gcp, &config.railway, &config.vercel) {
-            (Platform::CloudRun, Some(gcp), _, _) => {
-                let region = service.region.as_deref().or(gcp.region.as_deref()).unwrap_or_default();
-                (&self.cloud_run, CloudRunTraffic::target(&gcp.project, region, &service.id)?, &gcp.token_env)
-            }
-            (Platform::Railway, _, Some(railway), _) => {
-                let target = RailwayTraffic::target(&railway.project, &railway.environment, &service.id)?;
-                (&self.railway, target, &railway.token_env)
-            }
-            (Platform::Vercel, _, _, Some(vercel)) => (&self.vercel, VercelTraffic::target(&service.id)?, &vercel.token_env),
-            (platform, ..) => {
-                let what = format!("service {} is on {}, which is not configured", service.name, platform.as_str());
-                return Err(Failure::usage(what, "add the platform's table to ops.toml"));
-            }
-        };
+    pub(super) fn controller(
+        &self,
+        config: &OpsConfig,
+        service: &ServiceConfig,
+    ) -> Result<(Arc<dyn TrafficController>, TargetId), Failure> {
+        let (controller, target, token) =
+            match (service.platform, &config.gcp, &config.railway, &config.vercel) {
+                (Platform::CloudRun, Some(gcp), _, _) => {
+                    let region = service
+                        .region
+                        .as_deref()
+                        .or(gcp.region.as_deref())
+                        .unwrap_or_default();
+                    (
+                        &self.cloud_run,
+                        CloudRunTraffic::target(&gcp.project, region, &service.id)?,
+                        &gcp.token_env,
+                    )
+                }
+                (Platform::Railway, _, Some(railway), _) => {
+                    let target = RailwayTraffic::target(&railway.project, &railway.environment, &service.id)?;
+                    (&self.railway, target, &railway.token_env)
+                }
+                (Platform::Vercel, _, _, Some(vercel)) => (
+                    &self.vercel,
+                    VercelTraffic::target(&service.id)?,
+                    &vercel.token_env,
+                ),
+                (platform, ..) => {
+                    let what = format!(
+                        "service {} is on {}, which is not configured",
+                        service.name,
+                        platform.as_str()
+                    );
+                    return Err(Failure::usage(what, "add the platform's table to ops.toml"));
+                }
+            };
         let controller = controller.as_ref().ok_or_else(|| {
-            Failure::usage(format!("no credential for {}", service.platform.as_str()), format!("set the environment variable {token}"))
+            Failure::usage(
+                format!("no credential for {}", service.platform.as_str()),
+                format!("set the environment variable {token}"),
+            )
         })?;
         Ok((Arc::clone(controller), target))
     }

@@ -10,7 +10,9 @@ use ops_core::file::{FileAudit, FileJournal, FileNotices, FileSwitches};
 use ops_core::masking::BuiltinMasker;
 use ops_core::model::{TargetId, Text};
 use ops_core::ports::{AuditStore, Journal, Notifier, SwitchStore};
-use ops_postgres::{PostgresAuditStore, PostgresDatabaseGuard, PostgresJournal, PostgresStore, PostgresSwitchStore};
+use ops_postgres::{
+    PostgresAuditStore, PostgresDatabaseGuard, PostgresJournal, PostgresStore, PostgresSwitchStore,
+};
 use secrecy::SecretString;
 
 use super::Database;
@@ -31,8 +33,14 @@ impl Storage {
         let mut warnings = Vec::new();
         let mut failed = |part: (&str, &str), error: Error| {
             warnings.push(Text::new(
-                format!("{}を開けません ({error})。停止は続けますが、記録が残りません", part.0),
-                format!("the {} cannot be opened ({error}): a stop goes on, but this is not recorded", part.1),
+                format!(
+                    "{}を開けません ({error})。停止は続けますが、記録が残りません",
+                    part.0
+                ),
+                format!(
+                    "the {} cannot be opened ({error}): a stop goes on, but this is not recorded",
+                    part.1
+                ),
             ));
             Arc::new(Unreachable::new(error.to_string()))
         };
@@ -54,8 +62,21 @@ impl Storage {
         };
         let audit_spool = Spool::open(dir.join("audit-spool")).ok();
         let (masker, clock) = (Arc::new(BuiltinMasker::new()), Arc::new(SystemClock::new()));
-        let providers = Providers { journal, journal_spool: None, audit, audit_spool, switches, notifier, masker, clock };
-        let mut storage = Self { providers, database: None, warnings };
+        let providers = Providers {
+            journal,
+            journal_spool: None,
+            audit,
+            audit_spool,
+            switches,
+            notifier,
+            masker,
+            clock,
+        };
+        let mut storage = Self {
+            providers,
+            database: None,
+            warnings,
+        };
         if let Some(database) = config.database.as_ref().filter(|_| with_database) {
             storage.add_database(database, env).await?;
         }
@@ -65,7 +86,10 @@ impl Storage {
     async fn add_database(&mut self, database: &DatabaseConfig, env: &Env) -> Result<(), Failure> {
         let missing = || {
             let fault = Error::new(ErrorKind::InvalidConfig, "connect");
-            fault.context("database", format!("the environment variable {} is not set", database.url_env))
+            fault.context(
+                "database",
+                format!("the environment variable {} is not set", database.url_env),
+            )
         };
         let opened = match env.secret(&database.url_env) {
             Some(url) => open(&url).await,
@@ -78,28 +102,45 @@ impl Storage {
         Ok(())
     }
 
-    async fn use_postgres(&mut self, store: &PostgresStore, database: &DatabaseConfig, env: &Env) -> Result<()> {
+    async fn use_postgres(
+        &mut self,
+        store: &PostgresStore,
+        database: &DatabaseConfig,
+        env: &Env,
+    ) -> Result<()> {
         let mut guard = PostgresDatabaseGuard::new(store);
-        let audit: Arc<dyn AuditStore> = match database.audit_url_env.as_deref().and_then(|name| env.secret(name)) {
+        let audit: Arc<dyn AuditStore> = match database
+            .audit_url_env
+            .as_deref()
+            .and_then(|name| env.secret(name))
+        {
             None => Arc::new(PostgresAuditStore::new(store)),
-            Some(url) => match open_audit(&url).await {
-                Ok((audit, role)) => {
-                    store.grant_audit_writer(&role).await?;
-                    guard = guard.with_exempt_role(role);
-                    Arc::new(audit)
-                }
-                Err(error) => {
-                    self.warnings.push(Text::new(
+            Some(url) => {
+                match open_audit(&url).await {
+                    Ok((audit, role)) => {
+                        store.grant_audit_writer(&role).await?;
+                        guard = guard.with_exempt_role(role);
+                        Arc::new(audit)
+                    }
+                    Err(error) => {
+                        self.warnings.push(Text::new(
                         format!("監査用の接続ができません ({error})。監査記録はスプールに残します"),
                         format!("the audit connection cannot be made ({error}): audit records wait in the spool"),
                     ));
-                    Arc::new(Unreachable::new(error.to_string()))
+                        Arc::new(Unreachable::new(error.to_string()))
+                    }
                 }
-            },
+            }
         };
         let target = PostgresDatabaseGuard::target(database.name.as_deref().unwrap_or(store.database()))?;
-        let database = Database { guard: Arc::new(guard), target };
-        let (journal, switches) = (Arc::new(PostgresJournal::new(store)), Arc::new(PostgresSwitchStore::new(store)));
+        let database = Database {
+            guard: Arc::new(guard),
+            target,
+        };
+        let (journal, switches) = (
+            Arc::new(PostgresJournal::new(store)),
+            Arc::new(PostgresSwitchStore::new(store)),
+        );
         self.put(journal, switches, audit, database);
         Ok(())
     }
@@ -109,9 +150,15 @@ impl Storage {
             format!("データベースに接続できません ({error})。記録はスプールに残し、停止は続けます"),
             format!("the database cannot be reached ({error}): records wait in the spool, a stop goes on"),
         ));
-        let target = TargetId::new(format!("postgres:{}", database.name.as_deref().unwrap_or("unreachable")))?;
+        let target = TargetId::new(format!(
+            "postgres:{}",
+            database.name.as_deref().unwrap_or("unreachable")
+        ))?;
         let nothing = Arc::new(Unreachable::new(error.to_string()));
-        let database = Database { guard: nothing.clone(), target };
+        let database = Database {
+            guard: nothing.clone(),
+            target,
+        };
         self.put(nothing.clone(), nothing.clone(), nothing, database);
         Ok(())
     }
@@ -142,7 +189,9 @@ async fn open(url: &SecretString) -> Result<PostgresStore> {
         Ok(store)
     };
     let late = |_| Error::new(ErrorKind::Timeout, "connect").context("database", "no answer in time");
-    tokio::time::timeout(CONNECT_BUDGET, connect).await.map_err(late)?
+    tokio::time::timeout(CONNECT_BUDGET, connect)
+        .await
+        .map_err(late)?
 }
 
 /// The audit trail through its own role, and the role's name.

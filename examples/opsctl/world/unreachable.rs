@@ -2,11 +2,12 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use ops_core::error::{Error, ErrorKind, Result};
-use ops_core::model::{Accepted, AuditRecord, IdempotencyKey, Notice, Observation, RunId, Snapshot, TargetId, TenantId};
+use ops_core::model::{
+    Accepted, AuditRecord, IdempotencyKey, Notice, Observation, RunId, Snapshot, TargetId, TenantId,
+};
 use ops_core::ports::{
-    AuditPage, AuditQuery, AuditReceipt, AuditStore, ChainReport, DatabaseCapability, DatabaseGuard, Held, Journal, JournalEntry,
-    Notifier,
-    SwitchState, SwitchStore, SwitchedOff,
+    AuditPage, AuditQuery, AuditReceipt, AuditStore, ChainReport, DatabaseCapability, DatabaseGuard, Held,
+    Journal, JournalEntry, Notifier, SwitchState, SwitchStore, SwitchedOff,
 };
 
 /// A store that could not be reached when the tool began. Every call says so at once, so that the spools take over and the rest of a
@@ -18,7 +19,9 @@ pub(super) struct Unreachable {
 
 impl Unreachable {
     pub(super) fn new(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into() }
+        Self {
+            reason: reason.into(),
+        }
     }
 
     fn fail<T>(&self, operation: &'static str) -> Result<T> {

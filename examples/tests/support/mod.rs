@@ -28,7 +28,9 @@ impl Simulation {
             .expect("opsctl starts");
         // The line on standard error comes when everything is up.
         let mut line = String::new();
-        BufReader::new(process.stderr.take().expect("piped")).read_line(&mut line).expect("opsctl sim speaks");
+        BufReader::new(process.stderr.take().expect("piped"))
+            .read_line(&mut line)
+            .expect("opsctl sim speaks");
         assert!(dir.path().join("ops.toml").exists(), "{line}");
         Self { dir, process }
     }
@@ -44,13 +46,23 @@ impl Simulation {
 
     /// Starts a verb.
     pub fn spawn(&self, arguments: &[&str]) -> Child {
-        opsctl(self.path()).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("opsctl starts")
+        opsctl(self.path())
+            .args(arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("opsctl starts")
     }
 
     /// The entries of the `nth` run in the file journal, from 0; its first line is no entry.
     pub fn journal_entries(&self, nth: usize) -> usize {
         let runs = self.path().join(".ops/journal/runs");
-        let mut files: Vec<_> = std::fs::read_dir(runs).into_iter().flatten().flatten().map(|file| file.path()).collect();
+        let mut files: Vec<_> = std::fs::read_dir(runs)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|file| file.path())
+            .collect();
         files.sort();
         let text = files.get(nth).and_then(|file| std::fs::read_to_string(file).ok());
         text.map_or(0, |text| text.lines().count().saturating_sub(1))
@@ -75,27 +87,43 @@ pub struct Ran {
 impl Ran {
     pub fn of(output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-        let ran = Self { code: output.status.code().expect("ended by itself"), out: text(output.stdout), err: text(output.stderr) };
+        let ran = Self {
+            code: output.status.code().expect("ended by itself"),
+            out: text(output.stdout),
+            err: text(output.stderr),
+        };
         assert!(!ran.err.contains("panicked"), "{}", ran.err);
         ran
     }
 
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("one JSON document: {error}\n{}\n{}", self.out, self.err))
+        serde_json::from_str(&self.out)
+            .unwrap_or_else(|error| panic!("one JSON document: {error}\n{}\n{}", self.out, self.err))
     }
 }
 
 /// The tool, in a folder, with nothing of the surroundings that could change what it does.
 pub fn opsctl(dir: &Path) -> Command {
     let mut command = Command::new(PathBuf::from(env!("CARGO_BIN_EXE_opsctl")));
-    command.current_dir(dir).env_remove("DATABASE_URL").env_remove("OPS_AUDIT_DATABASE_URL").env("OPS_ACTOR", "alice").stdin(Stdio::null());
+    command
+        .current_dir(dir)
+        .env_remove("DATABASE_URL")
+        .env_remove("OPS_AUDIT_DATABASE_URL")
+        .env("OPS_ACTOR", "alice")
+        .stdin(Stdio::null());
     command
 }
 
 /// A drill in a folder of its own.
 pub fn drill(arguments: &[&str]) -> Ran {
     let dir = tempfile::tempdir().expect("a temporary folder");
-    Ran::of(opsctl(dir.path()).args(["drill", "--json"]).args(arguments).output().expect("opsctl runs"))
+    Ran::of(
+        opsctl(dir.path())
+            .args(["drill", "--json"])
+            .args(arguments)
+            .output()
+            .expect("opsctl runs"),
+    )
 }
 
 /// Reads a stream to its end.

@@ -55,7 +55,7 @@ impl Engine {
         let approval = self.masked(authority.approval);
         let age = self.clock.monotonic().saturating_sub(plan.seen_at());
         let (id, procedure, kind, mut steps, digest) = plan.into_parts();
-        if matches!(kind, PlanKind::Stop) && age > FRESH {
+        if matches!(kind, PlanKind::Stop) && age > FRESH * 1000 {
             steps = self.look_again(&procedure, steps, |_| true).await;
         }
         let started = JournalEvent::Started {
@@ -311,7 +311,7 @@ impl Engine {
         match (&run.kind, &planned.prior) {
             (PlanKind::Restore { .. }, Prior::Observed { snapshot }) => {
                 let begun = run.begun.contains(&planned.step);
-                let _ = (begun, Self::refuse_late_drift);
+                self.refuse_late_drift(step, planned, begun).await?;
                 step.retry
                     .run(clock, deadline, "restore", || async {
                         action.restore(snapshot, key).await.map(drop)

@@ -73,6 +73,17 @@ impl KillSwitch {
         })
     }
 
+    /// A switch of one open feature.
+    pub fn single(feature: impl Into<String>) -> (Self, Feature) {
+        let switch = Self {
+            word: AtomicU64::new(0),
+            local: AtomicU64::new(0),
+            names: vec![feature.into()],
+            adopted: Mutex::default(),
+        };
+        (switch, Feature(0))
+    }
+
     /// The feature of that name.
     pub fn feature(&self, name: &str) -> Option<Feature> {
         self.names
@@ -154,13 +165,8 @@ mod tests {
 
     fn state(generation: u64, stopped: &[&str]) -> SwitchState {
         let off = SwitchedOff::new(Timestamp::UNIX_EPOCH, Actor::person("alice").unwrap(), None);
-        let mut state = SwitchState::default();
-        state.generation = generation;
-        state.stopped = stopped
-            .iter()
-            .map(|name| ((*name).to_owned(), off.clone()))
-            .collect();
-        state
+        let stopped = stopped.iter().map(|name| ((*name).to_owned(), off.clone())).collect();
+        SwitchState { generation, stopped }
     }
 
     #[test]

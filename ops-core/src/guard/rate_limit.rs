@@ -296,7 +296,7 @@ mod tests {
 
     fn limiter() -> (GovernorLimiter, Arc<ManualClock>) {
         let clock = Arc::new(ManualClock::new(crate::model::Timestamp::UNIX_EPOCH));
-        let shared: Arc<dyn Clock> = clock.clone();
+        let shared = Arc::clone(&clock) as Arc<dyn Clock>;
         (GovernorLimiter::with_clock(RateLimits::default(), shared), clock)
     }
 

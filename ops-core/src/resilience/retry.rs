@@ -76,7 +76,7 @@ impl RetryPolicy {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
+    use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
     use crate::error::{Error, ErrorKind};
@@ -84,18 +84,21 @@ mod tests {
 
     async fn attempts_for(kind: ErrorKind, retry: Option<Retry>, budget: Duration) -> u32 {
         let clock = ManualClock::self_moving();
-        let count = Cell::new(0);
+        let count = AtomicU32::new(0);
         let deadline = Deadline::after(&clock, budget);
         let result: Result<()> = RetryPolicy::default()
             .run(&clock, deadline, "call", || {
-                count.set(count.get() + 1);
+                count.fetch_add(1, Ordering::Relaxed);
                 let error = Error::new(kind, "call");
-                let error = retry.map_or_else(|| Error::new(kind, "call"), |retry| error.with_retry(retry));
+                let error = match retry {
+                    Some(retry) => error.with_retry(retry),
+                    None => error,
+                };
                 std::future::ready(Err(error))
             })
             .await;
         assert_eq!(result.unwrap_err().kind(), kind);
-        count.get()
+        count.into_inner()
     }
 
     #[tokio::test]

@@ -1,3 +1,5 @@
+mod feature_stop;
+
 use std::sync::Arc;
 
 use crate::audit::{Delivered, Recorded, Recorder};
@@ -6,6 +8,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Actor, AuditRecord, RunId, TenantId};
 use crate::pipeline::{Publisher, Report};
 use crate::providers::Providers;
+
+pub use self::feature_stop::FeatureStop;
 
 /// The handle that an application holds: plans, stops, restores, records and tells. Cheap to clone.
 ///
