@@ -20,6 +20,20 @@ use support_emergency::{
     CutJournal, LastWriterWins, Moment, SharedJournal, Target, World, alice, settle_tasks,
 };
 
+#[test]
+fn a_number_is_restored_to_its_last_digit() {
+    // Without its feature `float_roundtrip`, `serde_json` reads this one back as 4.818089349244125e-95.
+    let fields = BTreeMap::from([("scaling".to_owned(), json!(4.818_089_349_244_124_6e-95))]);
+    let story = Story {
+        priors: vec![fields],
+        latency: 1,
+        markers: false,
+        deeds: vec![Deed::Stop { machine: 0 }],
+        restore_dies: None,
+    };
+    run(&story, Arc::new(SharedJournal::new())).unwrap();
+}
+
 /// What somebody does next.
 #[derive(Clone, Debug)]
 enum Deed {
@@ -58,7 +72,7 @@ fn any_value() -> impl Strategy<Value = Value> {
         any::<bool>().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
         any::<f64>()
-            .prop_filter("a number that this build can write and read", readable)
+            .prop_filter("JSON has no other", |value| value.is_finite())
             .prop_map(Value::from),
         "[a-zあ-ん\"\\\\\n]{0,6}".prop_map(Value::from),
     ];
@@ -69,12 +83,6 @@ fn any_value() -> impl Strategy<Value = Value> {
                 .prop_map(|map| Value::Object(map.into_iter().collect())),
         ]
     })
-}
-
-/// Without its feature `float_roundtrip`, `serde_json` reads some numbers back a last digit off.
-fn readable(value: &f64) -> bool {
-    value.is_finite()
-        && serde_json::from_str::<f64>(&json!(value).to_string()).is_ok_and(|read| read == *value)
 }
 
 fn prior() -> impl Strategy<Value = BTreeMap<String, Value>> {

@@ -55,7 +55,7 @@ impl Engine {
         let approval = self.masked(authority.approval);
         let age = self.clock.monotonic().saturating_sub(plan.seen_at());
         let (id, procedure, kind, mut steps, digest) = plan.into_parts();
-        if matches!(kind, PlanKind::Stop) && age > FRESH * 1000 {
+        if matches!(kind, PlanKind::Stop) && age > FRESH {
             steps = self.look_again(&procedure, steps, |_| true).await;
         }
         let started = JournalEvent::Started {
