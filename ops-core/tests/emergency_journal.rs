@@ -40,11 +40,11 @@ async fn the_prior_state_and_the_intent_are_written_before_the_first_effect() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_stop_after_the_first_changes_nothing_in_what_is_held() {
+async fn a_second_stop_after_the_first_changes_nothing_in_what_is_held_and_owes_only_what_it_saw_reopened() {
     let world = World::of(3);
     let first = world.stop().await;
     let held = world.held().await;
-    // Somebody opens one by hand and changes another; then a second machine stops everything again.
+    // Somebody opens one by hand in another way; then a second machine stops everything again.
     world.targets[0].set("mode", json!("by hand"));
     let other = world.machine(Arc::clone(&world.journal));
     let second = other.stop().await;
@@ -52,10 +52,39 @@ async fn a_second_stop_after_the_first_changes_nothing_in_what_is_held() {
     assert_eq!(world.held().await, held, "byte for byte what the first run took");
     assert!(held.iter().all(|held| held.run == first.run));
 
-    match world.engine.plan_restore(&second.run, &world.procedure()).await {
-        Err(Refusal::NothingHeld { held_by, .. }) => assert!(held_by.iter().all(|run| *run == first.run)),
-        other => panic!("the second run holds nothing: {other:?}"),
+    // What the first run holds of that one is out of date: its restore shows that, the second's puts back what it saw.
+    let reopened = world.targets[0].id().clone();
+    let plan = world
+        .engine
+        .plan_restore(&first.run, &world.procedure())
+        .await
+        .unwrap();
+    for step in plan.steps() {
+        assert_eq!(
+            !step.drift.is_empty(),
+            step.target == reopened,
+            "{:?}",
+            step.drift
+        );
     }
+    let plan = world
+        .engine
+        .plan_restore(&second.run, &world.procedure())
+        .await
+        .unwrap();
+    let targets: Vec<_> = plan.steps().iter().map(|step| step.target.clone()).collect();
+    assert_eq!(targets, [reopened.clone()]);
+    let outcome = world.restore(&second.run).await.unwrap();
+    assert_eq!(outcome.status, OutcomeStatus::Verified);
+    assert_eq!(world.targets[0].fields()["mode"], json!("by hand"));
+    assert!(
+        world
+            .held()
+            .await
+            .iter()
+            .all(|held| *held.snapshot.target() != reopened),
+        "the state that was out of date is held no longer"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -366,13 +395,18 @@ async fn a_snapshot_that_was_spooled_over_an_older_one_does_not_outlive_the_rest
     // Opened by hand in another way, and stopped again while the journal is away: the spool cannot know of the first run.
     world.targets[0].set("mode", json!("by hand"));
     journal.break_now();
-    let _ = world.stop().await;
+    let second = world.stop().await;
     journal.repair();
     let held = world.engine.held().await.unwrap();
     assert_eq!(held.len(), 1);
     assert_eq!(held[0].run, first.run, "the older one is the prior state");
-    let _ = world.restore(&first.run).await.unwrap();
-    assert_eq!(world.bytes(), before);
+    match world.restore(&first.run).await {
+        Err(Refusal::Drifted { .. }) => {}
+        other => panic!("what the first holds is not what was there last: {other:?}"),
+    }
+    let _ = world.restore(&second.run).await.unwrap();
+    assert_ne!(world.bytes(), before);
+    assert_eq!(world.targets[0].fields()["mode"], json!("by hand"));
     assert_eq!(
         world.engine.held().await.unwrap(),
         [],

@@ -12,8 +12,8 @@ use super::verify::{ReadBack, restored};
 use super::{Engine, Refusal};
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::model::{
-    Digest, IdempotencyKey, Outcome, PlanKind, PlannedStep, Prior, RunId, StepReport, StepResult, Timestamp,
-    Verdict,
+    Digest, IdempotencyKey, Outcome, PlanKind, PlannedStep, Prior, RunId, StepReport, StepResult, TargetId,
+    Timestamp, Verdict,
 };
 use crate::ports::{Held, JournalEntry, JournalEvent};
 use crate::resilience::Deadline;
@@ -216,7 +216,10 @@ impl Engine {
         // A definite refusal changed nothing: one look is enough.
         let settle = match &applied {
             Err(error) if error.kind() == ErrorKind::RateLimited => Duration::ZERO,
-            Err(error) if error.retry() == Retry::Never && error.kind() != ErrorKind::Conflict => {
+            Err(error)
+                if error.retry() == Retry::Never
+                    && !matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Unexpected) =>
+            {
                 Duration::ZERO
             }
             _ => step.settle,
@@ -250,19 +253,44 @@ impl Engine {
             Verdict::NotYet { reason } => Verdict::not_yet(self.masked(reason)),
             Verdict::Unknown { reason } => Verdict::unknown(self.masked(reason)),
         };
-        let verified = JournalEvent::Verified {
+        let (mut result, mut verdict) = (result, verdict);
+        let left = last.as_ref().map(|last| last.snapshot().clone());
+        let verified = |result: &StepResult, verdict: &Verdict| JournalEvent::Verified {
             step: index,
             target: target.clone(),
             result: result.clone(),
             verdict: verdict.clone(),
-            left: last.as_ref().map(|last| last.snapshot().clone()),
+            left: left.clone(),
         };
-        recorded = worse(recorded, self.note(&run.id, verified).await);
-        if let (PlanKind::Restore { of }, Verdict::Holds) = (&run.kind, &verdict)
-            && let Err(error) = self.ledger.release(of, &target).await
-        {
-            tracing::error!(%error, %target, "restored, but the journal still holds the prior state");
-            recorded = worse(recorded, Recorded::Nowhere);
+        let opened = match (&run.kind, &planned.prior) {
+            (PlanKind::Restore { of }, Prior::Observed { snapshot }) if verdict.holds() => {
+                Some((of, snapshot))
+            }
+            _ => None,
+        };
+        let mut newer = match opened {
+            Some(_) => self.stopped_since(&run.id, &target).await,
+            None => None,
+        };
+        if newer.is_none() {
+            recorded = worse(recorded, self.note(&run.id, verified(&result, &verdict)).await);
+            if let Some((of, snapshot)) = opened {
+                recorded = worse(recorded, self.release(of, &target).await);
+                newer = self.stopped_since(&run.id, &target).await;
+                if newer.is_some() {
+                    let held = Held::new(of.clone(), self.clock.now(), snapshot.clone());
+                    let _ = self.ledger.hold(&held).await;
+                }
+            }
+        }
+        if let Some(newer) = newer {
+            // Stopping outranks restoring: close again what the other run has seen closed.
+            let closed = self.close_again(step, &key).await;
+            result = StepResult::Failed {
+                error: stopped_again(&newer).to_string(),
+            };
+            verdict = closed;
+            recorded = worse(recorded, self.note(&run.id, verified(&result, &verdict)).await);
         }
         let mut report = report(
             planned,
@@ -281,6 +309,43 @@ impl Engine {
         (report, recorded)
     }
 
+    async fn release(&self, of: &RunId, target: &TargetId) -> Recorded {
+        let mut released = self.ledger.release(of, target).await;
+        // A state that an older run still holds is out of date: this restore was planned over it.
+        let held = self.ledger.held().await.unwrap_or_default();
+        let older = held
+            .iter()
+            .find(|held| held.snapshot.target() == target && held.run < *of);
+        if let Some(older) = older {
+            released = released.and(self.ledger.release(&older.run, target).await);
+        }
+        match released {
+            Ok(()) => Recorded::Primary,
+            Err(error) => {
+                tracing::error!(%error, %target, "restored, but the journal still holds the prior state");
+                Recorded::Nowhere
+            }
+        }
+    }
+
+    async fn close_again(&self, step: &Step, key: &IdempotencyKey) -> Verdict {
+        let (clock, action) = (&*self.clock, &*step.action);
+        let deadline = Deadline::after(clock, step.timeout);
+        let closed = step
+            .retry
+            .run(clock, deadline, "stop", || async {
+                action.apply(key).await.map(drop)
+            })
+            .await;
+        match closed {
+            Ok(()) => Verdict::not_yet("stopped again meanwhile, and closed again by this run"),
+            Err(error) => Verdict::unknown(format!(
+                "stopped again meanwhile; closing it failed: {}",
+                self.masked(error.to_string())
+            )),
+        }
+    }
+
     /// Makes the prior state durable before the first effect. `false`: the plan in hand is the only copy.
     ///
     /// If another run holds a prior state of the target, that one is the truth, and this run has nothing to put back.
@@ -289,13 +354,11 @@ impl Engine {
             (PlanKind::Stop, Prior::Observed { snapshot }) => {
                 let wanted = Held::new(run.id.clone(), self.clock.now(), snapshot.clone());
                 let held = self.ledger.hold(&wanted).await;
-                if let Some(holder) = held
-                    .as_ref()
-                    .map(|held| &held.run)
-                    .filter(|holder| **holder != run.id)
+                if let Some(other) = held.as_ref().filter(|held| held.run != run.id)
+                    && other.snapshot.restorable_bytes() == snapshot.restorable_bytes()
                 {
                     planned.prior = Prior::AlreadyStopped {
-                        by: Some(holder.clone()),
+                        by: Some(other.run.clone()),
                     };
                 }
                 held.is_some()
@@ -310,6 +373,9 @@ impl Engine {
         let deadline = Deadline::after(clock, step.timeout);
         match (&run.kind, &planned.prior) {
             (PlanKind::Restore { .. }, Prior::Observed { snapshot }) => {
+                if let Some(newer) = self.stopped_since(&run.id, &planned.target).await {
+                    return Err(stopped_again(&newer));
+                }
                 let begun = run.begun.contains(&planned.step);
                 self.refuse_late_drift(step, planned, begun).await?;
                 step.retry
@@ -363,6 +429,10 @@ impl Engine {
             .append(&JournalEntry::new(run.clone(), self.clock.now(), event))
             .await
     }
+}
+
+fn stopped_again(by: &RunId) -> Error {
+    Error::new(ErrorKind::Conflict, "restore").context("stopped again by", by.to_string())
 }
 
 /// Success is what the read-back shows; without it, the error of the call decides between "failed" and "unknown".

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::Watch;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::model::{RunId, TargetId};
 use crate::ports::{Clock, Held, Journal, JournalEntry};
 use crate::resilience::Deadline;
@@ -191,6 +191,10 @@ impl Ledger {
             Ok(value) => Some(value),
             Err(error) => {
                 tracing::error!(%error, "a journal does not take entries; going on without it");
+                if !matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Unavailable) {
+                    // One damaged file, not a journal that is down.
+                    return None;
+                }
                 let rest = u64::try_from(REST.as_millis()).unwrap_or(u64::MAX);
                 book.down_until
                     .store(self.now_millis().saturating_add(rest), Ordering::Relaxed);

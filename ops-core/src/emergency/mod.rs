@@ -6,6 +6,7 @@
 mod approve;
 mod confirm;
 mod execute;
+mod history;
 mod ledger;
 mod plan;
 mod procedure;

@@ -5,6 +5,7 @@ use tokio::task::JoinSet;
 
 use super::procedure::{Procedure, Step};
 use super::{ApprovalPolicy, Engine};
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Actor, Digest, Observation, PlanKind, PlannedStep, Prior, RunId, TargetState, Timestamp};
 use crate::ports::{Action, Held};
 use crate::resilience::Deadline;
@@ -220,7 +221,7 @@ impl Engine {
         steps
     }
 
-    pub(super) async fn observe_all(&self, steps: &[Step]) -> Vec<Result<Observation, String>> {
+    pub(super) async fn observe_all(&self, steps: &[Step]) -> Vec<Result<Observation>> {
         let mut tasks = JoinSet::new();
         for (index, step) in steps.iter().enumerate() {
             let (action, clock) = (Arc::clone(&step.action), Arc::clone(&self.clock));
@@ -231,23 +232,18 @@ impl Engine {
         }
         let mut observed: Vec<_> = steps
             .iter()
-            .map(|_| Err("the observation was cut off".to_owned()))
+            .map(|_| Err(Error::new(ErrorKind::Unexpected, "observe").context("cause", "cut off")))
             .collect();
         while let Some(ended) = tasks.join_next().await {
             if let Ok((index, result)) = ended {
-                observed[index] = result.map_err(|error| error.to_string());
+                observed[index] = result;
             }
         }
         observed
     }
 }
 
-fn planned_stop(
-    index: u32,
-    step: &Step,
-    observed: Result<Observation, String>,
-    held: &[Held],
-) -> PlannedStep {
+fn planned_stop(index: u32, step: &Step, observed: Result<Observation>, held: &[Held]) -> PlannedStep {
     let action = &step.action;
     let holder = held
         .iter()
@@ -255,7 +251,9 @@ fn planned_stop(
         .map(|held| held.run.clone());
     let mut caveats = action.limitations();
     let prior = match observed {
-        Err(reason) => Prior::Unknown { reason },
+        Err(error) => Prior::Unknown {
+            reason: error.to_string(),
+        },
         Ok(observation) => {
             caveats.extend_from_slice(observation.caveats());
             let marker = observation.marker().cloned();

@@ -2,20 +2,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::execute::Run;
+use super::history::{restore_of, restore_touching};
 use super::ledger::Recorded;
 use super::procedure::Procedure;
 use super::restore::started;
+use super::verify::restored;
 use super::{Engine, Refusal};
-use crate::model::{Actor, ActorKind, Outcome, PlanKind, PlannedStep, Prior, RunId, StepReport, Timestamp};
+use crate::model::{
+    Actor, ActorKind, Outcome, PlanKind, PlannedStep, Prior, RunId, StepReport, Timestamp, Verdict,
+};
 use crate::ports::{JournalEntry, JournalEvent};
 
 impl Engine {
-    /// Takes up a run after a crash, or a run that did not verify: steps that were seen to hold stay as they are, all others are carried out
-    /// again with the prior state of the journal; what had not begun is observed again. What was approved once need not be approved again.
+    /// Takes up a run after a crash, or a run that did not verify: steps that were seen to hold are looked at once more, all others are
+    /// carried out again with the prior state of the journal; what had not begun is observed again. What was approved once need not be approved again.
     ///
     /// # Errors
-    /// [`Refusal::UnknownRun`], [`Refusal::WrongProcedure`], [`Refusal::AutomationMayNotRestore`], [`Refusal::Superseded`] for a stop that
-    /// has been restored since, [`Refusal::Undecided`] when the journal cannot be read.
+    /// [`Refusal::UnknownRun`], [`Refusal::WrongProcedure`], [`Refusal::AutomationMayNotRestore`], [`Refusal::Expired`] for a restore whose
+    /// approval is too old, [`Refusal::Superseded`] when one of its targets has been restored by a later run, [`Refusal::Undecided`] when
+    /// the journal cannot be read.
     ///
     /// # Cancellation
     /// As [`execute`](Self::execute).
@@ -44,28 +49,29 @@ impl Engine {
         let Some((kind, digest, approval, started_at)) = begin else {
             return Err(Refusal::UnknownRun { run: run.clone() });
         };
-        let done = finished(&steps, &entries);
-        match &kind {
+        let later = self.later_than(run).await?;
+        let superseded = match &kind {
             PlanKind::Restore { of } => {
                 if actor.kind() == ActorKind::Automation {
                     return Err(Refusal::AutomationMayNotRestore);
                 }
-                // The crash may have come between the read-back and the release.
-                for report in &done {
-                    self.ledger.release(of, &report.target).await?;
+                if started_at + procedure.restore_approval.valid_for <= self.clock.now() {
+                    return Err(Refusal::Expired);
                 }
+                restore_of(&later, of)
             }
-            _ => {
-                if let Some(restore) = self
-                    .restores_of(run)
-                    .await?
-                    .first()
-                    .and_then(|entries| entries.first())
-                {
-                    return Err(Refusal::Superseded {
-                        by: restore.run.clone(),
-                    });
-                }
+            _ => restore_touching(&later, &steps),
+        };
+        if let Some(by) = superseded {
+            return Err(Refusal::Superseded { by });
+        }
+        let done = self
+            .look_at_finished(procedure, &kind, finished(&steps, &entries))
+            .await;
+        if let PlanKind::Restore { of } = &kind {
+            // The crash may have come between the read-back and the release.
+            for report in done.iter().filter(|report| report.verdict.holds()) {
+                self.ledger.release(of, &report.target).await?;
             }
         }
         let begun: BTreeSet<u32> = begun_at(&entries).into_keys().collect();
@@ -86,6 +92,39 @@ impl Engine {
         Ok(self
             .carry_out(Arc::new(run), steps, done, Recorded::Primary)
             .await)
+    }
+}
+
+impl Engine {
+    /// What held once may hold no longer: success is what a read-back shows now.
+    async fn look_at_finished(
+        &self,
+        procedure: &Procedure,
+        kind: &PlanKind,
+        mut done: Vec<StepReport>,
+    ) -> Vec<StepReport> {
+        let steps: Vec<_> = done
+            .iter()
+            .filter_map(|report| {
+                procedure
+                    .steps
+                    .iter()
+                    .find(|step| *step.action.target() == report.target)
+            })
+            .cloned()
+            .collect();
+        let observed = self.observe_all(&steps).await;
+        for ((report, step), observed) in done.iter_mut().zip(&steps).zip(observed) {
+            report.verdict = match (observed, kind, &report.prior) {
+                (Err(error), ..) => Verdict::unknown(error.to_string()),
+                (Ok(observed), PlanKind::Restore { .. }, Prior::Observed { snapshot }) => {
+                    restored(snapshot, &observed)
+                }
+                (Ok(observed), ..) => step.action.verify(&observed),
+            };
+            report.within_target &= report.verdict.holds();
+        }
+        done
     }
 }
 

@@ -42,7 +42,7 @@ pub enum Refusal {
     },
     /// Automation may stop, never restore.
     AutomationMayNotRestore,
-    /// The stop has been restored since: going on with it would stop again.
+    /// A later run has restored: going on would stop again, or open what was stopped anew.
     Superseded {
         /// The restore.
         by: RunId,
@@ -78,7 +78,7 @@ impl fmt::Display for Refusal {
             Self::UnknownRun { run } => write!(f, "the journal does not know {run}"),
             Self::WrongProcedure { what } => write!(f, "not the procedure of this run: {what}"),
             Self::AutomationMayNotRestore => write!(f, "automation may stop, never restore"),
-            Self::Superseded { by } => write!(f, "the stop was restored by {by}; to stop again, stop anew"),
+            Self::Superseded { by } => write!(f, "{by} has restored since; begin anew instead"),
             Self::Undecided(error) => write!(f, "could not find out: {error}"),
         }
     }

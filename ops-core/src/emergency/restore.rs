@@ -1,12 +1,12 @@
 use std::collections::BTreeSet;
 
+use super::history::reopened;
 use super::plan::{Draft, Plan};
 use super::procedure::{Procedure, Step};
 use super::{Engine, Refusal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
     Difference, Observation, PlanKind, PlannedStep, Prior, RunId, Snapshot, TargetId, TargetState, Timestamp,
-    Verdict,
 };
 use crate::ports::{Held, JournalEntry, JournalEvent};
 
@@ -26,9 +26,29 @@ impl Engine {
         let begun = started(run, &entries, procedure)?;
         let held = self.held().await?;
         let began = entries.iter().map(|entry| entry.at).min();
-        let restored = self
-            .restored_since(began.unwrap_or(Timestamp::UNIX_EPOCH))
-            .await?;
+        let seen_first = began.unwrap_or(Timestamp::UNIX_EPOCH);
+        let restored = self.restored_since(seen_first).await?;
+        let later = self.later_than(run).await?;
+        let mut reopened_by_me = Vec::new();
+        for other in held.iter().filter(|held| held.run < *run) {
+            let holder = self.entries(&other.run).await.unwrap_or_default();
+            let after = self.later_than(&other.run).await?;
+            if let Some((_, snapshot)) =
+                reopened(other, &holder, &after).filter(|(seen_by, _)| seen_by == run)
+            {
+                reopened_by_me.push(Held::new(run.clone(), other.at, snapshot));
+            }
+        }
+        // The holder's state is out of date: this run saw the target working in another one.
+        let held: Vec<Held> = held
+            .into_iter()
+            .map(|held| {
+                let newer = reopened_by_me
+                    .iter()
+                    .find(|newer| newer.snapshot.target() == held.snapshot.target());
+                newer.cloned().unwrap_or(held)
+            })
+            .collect();
         let owed = owed(run, &entries, begun, &held, &restored);
         if owed.is_empty() {
             let of_run = |held: &&Held| begun.iter().any(|step| step.target == *held.snapshot.target());
@@ -62,13 +82,13 @@ impl Engine {
         for (index, ((stage, step, owed), observed)) in (0..).zip(todo.into_iter().zip(observed)) {
             planned.push(match owed {
                 Owed::ByHand { reason, .. } => planned_step(index, stage, step, Prior::Unknown { reason }),
+                Owed::WriteBack { .. } if observed.as_ref().is_err_and(is_gone) => {
+                    let reason = "the target is gone; its prior state stays held".to_owned();
+                    planned_step(index, last, step, Prior::Unknown { reason })
+                }
                 Owed::WriteBack { prior } => {
-                    let observed = observed.map_err(|reason| {
-                        let error = Error::new(ErrorKind::Unavailable, "plan restore");
-                        error
-                            .context("target", step.action.target().to_string())
-                            .context("cause", reason)
-                    })?;
+                    let observed = observed
+                        .map_err(|error| error.context("target", step.action.target().to_string()))?;
                     let left = left_by(&entries, step.action.target());
                     let mut planned = planned_step(
                         index,
@@ -79,11 +99,20 @@ impl Engine {
                         },
                     );
                     planned.drift = drift(&prior, &observed, left);
+                    let held = Held::new(run.clone(), seen_first, prior.clone());
+                    if let Some((_, seen)) = reopened(&held, &entries, &later) {
+                        // What would be written back is not what was there last.
+                        planned.drift.extend(prior.differences(&seen));
+                    }
                     planned.found = Some(observed.snapshot().clone());
                     planned.caveats = observed.caveats().to_vec();
                     planned
                 }
             });
+        }
+        planned.sort_by_key(|step| step.stage);
+        for (index, step) in (0..).zip(&mut planned) {
+            step.step = index;
         }
         let kind = PlanKind::Restore { of: run.clone() };
         Ok(Plan::draft(
@@ -94,37 +123,10 @@ impl Engine {
             seen_at,
         ))
     }
+}
 
-    /// The restores of `run` that have begun.
-    pub(super) async fn restores_of(&self, run: &RunId) -> Result<Vec<Vec<JournalEntry>>> {
-        self.restores(|of| of == run).await
-    }
-
-    async fn restores(&self, wanted: impl Fn(&RunId) -> bool) -> Result<Vec<Vec<JournalEntry>>> {
-        let mut restores = Vec::new();
-        for other in self.runs().await? {
-            let entries = self.entries(&other).await?;
-            let of_run = |entry: &JournalEntry| matches!(&entry.event, JournalEvent::Started { plan: PlanKind::Restore { of }, .. } if wanted(of));
-            if entries.iter().any(of_run) {
-                restores.push(entries);
-            }
-        }
-        Ok(restores)
-    }
-
-    /// The targets that a restore, of whatever run, has put back since.
-    async fn restored_since(&self, since: Timestamp) -> Result<BTreeSet<TargetId>> {
-        let restores = self.restores(|_| true).await?;
-        let restored = |entry: JournalEntry| match entry.event {
-            JournalEvent::Verified {
-                target,
-                verdict: Verdict::Holds,
-                ..
-            } if entry.at >= since => Some(target),
-            _ => None,
-        };
-        Ok(restores.into_iter().flatten().filter_map(restored).collect())
-    }
+fn is_gone(error: &Error) -> bool {
+    error.kind() == ErrorKind::NotFound
 }
 
 /// What a run still has to put back.

@@ -165,7 +165,10 @@ mod tests {
 
     fn state(generation: u64, stopped: &[&str]) -> SwitchState {
         let off = SwitchedOff::new(Timestamp::UNIX_EPOCH, Actor::person("alice").unwrap(), None);
-        let stopped = stopped.iter().map(|name| ((*name).to_owned(), off.clone())).collect();
+        let stopped = stopped
+            .iter()
+            .map(|name| ((*name).to_owned(), off.clone()))
+            .collect();
         SwitchState { generation, stopped }
     }
 

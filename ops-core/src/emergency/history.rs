@@ -1,0 +1,126 @@
+use std::collections::BTreeSet;
+
+use super::Engine;
+use crate::error::Result;
+use crate::model::{PlanKind, PlannedStep, Prior, RunId, Snapshot, TargetId, Timestamp, Verdict};
+use crate::ports::{Held, JournalEntry, JournalEvent};
+
+/// A run as the journal tells it.
+#[derive(Debug)]
+pub(super) struct PastRun {
+    pub(super) id: RunId,
+    plan: PlanKind,
+    steps: Vec<PlannedStep>,
+    entries: Vec<JournalEntry>,
+}
+
+impl PastRun {
+    fn read(id: RunId, entries: Vec<JournalEntry>) -> Option<Self> {
+        let (plan, steps) = entries.iter().find_map(|entry| match &entry.event {
+            JournalEvent::Started { plan, steps, .. } => Some((plan.clone(), steps.clone())),
+            _ => None,
+        })?;
+        Some(Self {
+            id,
+            plan,
+            steps,
+            entries,
+        })
+    }
+
+    fn is_stop(&self) -> bool {
+        matches!(self.plan, PlanKind::Stop)
+    }
+
+    fn is_restore(&self) -> bool {
+        matches!(self.plan, PlanKind::Restore { .. })
+    }
+
+    fn touches(&self, target: &TargetId) -> bool {
+        self.steps.iter().any(|step| step.target == *target)
+    }
+}
+
+impl Engine {
+    /// Every run that began after `run`; ids sort by time. A run that cannot be read, or that has not really begun, is passed over:
+    /// one damaged file must not keep others from being stopped or restored.
+    pub(super) async fn later_than(&self, run: &RunId) -> Result<Vec<PastRun>> {
+        self.past(Some(run)).await
+    }
+
+    async fn past(&self, after: Option<&RunId>) -> Result<Vec<PastRun>> {
+        let mut past = Vec::new();
+        let mut ids = self.runs().await?;
+        ids.retain(|id| after.is_none_or(|after| id > after));
+        for id in ids {
+            match self.entries(&id).await {
+                Ok(entries) => past.extend(PastRun::read(id, entries)),
+                Err(error) => tracing::warn!(%error, run = %id, "passed over a run that cannot be read"),
+            }
+        }
+        Ok(past)
+    }
+
+    /// A stop of `target` that began after the restore `run`. Stopping outranks restoring. `None` also when the journal cannot tell.
+    pub(super) async fn stopped_since(&self, run: &RunId, target: &TargetId) -> Option<RunId> {
+        let later = self.later_than(run).await.unwrap_or_default();
+        later
+            .into_iter()
+            .find(|other| other.is_stop() && other.touches(target))
+            .map(|other| other.id)
+    }
+
+    /// The targets that a restore, of whatever run, has put back since.
+    pub(super) async fn restored_since(&self, since: Timestamp) -> Result<BTreeSet<TargetId>> {
+        let restores = self.past(None).await?.into_iter().filter(PastRun::is_restore);
+        let restored = |entry: JournalEntry| match entry.event {
+            JournalEvent::Verified {
+                target,
+                verdict: Verdict::Holds,
+                ..
+            } if entry.at >= since => Some(target),
+            _ => None,
+        };
+        Ok(restores
+            .flat_map(|run| run.entries)
+            .filter_map(restored)
+            .collect())
+    }
+}
+
+/// A restore that touches one of `targets`.
+pub(super) fn restore_touching(later: &[PastRun], targets: &[PlannedStep]) -> Option<RunId> {
+    let touching = |run: &&PastRun| run.is_restore() && targets.iter().any(|step| run.touches(&step.target));
+    later.iter().find(touching).map(|run| run.id.clone())
+}
+
+/// A restore of `of`.
+pub(super) fn restore_of(later: &[PastRun], of: &RunId) -> Option<RunId> {
+    let same = |run: &&PastRun| matches!(&run.plan, PlanKind::Restore { of: other } if other == of);
+    later.iter().find(same).map(|run| run.id.clone())
+}
+
+/// The newest state in which a later stop saw the target working, if it is not the held one: somebody opened the target by hand after the
+/// holder's run had ended, and what is held is out of date.
+pub(super) fn reopened(held: &Held, holder: &[JournalEntry], later: &[PastRun]) -> Option<(RunId, Snapshot)> {
+    let ended = holder
+        .iter()
+        .find(|entry| matches!(entry.event, JournalEvent::Ended { .. }))?
+        .at;
+    let seen = |run: &PastRun| {
+        let began = run.entries.first()?.at;
+        let step = run
+            .steps
+            .iter()
+            .find(|step| step.target == *held.snapshot.target())?;
+        match &step.prior {
+            Prior::Observed { snapshot }
+                if began >= ended && snapshot.restorable_bytes() != held.snapshot.restorable_bytes() =>
+            {
+                Some((run.id.clone(), snapshot.clone()))
+            }
+            _ => None,
+        }
+    };
+    later.iter().rev().filter(|run| run.is_stop()).find_map(seen)
+}
