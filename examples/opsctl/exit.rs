@@ -110,7 +110,9 @@ impl Failure {
                 if let Refusal::Drifted { steps } = refusal {
                     printer.drift(steps);
                 }
-                printer.error(&printer.pick("  何も変更していません", "  nothing has been changed"));
+                if !matches!(refusal, Refusal::Undecided(_)) {
+                    printer.error(&printer.pick("  何も変更していません", "  nothing has been changed"));
+                }
             }
             Self::Failed(error) => printer.error(&format!("opsctl: {error}")),
         }

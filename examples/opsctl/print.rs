@@ -211,14 +211,19 @@ impl Printer {
             let phone = phone
                 .map(|phone| format!(" ☎ {}", phone.expose_secret()))
                 .unwrap_or_default();
-            match &notice.error {
-                None => self.line(&self.pick(
-                    &format!("  連絡 {} へ送りました{phone}", notice.audience),
-                    &format!("  told {}{phone}", notice.audience),
+            let audience = &notice.audience;
+            match (&notice.error, &notice.receipt) {
+                (None, None) => self.line(&self.pick(
+                    &format!("  連絡 {audience} へ送りました{phone}"),
+                    &format!("  told {audience}{phone}"),
                 )),
-                Some(error) => self.line(&self.warn(&self.pick(
-                    &format!("  連絡 {} へ送れませんでした: {error}{phone}", notice.audience),
-                    &format!("  could not tell {}: {error}{phone}", notice.audience),
+                (None, Some(receipt)) => self.line(&self.pick(
+                    &format!("  連絡 {audience}: {receipt}{phone}"),
+                    &format!("  notice for {audience}: {receipt}{phone}"),
+                )),
+                (Some(error), _) => self.line(&self.warn(&self.pick(
+                    &format!("  連絡 {audience} へ送れませんでした: {error}{phone}"),
+                    &format!("  could not tell {audience}: {error}{phone}"),
                 ))),
             }
         }
@@ -332,6 +337,7 @@ pub(crate) fn report_document(report: &Report, exit_code: u8) -> Value {
         "took_ms": millis(outcome.took),
         "within_target": outcome.within_target,
         "journalled": outcome.journalled,
+        "approval": outcome.approval,
         "audited": outcome.audited,
         "unrecorded": report.unrecorded,
         "notices": report.notices,

@@ -2,8 +2,9 @@ use std::path::PathBuf;
 
 use ops_core::config::{ConfigFaults, Env, OpsConfig};
 use ops_core::emergency::{Approval, Procedure};
+use ops_core::masking::BuiltinMasker;
 use ops_core::model::{Actor, Digest, PlanKind, TargetId};
-use ops_core::ports::{JournalEntry, JournalEvent};
+use ops_core::ports::{JournalEntry, JournalEvent, PiiMasker};
 
 use crate::cli::Global;
 use crate::exit::Failure;
@@ -58,30 +59,28 @@ impl Session {
         self.world.procedure(name, &parse_params(params)?)
     }
 
-    /// Approvals of a plan that were signed on this state directory.
-    pub(crate) fn approvals(&self, digest: Digest) -> Result<Vec<Approval>, Failure> {
-        let mut approvals = Vec::new();
+    /// Approvals of a plan that were signed on this state directory. A file that is none is passed over: it must not block a stop.
+    pub(crate) fn approvals(&self, digest: Digest, printer: &Printer) -> Vec<Approval> {
         let Ok(entries) = std::fs::read_dir(self.approvals_dir()) else {
-            return Ok(approvals);
+            return Vec::new();
         };
-        for entry in entries.flatten() {
-            if !entry
-                .file_name()
-                .to_string_lossy()
-                .starts_with(&digest.to_string())
-            {
-                continue;
+        let of_plan = |name: &str| name.starts_with(&digest.to_string()) && name.ends_with(".json");
+        let files = entries
+            .flatten()
+            .filter(|entry| of_plan(&entry.file_name().to_string_lossy()));
+        let read = |file: std::fs::DirEntry| {
+            let text = std::fs::read_to_string(file.path()).unwrap_or_default();
+            let approval = serde_json::from_str(&text).ok();
+            if approval.is_none() {
+                let file = file.path().display().to_string();
+                printer.error(&printer.warn(&printer.pick(
+                    &format!("⚠ {file} は承認ではないので無視します"),
+                    &format!("⚠ {file} is no approval and is passed over"),
+                )));
             }
-            let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
-            let approval = serde_json::from_str(&text).map_err(|_| {
-                Failure::usage(
-                    format!("{} is no approval", entry.path().display()),
-                    "remove the file and approve again",
-                )
-            })?;
-            approvals.push(approval);
-        }
-        Ok(approvals)
+            approval
+        };
+        files.filter_map(read).collect()
     }
 
     pub(crate) fn approvals_dir(&self) -> PathBuf {
@@ -96,7 +95,8 @@ fn actor(global: &Global, env: &Env) -> Result<Actor, Failure> {
         .or_else(|| env.text("OPS_ACTOR"))
         .or_else(|| env.text("USER"))
         .unwrap_or_else(|| "operator".to_owned());
-    Ok(Actor::person(id)?)
+    // An id that looks like a name or an address is masked before it can reach a journal.
+    Ok(Actor::person(BuiltinMasker::new().mask(&id))?)
 }
 
 /// The only parameter so far is `services`.

@@ -212,3 +212,23 @@ fn a_plan_acts_on_nothing() {
         Some(0)
     );
 }
+
+#[test]
+fn rubbish_beside_the_road_does_not_block_a_stop() {
+    let simulation = Simulation::start(&["--world", "all"]);
+    let digest = simulation.run(&["plan", "api-stop", "--json"]).json()["plan_digest"].clone();
+    let approvals = simulation.path().join(".ops/approvals");
+    std::fs::create_dir_all(&approvals).expect("a folder");
+    let name = format!("{}.x.json", digest.as_str().expect("a digest"));
+    std::fs::write(approvals.join(name), "{torn").expect("a file");
+    let mut command = opsctl(simulation.path());
+    // The credential of a platform that this stop does not need.
+    let ran = Ran::of(
+        command
+            .env("VERCEL_TOKEN", "two\nlines")
+            .args(["stop", "api-stop", "--json"])
+            .output()
+            .expect("opsctl runs"),
+    );
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+}

@@ -198,10 +198,10 @@ async fn without_the_database_the_stop_stops_and_says_what_it_could_not_record()
     let Some(world) = World::start("gone").await else {
         return;
     };
-    let nowhere = "postgres://nobody@127.0.0.1:1/nothing";
+    let nowhere = format!("postgres://nobody@127.0.0.1:1/{}", world.database.name());
     let stop = world.run_at(
         world.simulation.path(),
-        nowhere,
+        &nowhere,
         &["stop", "llm-brain-stop", "--json"],
     );
     let document = stop.json();
@@ -234,5 +234,16 @@ async fn without_the_database_the_stop_stops_and_says_what_it_could_not_record()
         (Some(3), &true.into()),
         "{found:#}"
     );
+    let run = document["run"].as_str().expect("a run");
+    let resumed = world.run(&["resume", run, "--json"]);
+    assert_eq!(
+        resumed.code, 0,
+        "what had failed is stopped now: {}{}",
+        resumed.out, resumed.err
+    );
+    let restored = world.run(&["restore", run, "--json"]);
+    let exact = restored.json()["restored_exactly"] == true;
+    assert!(restored.code == 0 && exact, "{}{}", restored.out, restored.err);
+    write(&mut world.app().await).await.expect("writable again");
     world.database.drop_all().await.expect("removed");
 }

@@ -25,6 +25,50 @@ pub(crate) fn migration_failed(operation: &'static str) -> impl Fn(MigrateError)
     }
 }
 
+/// What a failed statement means for those that are still to be run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Setback {
+    /// There is no connection, so nothing else can be run.
+    Lost,
+    /// Somebody else's transaction is in the way.
+    Held,
+    /// What the statement names was dropped meanwhile.
+    Vanished,
+    /// This one cannot be done; others may.
+    Refused,
+}
+
+impl Setback {
+    pub(crate) fn of(cause: &Error) -> Self {
+        match cause.kind() {
+            ErrorKind::Unavailable | ErrorKind::Unauthenticated => Self::Lost,
+            ErrorKind::Timeout | ErrorKind::Conflict => Self::Held,
+            _ => Self::Refused,
+        }
+    }
+
+    fn of_driver(cause: &sqlx::Error) -> Self {
+        let sqlx::Error::Database(cause) = cause else {
+            return Self::Lost;
+        };
+        let code = cause.code().unwrap_or_default();
+        match code.as_ref() {
+            "42P01" | "42704" | "3F000" => Self::Vanished,
+            "55P03" | "57014" | "40001" | "40P01" => Self::Held,
+            "XX000" if cause.message().contains("concurrently") => Self::Held,
+            "XX000" if cause.message().contains("cache lookup failed") => Self::Vanished,
+            "57P01" | "57P02" | "57P03" | "57P04" | "57P05" => Self::Lost,
+            code if code.starts_with("08") => Self::Lost,
+            _ => Self::Refused,
+        }
+    }
+}
+
+/// Maps a failure of `operation`, and tells what it means for the rest.
+pub(crate) fn setback(operation: &'static str, cause: sqlx::Error) -> (Setback, Error) {
+    (Setback::of_driver(&cause), from_driver(operation, cause))
+}
+
 fn from_driver(operation: &'static str, cause: sqlx::Error) -> Error {
     match cause {
         sqlx::Error::Database(cause) => from_server(operation, cause.as_ref()),

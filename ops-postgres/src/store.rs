@@ -90,6 +90,21 @@ impl PostgresStore {
     /// # Errors
     /// `PermissionDenied` unless the connected role owns the schema.
     pub async fn grant_audit_writer(&self, role: &str) -> Result<()> {
+        // Granting again is harmless but writes the catalogue, which parallel processes must not fight over in an emergency.
+        let granted: bool = sqlx::query_scalar(
+            "select has_schema_privilege($1, 'ops', 'USAGE')
+                and has_table_privilege($1, 'ops.schema_migration', 'SELECT')
+                and has_table_privilege($1, 'ops.audit_log', 'SELECT') and has_table_privilege($1, 'ops.audit_log', 'INSERT')
+                and has_table_privilege($1, 'ops.audit_head', 'SELECT') and has_table_privilege($1, 'ops.audit_head', 'INSERT')
+                and has_table_privilege($1, 'ops.audit_head', 'UPDATE')",
+        )
+        .bind(role)
+        .fetch_one(&self.pool)
+        .await
+        .map_err(failed("grant the audit trail"))?;
+        if granted {
+            return Ok(());
+        }
         let role = quoted(role);
         let statements = format!(
             "grant usage on schema ops to {role};
@@ -102,6 +117,16 @@ impl PostgresStore {
             .await
             .map_err(failed("grant the audit trail"))?;
         Ok(())
+    }
+
+    /// The database that `url` names, without connecting; the user's name where it names none, as the server would take it.
+    ///
+    /// # Errors
+    /// `InvalidConfig` for a URL that cannot be read. The URL is never part of the text.
+    pub fn database_in(url: &SecretString) -> Result<String> {
+        let options = options(url)?;
+        let database = options.get_database().unwrap_or_else(|| options.get_username());
+        Ok(database.to_owned())
     }
 
     /// The role that the sessions have.

@@ -75,7 +75,7 @@ pub(crate) fn read<O: Operation>(response: &HttpResponse, provider: &'static str
         return Err(Error::new(kind_of(first), O::VERB).provider(provider));
     }
     if !response.is_success() {
-        return Err(response.to_error(O::VERB, provider));
+        return Err(of_status::<O>(response, provider));
     }
     let unexpected = |what: &'static str| {
         Error::new(ErrorKind::Unexpected, O::VERB)
@@ -88,6 +88,20 @@ pub(crate) fn read<O: Operation>(response: &HttpResponse, provider: &'static str
         .ok_or_else(|| unexpected("holds neither data nor errors"))?;
     // The text of serde's error would quote the answer.
     serde_json::from_value(data).map_err(|_| unexpected("does not have the shape that was asked for"))
+}
+
+/// A failing status without GraphQL errors. One endpoint serves everything, so a 404 (or 400, 409, 422) comes from something
+/// in front of the vendor and says nothing about what was asked for.
+fn of_status<O: Operation>(response: &HttpResponse, provider: &'static str) -> Error {
+    let error = response.to_error(O::VERB, provider);
+    match error.kind() {
+        ErrorKind::Conflict | ErrorKind::InvalidInput | ErrorKind::NotFound => {
+            Error::new(ErrorKind::Unexpected, O::VERB)
+                .provider(provider)
+                .context("status", response.status().to_string())
+        }
+        _ => error,
+    }
 }
 
 /// The kind that a GraphQL error means. Vendors of this crate give a message and rarely a code.
@@ -107,10 +121,26 @@ fn kind_of(fault: &Fault) -> ErrorKind {
         Some("FORBIDDEN") => ErrorKind::PermissionDenied,
         _ if says("rate limit") || says("too many requests") => ErrorKind::RateLimited,
         _ if says("not found") => ErrorKind::NotFound,
+        _ if refuses_for_its_state(&message) => ErrorKind::Conflict,
         Some("BAD_USER_INPUT" | "GRAPHQL_VALIDATION_FAILED") => ErrorKind::InvalidInput,
         _ if says("invalid") => ErrorKind::InvalidInput,
         _ => ErrorKind::Unexpected,
     }
+}
+
+/// Whether a message, in lower case, says that the thing itself cannot do this. No vendor documents these texts, so they are
+/// narrow: what is not recognised is `Unexpected`, as is the catch-all "Problem processing request", which a healthy
+/// deployment may meet too.
+fn refuses_for_its_state(message: &str) -> bool {
+    [
+        "is not active",
+        "cannot be restarted",
+        "cannot be rolled back",
+        "cannot be redeployed",
+        "has been removed",
+    ]
+    .iter()
+    .any(|text| message.contains(text))
 }
 
 #[cfg(test)]
@@ -176,6 +206,14 @@ mod tests {
             ),
             (r#"{"message":"Rate limit exceeded"}"#, ErrorKind::RateLimited),
             (r#"{"message":"s3cret"}"#, ErrorKind::Unexpected),
+            (
+                r#"{"message":"Deployment is not active","extensions":{"code":"INTERNAL_SERVER_ERROR"}}"#,
+                ErrorKind::Conflict,
+            ),
+            (
+                r#"{"message":"Problem processing request"}"#,
+                ErrorKind::Unexpected,
+            ),
             (r#"{}"#, ErrorKind::Unexpected),
         ] {
             let error = read_text(200, &format!(r#"{{"data":null,"errors":[{fault}]}}"#)).unwrap_err();
@@ -198,6 +236,11 @@ mod tests {
             assert!(!error.to_string().contains("s3cret"), "{error}");
         }
         assert_eq!(read_text(503, "").unwrap_err().kind(), ErrorKind::Unavailable);
+        // An endpoint that is away for a moment must not look like a deployment that is gone.
+        assert_eq!(
+            read_text(404, "Not Found").unwrap_err().kind(),
+            ErrorKind::Unexpected
+        );
         let refused = r#"{"errors":[{"message":"x","extensions":{"code":"GRAPHQL_VALIDATION_FAILED"}}]}"#;
         assert_eq!(
             read_text(400, refused).unwrap_err().kind(),

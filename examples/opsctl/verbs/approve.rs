@@ -40,8 +40,10 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &ApproveArgs) 
     let approval = Approval::sign(&person.name, digest, until, &key);
     let dir = session.approvals_dir();
     let file = dir.join(format!("{digest}.{}.json", &public[..16]));
+    let partial = dir.join(format!(".{digest}.{}", &public[..16]));
     let written = fs::create_dir_all(&dir)
-        .and_then(|()| fs::write(&file, serde_json::to_vec_pretty(&approval).unwrap_or_default()));
+        .and_then(|()| fs::write(&partial, serde_json::to_vec_pretty(&approval).unwrap_or_default()))
+        .and_then(|()| fs::rename(&partial, &file));
     written.map_err(|error| Error::new(ErrorKind::Unavailable, "write approval").source(error))?;
     printer.line(&printer.pick(
         &format!(

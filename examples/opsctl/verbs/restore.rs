@@ -1,5 +1,6 @@
 use ops_core::emergency::Refusal;
 use ops_core::model::RunId;
+use ops_core::pipeline::Report;
 
 use super::resume::unknown;
 use crate::cli::{Global, RestoreArgs};
@@ -25,7 +26,7 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &RestoreArgs) 
         return Ok(Exit::Done);
     }
     let digest = plan.digest();
-    let approvals = session.approvals(digest)?;
+    let approvals = session.approvals(digest, printer);
     let plan = plan
         .approve(&approvals, &world.approvers, session.actor.clone(), world.now())
         .inspect_err(|refusal| match refusal {
@@ -33,43 +34,40 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &RestoreArgs) 
             Refusal::Drifted { .. } => printer.error(&format!("  → opsctl restore {stopped} --accept-drift")),
             _ => {}
         })?;
-    let run = plan.run().clone();
+    let run = plan.run();
     printer.heading(&printer.pick(&format!("復旧  {run}"), &format!("restore  {run}")));
     let report = world.ops.carry_out(plan, &session.actor).await?;
-    let exit = Exit::from(report.outcome.status);
     printer.report(&report, procedure.contacts());
-    let exact = exit == Exit::Done && exactly(&session, &run, name).await?;
-    let exit = if exit == Exit::Done && !exact {
-        Exit::Unverified
-    } else {
-        exit
+    conclude(&session, printer, &report, name).await
+}
+
+/// Says whether a restore that has ended is exact, by a second read with fresh clients.
+pub(crate) async fn conclude(
+    session: &Session,
+    printer: &Printer,
+    report: &Report,
+    name: &str,
+) -> Result<Exit, Failure> {
+    let run = &report.outcome.run;
+    let ended = Exit::from(report.outcome.status);
+    // What cannot be read now is not seen to be exact; the restore itself has happened.
+    let exact = ended == Exit::Done && exactly(session, run, name).await.unwrap_or(false);
+    let exit = match ended {
+        Exit::Done if !exact => Exit::Unverified,
+        ended => ended,
     };
     if printer.json() {
-        let mut document = report_document(&report, exit.code());
+        let mut document = report_document(report, exit.code());
         document["restored_exactly"] = exact.into();
         printer.document(&document);
         return Ok(exit);
     }
     say(printer, exact);
     if !exact {
-        printer.line(&format!(
-            "  {}: opsctl resume {run}",
-            printer.pick("やり直し", "try again")
-        ));
+        let again = printer.pick("やり直し", "try again");
+        printer.line(&format!("  {again}: opsctl resume {run}"));
     }
     Ok(exit)
-}
-
-/// Says whether a restore that has ended is exact.
-pub(crate) async fn confirm(
-    session: &Session,
-    printer: &Printer,
-    run: &RunId,
-    name: &str,
-) -> Result<Exit, Failure> {
-    let exact = exactly(session, run, name).await?;
-    say(printer, exact);
-    Ok(if exact { Exit::Done } else { Exit::Unverified })
 }
 
 async fn exactly(session: &Session, run: &RunId, name: &str) -> Result<bool, Failure> {

@@ -1,5 +1,5 @@
 use ops_core::model::{PlanKind, RunId};
-use ops_core::ports::JournalEvent;
+use ops_core::ports::{JournalEntry, JournalEvent};
 
 use crate::cli::{Global, ResumeArgs};
 use crate::exit::{Exit, Failure};
@@ -18,38 +18,37 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &ResumeArgs) -
     let procedure = session.world.procedure(name, &None)?;
     printer.heading(&printer.pick(&format!("再開  {run}  {name}"), &format!("resume  {run}  {name}")));
     let report = session.world.ops.resume(&run, &procedure, &session.actor).await?;
-    let exit = Exit::from(report.outcome.status);
-    if printer.json() {
-        printer.document(&report_document(&report, exit.code()));
-        return Ok(exit);
-    }
+    let is_stop = matches!(kind, PlanKind::Stop);
+    let ended = Exit::from(report.outcome.status);
     printer.report(&report, procedure.contacts());
-    if exit != Exit::Done {
-        printer.line(&printer.pick("結果: まだ完了していません", "result: not complete yet"));
-    } else if matches!(kind, PlanKind::Stop) {
-        printer.line(&printer.pick("結果: 停止し、確認しました", "result: stopped and verified"));
-        printer.line(&format!(
-            "  {}: opsctl restore {run}",
-            printer.pick("復旧", "put it back")
-        ));
-    } else {
-        return super::restore::confirm(&session, printer, &run, name).await;
+    if is_stop || ended != Exit::Done {
+        if printer.json() {
+            printer.document(&report_document(&report, ended.code()));
+        }
+        printer.line(&match ended {
+            Exit::Done => printer.pick("結果: 停止し、確認しました", "result: stopped and verified"),
+            _ => printer.pick("結果: まだ完了していません", "result: not complete yet"),
+        });
+        if is_stop {
+            let back = printer.pick("復旧", "put it back");
+            printer.line(&format!("  {back}: opsctl restore {run}"));
+        }
+        return Ok(ended);
     }
-    Ok(exit)
+    super::restore::conclude(&session, printer, &report, name).await
 }
 
 pub(crate) fn unknown(run: &RunId) -> Failure {
     Failure::usage(format!("the journal does not know {run}"), "see `opsctl runs`")
 }
 
+/// The newest run that has begun and was not recorded to its end.
 async fn newest_open(session: &Session) -> Result<RunId, Failure> {
     let engine = session.world.ops.engine();
     for run in engine.runs().await?.into_iter().rev() {
-        let entries = engine.entries(&run).await?;
-        if !entries
-            .iter()
-            .any(|entry| matches!(entry.event, JournalEvent::Ended { .. }))
-        {
+        let entries = engine.entries(&run).await.unwrap_or_default();
+        let published = |entry: &JournalEntry| matches!(entry.event, JournalEvent::Published { .. });
+        if started(&entries).is_some() && !entries.iter().any(published) {
             return Ok(run);
         }
     }

@@ -18,7 +18,7 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &StopArgs) -> 
     let plan = match &args.break_glass {
         Some(reason) => plan.break_glass(BreakGlass::new(reason)?, session.actor.clone(), now)?,
         None => {
-            let approvals = session.approvals(plan.digest())?;
+            let approvals = session.approvals(plan.digest(), printer);
             plan.approve(&approvals, &world.approvers, session.actor.clone(), now)?
         }
     };

@@ -14,12 +14,21 @@ use secrecy::SecretString;
 use crate::exit::Failure;
 use crate::sim_world::SIMULATED_TOKEN;
 
-/// One client a platform; a platform without a credential is only an error for the procedures that need it.
+/// One client a platform; a platform without a usable credential is only an error for the procedures that need it.
 #[derive(Debug)]
 pub(super) struct Platforms {
-    cloud_run: Option<Arc<dyn TrafficController>>,
-    railway: Option<Arc<dyn TrafficController>>,
-    vercel: Option<Arc<dyn TrafficController>>,
+    cloud_run: Option<Client>,
+    railway: Option<Client>,
+    vercel: Option<Client>,
+}
+
+type Client = Result<Arc<dyn TrafficController>, String>;
+
+fn client(built: Result<impl TrafficController>) -> Option<Client> {
+    Some(match built {
+        Ok(controller) => Ok(Arc::new(controller)),
+        Err(error) => Err(error.to_string()),
+    })
 }
 
 impl Platforms {
@@ -49,8 +58,8 @@ impl Platforms {
                 .with_token(Arc::new(StaticToken::new(token)))
                 .with_base_url(&gcp.run_base_url)
                 .with_clock(Arc::clone(clock))
-                .build()?;
-            platforms.cloud_run = Some(Arc::new(built));
+                .build();
+            platforms.cloud_run = client(built);
         }
         if let Some((railway, token)) = config
             .railway
@@ -66,8 +75,8 @@ impl Platforms {
                 .with_token(token)
                 .with_base_url(&railway.base_url)
                 .with_clock(Arc::clone(clock))
-                .build()?;
-            platforms.railway = Some(Arc::new(built));
+                .build();
+            platforms.railway = client(built);
         }
         if let Some((vercel, token)) = config
             .vercel
@@ -80,8 +89,8 @@ impl Platforms {
                 .with_team(vercel.team.clone())
                 .with_base_url(&vercel.base_url)
                 .with_clock(Arc::clone(clock))
-                .build()?;
-            platforms.vercel = Some(Arc::new(built));
+                .build();
+            platforms.vercel = client(built);
         }
         Ok(platforms)
     }
@@ -123,12 +132,21 @@ impl Platforms {
                     return Err(Failure::usage(what, "add the platform's table to ops.toml"));
                 }
             };
-        let controller = controller.as_ref().ok_or_else(|| {
-            Failure::usage(
-                format!("no credential for {}", service.platform.as_str()),
-                format!("set the environment variable {token}"),
-            )
-        })?;
+        let platform = service.platform.as_str();
+        let controller = match controller {
+            Some(Ok(controller)) => controller,
+            Some(Err(why)) => {
+                let remedy = format!("correct the table of {platform} and the environment variable {token}");
+                return Err(Failure::usage(
+                    format!("{platform} cannot be used: {why}"),
+                    remedy,
+                ));
+            }
+            None => {
+                let remedy = format!("set the environment variable {token}");
+                return Err(Failure::usage(format!("no credential for {platform}"), remedy));
+            }
+        };
         Ok((Arc::clone(controller), target))
     }
 }

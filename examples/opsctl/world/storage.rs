@@ -91,13 +91,14 @@ impl Storage {
                 format!("the environment variable {} is not set", database.url_env),
             )
         };
-        let opened = match env.secret(&database.url_env) {
-            Some(url) => open(&url).await,
+        let url = env.secret(&database.url_env);
+        let opened = match &url {
+            Some(url) => open(url).await,
             None => Err(missing()),
         };
         match opened {
             Ok(store) => self.use_postgres(&store, database, env).await?,
-            Err(error) => self.go_on_without(&error, database)?,
+            Err(error) => self.go_on_without(&error, database, url.as_ref())?,
         }
         Ok(())
     }
@@ -118,7 +119,12 @@ impl Storage {
             Some(url) => {
                 match open_audit(&url).await {
                     Ok((audit, role)) => {
-                        store.grant_audit_writer(&role).await?;
+                        if let Err(error) = store.grant_audit_writer(&role).await {
+                            self.warnings.push(Text::new(
+                                format!("監査用の役割に権限を与えられません ({error})"),
+                                format!("the audit role cannot be granted its rights ({error})"),
+                            ));
+                        }
                         guard = guard.with_exempt_role(role);
                         Arc::new(audit)
                     }
@@ -145,15 +151,23 @@ impl Storage {
         Ok(())
     }
 
-    fn go_on_without(&mut self, error: &Error, database: &DatabaseConfig) -> Result<()> {
+    fn go_on_without(
+        &mut self,
+        error: &Error,
+        database: &DatabaseConfig,
+        url: Option<&SecretString>,
+    ) -> Result<()> {
         self.warnings.push(Text::new(
             format!("データベースに接続できません ({error})。記録はスプールに残し、停止は続けます"),
             format!("the database cannot be reached ({error}): records wait in the spool, a stop goes on"),
         ));
-        let target = TargetId::new(format!(
-            "postgres:{}",
-            database.name.as_deref().unwrap_or("unreachable")
-        ))?;
+        // The same target as when it can be reached: the run is resumed and restored then.
+        let named = database.name.clone();
+        let name = named.or_else(|| PostgresStore::database_in(url?).ok());
+        let target = match name {
+            Some(name) => PostgresDatabaseGuard::target(&name)?,
+            None => TargetId::new("postgres:unknown")?,
+        };
         let nothing = Arc::new(Unreachable::new(error.to_string()));
         let database = Database {
             guard: nothing.clone(),

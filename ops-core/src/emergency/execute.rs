@@ -56,7 +56,7 @@ impl Engine {
         let age = self.clock.monotonic().saturating_sub(plan.seen_at());
         let (id, procedure, kind, mut steps, digest) = plan.into_parts();
         if matches!(kind, PlanKind::Stop) && age > FRESH {
-            steps = self.look_again(&procedure, steps, |_| true).await;
+            steps = self.look_again(&procedure, steps, &BTreeSet::new()).await;
         }
         let started = JournalEvent::Started {
             procedure: procedure.name.clone(),

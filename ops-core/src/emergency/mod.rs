@@ -27,7 +27,7 @@ pub use self::refusal::Refusal;
 use self::ledger::Ledger;
 use crate::error::Result;
 use crate::model::RunId;
-use crate::ports::{Clock, Held, Journal, JournalEntry, PiiMasker};
+use crate::ports::{Clock, Held, Journal, JournalEntry, JournalEvent, PiiMasker};
 
 /// Sees every journal entry as it is made: progress bars, timelines, tests that kill the process.
 ///
@@ -76,6 +76,11 @@ impl Engine {
     pub fn with_watch(mut self, watch: Arc<dyn Watch>) -> Self {
         self.ledger = self.ledger.with_watch(watch);
         self
+    }
+
+    /// Notes that a run has been recorded and told.
+    pub(crate) async fn published(&self, run: &RunId, audited: bool) {
+        self.note(run, JournalEvent::Published { audited }).await;
     }
 
     /// All runs, oldest first.

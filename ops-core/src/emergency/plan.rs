@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -192,15 +193,17 @@ impl Engine {
         )
     }
 
-    /// Observes again what is `untouched` so far, because somebody may have changed it since the stop was planned: what a restore writes
+    /// Observes again what has not `begun`, because somebody may have changed it since the stop was planned: what a restore writes
     /// back is the state right before the first effect. What cannot be read now stays as it was planned.
     pub(super) async fn look_again(
         &self,
         procedure: &Procedure,
         mut steps: Vec<PlannedStep>,
-        untouched: impl Fn(&PlannedStep) -> bool,
+        begun: &BTreeSet<u32>,
     ) -> Vec<PlannedStep> {
-        let todo = steps.iter_mut().filter(|planned| untouched(planned));
+        let todo = steps.iter_mut().filter(|planned| {
+            !begun.contains(&planned.step) || matches!(planned.prior, Prior::Unknown { .. })
+        });
         let (planned, todo): (Vec<_>, Vec<_>) = todo
             .filter_map(|planned| {
                 let step = procedure
@@ -213,8 +216,13 @@ impl Engine {
         let (held, observed) = tokio::join!(self.held(), self.observe_all(&todo));
         let held = held.unwrap_or_default();
         for ((planned, step), observed) in planned.into_iter().zip(&todo).zip(observed) {
+            // What has begun without being known counts only while nothing of it shows.
+            let untouched = !begun.contains(&planned.step)
+                || observed
+                    .as_ref()
+                    .is_ok_and(|observed| observed.state() == TargetState::Serving);
             let prior = planned_stop(planned.step, step, observed, &held).prior;
-            if !matches!(prior, Prior::Unknown { .. }) {
+            if untouched && !matches!(prior, Prior::Unknown { .. }) {
                 planned.prior = prior;
             }
         }

@@ -76,9 +76,7 @@ impl Engine {
         }
         let begun: BTreeSet<u32> = begun_at(&entries).into_keys().collect();
         if matches!(kind, PlanKind::Stop) {
-            steps = self
-                .look_again(procedure, steps, |planned| !begun.contains(&planned.step))
-                .await;
+            steps = self.look_again(procedure, steps, &begun).await;
         }
         let run = Run {
             id: run.clone(),

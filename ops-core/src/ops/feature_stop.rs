@@ -20,6 +20,10 @@ use crate::pipeline::Report;
 /// assert!(brain.allows());
 /// brain.stop(Actor::person("alice")?).await?;
 /// assert!(!brain.allows());
+///
+/// let elsewhere = FeatureStop::new(&ops, "llm-brain", Actor::service("worker")?).await?;
+/// assert!(!elsewhere.allows());
+/// elsewhere.refresh().await?;
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug)]
@@ -45,7 +49,7 @@ impl FeatureStop {
         switch.refresh(&*store).await?;
         let switch = Arc::new(switch);
         let off = SwitchOff::new(store, clock, service, feature)?.with_local(Arc::clone(&switch))?;
-        let procedure = Procedure::new(format!("{feature}-stop"), vec![Step::new(Arc::new(off))])?;
+        let procedure = Procedure::new(format!("switch:{feature}"), vec![Step::new(Arc::new(off))])?;
         Ok(Self {
             ops: ops.clone(),
             procedure,
@@ -58,6 +62,16 @@ impl FeatureStop {
     #[inline]
     pub fn allows(&self) -> bool {
         self.switch.allows(self.feature)
+    }
+
+    /// Takes over what other processes have decided since: call it every second or so, and where nothing runs between requests, at
+    /// the beginning of one. Without it, a stop made elsewhere reaches this process when it starts anew.
+    ///
+    /// # Errors
+    /// The store's; what was in force stays in force.
+    pub async fn refresh(&self) -> Result<()> {
+        let store = &self.ops.providers().switches;
+        self.switch.refresh(&**store).await.map(drop)
     }
 
     /// The handle it works through.

@@ -3,9 +3,9 @@ mod feature_stop;
 use std::sync::Arc;
 
 use crate::audit::{Delivered, Recorded, Recorder};
-use crate::emergency::{Approved, Approvers, Draft, Engine, Plan, Procedure, Refusal, Watch};
+use crate::emergency::{Approved, Approvers, Contact, Draft, Engine, Plan, Procedure, Refusal, Watch};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Actor, AuditRecord, RunId, TenantId};
+use crate::model::{Actor, AuditRecord, Outcome, RunId, TenantId};
 use crate::pipeline::{Publisher, Report};
 use crate::providers::Providers;
 
@@ -116,7 +116,7 @@ impl Ops {
         let (ops, actor) = (self.clone(), actor.clone());
         detached(async move {
             let outcome = ops.engine.execute(plan).await?;
-            Ok(ops.publisher.publish(outcome, &actor, &contacts).await)
+            Ok(ops.publish(outcome, &actor, &contacts).await)
         })
         .await
     }
@@ -132,9 +132,17 @@ impl Ops {
         let (ops, run, procedure, actor) = (self.clone(), run.clone(), procedure.clone(), actor.clone());
         detached(async move {
             let outcome = ops.engine.resume(&run, &procedure, &actor).await?;
-            Ok(ops.publisher.publish(outcome, &actor, procedure.contacts()).await)
+            Ok(ops.publish(outcome, &actor, procedure.contacts()).await)
         })
         .await
+    }
+
+    async fn publish(&self, outcome: Outcome, actor: &Actor, contacts: &[Contact]) -> Report {
+        let report = self.publisher.publish(outcome, actor, contacts).await;
+        self.engine
+            .published(&report.outcome.run, report.outcome.audited)
+            .await;
+        report
     }
 
     /// Masks and records something that is not part of a run.

@@ -9,8 +9,8 @@ use crate::emergency::Contact;
 use crate::error::Result;
 use crate::messages;
 use crate::model::{
-    Actor, AuditOutcome, AuditRecord, Lang, Notice, Outcome, PlanKind, Severity, StepReport, StepResult,
-    TenantId, Text,
+    Accepted, Actor, AuditOutcome, AuditRecord, Lang, Notice, Outcome, PlanKind, Severity, StepReport,
+    StepResult, TenantId, Text,
 };
 use crate::ports::{Clock, Notifier, PiiMasker};
 use crate::resilience::Deadline;
@@ -127,10 +127,10 @@ impl Publisher {
             let (notifier, clock) = (Arc::clone(&self.notifier), Arc::clone(&self.clock));
             tasks.spawn(async move {
                 let deadline = Deadline::after(&*clock, NOTICE_BUDGET);
-                let sent: Result<_> = deadline
+                let sent: Result<Accepted> = deadline
                     .bound(&*clock, "send notice", notifier.send(&notice))
                     .await;
-                (position, sent.err().map(|error| error.to_string()))
+                (position, sent)
             });
         }
         let cut_off = || Some("the notifier ended unexpectedly".to_owned());
@@ -138,12 +138,17 @@ impl Publisher {
             .iter()
             .map(|contact| Delivery {
                 audience: contact.audience().to_owned(),
+                receipt: None,
                 error: cut_off(),
             })
             .collect();
         while let Some(ended) = tasks.join_next().await {
-            if let Ok((position, error)) = ended {
-                deliveries[position].error = error;
+            if let Ok((position, sent)) = ended {
+                let delivery = &mut deliveries[position];
+                (delivery.receipt, delivery.error) = match sent {
+                    Ok(accepted) => (accepted.receipt().map(str::to_owned), None),
+                    Err(error) => (None, Some(error.to_string())),
+                };
             }
         }
         deliveries
@@ -166,12 +171,14 @@ impl Publisher {
                 .into_owned()
         };
         let body = Text::new(lines(Lang::Ja), lines(Lang::En));
+        let at = self.clock.now();
         let subject = messages::notice_subject(&outcome.kind, &outcome.procedure, outcome.status);
         Notice::new(
-            format!("{}/{audience}", outcome.run),
+            // A resumed run has something new to tell.
+            format!("{}/{audience}/{}", outcome.run, at.as_unix_micros()),
             audience,
             Severity::P1,
-            self.clock.now(),
+            at,
             subject,
             body,
         )

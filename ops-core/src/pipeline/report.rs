@@ -8,6 +8,8 @@ use crate::model::Outcome;
 pub struct Delivery {
     /// The channel or person.
     pub audience: String,
+    /// What the channel said; an outbox says that nobody has been told yet.
+    pub receipt: Option<String>,
     /// Why it was not accepted; `None`: the channel accepted it.
     pub error: Option<String>,
 }

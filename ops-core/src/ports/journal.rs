@@ -63,6 +63,11 @@ pub enum JournalEvent {
         /// How.
         status: OutcomeStatus,
     },
+    /// The run was recorded and told. A run that ended without it died on the way there: a resume does it again.
+    Published {
+        /// Whether the audit store has its records; if not, they wait in the spool or are lost.
+        audited: bool,
+    },
 }
 
 /// One line of the journal.

@@ -48,7 +48,8 @@ use crate::operation::OperationName;
 /// call again, because the stop reads anew; for a restore somebody has to look first.
 ///
 /// # Time
-/// `stop` and `restore` return when the vendor's operation has ended, however long that takes: bound them from outside.
+/// `stop` follows the vendor's operation for five seconds, to hear of a failure; after that the change is accepted and no more.
+/// `restore` returns when its operations have ended, however long that takes: bound it from outside.
 ///
 /// ```
 /// use std::sync::Arc;

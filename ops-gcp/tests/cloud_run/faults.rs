@@ -66,7 +66,11 @@ async fn an_operation_that_never_ends_never_becomes_a_success() {
     world.faults.add(FaultRule::on_writes(Fault::NeverEnds, "api"));
     // The stop does not wait for ever to hear of a failure: it is accepted, and the read-back says that it does not hold.
     let accepted = world.cloud_run().stop(&target, &key("run-1")).await.unwrap();
-    assert!(accepted.receipt().is_some_and(|operation| operation.contains("/operations/")));
+    assert!(
+        accepted
+            .receipt()
+            .is_some_and(|operation| operation.contains("/operations/"))
+    );
     let observed = world.observe(&target).await;
     assert_eq!(observed.state(), TargetState::Stopped);
     assert_eq!(observed.stopped().name(), "not_yet");

@@ -8,14 +8,15 @@ mod sessions;
 mod settings;
 mod snapshot;
 mod statements;
+mod stop;
 
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use ops_core::error::{Error, ErrorKind, Result};
+use ops_core::error::{ErrorKind, Result};
 use ops_core::model::{Accepted, IdempotencyKey, Observation, Snapshot, TargetId, TargetState, Verdict};
 use ops_core::ports::{DatabaseCapability, DatabaseGuard};
-use sqlx::{Acquire, AssertSqlSafe, PgTransaction};
+use sqlx::{AssertSqlSafe, PgTransaction};
 
 use self::access::{AccessMap, Object};
 use self::caveats::Evidence;
@@ -23,6 +24,7 @@ use self::missing::Missing;
 use self::sessions::OpenWork;
 use self::settings::Settings;
 use self::snapshot::Prior;
+use self::stop::Stop;
 use crate::PostgresStore;
 use crate::error::{error, failed};
 
@@ -95,50 +97,6 @@ impl PostgresDatabaseGuard {
             .map_err(failed(operation))
     }
 
-    /// Changes settings and privileges.
-    async fn close(&self, key: &IdempotencyKey, pace: Pace) -> Result<Closed> {
-        let database = self.store.database();
-        let mut transaction = self.begin("begin read write", STOP).await?;
-        sqlx::query("set local lock_timeout = '500ms'")
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed(STOP))?;
-        let settings = Settings::read(&mut transaction, &self.exempt, STOP).await?;
-        let access = catalog::access(&mut transaction, STOP).await?;
-        let roles = catalog::roles(&mut transaction, &self.exempt, STOP).await?;
-        let mut work = statements::revocations(database, &access, &roles);
-
-        if !settings.controlled {
-            work.missing.right("ownership of the database");
-        } else if !settings.is_read_only() {
-            settings::set_database(&mut transaction, database, Some("on"), STOP).await?;
-        }
-        for role in settings.not_exempted() {
-            if !settings::set_role(&mut transaction, database, role, Some("off"), STOP).await? {
-                tracing::warn!(role, "not allowed to exempt the role from the read-only default");
-            }
-        }
-        let blocked = match pace {
-            Pace::Together => {
-                run(&mut transaction, &work.statements, STOP).await?;
-                None
-            }
-            Pace::OneByOne => run_each(&mut transaction, &work.statements, STOP).await?,
-        };
-        if settings.controlled || !work.statements.is_empty() {
-            settings::mark(&mut transaction, Some(key.run()), STOP).await?;
-        }
-        transaction.commit().await.map_err(failed(STOP))?;
-        Ok(Closed {
-            missing: work.missing,
-            blocked,
-        })
-    }
-
-    async fn end_other_sessions(&self) -> Result<()> {
-        sessions::end_others(self.store.pool(), self.store.session_name(), &self.exempt, STOP).await
-    }
-
     async fn read(&self, target: &TargetId) -> Result<Observation> {
         let mut transaction = self
             .begin("begin isolation level repeatable read read only", OBSERVE)
@@ -189,19 +147,7 @@ impl DatabaseGuard for PostgresDatabaseGuard {
 
     async fn set_read_only(&self, target: &TargetId, key: &IdempotencyKey) -> Result<Accepted> {
         self.check_target(target, STOP)?;
-        let closed = match self.close(key, Pace::Together).await {
-            // Somebody is changing a table, and holds its row of the catalog until his transaction ends.
-            Err(cause) if matches!(cause.kind(), ErrorKind::Timeout | ErrorKind::Conflict) => {
-                self.end_other_sessions().await?;
-                self.close(key, Pace::OneByOne).await?
-            }
-            closed => closed?,
-        };
-        self.end_other_sessions().await?;
-        if let Some(cause) = closed.blocked {
-            return Err(cause);
-        }
-        permitted(&closed.missing, STOP)?;
+        Stop::new(&self.store, &self.exempt).run(key).await?;
         Ok(Accepted::new())
     }
 
@@ -215,9 +161,10 @@ impl DatabaseGuard for PostgresDatabaseGuard {
         let settings = Settings::read(&mut transaction, &exempt, RESTORE).await?;
         let access = catalog::access(&mut transaction, RESTORE).await?;
         let roles = catalog::roles(&mut transaction, &exempt, RESTORE).await?;
-        let mut work = statements::restoration(database, &prior.privileges, &access, &roles);
+        let columns = catalog::columns(&mut transaction, &prior.tables_with_columns(), RESTORE).await?;
+        let mut work = statements::restoration(database, &prior.privileges, &access, &columns, &roles);
 
-        run(&mut transaction, &work.statements, RESTORE).await?;
+        run(&mut transaction, work.chunks(CHUNK), RESTORE).await?;
         for (role, value) in &prior.roles {
             match settings.roles.get(role) {
                 None => {
@@ -255,55 +202,18 @@ impl DatabaseGuard for PostgresDatabaseGuard {
     }
 }
 
-/// How a stop takes the privileges.
-#[derive(Clone, Copy, Debug)]
-enum Pace {
-    /// All or nothing.
-    Together,
-    /// What cannot be taken is left out.
-    OneByOne,
-}
-
-/// What a stop could not do.
-#[derive(Debug)]
-struct Closed {
-    missing: Missing,
-    /// The first statement that somebody else's open transaction held up.
-    blocked: Option<Error>,
-}
-
 async fn run(
     transaction: &mut PgTransaction<'_>,
-    statements: &[String],
+    chunks: impl IntoIterator<Item = String>,
     operation: &'static str,
 ) -> Result<()> {
-    for chunk in statements.chunks(CHUNK) {
-        sqlx::raw_sql(AssertSqlSafe(chunk.join(";\n")))
+    for chunk in chunks {
+        sqlx::raw_sql(AssertSqlSafe(chunk))
             .execute(&mut **transaction)
             .await
             .map_err(failed(operation))?;
     }
     Ok(())
-}
-
-/// Runs what can be run; gives the first failure.
-async fn run_each(
-    transaction: &mut PgTransaction<'_>,
-    statements: &[String],
-    operation: &'static str,
-) -> Result<Option<Error>> {
-    let mut first = None;
-    for statement in statements {
-        let mut savepoint = transaction.begin().await.map_err(failed(operation))?;
-        match run(&mut savepoint, std::slice::from_ref(statement), operation).await {
-            Ok(()) => savepoint.commit().await.map_err(failed(operation))?,
-            Err(cause) => {
-                savepoint.rollback().await.map_err(failed(operation))?;
-                first.get_or_insert(cause);
-            }
-        }
-    }
-    Ok(first)
 }
 
 fn state_of(settings: &Settings, access: &AccessMap, writers: &[String], marked: bool) -> TargetState {
@@ -321,15 +231,15 @@ fn is_closed((object, access): (&Object, &access::Access)) -> bool {
     matches!(object, Object::Table(..)) && access.grants.is_empty()
 }
 
-/// A transaction that wrote before the privileges were taken may still commit.
+/// A transaction that wrote before the privileges were taken may still commit, and a prepared one at any time.
 fn settled(state: TargetState, open: OpenWork) -> Verdict {
-    if state == TargetState::Stopped && open.writing > 0 {
-        return Verdict::not_yet(format!(
-            "{} transactions that have written are still open",
-            open.writing
-        ));
+    if state != TargetState::Stopped || open.writing + open.prepared == 0 {
+        return Verdict::Holds;
     }
-    Verdict::Holds
+    Verdict::not_yet(format!(
+        "{} transactions that have written are still open, and {} are prepared and may be committed",
+        open.writing, open.prepared
+    ))
 }
 
 fn permitted(missing: &Missing, operation: &'static str) -> Result<()> {
@@ -354,6 +264,6 @@ const SYSTEM: &str = "postgres";
 const OBSERVE: &str = "observe";
 const STOP: &str = "set read-only";
 const RESTORE: &str = "restore";
-/// Statements sent at once.
+/// Objects whose statements are sent at once.
 const CHUNK: usize = 200;
 const SHOWN: usize = 5;

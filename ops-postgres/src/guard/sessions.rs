@@ -14,7 +14,7 @@ pub(super) struct OpenWork {
     pub(super) writing: i64,
     /// Sessions that the connected role may not end.
     pub(super) out_of_reach: i64,
-    /// Prepared transactions: somebody may commit them at any time, even in a read-only session.
+    /// Prepared transactions of others than exempt roles: somebody may commit them at any time, even in a read-only session.
     pub(super) prepared: i64,
 }
 
@@ -104,6 +104,7 @@ const END_OTHERS: &str = concat!(
 const OPEN_WORK: &str = concat!(
     "select count(*) filter (where a.backend_xid is not null), count(*) filter (where not ",
     within_reach!(),
-    "), (select count(*) from pg_prepared_xacts where database = current_database()) ",
+    "), (select count(*) from pg_prepared_xacts where database = current_database()
+          and coalesce(owner::text, '') <> all($2)) ",
     others!()
 );

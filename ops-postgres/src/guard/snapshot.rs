@@ -30,6 +30,19 @@ impl Prior {
                 .ok_or_else(|| refused(operation, PRIVILEGES))?,
         })
     }
+
+    /// Schema and name of the tables with privileges on single columns.
+    pub(super) fn tables_with_columns(&self) -> Vec<(String, String)> {
+        let has_columns = |deviation: &Deviation| deviation.grants.iter().any(|grant| grant.column.is_some());
+        self.privileges
+            .iter()
+            .filter(|(_, deviation)| has_columns(deviation))
+            .filter_map(|(object, _)| match object {
+                Object::Table(schema, name) => Some((schema.clone(), name.clone())),
+                _ => None,
+            })
+            .collect()
+    }
 }
 
 /// The snapshot of what was read.

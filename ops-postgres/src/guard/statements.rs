@@ -9,12 +9,46 @@ use crate::identifier::quoted;
 /// What to run, and what cannot be done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Work {
-    /// Each stands for itself and may hold several, parted by semicolons.
-    pub(super) statements: Vec<String>,
+    pub(super) steps: Vec<Step>,
     pub(super) missing: Missing,
     /// What the prior state names and is no longer there, for people.
     pub(super) gone: BTreeSet<String>,
 }
+
+impl Work {
+    /// The statements of up to `size` objects at a time, parted by semicolons.
+    pub(super) fn chunks(&self, size: usize) -> impl Iterator<Item = String> {
+        self.steps.chunks(size).map(|steps| {
+            let statements: Vec<_> = steps
+                .iter()
+                .flat_map(|step| &step.statements)
+                .map(String::as_str)
+                .collect();
+            statements.join(";\n")
+        })
+    }
+
+    fn push(&mut self, object: &Object, statements: Vec<String>) {
+        if !statements.is_empty() {
+            self.steps.push(Step {
+                object: object.name(),
+                statements,
+            });
+        }
+    }
+}
+
+/// What is to be run on one object, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Step {
+    /// For people.
+    pub(super) object: String,
+    /// Each stands for itself and may hold several, parted by semicolons.
+    pub(super) statements: Vec<String>,
+}
+
+/// The columns that are there now, of the tables with column privileges in a prior state.
+pub(super) type Columns = BTreeMap<Object, BTreeSet<String>>;
 
 /// Takes every write privilege from every covered role.
 pub(super) fn revocations(database: &str, map: &AccessMap, roles: &Roles) -> Work {
@@ -24,6 +58,7 @@ pub(super) fn revocations(database: &str, map: &AccessMap, roles: &Roles) -> Wor
             .grants
             .iter()
             .filter(|grant| roles.is_covered(grant.to.as_deref()))
+            .filter(|grant| !is_our_own(object, access, grant))
             .collect();
         if doomed.is_empty() {
             continue;
@@ -34,13 +69,14 @@ pub(super) fn revocations(database: &str, map: &AccessMap, roles: &Roles) -> Wor
         }
         let place = place(database, object);
         let privileges = object.write_privileges().join(", ");
+        let mut statements = Vec::new();
         // First what was passed on, while the ones who did so may still take it back: CASCADE does not go from a privilege on
         // a table to one on its columns, nor from a role that keeps its own.
         for grant in &doomed {
             let cascaded = |other: &&Grant| other.backs(grant) && other.column == grant.column;
             if grant.by.is_some() && !doomed.iter().copied().any(|other| cascaded(&other)) {
                 let revoke = format!("REVOKE {privileges} ON {place} FROM {} CASCADE", grantee(grant));
-                issue(grant, revoke, roles, &mut work);
+                issue(grant, revoke, roles, &mut statements, &mut work.missing);
             }
         }
         // Taking a privilege on a table takes those on its columns too.
@@ -52,9 +88,9 @@ pub(super) fn revocations(database: &str, map: &AccessMap, roles: &Roles) -> Wor
         if !grantees.is_empty() {
             let grantees: Vec<_> = grantees.into_iter().collect();
             let grantees = grantees.join(", ");
-            work.statements
-                .push(format!("REVOKE {privileges} ON {place} FROM {grantees} CASCADE"));
+            statements.push(format!("REVOKE {privileges} ON {place} FROM {grantees} CASCADE"));
         }
+        work.push(object, statements);
     }
     work
 }
@@ -67,6 +103,7 @@ pub(super) fn restoration(
     database: &str,
     prior: &BTreeMap<Object, Deviation>,
     now: &AccessMap,
+    columns: &Columns,
     roles: &Roles,
 ) -> Work {
     let mut work = Work::default();
@@ -75,12 +112,34 @@ pub(super) fn restoration(
     }
     for (object, access) in now {
         let wanted = match prior.get(object) {
-            Some(deviation) => deviation.grants_on(object, access),
+            Some(deviation) => {
+                let mut wanted = deviation.grants_on(object, access);
+                wanted.retain(|grant| is_there(object, grant, columns, &mut work.gone));
+                wanted
+            }
             None => access.defaults(object).union(&access.grants).cloned().collect(),
         };
         restore_object(database, object, access, wanted, roles, &mut work);
     }
     work
+}
+
+/// Whether the column of `grant` is still there, if it is for one.
+fn is_there(object: &Object, grant: &Grant, columns: &Columns, gone: &mut BTreeSet<String>) -> bool {
+    let Some(column) = &grant.column else { return true };
+    let there = columns
+        .get(object)
+        .is_some_and(|columns| columns.contains(column));
+    if !there {
+        gone.insert(format!("column {column} of {}", object.name()));
+    }
+    there
+}
+
+/// The owner of the schema `ops` may make the tables of a newer version there, also in an emergency.
+fn is_our_own(object: &Object, access: &Access, grant: &Grant) -> bool {
+    matches!(object, Object::Schema(schema) if schema == "ops")
+        && grant.to.as_deref() == Some(access.owner.as_str())
 }
 
 fn restore_object(
@@ -115,6 +174,7 @@ fn restore_object(
         return;
     }
     let place = place(database, object);
+    let mut statements = Vec::new();
     // As in `revocations`: what was passed on comes first.
     excess.sort_by_key(|grant| grant.by.is_none());
     for grant in excess {
@@ -123,7 +183,7 @@ fn restore_object(
             privilege(grant),
             grantee(grant)
         );
-        issue(grant, revoke, roles, work);
+        issue(grant, revoke, roles, &mut statements, &mut work.missing);
     }
     for grant in in_order(lacking) {
         let option = if grant.grantable { " WITH GRANT OPTION" } else { "" };
@@ -132,17 +192,24 @@ fn restore_object(
             privilege(grant),
             grantee(grant)
         );
-        issue(grant, statement, roles, work);
+        issue(grant, statement, roles, &mut statements, &mut work.missing);
     }
+    work.push(object, statements);
 }
 
 /// Runs `statement` as the one who granted `grant`.
-fn issue(grant: &Grant, statement: String, roles: &Roles, work: &mut Work) {
+fn issue(
+    grant: &Grant,
+    statement: String,
+    roles: &Roles,
+    statements: &mut Vec<String>,
+    missing: &mut Missing,
+) {
     match &grant.by {
-        None => work.statements.push(statement),
-        Some(by) if roles.may_become(by) => work.statements.push(acting_as(by, &statement)),
+        None => statements.push(statement),
+        Some(by) if roles.may_become(by) => statements.push(acting_as(by, &statement)),
         Some(by) => {
-            work.missing.right(format!("membership in {by}"));
+            missing.right(format!("membership in {by}"));
         }
     }
 }
@@ -237,6 +304,10 @@ mod tests {
         AccessMap::from([(Object::Table("public".to_owned(), "t".to_owned()), access)])
     }
 
+    fn all(work: &Work) -> Vec<&String> {
+        work.steps.iter().flat_map(|step| &step.statements).collect()
+    }
+
     #[test]
     fn everybody_but_superusers_and_exempt_roles_loses() {
         let map = table(
@@ -250,7 +321,7 @@ mod tests {
         );
         let work = revocations("db", &map, &roles());
         assert_eq!(
-            work.statements,
+            all(&work),
             [r#"REVOKE DELETE, INSERT, TRUNCATE, UPDATE ON TABLE "public"."t" FROM "owner", PUBLIC CASCADE"#]
         );
     }
@@ -265,8 +336,8 @@ mod tests {
             ],
         );
         let work = revocations("db", &map, &roles());
-        assert_eq!(work.statements.len(), 1, "{work:?}");
-        assert!(work.statements[0].starts_with(r#"SET LOCAL ROLE "audit"; REVOKE"#));
+        assert_eq!(all(&work).len(), 1, "{work:?}");
+        assert!(all(&work)[0].starts_with(r#"SET LOCAL ROLE "audit"; REVOKE"#));
     }
 
     #[test]
@@ -275,14 +346,14 @@ mod tests {
         column.column = Some("note".to_owned());
         let map = table(true, &[insert(Some("app"), None, true), column]);
         let work = revocations("db", &map, &roles());
-        assert_eq!(work.statements.len(), 2, "{work:?}");
-        assert!(work.statements[0].starts_with(r#"SET LOCAL ROLE "app"; REVOKE"#));
+        assert_eq!(all(&work).len(), 2, "{work:?}");
+        assert!(all(&work)[0].starts_with(r#"SET LOCAL ROLE "app"; REVOKE"#));
     }
 
     #[test]
     fn an_object_of_another_owner_is_named_and_left() {
         let work = revocations("db", &table(false, &[insert(Some("app"), None, false)]), &roles());
-        assert!(work.statements.is_empty());
+        assert!(work.steps.is_empty());
         assert_eq!(
             work.missing.to_string(),
             "membership in owner, the owner of table public.t"
@@ -304,11 +375,9 @@ mod tests {
     #[test]
     fn a_table_that_the_snapshot_does_not_know_keeps_what_was_granted_on_it() {
         let now = table(true, &[insert(Some("app"), None, false)]);
-        let work = restoration("db", &BTreeMap::new(), &now, &roles());
+        let work = restoration("db", &BTreeMap::new(), &now, &Columns::new(), &roles());
         assert!(
-            work.statements
-                .iter()
-                .all(|statement| statement.starts_with("GRANT")),
+            all(&work).iter().all(|statement| statement.starts_with("GRANT")),
             "{work:?}"
         );
     }

@@ -4,6 +4,7 @@
 
 mod audit;
 mod journal;
+mod obstacles;
 mod privileges;
 mod read_only;
 mod scratch;

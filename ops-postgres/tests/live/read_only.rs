@@ -187,7 +187,7 @@ async fn a_transaction_that_has_written_keeps_the_stop_from_being_settled() {
 }
 
 #[tokio::test]
-async fn a_prepared_transaction_is_named() {
+async fn a_prepared_transaction_is_named_and_keeps_the_stop_from_being_settled() {
     // A read-only session may commit it.
     let Some(world) = World::new().await else { return };
     let mut root = world.superuser().await;
@@ -209,7 +209,11 @@ async fn a_prepared_transaction_is_named() {
     let seen = world.guard().observe(&world.target()).await.unwrap();
     let said = format!("{:?}", seen.caveats());
     assert!(said.contains("1 prepared transactions"), "{said}");
+    assert_eq!(seen.state(), TargetState::Stopped);
+    assert!(matches!(seen.stopped(), Verdict::NotYet { .. }), "{seen:?}");
     run(&mut root, "rollback prepared 'ops_test'").await.unwrap();
+    let seen = world.guard().observe(&world.target()).await.unwrap();
+    assert!(seen.stopped().holds(), "{seen:?}");
     world.close().await;
 }
 

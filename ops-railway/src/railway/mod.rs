@@ -12,6 +12,11 @@
 //!
 //! Where the plan allows no further edge rule, or the section has an unknown form, the stop rule replaces the section; then
 //! the snapshot is the only place that has the rest.
+//!
+//! # Two stops at once
+//! The stop rule carries the marker of its run. A service without a public domain has no rule and hence no marker: while a
+//! first stop has turned auto-deploy off and the containers still run, a second one would take that for the state to go back
+//! to. An observation in that state has a caveat; one run at a time for a target is the caller's part.
 
 #[cfg(feature = "sim")]
 pub mod sim;
@@ -103,16 +108,16 @@ impl TrafficController for RailwayTraffic {
         capability.leaves_marker = true;
         capability.limitations = vec![
             Text::new(
-                "エッジ規則は公開ドメイン経由の通信だけを止めます。TCP プロキシ、プライベートネットワーク、cron はコンテナの停止で止まります。",
-                "the edge rule covers public domains only; TCP proxy, private network and cron end when the containers stop",
+                "公開ドメイン以外（TCP、内部通信、cron）はコンテナ停止まで動きます。",
+                "TCP proxy, private network and cron go on until the containers stop",
             ),
             Text::new(
-                "停止時に進行中のデプロイは取り消され、復旧では再開されません。",
-                "a deployment in progress is cancelled by the stop, and a restore does not start it again",
+                "進行中のデプロイは取り消され、復旧でも再開されません。",
+                "a deployment in progress is cancelled, and a restore does not start it again",
             ),
             Text::new(
-                "停止中のデプロイの再起動は文書化されていません。拒否された場合、復旧はエッジを閉じたままエラーで終わります。",
-                "that a restart revives a stopped deployment is not documented; if it is refused, a restore ends in an error and leaves the edge closed",
+                "再起動が拒否されると、復旧は公開を閉じたままエラーで終わります（再起動の可否は未文書）。",
+                "if the (undocumented) restart is refused, a restore fails with the edge still closed",
             ),
         ];
         capability

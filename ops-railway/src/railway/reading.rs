@@ -99,6 +99,12 @@ impl Reading {
                 "a cron schedule is set: the edge rule does not cover it, only stopped containers do",
             ));
         }
+        if self.may_be_half_stopped_unseen() {
+            caveats.push(Text::new(
+                "自動デプロイがオフで、停止の目印を置けません。別の停止が途中でないか確認してください。",
+                "auto-deploy is off and no marker is possible: check that no other stop is half done",
+            ));
+        }
         if !self.pending.is_empty() {
             caveats.push(Text::new(
                 "進行中のデプロイがあります。停止すると取り消され、復旧では再開されません。",
@@ -106,6 +112,12 @@ impl Reading {
             ));
         }
         caveats
+    }
+
+    /// A stop begins with auto-deploy. Where no edge rule can carry its marker, what it has done by then cannot be told from a
+    /// service that never had auto-deploy on, and a snapshot of it would be taken for the state to go back to.
+    fn may_be_half_stopped_unseen(&self) -> bool {
+        !self.instance.has_public_domain() && !self.auto_deploy && self.instance.alive().next().is_some()
     }
 
     /// The newest deployment is in a state that this crate does not know, and it is not one that is known to be active.
@@ -147,12 +159,10 @@ impl ServiceInstance {
 impl ActiveDeployment {
     /// Whether this deployment does work, or would at the next request.
     ///
-    /// The status does not tell: it stays `SUCCESS` for a stopped deployment. A sleeping one counts as alive, because the
-    /// next request wakes it.
+    /// The status does not tell: it stays `SUCCESS` for a stopped deployment. A sleeping one has no instance and counts as
+    /// alive until it is stopped, because the next request wakes it; stopped, it stays down whatever its status says.
     pub(super) fn is_alive(&self) -> bool {
-        !self.deployment_stopped
-            || self.status == DeploymentStatus::Sleeping
-            || self.instances.iter().any(|instance| !instance.status.is_over())
+        !self.deployment_stopped || self.instances.iter().any(|instance| !instance.status.is_over())
     }
 
     /// Whether this deployment is on its way down.
@@ -256,12 +266,34 @@ mod tests {
         }
     }
 
-    /// A sleeping service has no instance and is woken by the next request: sleeping is no stop.
+    /// A sleeping service has no instance and is woken by the next request: sleeping is no stop. A stop ends it, though the
+    /// status may still say that it sleeps.
     #[test]
-    fn a_sleeping_deployment_counts_as_alive() {
-        let sleeping = json!({"id": "d1", "status": "SLEEPING", "deploymentStopped": true, "instances": []});
-        let reading = reading(&[sleeping], &stop_rule::alone("run_1"), false);
-        assert_eq!(reading.state(), TargetState::PartlyStopped);
+    fn a_sleeping_deployment_counts_as_alive_until_it_is_stopped() {
+        for (stopped, state) in [(false, TargetState::PartlyStopped), (true, TargetState::Stopped)] {
+            let sleeping =
+                json!({"id": "d1", "status": "SLEEPING", "deploymentStopped": stopped, "instances": []});
+            let reading = reading(&[sleeping], &stop_rule::alone("run_1"), false);
+            assert_eq!(reading.state(), state, "{stopped}");
+            assert_eq!(reading.settled().holds(), stopped);
+        }
+    }
+
+    /// Without a domain there is no marker, and half a stop looks like a service that never had auto-deploy on.
+    #[test]
+    fn a_service_that_may_be_half_stopped_unseen_says_so() {
+        for (domain, auto_deploy, warns) in [(false, false, true), (false, true, false), (true, false, false)]
+        {
+            let mut reading = reading(&[active("d1", false, "RUNNING")], &Value::Null, auto_deploy);
+            if !domain {
+                reading.instance.domains.service_domains.clear();
+            }
+            let warned = reading
+                .caveats()
+                .iter()
+                .any(|caveat| caveat.get(ops_core::model::Lang::En).contains("half done"));
+            assert_eq!(warned, warns, "{domain} {auto_deploy}");
+        }
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub(super) async fn restore(
     let mut parts = Parts::default();
     for id in &prior.running {
         if !is_up(&found, id) {
-            revive(client, id, &found, prior).await?;
+            revive(client, service, id, prior).await?;
             parts.record(format!("restart of {id}"), Ok(()));
         }
     }
@@ -88,10 +88,28 @@ pub(super) async fn restore(
 /// deployment. Where the vendor refuses, a rollback to the same deployment, or a redeployment of its image, makes a *new*
 /// deployment: that serves the same program, but it is not what was there before, so it ends in an error. The door stays
 /// closed and a person decides. A second call does not start a second replacement.
-async fn revive(client: &RailwayClient, id: &str, found: &Reading, prior: &PriorState) -> Result<()> {
+///
+/// Since a replacement cannot be taken back, it needs two refusals that name their reason, with a look between them. Any
+/// other error is given to the caller, who may try again.
+async fn revive(client: &RailwayClient, service: &ServiceRef, id: &str, prior: &PriorState) -> Result<()> {
+    let first = match client.restart(id).await {
+        Ok(()) => return Ok(()),
+        Err(error) => error,
+    };
+    if !is_refusal(&first) && first.kind() != ErrorKind::Unexpected {
+        return Err(first);
+    }
+    let found = client.read(service).await?;
+    if is_up(&found, id) {
+        return Ok(());
+    }
+    if !is_refusal(&first) {
+        return Err(unclear(first, id));
+    }
     let refusal = match client.restart(id).await {
         Ok(()) => return Ok(()),
         Err(error) if is_refusal(&error) => error,
+        Err(error) if error.kind() == ErrorKind::Unexpected => return Err(unclear(error, id)),
         Err(error) => return Err(error),
     };
     let inexact = |instead: &'static str| {
@@ -102,7 +120,7 @@ async fn revive(client: &RailwayClient, id: &str, found: &Reading, prior: &Prior
             .context("instead", instead)
             .context("left", "auto-deploy and edge rules as the stop set them")
     };
-    if !found.pending.is_empty() || others(found, prior).next().is_some() {
+    if !found.pending.is_empty() || others(&found, prior).next().is_some() {
         return Err(inexact("another deployment runs or is in progress").source(refusal));
     }
     match client.roll_back(id).await {
@@ -115,16 +133,21 @@ async fn revive(client: &RailwayClient, id: &str, found: &Reading, prior: &Prior
     }
 }
 
-/// Whether the vendor says that it cannot, as opposed to: not now, or not for you.
+/// Whether the vendor says that this deployment cannot, as opposed to: not now, not for you, not in this form, or something
+/// that nobody understands.
 fn is_refusal(error: &Error) -> bool {
     matches!(
         error.kind(),
-        ErrorKind::Conflict
-            | ErrorKind::InvalidInput
-            | ErrorKind::NotFound
-            | ErrorKind::Unexpected
-            | ErrorKind::Unsupported
+        ErrorKind::Conflict | ErrorKind::NotFound | ErrorKind::Unsupported
     )
+}
+
+/// An error without a reason, met on a restart: worth another try, as restarting what was restarted is harmless.
+fn unclear(error: Error, id: &str) -> Error {
+    error
+        .with_retry(Retry::Safe)
+        .context("deployment", id)
+        .context("left", "auto-deploy and edge rules as the stop set them")
 }
 
 /// Whether `id` runs and is not on its way down: a stop that was accepted shortly before would still end it.

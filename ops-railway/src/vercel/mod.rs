@@ -2,6 +2,8 @@
 //!
 //! Pausing blocks the production deployment and, as a side effect, turns `autoAssignCustomDomains` off. Unpausing turns that
 //! flag on, whatever it was before: after a rollback it is off on purpose, and an unpause alone would let the next push go live.
+//! A stop is both: a project that is paused while the flag is on is only partly stopped, because a push would take over
+//! production behind the pause; a stop then turns the flag off and leaves the pause as it is.
 //!
 //! # Restorable
 //! `paused` and `auto_assign_custom_domains`. The witness is the deployment that serves production. Volatile, and in neither:
@@ -181,12 +183,12 @@ impl TrafficController for VercelTraffic {
         capability.leaves_marker = false;
         capability.limitations = vec![
             Text::new(
-                "CDN は max-age が切れるまでキャッシュ済みのページを返し続けます。",
+                "CDN は max-age が切れるまでキャッシュを返し続けます。",
                 "the CDN goes on serving cached pages until their max-age has passed",
             ),
             Text::new(
-                "本番デプロイだけが止まります。プレビューと cron の動作は文書化されていません。",
-                "only the production deployment is blocked; what previews and cron jobs do meanwhile is not documented",
+                "止まるのは本番デプロイだけです（プレビューと cron は未文書）。",
+                "only production is blocked; previews and cron jobs meanwhile are undocumented",
             ),
         ];
         capability
@@ -194,9 +196,10 @@ impl TrafficController for VercelTraffic {
 
     async fn observe(&self, target: &TargetId) -> Result<Observation> {
         let found = self.read(project_of(target)?).await?;
-        let state = match found.is_paused() {
-            true => TargetState::Stopped,
-            false => TargetState::Serving,
+        let state = match (found.is_paused(), found.auto_assigns()) {
+            (true, false) => TargetState::Stopped,
+            (true, true) => TargetState::PartlyStopped,
+            (false, _) => TargetState::Serving,
         };
         let snapshot = Snapshot::new(target.clone(), FORMAT)
             .with_field("paused", found.is_paused())
@@ -204,7 +207,7 @@ impl TrafficController for VercelTraffic {
             .with_witness("production_deployment", found.production().map(str::to_owned));
         let observation = Observation::new(snapshot, state);
         Ok(match state {
-            TargetState::Stopped => observation.with_caveat(Text::new(
+            TargetState::Stopped | TargetState::PartlyStopped => observation.with_caveat(Text::new(
                 "キャッシュ済みのページは、まだ表示されることがあります。",
                 "pages that the CDN has cached may still be shown",
             )),
@@ -215,8 +218,12 @@ impl TrafficController for VercelTraffic {
     async fn stop(&self, target: &TargetId, _key: &IdempotencyKey) -> Result<Accepted> {
         let project = project_of(target)?;
         match self.read_within(GLANCE_TIMEOUT, project).await {
-            // A second pause would write the flag once more.
-            Ok(found) if found.is_paused() => return Ok(Accepted::new()),
+            // A second pause would write the flag once more, some time later.
+            Ok(found) if found.is_paused() && !found.auto_assigns() => return Ok(Accepted::new()),
+            Ok(found) if found.is_paused() => {
+                self.client.set_auto_assign(project, false).await?;
+                return Ok(Accepted::with_receipt("auto-assign off"));
+            }
             Err(error) if error.kind() == ErrorKind::InvalidInput => return Err(error),
             // A stop needs no read: without one it is tried all the same.
             _ => {}

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use ops_core::error::Result;
@@ -176,5 +177,35 @@ impl HttpTransport for Rewriting {
             response.headers().to_vec(),
             body.replace(self.from, self.to),
         ))
+    }
+}
+
+/// Refuses the first request of one operation for the state of its deployment, before it reaches the vendor.
+#[derive(Debug)]
+pub(crate) struct RefusingOnce {
+    inner: Arc<dyn HttpTransport>,
+    operation: &'static str,
+    done: AtomicBool,
+}
+
+impl RefusingOnce {
+    pub(crate) fn new(operation: &'static str) -> Arc<Self> {
+        Arc::new(Self {
+            inner: loopback_transport(),
+            operation,
+            done: AtomicBool::new(false),
+        })
+    }
+}
+
+#[async_trait]
+impl HttpTransport for RefusingOnce {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse> {
+        let asked: Value = serde_json::from_slice(request.body()).unwrap();
+        if asked["operationName"] == self.operation && !self.done.swap(true, Ordering::SeqCst) {
+            let body = r#"{"data":null,"errors":[{"message":"Deployment is not active"}]}"#;
+            return Ok(HttpResponse::new(200, Vec::new(), body));
+        }
+        self.inner.send(request).await
     }
 }

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use ops_core::error::ErrorKind;
-use ops_core::model::{Lang, TargetState};
+use ops_core::error::{ErrorKind, Retry};
+use ops_core::model::{Lang, Observation, TargetState};
 use ops_core::ports::TrafficController;
 use ops_core::testkit::{Fault, FaultRule, loopback_transport};
-use ops_railway::railway::sim::Progress;
+use ops_railway::railway::sim::{Problem, Progress};
 use ops_railway::railway::{RailwayToken, RailwayTraffic};
 use serde_json::json;
 
-use crate::stage::{Rewriting, Stage, bearer, is_exact, key, seed};
+use crate::stage::{RefusingOnce, Rewriting, Stage, bearer, is_exact, key, seed};
 
 /// A queued deployment goes live after the stop unless it is cancelled.
 #[tokio::test]
@@ -235,10 +235,7 @@ async fn what_cannot_be_restarted_is_replaced_once_and_never_called_exact() {
             stage.sim.expire_images(&stage.target);
         }
         let error = stage.restore(prior.snapshot()).await.unwrap_err();
-        assert_eq!(
-            (error.kind(), error.retry()),
-            (ErrorKind::Conflict, ops_core::error::Retry::Never)
-        );
+        assert_eq!((error.kind(), error.retry()), (ErrorKind::Conflict, Retry::Never));
         assert!(error.to_string().contains("makes a new deployment"), "{error}");
         assert!(stage.mutations().contains(&replaced_by.to_owned()));
 
@@ -258,6 +255,169 @@ async fn what_cannot_be_restarted_is_replaced_once_and_never_called_exact() {
         let seen = stage.watch_restore(prior.snapshot()).await;
         assert!(!is_exact(prior.snapshot(), &seen));
         assert_eq!(stage.sim.probe(&stage.target), 403, "the door stays closed");
+    }
+}
+
+/// The vendor's catch-all error says nothing about the deployment: a replacement for it could not be taken back.
+#[tokio::test]
+async fn an_error_without_a_reason_never_replaces_a_deployment() {
+    for (problem, tries) in [
+        (Problem::BeforeTheEffect, 1),
+        (Problem::AfterTheEffect, 1),
+        (Problem::BeforeTheEffect, 5),
+    ] {
+        let stage = Stage::new().await;
+        let prior = stage.observe().await;
+        stage.stopped().await;
+        for _ in 0..tries {
+            stage.sim.add_problem("deploymentRestart", problem);
+        }
+        for _ in 0..tries {
+            let error = stage.restore(prior.snapshot()).await.unwrap_err();
+            assert_eq!(
+                (error.kind(), error.retry()),
+                (ErrorKind::Unexpected, Retry::Safe)
+            );
+            assert!(
+                error.to_string().contains("deployment: env-1-svc-1-d1"),
+                "{error}"
+            );
+            assert_eq!(stage.sim.probe(&stage.target), 403, "the door stays closed");
+        }
+        stage.restore(prior.snapshot()).await.unwrap();
+        let seen = stage.watch_restore(prior.snapshot()).await;
+        assert!(is_exact(prior.snapshot(), &seen), "{problem:?} {tries}");
+        // The edge follows its rules a little later.
+        stage.observe().await;
+        stage.observe().await;
+        assert_eq!(stage.sim.probe(&stage.target), 200);
+        assert_only_restarts(&stage, "env-1-svc-1-d1");
+    }
+}
+
+/// One refusal may be a slip of the vendor: here the deployment can be restarted after all.
+#[tokio::test]
+async fn one_refusal_does_not_replace_a_deployment() {
+    let stage = Stage::new().await;
+    let prior = stage.observe().await;
+    stage.stopped().await;
+    let traffic = stage.with_transport(RefusingOnce::new("DeploymentRestart"));
+    traffic.restore(prior.snapshot(), &key("run_2")).await.unwrap();
+    assert!(is_exact(
+        prior.snapshot(),
+        &stage.watch_restore(prior.snapshot()).await
+    ));
+    assert_only_restarts(&stage, "env-1-svc-1-d1");
+}
+
+/// A refusal, then an error without a reason: that is not refused twice.
+#[tokio::test]
+async fn a_refusal_and_an_unclear_error_do_not_replace_a_deployment() {
+    let stage = Stage::new().await;
+    let prior = stage.observe().await;
+    stage.stopped().await;
+    stage
+        .sim
+        .add_problem("deploymentRestart", Problem::BeforeTheEffect);
+    let traffic = stage.with_transport(RefusingOnce::new("DeploymentRestart"));
+    let error = traffic
+        .restore(prior.snapshot(), &key("run_2"))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.kind(), error.retry()),
+        (ErrorKind::Unexpected, Retry::Safe)
+    );
+    assert_only_restarts(&stage, "env-1-svc-1-d1");
+    assert_eq!(stage.sim.probe(&stage.target), 403);
+}
+
+/// A rollback that fails without a reason may have begun one; a redeployment would then be a second replacement.
+#[tokio::test]
+async fn an_unclear_rollback_is_not_followed_by_a_redeployment() {
+    for problem in [Problem::BeforeTheEffect, Problem::AfterTheEffect] {
+        let stage = Stage::new().await;
+        let prior = stage.observe().await;
+        stage.stopped().await;
+        stage.sim.remove_deployment(&stage.target, "env-1-svc-1-d1");
+        stage.sim.add_problem("deploymentRollback", problem);
+        let error = stage.restore(prior.snapshot()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unexpected);
+        assert!(!stage.mutations().contains(&"DeploymentRedeploy".to_owned()));
+        assert_eq!(stage.sim.probe(&stage.target), 403);
+    }
+}
+
+/// A stopped deployment may go on saying that it sleeps: the next request does not wake it, and a restore has to restart it.
+#[tokio::test]
+async fn a_sleeping_service_is_stopped_and_comes_back() {
+    let stage = Stage::with(seed().asleep()).await;
+    let prior = stage.observe().await;
+    assert_eq!(prior.state(), TargetState::Serving);
+    assert_eq!(
+        prior.snapshot().field("running"),
+        Some(&json!(["env-1-svc-1-d1"]))
+    );
+    stage.stopped().await;
+    let raw = stage.sim.raw(&stage.target).unwrap();
+    assert_eq!(raw["deployments"][0]["status"], "SLEEPING");
+    stage.restore(prior.snapshot()).await.unwrap();
+    assert!(is_exact(
+        prior.snapshot(),
+        &stage.watch_restore(prior.snapshot()).await
+    ));
+    assert_only_restarts(&stage, "env-1-svc-1-d1");
+}
+
+/// Without a domain there is no marker: a second run that looks in the middle of a first stop must at least be told.
+#[tokio::test]
+async fn half_a_stop_without_a_marker_is_not_silent() {
+    let stage = Stage::with(seed().without_public_domain()).await;
+    let warns = |seen: &Observation| {
+        seen.caveats()
+            .iter()
+            .any(|caveat| caveat.get(Lang::En).contains("half done"))
+    };
+    assert!(!warns(&stage.observe().await));
+    // Auto-deploy is off, and the process ended before it came to the containers.
+    stage.sim.add_problem("deploymentStop", Problem::BeforeTheEffect);
+    stage.stop().await.unwrap_err();
+    let seen = stage.observe().await;
+    assert_eq!(
+        (seen.state(), seen.marker(), seen.snapshot().field("auto_deploy")),
+        (TargetState::Serving, None, Some(&json!(false)))
+    );
+    assert!(warns(&seen));
+    stage.stopped().await;
+    assert!(!warns(&stage.observe().await));
+}
+
+/// A tired person reads these.
+#[tokio::test]
+async fn a_limitation_is_one_short_clause() {
+    let limitations = Stage::new().await.traffic.capability().limitations;
+    assert_eq!(limitations.len(), 3);
+    for text in limitations {
+        for lang in [Lang::Ja, Lang::En] {
+            assert!(text.get(lang).chars().count() <= 90, "{}", text.get(lang));
+        }
+    }
+}
+
+fn assert_only_restarts(stage: &Stage, deployment: &str) {
+    let raw = stage.sim.raw(&stage.target).unwrap();
+    let ids: Vec<_> = raw["deployments"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|found| found["id"].as_str().unwrap())
+        .collect();
+    assert_eq!(ids, [deployment]);
+    for replacement in ["DeploymentRollback", "DeploymentRedeploy"] {
+        assert!(
+            !stage.mutations().contains(&replacement.to_owned()),
+            "{replacement}"
+        );
     }
 }
 

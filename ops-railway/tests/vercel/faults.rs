@@ -135,6 +135,21 @@ async fn a_broken_rule_of_the_vendor_turns_the_report_false() {
     }
 }
 
+/// The pause's side effect is not relied on: without it nothing is claimed, and a second stop makes up for it.
+#[tokio::test]
+async fn a_pause_that_forgets_the_flag_is_made_up_for_by_a_second_stop() {
+    let stage = Stage::new().await;
+    let prior = stage.observe().await;
+    stage.sim.break_rule(BrokenRule::PauseForgetsAutoAssign);
+    stage.stop().await.unwrap();
+    let seen = stage.at_rest().await;
+    assert_eq!(seen.stopped().name(), "not_yet");
+    stage.stop().await.unwrap();
+    assert!(stage.at_rest().await.stopped().holds());
+    stage.restore(prior.snapshot()).await.unwrap();
+    assert!(is_exact(prior.snapshot(), &stage.at_rest().await));
+}
+
 /// The restore compares after the unpause, so it does not rely on what the unpause does to the flag.
 #[tokio::test]
 async fn an_unpause_that_forgets_the_flag_is_made_up_for() {

@@ -62,13 +62,38 @@ async fn a_restore_right_after_the_stop_is_exact_too() {
 }
 
 #[tokio::test]
-async fn a_paused_project_is_left_alone_by_a_stop() {
-    let stage = Stage::with(seed().with_paused(true)).await;
+async fn a_stopped_project_is_left_alone_by_a_stop() {
+    let stage = Stage::with(seed().with_paused(true).with_auto_assign(false)).await;
     let before = stage.sim.raw(&stage.target);
     assert!(stage.observe().await.stopped().holds());
     assert_eq!(stage.stop().await.unwrap().receipt(), None);
     assert_eq!(stage.sim.raw(&stage.target), before);
     assert!(stage.changes().is_empty());
+}
+
+/// Somebody turned the flag on during a pause: the pause stays, the flag goes, and both come back.
+#[tokio::test]
+async fn a_paused_project_that_takes_pushes_is_stopped_by_its_flag_and_comes_back_exactly() {
+    let stage = Stage::with(seed().with_paused(true)).await;
+    let prior = stage.observe().await;
+    assert_eq!(prior.state(), TargetState::PartlyStopped);
+    assert!(!prior.stopped().holds());
+    let raw = stage.sim.raw(&stage.target);
+    for _ in 0..3 {
+        stage.stop().await.unwrap();
+    }
+    assert_eq!(stage.changes(), ["PATCH /v9/projects/prj_1"]);
+    let stopped = stage.at_rest().await;
+    assert!(stopped.stopped().holds());
+    for _ in 0..2 {
+        stage.restore(prior.snapshot()).await.unwrap();
+    }
+    assert!(is_exact(prior.snapshot(), &stage.at_rest().await));
+    assert_eq!(stage.sim.raw(&stage.target), raw);
+    assert!(
+        stage.changes().iter().all(|change| change.starts_with("PATCH")),
+        "the pause was never touched"
+    );
 }
 
 #[tokio::test]

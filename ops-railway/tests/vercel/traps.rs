@@ -51,6 +51,38 @@ async fn a_pause_changes_the_flag_too() {
     assert_eq!(paths, ["auto_assign_custom_domains", "paused"]);
 }
 
+/// With the flag on, a push takes over production behind the pause, and the unpause would show it.
+#[tokio::test]
+async fn a_pause_alone_is_no_stop() {
+    let stage = Stage::with(seed().with_paused(true)).await;
+    let before = stage.observe().await;
+    assert_eq!(before.state(), TargetState::PartlyStopped);
+    stage.sim.deploy(&stage.target).unwrap();
+    let pushed = stage.observe().await;
+    assert!(!before.snapshot().differences(pushed.snapshot()).is_empty());
+
+    stage.stop().await.unwrap();
+    stage.sim.deploy(&stage.target).unwrap();
+    let after = stage.observe().await;
+    assert!(after.stopped().holds());
+    assert_eq!(
+        after.snapshot().witness()["production_deployment"],
+        pushed.snapshot().witness()["production_deployment"]
+    );
+}
+
+/// A tired person reads these.
+#[tokio::test]
+async fn a_limitation_is_one_short_clause() {
+    let limitations = Stage::new().await.traffic.capability().limitations;
+    assert_eq!(limitations.len(), 2);
+    for text in limitations {
+        for lang in [Lang::Ja, Lang::En] {
+            assert!(text.get(lang).chars().count() <= 90, "{}", text.get(lang));
+        }
+    }
+}
+
 /// 200 means accepted. The pause shows some time later.
 #[tokio::test]
 async fn an_accepted_pause_is_not_yet_a_stop() {

@@ -1,8 +1,10 @@
 //! A simulated Railway: one GraphQL endpoint over HTTP that keeps the vendor's rules and traps.
 //!
 //! - Errors come inside a 200. A document is checked against the part of the schema that is known here.
+//! - An error comes with a message and a code. What the vendor refuses for a reason is told apart from its catch-all, "Problem
+//!   processing request", which may come before or after the effect.
 //! - A mutation that answers `true` is accepted, no more: a deployment stops, starts, or goes live some *reads* of its service
-//!   later (so that nothing here depends on a clock), and its status stays `SUCCESS` when it is stopped.
+//!   later (so that nothing here depends on a clock), and its status stays `SUCCESS` or `SLEEPING` when it is stopped.
 //! - A deployment in progress goes live by itself unless it is cancelled, and replaces the live ones.
 //! - Edge rules: priorities are unique, a block has a status of 400 to 499 and a body of at most 4096 bytes, a plan allows so
 //!   many rules, a rule without an id gets one, and a service without a public domain has none.
@@ -27,7 +29,7 @@ use serde_json::{Value, json};
 
 pub use self::seed::{Progress, ServiceSeed};
 use self::service::Service;
-use self::world::{Asked, World, invalid, not_authorized};
+use self::world::{Asked, World, invalid, not_authorized, problem};
 
 /// A simulated Railway. Serve it with [`LoopbackServer`](ops_core::testkit::LoopbackServer).
 ///
@@ -50,6 +52,16 @@ pub enum BrokenRule {
     RestartBuildsAnew,
     /// `updateServiceEdgeRules` answers as if it had written, and has not.
     EdgeRulesAreForgotten,
+}
+
+/// Where the vendor was when it gave up with its catch-all error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Problem {
+    /// Nothing was done.
+    BeforeTheEffect,
+    /// All was done, and the answer does not say so.
+    AfterTheEffect,
 }
 
 impl RailwaySim {
@@ -79,6 +91,12 @@ impl RailwaySim {
     /// Breaks one rule from now on.
     pub fn break_rule(&self, rule: BrokenRule) {
         self.world().broken.insert(rule);
+    }
+
+    /// Answers the next call of the root field `name`, for example `deploymentRestart`, with the vendor's catch-all error inside
+    /// a 200. Calls add up.
+    pub fn add_problem(&self, name: &str, problem: Problem) {
+        self.world().problems.push((name.to_owned(), problem));
     }
 
     /// Another deployer pushes. With auto-deploy on this begins a deployment, whose id is given.
@@ -148,7 +166,14 @@ impl Handler for RailwaySim {
             _ => {}
         }
         let mut world = self.world();
-        let answer = world.answer(&request, &asked, fault == Some(Fault::NeverEnds));
+        let problem_at = world.next_problem(&asked);
+        if problem_at == Some(Problem::BeforeTheEffect) {
+            return Reply::json(200, &problem());
+        }
+        let mut answer = world.answer(&request, &asked, fault == Some(Fault::NeverEnds));
+        if problem_at == Some(Problem::AfterTheEffect) {
+            answer = problem();
+        }
         match fault {
             Some(Fault::LostAnswer) => return Reply::Hangup,
             Some(Fault::Drift) => {

@@ -17,6 +17,7 @@ pub struct ServiceSeed {
     pub(super) public: bool,
     pub(super) cron: Option<String>,
     pub(super) running: Vec<String>,
+    pub(super) asleep: bool,
     pub(super) pending: Vec<(String, &'static str)>,
 }
 
@@ -70,6 +71,7 @@ impl ServiceSeed {
             public: true,
             cron: None,
             running: vec![format!("{environment_id}-{service_id}-d1")],
+            asleep: false,
             pending: Vec::new(),
         })
     }
@@ -95,6 +97,12 @@ impl ServiceSeed {
     /// The ids of the live deployments.
     pub fn with_running<I: Into<String>>(mut self, ids: impl IntoIterator<Item = I>) -> Self {
         self.running = ids.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Lets the live deployments sleep: they have no instance, and a visitor is answered all the same.
+    pub fn asleep(mut self) -> Self {
+        self.asleep = true;
         self
     }
 

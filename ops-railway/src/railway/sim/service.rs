@@ -46,6 +46,9 @@ struct Change {
 /// What the vendor answers to something it cannot do.
 pub(super) type Refusal = &'static str;
 
+/// The status of a live deployment without instances, which a visitor would wake.
+const SLEEPING: &str = "SLEEPING";
+
 /// A change shows at the second read after it.
 const EFFECT: u32 = 2;
 
@@ -64,7 +67,8 @@ const IN_PROGRESS: [&str; 6] = [
 impl Service {
     pub(super) fn new(seed: ServiceSeed, next_rule: impl FnMut() -> u64) -> Self {
         let edge = seed.edge_rules.map(|rules| edge::with_ids(rules, next_rule));
-        let running = seed.running.into_iter().map(Deployment::live);
+        let status = if seed.asleep { SLEEPING } else { "SUCCESS" };
+        let running = seed.running.into_iter().map(|id| Deployment::live(id, status));
         let pending = seed
             .pending
             .into_iter()
@@ -104,6 +108,9 @@ impl Service {
                 });
                 if deployment.change.is_none() {
                     deployment.stopped = to_stopped;
+                    if !to_stopped {
+                        deployment.status = "SUCCESS";
+                    }
                 }
             }
             if let Some(left) = deployment.live_in {
@@ -307,10 +314,10 @@ impl Service {
 }
 
 impl Deployment {
-    fn live(id: String) -> Self {
+    fn live(id: String, status: &'static str) -> Self {
         Self {
             id,
-            status: "SUCCESS",
+            status,
             commit: "commit-1".to_owned(),
             active: true,
             stopped: false,
@@ -340,7 +347,7 @@ impl Deployment {
         self.live_in = None;
     }
 
-    /// The status stays `SUCCESS` for a stopped deployment; `deploymentStopped` and the instances tell.
+    /// A stop leaves the status as it is, `SUCCESS` or `SLEEPING`; `deploymentStopped` and the instances tell.
     fn json(&self) -> Value {
         let instance = match (self.stopped, self.change) {
             (true, _) => "STOPPED",
@@ -348,7 +355,7 @@ impl Deployment {
             (false, Some(Change { to_stopped: true, .. })) => "REMOVING",
             (false, Some(_)) => "RESTARTING",
         };
-        let instances = match self.active {
+        let instances = match self.active && self.status != SLEEPING {
             true => json!([{"id": format!("{}-i1", self.id), "status": instance}]),
             false => json!([]),
         };

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::document::{self, Document, Kind};
 use super::schema::{self, Call};
 use super::service::Service;
-use super::{BrokenRule, edge};
+use super::{BrokenRule, Problem, edge};
 
 #[derive(Debug, Default)]
 pub(super) struct World {
@@ -18,6 +18,8 @@ pub(super) struct World {
     pub(super) project_tokens: BTreeMap<String, Place>,
     pub(super) broken: BTreeSet<BrokenRule>,
     pub(super) requests: Vec<SimRequest>,
+    /// By root field, in the order they were asked for.
+    pub(super) problems: Vec<(String, Problem)>,
     rules_made: u64,
 }
 
@@ -66,6 +68,8 @@ type Scope = Option<Place>;
 
 const NOT_AUTHORIZED: &str = "Not Authorized";
 
+const PROBLEM: &str = "Problem processing request";
+
 impl World {
     pub(super) fn next_rule(&mut self) -> u64 {
         self.rules_made += 1;
@@ -85,6 +89,14 @@ impl World {
                 None => known.is_at(environment, service),
             })
             .map_or_else(String::new, |(name, _)| name.clone())
+    }
+
+    /// Takes the first problem that waits for a field of `asked`.
+    pub(super) fn next_problem(&mut self, asked: &Asked) -> Option<Problem> {
+        let fields = &asked.document.selection;
+        let meets = |(name, _): &(String, Problem)| fields.iter().any(|field| field.name == *name);
+        let at = self.problems.iter().position(meets)?;
+        Some(self.problems.remove(at).1)
     }
 
     /// The answer to `asked`: data, or errors inside what will be a 200.
@@ -176,7 +188,7 @@ impl World {
             "deploymentRestart" => self.service_of(id, scope)?.restart(id, never).map(Value::from),
             "deploymentRollback" => self.service_of(id, scope)?.roll_back(id).map(Value::from),
             "deploymentRedeploy" => self.service_of(id, scope)?.redeploy(id),
-            _ => Err("Problem processing request"),
+            _ => Err(PROBLEM),
         }
     }
 
@@ -237,13 +249,23 @@ fn visible<'a>(service: &'a mut Service, scope: &Scope) -> Result<&'a mut Servic
     }
 }
 
-/// What the vendor says instead of a 4xx.
-pub(super) fn failed(message: &str) -> Value {
-    json!({"data": null, "errors": [{"message": message, "extensions": {"code": "INTERNAL_SERVER_ERROR"}}]})
+/// What the vendor says instead of a 4xx or 5xx. The code of a refusal is not documented: the real one may be the same for
+/// all, so only the message is to be relied on.
+fn failed(message: &str) -> Value {
+    let code = match message {
+        NOT_AUTHORIZED | PROBLEM => "INTERNAL_SERVER_ERROR",
+        _ => "BAD_USER_INPUT",
+    };
+    json!({"data": null, "errors": [{"message": message, "extensions": {"code": code}}]})
 }
 
 pub(super) fn not_authorized() -> Value {
     failed(NOT_AUTHORIZED)
+}
+
+/// The catch-all: it gives no reason.
+pub(super) fn problem() -> Value {
+    failed(PROBLEM)
 }
 
 /// What the vendor says to a document that does not fit its schema.

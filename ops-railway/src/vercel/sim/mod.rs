@@ -40,6 +40,8 @@ pub struct VercelSim {
 pub enum BrokenRule {
     /// A pause is answered with 200 and not done.
     PauseIsIgnored,
+    /// A pause leaves `autoAssignCustomDomains` as it is. A second stop makes up for that.
+    PauseForgetsAutoAssign,
     /// An unpause is answered with 200 and not done.
     UnpauseIsIgnored,
     /// An unpause leaves `autoAssignCustomDomains` as it is. A restore that compares afterwards copes with that.
@@ -190,7 +192,8 @@ impl World {
             }
             Call::Pause => {
                 if !ignored(BrokenRule::PauseIsIgnored) {
-                    project.accept(true, Some(false));
+                    let forgets = broken.contains(&BrokenRule::PauseForgetsAutoAssign);
+                    project.accept(true, (!forgets).then_some(false));
                 }
                 empty()
             }

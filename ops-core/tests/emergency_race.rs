@@ -1,0 +1,107 @@
+//! Stopping outranks restoring, and what was done once is looked at again.
+#![allow(
+    clippy::unwrap_used,
+    clippy::clone_on_ref_ptr,
+    reason = "a test ends at what it did not expect, and shares its doubles as ports"
+)]
+
+mod support_emergency;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ops_core::emergency::Refusal;
+use ops_core::error::ErrorKind;
+use ops_core::model::{OutcomeStatus, TargetState};
+use serde_json::json;
+use support_emergency::{Fault, World, alice, settle_tasks};
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_during_a_restore_wins_at_every_moment() {
+    // Each call takes one second, so that the second stop comes before, between and after the calls of the restore.
+    for quarter in 0..40 {
+        let world = World::of(2);
+        let before = world.bytes();
+        let first = world.stop().await;
+        world
+            .targets
+            .iter()
+            .for_each(|target| target.set_latency(Duration::from_secs(1)));
+        let (opening, other) = (world.clone(), world.machine(Arc::clone(&world.journal)));
+        let run = first.run.clone();
+        let restoring = tokio::spawn(async move { opening.restore(&run).await });
+        tokio::time::sleep(Duration::from_millis(250 * quarter)).await;
+        let began_after = restoring.is_finished();
+        let second = other.stop().await;
+        let restored = restoring.await.unwrap();
+        settle_tasks().await;
+
+        assert_eq!(second.status, OutcomeStatus::Verified, "{quarter}");
+        assert!(world.all_stopped(), "{quarter}: the stop said so");
+        if !began_after && let Ok(restored) = &restored {
+            let stop_began_before_the_end =
+                restored.status != OutcomeStatus::Verified || world.held().await.len() == 2;
+            assert!(stop_began_before_the_end, "{quarter}: {restored:?}");
+        }
+        // Somebody owes the prior state, and it is still the one from before everything.
+        world
+            .targets
+            .iter()
+            .for_each(|target| target.set_latency(Duration::ZERO));
+        for run in [&second.run, &first.run] {
+            let _ = world.restore(run).await;
+        }
+        assert_eq!(world.bytes(), before, "{quarter}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_restore_is_not_taken_up_over_a_newer_stop() {
+    let world = World::of(1);
+    let first = world.stop().await;
+    world.targets[0].next_restore(Fault::Fail(ErrorKind::PermissionDenied));
+    let failed = world.restore(&first.run).await.unwrap();
+    assert_ne!(failed.status, OutcomeStatus::Verified);
+    assert_eq!(
+        world.restore(&first.run).await.unwrap().status,
+        OutcomeStatus::Verified
+    );
+    let _ = world.stop().await;
+    let refused = world
+        .engine
+        .resume(&failed.run, &world.procedure(), &alice())
+        .await;
+    assert!(matches!(refused, Err(Refusal::Superseded { .. })), "{refused:?}");
+    assert!(world.all_stopped());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restore_is_not_taken_up_after_its_approval_has_run_out() {
+    let world = World::of(1);
+    let first = world.stop().await;
+    world.targets[0].next_restore(Fault::Fail(ErrorKind::PermissionDenied));
+    let failed = world.restore(&first.run).await.unwrap();
+    tokio::time::advance(Duration::from_secs(31 * 60)).await;
+    let refused = world
+        .engine
+        .resume(&failed.run, &world.procedure(), &alice())
+        .await;
+    assert!(matches!(refused, Err(Refusal::Expired)), "{refused:?}");
+    assert!(world.all_stopped());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resumed_stop_does_not_claim_what_no_longer_holds() {
+    let world = World::of(2);
+    let stopped = world.stop().await;
+    world.targets[0].set("mode", json!("by hand"));
+    assert_eq!(world.targets[0].state(), TargetState::Serving);
+    let resumed = world
+        .engine
+        .resume(&stopped.run, &world.procedure(), &alice())
+        .await
+        .unwrap();
+    assert_eq!(resumed.status, OutcomeStatus::Unverified);
+    let verdicts: Vec<_> = resumed.steps.iter().map(|step| step.verdict.name()).collect();
+    assert_eq!(verdicts, ["not_yet", "holds"]);
+}
