@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use ops_core::config::{ConfigFaults, Env, OpsConfig};
 use ops_core::emergency::{Approval, Procedure};
 use ops_core::masking::BuiltinMasker;
-use ops_core::model::{Actor, Digest, PlanKind, TargetId};
+use ops_core::model::{Actor, Digest, PlanKind, RunId, TargetId};
 use ops_core::ports::{JournalEntry, JournalEvent, PiiMasker};
 
 use crate::cli::Global;
@@ -83,6 +83,19 @@ impl Session {
         files.filter_map(read).collect()
     }
 
+    /// Runs that began here and died before they were recorded; `opsctl resume` records them.
+    pub(crate) async fn unrecorded(&self) -> Vec<RunId> {
+        let engine = self.world.ops.engine();
+        let mut unrecorded = Vec::new();
+        for run in engine.runs().await.unwrap_or_default() {
+            let entries = engine.entries(&run).await.unwrap_or_default();
+            if started(&entries).is_some() && !published(&entries) {
+                unrecorded.push(run);
+            }
+        }
+        unrecorded
+    }
+
     pub(crate) fn approvals_dir(&self) -> PathBuf {
         self.world.config.state_dir.join("approvals")
     }
@@ -148,4 +161,11 @@ pub(crate) fn started(entries: &[JournalEntry]) -> Option<(&str, &PlanKind)> {
         JournalEvent::Started { procedure, plan, .. } => Some((procedure.as_str(), plan)),
         _ => None,
     })
+}
+
+/// Whether a run was recorded and told to its end.
+pub(crate) fn published(entries: &[JournalEntry]) -> bool {
+    entries
+        .iter()
+        .any(|entry| matches!(entry.event, JournalEvent::Published { .. }))
 }

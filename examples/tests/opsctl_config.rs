@@ -232,3 +232,67 @@ fn rubbish_beside_the_road_does_not_block_a_stop() {
     );
     assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
 }
+
+#[test]
+fn a_switch_that_no_run_holds_can_be_opened_and_is_recorded() {
+    let simulation = Simulation::start(&["--world", "gcp"]);
+    assert_eq!(
+        simulation.run(&["switch", "open", "llm-brain"]).code,
+        2,
+        "it is open"
+    );
+    assert_eq!(simulation.run(&["switch", "stop", "llm-brain"]).code, 0);
+    std::fs::remove_dir_all(simulation.path().join(".ops/journal")).expect("removed");
+    let opened = simulation.run(&["switch", "open", "llm-brain", "--json"]);
+    assert_eq!(opened.code, 0, "{}{}", opened.out, opened.err);
+    assert_eq!(
+        (&opened.json()["verified"], &opened.json()["audited"]),
+        (&true.into(), &true.into())
+    );
+    // With the approvals of a real configuration it needs signatures.
+    let file = simulation.path().join("ops.toml");
+    let key = |seed: u8| {
+        ops_core::emergency::ApprovalKey::from_hex(&format!("{seed:02x}").repeat(32).into()).expect("a key")
+    };
+    let approver = |name: &str, seed| {
+        format!(
+            "\n[[approver]]\nname = \"{name}\"\npublic_key = \"{}\"\n",
+            key(seed).public_hex()
+        )
+    };
+    let config = std::fs::read_to_string(&file)
+        .expect("a configuration")
+        .replace("restore = 0", "restore = 2");
+    std::fs::write(&file, config + &approver("bob", 2) + &approver("carol", 3)).expect("a configuration");
+    assert_eq!(simulation.run(&["switch", "stop", "llm-brain"]).code, 0);
+    std::fs::remove_dir_all(simulation.path().join(".ops/journal")).expect("removed");
+    assert_eq!(simulation.run(&["switch", "open", "llm-brain"]).code, 5);
+}
+
+#[test]
+fn a_run_that_died_before_it_was_recorded_is_named_and_recorded_by_a_resume() {
+    let simulation = Simulation::start(&["--world", "gcp"]);
+    let run = simulation.run(&["stop", "api-stop", "--json"]).json()["run"]
+        .as_str()
+        .expect("a run")
+        .to_owned();
+    // As if it had been killed between its end and its record.
+    let journal = walk(&simulation.path().join(".ops/journal/runs")).remove(0);
+    let text = std::fs::read_to_string(&journal).expect("a journal");
+    let kept: Vec<_> = text
+        .lines()
+        .filter(|line| !line.contains("\"published\""))
+        .collect();
+    std::fs::write(&journal, kept.join("\n") + "\n").expect("written");
+    std::fs::remove_dir_all(simulation.path().join(".ops/audit")).expect("removed");
+
+    let found = simulation.run(&["audit", "search", "--json"]);
+    assert_eq!(found.json()["complete"], false);
+    assert!(found.err.contains(&run), "{}", found.err);
+    assert_eq!(simulation.run(&["resume"]).code, 0);
+    let found = simulation.run(&["audit", "search", "--json"]).json();
+    assert_eq!(
+        (&found["complete"], found["records"].as_array().map(Vec::len)),
+        (&true.into(), Some(4))
+    );
+}

@@ -73,7 +73,7 @@ async fn a_second_stop_after_the_first_changes_nothing_in_what_is_held_and_owes_
         .await
         .unwrap();
     let targets: Vec<_> = plan.steps().iter().map(|step| step.target.clone()).collect();
-    assert_eq!(targets, [reopened.clone()]);
+    assert_eq!(targets, std::slice::from_ref(&reopened));
     let outcome = world.restore(&second.run).await.unwrap();
     assert_eq!(outcome.status, OutcomeStatus::Verified);
     assert_eq!(world.targets[0].fields()["mode"], json!("by hand"));

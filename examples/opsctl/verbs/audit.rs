@@ -17,9 +17,17 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &AuditArgs) ->
             &format!("⚠ some audit records are not delivered: {waiting}"),
         )));
     }
+    let unrecorded = session.unrecorded().await;
+    for run in &unrecorded {
+        printer.error(&printer.warn(&printer.pick(
+            &format!("⚠ {run} は記録の前に途切れました: opsctl resume {run}"),
+            &format!("⚠ {run} ended before it was recorded: opsctl resume {run}"),
+        )));
+    }
+    let complete = waiting.is_none() && unrecorded.is_empty();
     match &args.verb {
-        AuditVerb::Search(args) => search(&session, printer, args, waiting.is_none()).await,
-        AuditVerb::Verify => verify(&session, printer, waiting.is_none()).await,
+        AuditVerb::Search(args) => search(&session, printer, args, complete).await,
+        AuditVerb::Verify => verify(&session, printer, complete).await,
     }
 }
 

@@ -1,5 +1,4 @@
 use ops_core::model::{PlanKind, RunId};
-use ops_core::ports::{JournalEntry, JournalEvent};
 
 use crate::cli::{Global, ResumeArgs};
 use crate::exit::{Exit, Failure};
@@ -44,16 +43,10 @@ pub(crate) fn unknown(run: &RunId) -> Failure {
 
 /// The newest run that has begun and was not recorded to its end.
 async fn newest_open(session: &Session) -> Result<RunId, Failure> {
-    let engine = session.world.ops.engine();
-    for run in engine.runs().await?.into_iter().rev() {
-        let entries = engine.entries(&run).await.unwrap_or_default();
-        let published = |entry: &JournalEntry| matches!(entry.event, JournalEvent::Published { .. });
-        if started(&entries).is_some() && !entries.iter().any(published) {
-            return Ok(run);
-        }
-    }
-    Err(Failure::usage(
-        "no run is unfinished",
-        "name a run to try its failed steps again; see `opsctl runs`",
-    ))
+    session.unrecorded().await.pop().ok_or_else(|| {
+        Failure::usage(
+            "no run is unfinished",
+            "name a run to try its failed steps again; see `opsctl runs`",
+        )
+    })
 }

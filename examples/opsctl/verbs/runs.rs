@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::cli::Global;
 use crate::exit::{Exit, Failure};
 use crate::print::Printer;
-use crate::session::{Session, started};
+use crate::session::{Session, published, started};
 
 pub(crate) async fn run(global: &Global, printer: &Printer) -> Result<Exit, Failure> {
     let session = Session::open(global, printer).await?;
@@ -13,7 +13,13 @@ pub(crate) async fn run(global: &Global, printer: &Printer) -> Result<Exit, Fail
     let held = engine.held().await?;
     let mut documents = Vec::new();
     for run in engine.runs().await? {
-        let entries = engine.entries(&run).await?;
+        let entries = match engine.entries(&run).await {
+            Ok(entries) => entries,
+            Err(error) => {
+                printer.error(&printer.warn(&format!("⚠ {run}: {error}")));
+                continue;
+            }
+        };
         let Some((procedure, kind)) = started(&entries) else {
             continue;
         };
@@ -47,7 +53,16 @@ pub(crate) async fn run(global: &Global, printer: &Printer) -> Result<Exit, Fail
                 holds.join(" ")
             ));
         }
-        documents.push(json!({"run": run, "at": at, "procedure": procedure, "plan": kind, "status": status, "holds": holds}));
+        let recorded = published(&entries);
+        if !recorded {
+            printer.line(&format!(
+                "    {}",
+                printer.pick("監査未記録: opsctl resume", "not recorded: opsctl resume")
+            ));
+        }
+        documents.push(json!({
+            "run": run, "at": at, "procedure": procedure, "plan": kind, "status": status, "holds": holds, "recorded": recorded,
+        }));
     }
     if printer.json() {
         printer.document(&json!({"runs": documents, "exit_code": 0}));

@@ -1,3 +1,5 @@
+use ops_core::audit::Recorded;
+use ops_core::model::{AuditOutcome, AuditRecord, Digest};
 use serde_json::json;
 
 use crate::cli::{Global, PlanArgs, RestoreArgs, StopArgs, SwitchArgs, SwitchVerb};
@@ -27,21 +29,83 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &SwitchArgs) -
         }
         SwitchVerb::Open { feature } => {
             let session = Session::open(global, printer).await?;
-            let procedure = format!("{SWITCH_PROCEDURE}{feature}");
+            let (procedure, target) = (format!("{SWITCH_PROCEDURE}{feature}"), switch_target(feature)?);
             session.procedure(&procedure, &[])?;
-            let run = holder(&session, &switch_target(feature)?, &procedure).await?;
-            super::restore::run(
-                global,
-                printer,
-                &RestoreArgs {
-                    run,
-                    dry_run: false,
-                    accept_drift: false,
-                },
-            )
-            .await
+            let held = session.world.ops.engine().held().await?;
+            if !held.iter().any(|held| *held.snapshot.target() == target) {
+                return open_unheld(&session, printer, feature).await;
+            }
+            let run = holder(&session, &target, &procedure).await?;
+            let args = RestoreArgs {
+                run,
+                dry_run: false,
+                accept_drift: false,
+            };
+            super::restore::run(global, printer, &args).await
         }
     }
+}
+
+/// Opens a feature that no run of this journal holds: stopped from elsewhere, or while the journal was away. It needs the same approvals
+/// as a restore, over the feature and the generation of the switches.
+async fn open_unheld(session: &Session, printer: &Printer, feature: &str) -> Result<Exit, Failure> {
+    let world = &session.world;
+    let switches = &world.ops.providers().switches;
+    let state = switches.read().await?;
+    if !state.stopped.contains_key(feature) {
+        return Err(Failure::usage(
+            format!("{feature} is not stopped"),
+            "see `opsctl switch list`",
+        ));
+    }
+    let digest = Digest::of(
+        json!(["switch-open/1", feature, state.generation])
+            .to_string()
+            .as_bytes(),
+    );
+    let approvals = session.approvals(digest, printer);
+    let consent = world
+        .approvers
+        .consent(
+            digest,
+            &world.restore_policy(),
+            &approvals,
+            &session.actor,
+            world.now(),
+        )
+        .inspect_err(|_| printer.error(&format!("  → opsctl approve {digest} --key FILE")))?;
+    world.open_switch(feature, &session.actor).await?;
+    // What is written is not what is in force until it has been read back.
+    let open = !switches.read().await?.stopped.contains_key(feature);
+    let record = AuditRecord::new(
+        world.now(),
+        world.config.tenant.clone(),
+        session.actor.clone(),
+        "switch.open",
+        "switch",
+        feature,
+    )
+    .with_outcome(if open {
+        AuditOutcome::Succeeded
+    } else {
+        AuditOutcome::Unknown
+    })
+    .with_detail("approval", consent.persons.join(", "));
+    let audited = matches!(world.ops.record(record).await, Recorded::Stored(_));
+    let exit = if open { Exit::Done } else { Exit::Unverified };
+    printer.line(&match open {
+        true => printer.pick(&format!("{feature}: 開きました"), &format!("{feature}: opened")),
+        false => printer.pick(
+            &format!("{feature}: 確認できません"),
+            &format!("{feature}: not seen to be open"),
+        ),
+    });
+    if printer.json() {
+        printer.document(&json!({
+            "feature": feature, "verified": open, "plan_digest": digest, "audited": audited, "exit_code": exit.code(),
+        }));
+    }
+    Ok(exit)
 }
 
 async fn list(session: &Session, printer: &Printer) -> Result<Exit, Failure> {

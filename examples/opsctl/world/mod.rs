@@ -5,6 +5,7 @@ mod storage;
 mod unreachable;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ops_core::Ops;
 use ops_core::actions::{MakeReadOnly, StopTraffic, SwitchOff};
@@ -198,14 +199,27 @@ impl World {
         })
     }
 
+    /// Who must agree before something is opened.
+    pub(crate) fn restore_policy(&self) -> ApprovalPolicy {
+        let approvals = &self.config.approvals;
+        policy(approvals.restore, approvals.valid_for)
+    }
+
+    /// Opens a feature outside of a run.
+    pub(crate) async fn open_switch(&self, feature: &str, actor: &Actor) -> Result<(), Failure> {
+        let providers = self.ops.providers();
+        let (store, clock) = (Arc::clone(&providers.switches), Arc::clone(&providers.clock));
+        SwitchOff::new(store, clock, actor.clone(), feature)?
+            .open()
+            .await?;
+        Ok(())
+    }
+
     fn approvals(&self, procedure: Procedure) -> Procedure {
-        let policy = |persons: u32| {
-            ApprovalPolicy::of(usize::try_from(persons).unwrap_or(usize::MAX))
-                .with_valid_for(self.config.approvals.valid_for)
-        };
+        let approvals = &self.config.approvals;
         procedure
-            .with_stop_approval(policy(self.config.approvals.stop))
-            .with_restore_approval(policy(self.config.approvals.restore))
+            .with_stop_approval(policy(approvals.stop, approvals.valid_for))
+            .with_restore_approval(self.restore_policy())
     }
 
     fn service(&self, name: &str) -> Result<Arc<dyn Action>, Failure> {
@@ -264,6 +278,10 @@ impl World {
             Err(error) => Some(error.to_string()),
         }
     }
+}
+
+fn policy(persons: u32, valid_for: Duration) -> ApprovalPolicy {
+    ApprovalPolicy::of(usize::try_from(persons).unwrap_or(usize::MAX)).with_valid_for(valid_for)
 }
 
 /// Bytes as hexadecimal digits.

@@ -89,6 +89,60 @@ impl Approvers {
     }
 }
 
+/// Enough valid approvals of one digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Consent {
+    /// Who approved, by name.
+    pub persons: Vec<String>,
+    /// When the first of the approvals runs out.
+    pub until: Timestamp,
+}
+
+impl Approvers {
+    /// Whether `approvals` meet `policy` for what `digest` stands for: enough different persons, none of them `actor`, each with a
+    /// valid signature that has not run out.
+    ///
+    /// # Errors
+    /// [`Refusal::NotApproved`] naming what is wrong with each approval.
+    pub fn consent(
+        &self,
+        digest: Digest,
+        policy: &ApprovalPolicy,
+        approvals: &[Approval],
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<Consent, Refusal> {
+        let mut valid = BTreeMap::new();
+        // A person with two names has one key.
+        let mut keys = BTreeSet::new();
+        let mut faults = Vec::new();
+        for approval in approvals {
+            match approval.check(digest, policy, self, actor, now) {
+                Ok(key) if keys.insert(key.to_bytes()) => {
+                    valid.insert(approval.person.clone(), approval.until);
+                }
+                Ok(_) if valid.contains_key(&approval.person) => {
+                    faults.push(format!("{} approved twice and counts once", approval.person));
+                }
+                Ok(_) => faults.push(format!("{} has the key of another approver", approval.person)),
+                Err(fault) => faults.push(format!("{} {fault}", approval.person)),
+            }
+        }
+        if valid.len() < policy.persons {
+            return Err(Refusal::NotApproved {
+                needed: policy.persons,
+                valid: valid.len(),
+                faults,
+            });
+        }
+        let ends = valid.values().copied().chain([now + policy.valid_for]);
+        let until = ends.min().unwrap_or(now);
+        let persons = valid.into_keys().collect();
+        Ok(Consent { persons, until })
+    }
+}
+
 impl FromIterator<Approver> for Approvers {
     fn from_iter<I: IntoIterator<Item = Approver>>(approvers: I) -> Self {
         Self(
@@ -259,40 +313,12 @@ impl Plan<Draft> {
         now: Timestamp,
     ) -> Result<Plan<Approved>, Refusal> {
         self.check_restore(&actor)?;
-        let policy = *self.policy();
-        let mut valid = BTreeMap::new();
-        // A person with two names has one key.
-        let mut keys = BTreeSet::new();
-        let mut faults = Vec::new();
-        for approval in approvals {
-            match approval.check(self.digest(), &policy, approvers, &actor, now) {
-                Ok(key) if keys.insert(key.to_bytes()) => {
-                    valid.insert(approval.person.clone(), approval.until);
-                }
-                Ok(_) if valid.contains_key(&approval.person) => {
-                    faults.push(format!("{} approved twice and counts once", approval.person));
-                }
-                Ok(_) => faults.push(format!("{} has the key of another approver", approval.person)),
-                Err(fault) => faults.push(format!("{} {fault}", approval.person)),
-            }
-        }
-        if valid.len() < policy.persons {
-            return Err(Refusal::NotApproved {
-                needed: policy.persons,
-                valid: valid.len(),
-                faults,
-            });
-        }
-        let until = valid
-            .values()
-            .copied()
-            .chain([now + policy.valid_for])
-            .min()
-            .unwrap_or(now);
-        let approval = match valid.len() {
-            0 => "no approval needed".to_owned(),
-            _ => format!("approved by {}", valid.into_keys().collect::<Vec<_>>().join(", ")),
+        let consent = approvers.consent(self.digest(), self.policy(), approvals, &actor, now)?;
+        let approval = match consent.persons.as_slice() {
+            [] => "no approval needed".to_owned(),
+            persons => format!("approved by {}", persons.join(", ")),
         };
+        let until = consent.until;
         Ok(self.into_approved(Approved {
             actor,
             approval,

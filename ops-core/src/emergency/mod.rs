@@ -18,7 +18,7 @@ mod verify;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-pub use self::approve::{Approval, ApprovalKey, ApprovalPolicy, Approver, Approvers, BreakGlass};
+pub use self::approve::{Approval, ApprovalKey, ApprovalPolicy, Approver, Approvers, BreakGlass, Consent};
 pub use self::confirm::Confirmation;
 pub use self::plan::{Approved, Draft, Plan};
 pub use self::procedure::{Contact, Procedure, Step};

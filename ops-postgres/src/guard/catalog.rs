@@ -9,6 +9,28 @@ use super::access::{Access, AccessMap, Grant, Object, Role, Roles};
 use super::statements::Columns;
 use crate::error::failed;
 
+/// What is not the system's, as a condition on `n`.
+macro_rules! not_the_systems {
+    () => {
+        "n.nspname <> 'information_schema' and n.nspname !~ '^pg_'"
+    };
+}
+
+/// What is neither the system's nor ours, as a condition on `n` and `c`. Others may have put tables into the schema `ops`.
+macro_rules! covered {
+    () => {
+        concat!(
+            not_the_systems!(),
+            " and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and c.relpersistence <> 't'
+              and not (n.nspname = 'ops' and c.relname in (
+                  'schema_migration', 'journal_entry', 'journal_entry_position_seq', 'journal_hold',
+                  'journal_hold_position_seq', 'switch_state', 'audit_head', 'audit_log', 'read_only_marker'))"
+        )
+    };
+}
+
+pub(super) use {covered, not_the_systems};
+
 /// The write privileges on everything outside the system's schemas, our own tables left out.
 pub(super) async fn access(connection: &mut PgConnection, operation: &'static str) -> Result<AccessMap> {
     let rows: Vec<AccessRow> = sqlx::query_as(ACCESS)
@@ -77,17 +99,6 @@ pub(super) async fn writers(
         .map_err(failed(operation))
 }
 
-/// How many functions run with a superuser's rights for callers that are none.
-pub(super) async fn superuser_functions(
-    connection: &mut PgConnection,
-    operation: &'static str,
-) -> Result<i64> {
-    sqlx::query_scalar(SUPERUSER_FUNCTIONS)
-        .fetch_one(connection)
-        .await
-        .map_err(failed(operation))
-}
-
 /// The columns that are there of those `tables`.
 pub(super) async fn columns(
     connection: &mut PgConnection,
@@ -122,26 +133,6 @@ type AccessRow = (
     Option<bool>,
     Option<String>,
 );
-
-/// What is not the system's, as a condition on `n`.
-macro_rules! not_the_systems {
-    () => {
-        "n.nspname <> 'information_schema' and n.nspname !~ '^pg_'"
-    };
-}
-
-/// What is neither the system's nor ours, as a condition on `n` and `c`. Others may have put tables into the schema `ops`.
-macro_rules! covered {
-    () => {
-        concat!(
-            not_the_systems!(),
-            " and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and c.relpersistence <> 't'
-              and not (n.nspname = 'ops' and c.relname in (
-                  'schema_migration', 'journal_entry', 'journal_entry_position_seq', 'journal_hold',
-                  'journal_hold_position_seq', 'switch_state', 'audit_head', 'audit_log', 'read_only_marker'))"
-        )
-    };
-}
 
 // An absent ACL means the default one. The grantee 0 is PUBLIC.
 const ACCESS: &str = concat!(
@@ -230,11 +221,3 @@ where not r.rolsuper and r.rolname !~ '^pg_' and r.rolname::text <> all($1)
                     case when current_setting('server_version_num')::int < 160000 then 'MEMBER' else 'SET' end)))
 order by 1"
 );
-
-const SUPERUSER_FUNCTIONS: &str = "
-select count(*) from pg_proc p
-join pg_namespace n on n.oid = p.pronamespace
-join pg_roles o on o.oid = p.proowner
-where p.prosecdef and o.rolsuper and n.nspname not in ('information_schema') and n.nspname !~ '^pg_'
-  and exists (select from pg_roles r where not r.rolsuper and r.rolname !~ '^pg_'
-                and has_function_privilege(r.oid, p.oid, 'EXECUTE'))";

@@ -2,7 +2,8 @@
 
 use ops_core::model::Text;
 
-use super::access::{AccessMap, Object, Roles};
+use super::access::{AccessMap, Roles};
+use super::risks::Risks;
 use super::sessions::OpenWork;
 use super::settings::Settings;
 
@@ -15,7 +16,7 @@ pub(super) struct Evidence<'a> {
     pub(super) exempt: &'a [String],
     pub(super) writers: &'a [String],
     pub(super) open: OpenWork,
-    pub(super) superuser_functions: i64,
+    pub(super) risks: &'a Risks,
 }
 
 /// What stays possible in this database as it is.
@@ -27,7 +28,7 @@ pub(super) fn of(evidence: &Evidence<'_>) -> Vec<Text> {
         exempt,
         writers,
         open,
-        superuser_functions,
+        risks,
     } = evidence;
     let mut caveats = Vec::new();
     let mut say = |applies: bool, ja: String, en: String| {
@@ -49,12 +50,24 @@ pub(super) fn of(evidence: &Evidence<'_>) -> Vec<Text> {
         format!("superusers can still write: {superusers}"),
     );
 
-    let owners = listed(owners_that_log_in(access, roles));
+    say(
+        open.superusers > 0,
+        format!(
+            "警告: スーパーユーザーの接続が{}件あり、停止の影響をまったく受けません",
+            open.superusers
+        ),
+        format!(
+            "WARNING: {} sessions of superusers are open here, and nothing of the stop applies to them",
+            open.superusers
+        ),
+    );
+
+    let owners = listed(names(&risks.owners));
     say(
         !owners.is_empty(),
-        format!("所有者は自分に権限を付け直す、または表の定義を変えることができます: {owners}"),
+        format!("所有者とそのメンバーは自分に権限を付け直す、または表の定義を変えることができます: {owners}"),
         format!(
-            "owners could grant themselves the privileges again, or change and drop what they own: {owners}"
+            "owners, and members of them, could grant themselves the privileges again, or change and drop what they own: {owners}"
         ),
     );
 
@@ -104,9 +117,40 @@ pub(super) fn of(evidence: &Evidence<'_>) -> Vec<Text> {
         ),
     );
     say(
-        *superuser_functions > 0,
-        format!("スーパーユーザー権限で動く関数が{superuser_functions}件あります"),
-        format!("{superuser_functions} functions run with a superuser's rights and may write"),
+        risks.functions > 0,
+        format!(
+            "スーパーユーザーまたは除外対象のロールの権限で動く関数が{}件あり、書き込めます",
+            risks.functions
+        ),
+        format!(
+            "{} functions run with the rights of a superuser or an exempt role, and may write",
+            risks.functions
+        ),
+    );
+
+    let makers = listed(names(&risks.role_makers));
+    say(
+        !makers.is_empty(),
+        format!("CREATEROLEを持つロールは自分に書き込み権限を与えられます: {makers}"),
+        format!("roles with CREATEROLE could make themselves members of pg_write_all_data: {makers}"),
+    );
+
+    let subscriptions = listed(names(&risks.subscriptions));
+    say(
+        !subscriptions.is_empty(),
+        format!("有効なサブスクリプションが書き込みを続けることがあります: {subscriptions}"),
+        format!("enabled subscriptions may go on writing what they receive: {subscriptions}"),
+    );
+
+    let referring = listed(names(&risks.referring));
+    say(
+        !referring.is_empty(),
+        format!(
+            "停止中は、除外対象のロールも、停止対象の表を参照する行を次の表に追加できません: {referring}"
+        ),
+        format!(
+            "while stopped, not even exempt roles can add rows that refer to covered tables to these: {referring}"
+        ),
     );
 
     let grantors = listed(grantors_out_of_reach(access, roles));
@@ -136,13 +180,8 @@ pub(super) fn limitations() -> Vec<Text> {
     ]
 }
 
-fn owners_that_log_in<'a>(access: &'a AccessMap, roles: &'a Roles) -> impl Iterator<Item = &'a str> {
-    access
-        .iter()
-        .filter(|(object, _)| matches!(object, Object::Table(..)))
-        .filter_map(|(_, access)| roles.get(&access.owner))
-        .filter(|role| role.can_log_in && !role.superuser && !role.exempt)
-        .map(|role| role.name.as_str())
+fn names(names: &[String]) -> impl Iterator<Item = &str> {
+    names.iter().map(String::as_str)
 }
 
 fn grantors_out_of_reach<'a>(access: &'a AccessMap, roles: &'a Roles) -> impl Iterator<Item = &'a str> {

@@ -4,6 +4,7 @@ mod access;
 mod catalog;
 mod caveats;
 mod missing;
+mod risks;
 mod sessions;
 mod settings;
 mod snapshot;
@@ -21,6 +22,7 @@ use sqlx::{AssertSqlSafe, PgTransaction};
 use self::access::{AccessMap, Object};
 use self::caveats::Evidence;
 use self::missing::Missing;
+use self::risks::Risks;
 use self::sessions::OpenWork;
 use self::settings::Settings;
 use self::snapshot::Prior;
@@ -107,7 +109,7 @@ impl PostgresDatabaseGuard {
         let writers = catalog::writers(&mut transaction, &self.exempt, OBSERVE).await?;
         let marker = settings::marker(&mut transaction, OBSERVE).await?;
         let open = OpenWork::read(&mut transaction, self.store.session_name(), &self.exempt, OBSERVE).await?;
-        let superuser_functions = catalog::superuser_functions(&mut transaction, OBSERVE).await?;
+        let risks = Risks::read(&mut transaction, &self.exempt, OBSERVE).await?;
 
         let state = state_of(&settings, &access, &writers, marker.is_some());
         let snapshot = snapshot::take(target, &settings, &access, OBSERVE)?;
@@ -118,7 +120,7 @@ impl PostgresDatabaseGuard {
             exempt: &self.exempt,
             writers: &writers,
             open,
-            superuser_functions,
+            risks: &risks,
         };
         let mut observation = Observation::new(snapshot, state)
             .with_marker(marker)

@@ -14,6 +14,8 @@ pub(super) struct OpenWork {
     pub(super) writing: i64,
     /// Sessions that the connected role may not end.
     pub(super) out_of_reach: i64,
+    /// Sessions of superusers, whom nothing keeps from writing.
+    pub(super) superusers: i64,
     /// Prepared transactions of others than exempt roles: somebody may commit them at any time, even in a read-only session.
     pub(super) prepared: i64,
 }
@@ -25,7 +27,7 @@ impl OpenWork {
         exempt: &[String],
         operation: &'static str,
     ) -> Result<Self> {
-        let (writing, out_of_reach, prepared) = sqlx::query_as(OPEN_WORK)
+        let (writing, out_of_reach, superusers, prepared) = sqlx::query_as(OPEN_WORK)
             .bind(ours)
             .bind(exempt)
             .fetch_one(connection)
@@ -34,6 +36,7 @@ impl OpenWork {
         Ok(Self {
             writing,
             out_of_reach,
+            superusers,
             prepared,
         })
     }
@@ -104,7 +107,8 @@ const END_OTHERS: &str = concat!(
 const OPEN_WORK: &str = concat!(
     "select count(*) filter (where a.backend_xid is not null), count(*) filter (where not ",
     within_reach!(),
-    "), (select count(*) from pg_prepared_xacts where database = current_database()
+    "), count(*) filter (where r.rolsuper),
+         (select count(*) from pg_prepared_xacts where database = current_database()
           and coalesce(owner::text, '') <> all($2)) ",
     others!()
 );

@@ -245,7 +245,7 @@ async fn a_role_that_may_become_one_that_writes_is_counted_among_the_writers() {
         said.contains(&format!("roles that can still write: {role}")),
         "{said}"
     );
-    let drop = format!("set default_transaction_read_only = off; drop role {role}");
+    let drop = format!("begin read write; drop role {role}; commit");
     run(&mut world.superuser().await, &drop).await.unwrap();
     assert_eq!(state(&world).await, TargetState::Stopped);
     world.close().await;

@@ -49,8 +49,9 @@ use self::target::{ServiceRef, wrong_form};
 /// Beside those of the port: "Not Authorized" of this vendor is [`ErrorKind::PermissionDenied`] and means either that the
 /// credential is dead or that it does not cover the service; the vendor does not tell which. An error of
 /// [`stop`](TrafficController::stop) names the parts that failed and those that were accepted. An error of
-/// [`restore`](TrafficController::restore) with [`ErrorKind::Conflict`] means that the vendor would not restart a deployment: what
-/// runs instead is not the same one, and the edge stays closed.
+/// [`restore`](TrafficController::restore) with [`ErrorKind::Conflict`] means that the vendor refused twice to restart a deployment:
+/// what runs instead is not the same one, and the edge stays closed. With [`ErrorKind::Unexpected`] a restart failed without a
+/// reason: nothing was replaced, the edge stays closed, and the restore may be repeated.
 ///
 /// ```
 /// use std::sync::Arc;
