@@ -217,9 +217,14 @@ impl Printer {
                     &format!("  連絡 {audience} へ送りました{phone}"),
                     &format!("  told {audience}{phone}"),
                 )),
+                // This tool's own notifier is an outbox.
+                (None, Some(receipt)) if receipt.contains("outbox") => self.line(&self.warn(&self.pick(
+                    &format!("  連絡 {audience}: 送信箱に保存しただけで、まだ誰にも届いていません。直接連絡してください{phone}"),
+                    &format!("  notice for {audience}: kept in the outbox, nobody has been told yet; call them{phone}"),
+                ))),
                 (None, Some(receipt)) => self.line(&self.pick(
-                    &format!("  連絡 {audience}: {receipt}{phone}"),
-                    &format!("  notice for {audience}: {receipt}{phone}"),
+                    &format!("  連絡 {audience} へ送りました ({receipt}){phone}"),
+                    &format!("  told {audience} ({receipt}){phone}"),
                 )),
                 (Some(error), _) => self.line(&self.warn(&self.pick(
                     &format!("  連絡 {audience} へ送れませんでした: {error}{phone}"),

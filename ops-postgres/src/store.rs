@@ -82,7 +82,8 @@ impl PostgresStore {
         }
     }
 
-    /// Lets `role` append to and read the audit trail, and nothing else. It can neither change nor delete a record.
+    /// Lets `role` append to and read the audit trail, and nothing else. It can neither change nor delete a record, but it can
+    /// move the row that names a tenant's newest one; verifying the chain shows that.
     ///
     /// So that its sessions stay writable while the database is read-only, an administrator also runs
     /// `ALTER ROLE … IN DATABASE … SET default_transaction_read_only = off` once; the guard does so itself where it may.

@@ -12,11 +12,14 @@ use super::row::{AuditRow, COLUMNS};
 use crate::PostgresStore;
 use crate::error::{error, failed};
 
-/// The audit trail in the schema `ops`: one hash chain for each tenant, behind row level security that no role but a
-/// superuser passes by.
+/// The audit trail in the schema `ops`: one hash chain for each tenant, behind row level security. Superusers and roles
+/// with `BYPASSRLS` pass it by.
 ///
 /// The best writer is a role of its own ([`connect`](Self::connect) with its own URL, made able by
 /// [`PostgresStore::grant_audit_writer`]): named as exempt to the guard it goes on writing while the database is read-only.
+/// It can neither change nor delete a record. It could move the row that names the newest one:
+/// [`verify`](AuditStore::verify) shows that.
+///
 /// A store on the application's own pool ([`from_pool`](Self::from_pool)) is `Unavailable` then, so that the records must
 /// wait elsewhere.
 #[derive(Clone)]

@@ -33,11 +33,24 @@ use crate::error::{error, failed};
 /// Makes the database of a [`PostgresStore`] read-only and puts everything back.
 ///
 /// # What it does
-/// PostgreSQL's own read-only default is a seat belt: it does not reach open sessions, and any session may unset it. So, in one
-/// transaction, the write privileges on all tables, partitions, views, sequences and schemas are taken from every role that is
-/// neither superuser nor exempt, owners and `PUBLIC` included, and the database's default is set. Then the other sessions are
-/// ended, so that no transaction that has already written can commit. The schema `ops` stays as it is. Where an open transaction
-/// is changing a table just then, the other sessions are ended first, and what is held up even then is left out and reported.
+/// PostgreSQL's own read-only default is a seat belt: it does not reach open sessions, and any session may unset it. So the
+/// write privileges on all tables, partitions, views, sequences and schemas are taken from every role that is neither
+/// superuser nor exempt, owners and `PUBLIC` included. Then the database's default is set and the other sessions are ended, so
+/// that no transaction that has already written can commit. In the schema `ops` our own tables, and the owner's right to make
+/// more of them, stay as they are.
+///
+/// The privileges are taken in one transaction where nothing stands in the way. Otherwise the other sessions are ended first, and
+/// then each object by itself, within about four seconds in all. What is held up by a transaction that cannot be ended, or is
+/// refused by the server (an event trigger, a schema without `USAGE`), is named in the error: `Timeout` when waiting can help,
+/// else the first refusal. The rest stays in force, and a repetition goes on from there.
+///
+/// # Who counts as a writer
+/// A role, neither superuser nor exempt, with any write privilege that is left, or that logs in here and may become
+/// (`SET ROLE`) a role that has one: a superuser, a member of `pg_write_all_data`, an exempt role with privileges on covered
+/// tables. Memberships are not taken: as long as there is such a role, the state is `PartlyStopped` and a caveat names it.
+///
+/// A prepared transaction of anybody but an exempt role keeps the stop from being settled: it can be committed at any time, and
+/// nothing tells what it has written. Commit it or roll it back.
 ///
 /// # What it needs
 /// The connected role must be a superuser, or own the database and have the rights of the owners of everything in it. To
@@ -47,7 +60,7 @@ use crate::error::{error, failed};
 /// # What is restored
 /// The snapshot (`postgres-read-only/1`) holds the database's `default_transaction_read_only`, that of exempt roles in the
 /// database, and every write privilege (with column, grant option and grantor) that differs from what a new object has. A
-/// table that is dropped meanwhile is named in the receipt. A table that is made between `observe` and `set_read_only`
+/// table, column or role that is dropped meanwhile is named in the receipt. A table that is made between `observe` and `set_read_only`
 /// loses what was granted on it to others than its owner.
 #[derive(Clone, Debug)]
 pub struct PostgresDatabaseGuard {
@@ -65,6 +78,10 @@ impl PostgresDatabaseGuard {
     }
 
     /// Lets `role` (the audit writer) go on writing: its privileges and sessions are left alone.
+    ///
+    /// It cannot add a row that refers to a covered table: PostgreSQL checks a foreign key with the rights of the owner of that
+    /// table, who has lost them. A caveat names the tables concerned. Row security that has a role pass by (`BYPASSRLS`)
+    /// is left as it is.
     #[must_use]
     pub fn with_exempt_role(mut self, role: impl Into<String>) -> Self {
         let role = role.into();
@@ -130,32 +147,8 @@ impl PostgresDatabaseGuard {
         }
         Ok(observation)
     }
-}
 
-#[async_trait]
-impl DatabaseGuard for PostgresDatabaseGuard {
-    fn capability(&self) -> DatabaseCapability {
-        let mut capability = DatabaseCapability::default();
-        capability.covers_open_sessions = true;
-        capability.withstands_session_settings = true;
-        capability.limitations = caveats::limitations();
-        capability
-    }
-
-    async fn observe(&self, target: &TargetId) -> Result<Observation> {
-        self.check_target(target, OBSERVE)?;
-        self.read(target).await
-    }
-
-    async fn set_read_only(&self, target: &TargetId, key: &IdempotencyKey) -> Result<Accepted> {
-        self.check_target(target, STOP)?;
-        Stop::new(&self.store, &self.exempt).run(key).await?;
-        Ok(Accepted::new())
-    }
-
-    async fn restore(&self, prior: &Snapshot, _key: &IdempotencyKey) -> Result<Accepted> {
-        self.check_target(prior.target(), RESTORE)?;
-        let prior = Prior::read(prior, RESTORE)?;
+    async fn put_back(&self, prior: &Prior) -> Result<Accepted> {
         let database = self.store.database();
         let exempt: Vec<_> = prior.roles.keys().cloned().collect();
 
@@ -201,6 +194,40 @@ impl DatabaseGuard for PostgresDatabaseGuard {
             "left out, gone meanwhile: {}",
             joined(&work.gone)
         )))
+    }
+}
+
+#[async_trait]
+impl DatabaseGuard for PostgresDatabaseGuard {
+    fn capability(&self) -> DatabaseCapability {
+        let mut capability = DatabaseCapability::default();
+        capability.covers_open_sessions = true;
+        capability.withstands_session_settings = true;
+        capability.limitations = caveats::limitations();
+        capability
+    }
+
+    async fn observe(&self, target: &TargetId) -> Result<Observation> {
+        self.check_target(target, OBSERVE)?;
+        self.read(target).await
+    }
+
+    async fn set_read_only(&self, target: &TargetId, key: &IdempotencyKey) -> Result<Accepted> {
+        self.check_target(target, STOP)?;
+        Stop::new(&self.store, &self.exempt).run(key).await?;
+        Ok(Accepted::new())
+    }
+
+    async fn restore(&self, prior: &Snapshot, _key: &IdempotencyKey) -> Result<Accepted> {
+        self.check_target(prior.target(), RESTORE)?;
+        let prior = Prior::read(prior, RESTORE)?;
+        match self.put_back(&prior).await {
+            // Dropped or changed between reading and writing: reading again tells.
+            Err(cause) if matches!(cause.kind(), ErrorKind::InvalidConfig | ErrorKind::Conflict) => {
+                self.put_back(&prior).await
+            }
+            done => done,
+        }
     }
 }
 
