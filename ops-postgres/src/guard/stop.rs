@@ -284,7 +284,7 @@ const TOGETHER: Duration = Duration::from_secs(2);
 /// For a lock, while nothing has been held up yet.
 const PATIENT: &str = "300ms";
 /// To find out what is held up: nothing waits for locks here unless somebody holds one.
-const BRIEF: &str = "5ms";
+const BRIEF: &str = "2ms";
 const SHORT: &str = "50ms";
 /// For what runs inside a statement, such as somebody's event trigger.
 const STATEMENT: &str = "1s";
