@@ -29,6 +29,8 @@ pub(super) struct Run {
     pub(super) approval: String,
     /// Steps whose intent is in the journal already: a crashed attempt may have changed their target.
     pub(super) begun: BTreeSet<u32>,
+    /// The runs that a restore was planned with; a stop that is not among them is newer.
+    pub(super) known: BTreeSet<RunId>,
 }
 
 /// For how long the prior states of a plan are taken to be those before the first effect. A restore checks them in any case.
@@ -53,6 +55,7 @@ impl Engine {
         }
         let authority = plan.authority().clone();
         let approval = self.masked(authority.approval);
+        let known = plan.known();
         let age = self.clock.monotonic().saturating_sub(plan.seen_at());
         let (id, procedure, kind, mut steps, digest) = plan.into_parts();
         if matches!(kind, PlanKind::Stop) && age > FRESH {
@@ -84,6 +87,7 @@ impl Engine {
             started_at,
             approval,
             begun: BTreeSet::new(),
+            known,
         });
         Ok(self.carry_out(run, steps, Vec::new(), recorded).await)
     }
@@ -269,14 +273,14 @@ impl Engine {
             _ => None,
         };
         let mut newer = match opened {
-            Some(_) => self.stopped_since(&run.id, &target).await,
+            Some(_) => self.stopped_since(run, &target).await,
             None => None,
         };
         if newer.is_none() {
             recorded = worse(recorded, self.note(&run.id, verified(&result, &verdict)).await);
             if let Some((of, snapshot)) = opened {
                 recorded = worse(recorded, self.release(of, &target).await);
-                newer = self.stopped_since(&run.id, &target).await;
+                newer = self.stopped_since(run, &target).await;
                 if newer.is_some() {
                     let held = Held::new(of.clone(), self.clock.now(), snapshot.clone());
                     let _ = self.ledger.hold(&held).await;
@@ -373,7 +377,7 @@ impl Engine {
         let deadline = Deadline::after(clock, step.timeout);
         match (&run.kind, &planned.prior) {
             (PlanKind::Restore { .. }, Prior::Observed { snapshot }) => {
-                if let Some(newer) = self.stopped_since(&run.id, &planned.target).await {
+                if let Some(newer) = self.stopped_since(run, &planned.target).await {
                     return Err(stopped_again(&newer));
                 }
                 let begun = run.begun.contains(&planned.step);

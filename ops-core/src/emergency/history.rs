@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::Engine;
+use super::execute::Run;
 use crate::error::Result;
 use crate::model::{PlanKind, PlannedStep, Prior, RunId, Snapshot, TargetId, Timestamp, Verdict};
 use crate::ports::{Held, JournalEntry, JournalEvent};
@@ -61,13 +62,20 @@ impl Engine {
         Ok(past)
     }
 
-    /// A stop of `target` that began after the restore `run`. Stopping outranks restoring. `None` also when the journal cannot tell.
-    pub(super) async fn stopped_since(&self, run: &RunId, target: &TargetId) -> Option<RunId> {
-        let later = self.later_than(run).await.unwrap_or_default();
-        later
-            .into_iter()
-            .find(|other| other.is_stop() && other.touches(target))
-            .map(|other| other.id)
+    /// A stop of `target` that the restore `run` was not planned with. Stopping outranks restoring. `None` also when the journal cannot
+    /// tell.
+    pub(super) async fn stopped_since(&self, run: &Run, target: &TargetId) -> Option<RunId> {
+        let mut unknown = self.runs().await.unwrap_or_default();
+        unknown.retain(|id| *id != run.id && !run.known.contains(id));
+        for id in unknown {
+            let entries = self.entries(&id).await.unwrap_or_default();
+            if PastRun::read(id.clone(), entries)
+                .is_some_and(|other| other.is_stop() && other.touches(target))
+            {
+                return Some(id);
+            }
+        }
+        None
     }
 
     /// The targets that a restore, of whatever run, has put back since.

@@ -38,6 +38,8 @@ pub struct Plan<S> {
     accept_drift: bool,
     /// When the targets were observed, on the engine's monotonic clock.
     seen_at: Duration,
+    /// For a restore: the runs that the journal knew when it was planned.
+    known: BTreeSet<RunId>,
     state: S,
 }
 
@@ -102,10 +104,16 @@ impl Plan<Draft> {
             digest: Digest::of(b""),
             accept_drift: false,
             seen_at,
+            known: BTreeSet::new(),
             state: Draft,
         };
         plan.digest = plan.compute_digest();
         plan
+    }
+
+    pub(super) fn knowing(mut self, known: BTreeSet<RunId>) -> Self {
+        self.known = known;
+        self
     }
 
     /// Decides that what others changed since the stop may be overwritten by the restore. Part of the digest.
@@ -129,6 +137,7 @@ impl Plan<Draft> {
             digest,
             accept_drift,
             seen_at,
+            known,
             state: Draft,
         } = self;
         Plan {
@@ -139,6 +148,7 @@ impl Plan<Draft> {
             digest,
             accept_drift,
             seen_at,
+            known,
             state,
         }
     }
@@ -159,6 +169,10 @@ impl Plan<Draft> {
 impl Plan<Approved> {
     pub(super) fn authority(&self) -> &Approved {
         &self.state
+    }
+
+    pub(super) fn known(&self) -> BTreeSet<RunId> {
+        self.known.clone()
     }
 
     pub(super) fn seen_at(&self) -> Duration {

@@ -78,6 +78,9 @@ impl Engine {
         if matches!(kind, PlanKind::Stop) {
             steps = self.look_again(procedure, steps, &begun).await;
         }
+        // Ids sort by the time of their making.
+        let mut known: BTreeSet<RunId> = self.runs().await?.into_iter().collect();
+        known.retain(|id| id < run);
         let run = Run {
             id: run.clone(),
             procedure: procedure.clone(),
@@ -86,6 +89,7 @@ impl Engine {
             started_at,
             approval,
             begun,
+            known,
         };
         Ok(self
             .carry_out(Arc::new(run), steps, done, Recorded::Primary)

@@ -22,6 +22,7 @@ impl Engine {
     /// target cannot be read.
     pub async fn plan_restore(&self, run: &RunId, procedure: &Procedure) -> Result<Plan<Draft>, Refusal> {
         let seen_at = self.clock.monotonic();
+        let known: BTreeSet<RunId> = self.runs().await?.into_iter().collect();
         let entries = self.entries(run).await?;
         let begun = started(run, &entries, procedure)?;
         let held = self.held().await?;
@@ -121,7 +122,8 @@ impl Engine {
             kind,
             planned,
             seen_at,
-        ))
+        )
+        .knowing(known))
     }
 }
 

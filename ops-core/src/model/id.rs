@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::{Timestamp, string_id};
 
 string_id! {
@@ -10,13 +12,28 @@ string_id! {
     IdempotencyKey, "idempotency key", 160
 }
 
+/// The microsecond of the newest id of this process: ids of one process are in the order in which they were made.
+static NEWEST: AtomicU64 = AtomicU64::new(0);
+
 impl RunId {
-    /// A fresh id for a run that begins `at`: `run_` and a UUID of version 7.
+    /// A fresh id for a run that begins `at`: `run_` and a UUID of version 7 that sorts by the microsecond.
     pub fn generate(at: Timestamp) -> Self {
-        let micros = at.as_unix_micros().max(0).unsigned_abs();
-        let nanos = u32::try_from(micros % 1_000_000).unwrap_or(0) * 1_000;
-        let stamp = uuid::Timestamp::from_unix(uuid::NoContext, micros / 1_000_000, nanos);
-        Self(format!("run_{}", uuid::Uuid::new_v7(stamp).simple()))
+        let now = at.as_unix_micros().max(0).unsigned_abs();
+        let before = NEWEST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |newest| {
+            Some(now.max(newest + 1))
+        });
+        let micros = before.map_or(now, |newest| now.max(newest + 1));
+        let mut bytes = [0; 10];
+        bytes.copy_from_slice(&uuid::Uuid::new_v4().as_bytes()[..10]);
+        // Random but for the first twelve bits: ten for the microsecond within the millisecond.
+        let fraction = u16::try_from(micros % 1_000).unwrap_or(0) << 2 | u16::from(bytes[1] & 0b11);
+        bytes[..2].copy_from_slice(&fraction.to_be_bytes());
+        // A version 4 UUID has fixed bits in its seventh and ninth byte.
+        let more = uuid::Uuid::new_v4();
+        bytes[6] = more.as_bytes()[0];
+        bytes[8] = more.as_bytes()[1];
+        let id = uuid::Builder::from_unix_timestamp_millis(micros / 1_000, &bytes).into_uuid();
+        Self(format!("run_{}", id.simple()))
     }
 }
 
@@ -29,5 +46,19 @@ impl IdempotencyKey {
     /// The run that this key belongs to.
     pub fn run(&self) -> &str {
         self.0.split('/').next().unwrap_or(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_sort_by_time_and_within_a_process_by_their_making() {
+        let at = Timestamp::from_unix_micros(4_000_000_000_123_456);
+        let ids: Vec<_> = (0..2_000).map(|_| RunId::generate(at)).collect();
+        assert!(ids.is_sorted());
+        assert!(RunId::generate(at + std::time::Duration::from_secs(1)) > ids[1_999]);
+        assert!(ids.iter().all(|id| id.as_str().len() == 36));
     }
 }
