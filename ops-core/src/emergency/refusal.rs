@@ -1,13 +1,16 @@
-use std::fmt;
+use std::fmt::Display;
+
+use thiserror::Error as ThisError;
 
 use crate::error::Error;
 use crate::model::{PlannedStep, RunId};
 
 /// Why a plan is not made or not carried out. Nothing has been changed.
-#[derive(Debug)]
+#[derive(Debug, ThisError)]
 #[non_exhaustive]
 pub enum Refusal {
     /// Not enough valid approvals.
+    #[error("{needed} persons must approve, {valid} did{}", listed("; ", faults))]
     NotApproved {
         /// How many different persons must agree.
         needed: usize,
@@ -17,13 +20,16 @@ pub enum Refusal {
         faults: Vec<String>,
     },
     /// The approval has run out.
+    #[error("the approval has run out")]
     Expired,
     /// Somebody changed targets since the stop; the steps show the difference.
+    #[error("changed since the stop:{}", listed(" ", steps.iter().map(|step| &step.target)))]
     Drifted {
         /// The steps whose target is not as the stop left it.
         steps: Vec<PlannedStep>,
     },
     /// No prior state of this run is held: it was restored, or another run holds it.
+    #[error("{run} holds no prior state{}", elsewhere(held_by))]
     NothingHeld {
         /// The run.
         run: RunId,
@@ -31,70 +37,42 @@ pub enum Refusal {
         held_by: Vec<RunId>,
     },
     /// The journal does not know the run.
+    #[error("the journal does not know {run}")]
     UnknownRun {
         /// The run.
         run: RunId,
     },
     /// The procedure at hand is not the one of the run.
+    #[error("not the procedure of this run: {what}")]
     WrongProcedure {
         /// What does not fit.
         what: String,
     },
     /// Automation may stop, never restore.
+    #[error("automation may stop, never restore")]
     AutomationMayNotRestore,
     /// A later run has restored: going on would stop again, or open what was stopped anew.
+    #[error("{by} has restored since; begin anew instead")]
     Superseded {
         /// The restore.
         by: RunId,
     },
     /// It could not be found out whether it may be done.
-    Undecided(Error),
+    #[error("could not find out: {0}")]
+    Undecided(#[from] Error),
 }
 
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotApproved {
-                needed,
-                valid,
-                faults,
-            } => {
-                write!(f, "{needed} persons must approve, {valid} did")?;
-                faults.iter().try_for_each(|fault| write!(f, "; {fault}"))
-            }
-            Self::Expired => write!(f, "the approval has run out"),
-            Self::Drifted { steps } => {
-                write!(f, "changed since the stop:")?;
-                steps.iter().try_for_each(|step| write!(f, " {}", step.target))
-            }
-            Self::NothingHeld { run, held_by } if held_by.is_empty() => write!(
-                f,
-                "{run} holds no prior state: it was restored already, or stopped nothing"
-            ),
-            Self::NothingHeld { run, held_by } => {
-                write!(f, "{run} holds no prior state; restore")?;
-                held_by.iter().try_for_each(|holder| write!(f, " {holder}"))
-            }
-            Self::UnknownRun { run } => write!(f, "the journal does not know {run}"),
-            Self::WrongProcedure { what } => write!(f, "not the procedure of this run: {what}"),
-            Self::AutomationMayNotRestore => write!(f, "automation may stop, never restore"),
-            Self::Superseded { by } => write!(f, "{by} has restored since; begin anew instead"),
-            Self::Undecided(error) => write!(f, "could not find out: {error}"),
-        }
-    }
+/// Each item behind `separator`.
+fn listed<T: Display>(separator: &str, items: impl IntoIterator<Item = T>) -> String {
+    items
+        .into_iter()
+        .map(|item| format!("{separator}{item}"))
+        .collect()
 }
 
-impl std::error::Error for Refusal {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Undecided(error) => Some(error),
-            _ => None,
-        }
-    }
-}
-
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        Self::Undecided(error)
+fn elsewhere(held_by: &[RunId]) -> String {
+    match held_by {
+        [] => ": it was restored already, or stopped nothing".to_owned(),
+        holders => format!("; restore{}", listed(" ", holders)),
     }
 }
