@@ -193,15 +193,19 @@ impl Storage {
     }
 }
 
-/// A database may delay a stop by this much, once.
+/// A database connection may delay a stop by this much, once.
 const CONNECT_BUDGET: Duration = Duration::from_secs(4);
 
 async fn open(url: &SecretString) -> Result<PostgresStore> {
-    let connect = async {
+    within_budget(async {
         let store = PostgresStore::connect(url).await?;
         store.migrate().await?;
         Ok(store)
-    };
+    })
+    .await
+}
+
+async fn within_budget<T>(connect: impl Future<Output = Result<T>>) -> Result<T> {
     let late = |_| Error::new(ErrorKind::Timeout, "connect").context("database", "no answer in time");
     tokio::time::timeout(CONNECT_BUDGET, connect)
         .await
@@ -210,7 +214,10 @@ async fn open(url: &SecretString) -> Result<PostgresStore> {
 
 /// The audit trail through its own role, and the role's name.
 async fn open_audit(url: &SecretString) -> Result<(PostgresAuditStore, String)> {
-    let store = PostgresStore::connect(url).await?;
-    let role = store.role().await?;
-    Ok((PostgresAuditStore::new(&store), role))
+    within_budget(async {
+        let store = PostgresStore::connect(url).await?;
+        let role = store.role().await?;
+        Ok((PostgresAuditStore::new(&store), role))
+    })
+    .await
 }

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -124,11 +124,4 @@ pub fn drill(arguments: &[&str]) -> Ran {
             .output()
             .expect("opsctl runs"),
     )
-}
-
-/// Reads a stream to its end.
-pub fn read_all(mut stream: impl Read) -> String {
-    let mut text = String::new();
-    let _ = stream.read_to_string(&mut text);
-    text
 }

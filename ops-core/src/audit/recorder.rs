@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::{Delivered, Spool};
 use crate::error::Result;
-use crate::model::{Actor, ActorKind, AuditRecord};
+use crate::model::AuditRecord;
 use crate::ports::{AuditReceipt, AuditStore, Clock, PiiMasker};
 use crate::resilience::Deadline;
 
@@ -112,7 +112,7 @@ impl Recorder {
 
     fn masked(&self, mut record: AuditRecord) -> AuditRecord {
         let mask = |text: &str| self.masker.mask(text).into_owned();
-        record.actor = self.masked_actor(&record.actor);
+        record.actor = record.actor.renamed(&mask(record.actor.id()));
         record.action = mask(&record.action);
         record.resource_type = mask(&record.resource_type);
         record.resource_id = mask(&record.resource_id);
@@ -130,24 +130,5 @@ impl Recorder {
             // The name itself was masked.
             None => self.masker.mask(value).into_owned(),
         }
-    }
-
-    fn masked_actor(&self, actor: &Actor) -> Actor {
-        let masked = self.masker.mask(actor.id());
-        if masked == actor.id() {
-            return actor.clone();
-        }
-        // A mask may be longer than what it hides, and a masker may answer anything.
-        let id: String = masked.chars().filter(|c| !c.is_control()).take(100).collect();
-        let id = if id.is_empty() { "masked".to_owned() } else { id };
-        let made = match actor.kind() {
-            ActorKind::Person => Actor::person(id),
-            ActorKind::Automation => Actor::automation(id),
-            ActorKind::Service => Actor::service(id),
-        };
-        let Ok(actor) = made else {
-            unreachable!("1 to 100 characters, none of them a control character")
-        };
-        actor
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use super::conclude::{Seen, stopped_again};
 use super::ledger::Recorded;
 use super::plan::{Approved, Plan};
 use super::procedure::{Procedure, Step};
@@ -12,8 +13,8 @@ use super::verify::{ReadBack, restored};
 use super::{Engine, Refusal};
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::model::{
-    Digest, IdempotencyKey, Outcome, PlanKind, PlannedStep, Prior, RunId, StepReport, StepResult, TargetId,
-    Timestamp, Verdict,
+    Digest, IdempotencyKey, Outcome, PlanKind, PlannedStep, Prior, RunId, StepReport, StepResult, Timestamp,
+    Verdict,
 };
 use crate::ports::{Held, JournalEntry, JournalEvent};
 use crate::resilience::Deadline;
@@ -65,7 +66,9 @@ impl Engine {
             procedure: procedure.name.clone(),
             plan: kind.clone(),
             digest,
-            actor: authority.actor,
+            actor: authority
+                .actor
+                .renamed(&self.masked(authority.actor.id().to_owned())),
             approval: approval.clone(),
             steps: steps.clone(),
         };
@@ -257,45 +260,14 @@ impl Engine {
             Verdict::NotYet { reason } => Verdict::not_yet(self.masked(reason)),
             Verdict::Unknown { reason } => Verdict::unknown(self.masked(reason)),
         };
-        let (mut result, mut verdict) = (result, verdict);
         let left = last.as_ref().map(|last| last.snapshot().clone());
-        let verified = |result: &StepResult, verdict: &Verdict| JournalEvent::Verified {
-            step: index,
-            target: target.clone(),
-            result: result.clone(),
-            verdict: verdict.clone(),
-            left: left.clone(),
+        let seen = Seen {
+            result,
+            verdict,
+            left,
         };
-        let opened = match (&run.kind, &planned.prior) {
-            (PlanKind::Restore { of }, Prior::Observed { snapshot }) if verdict.holds() => {
-                Some((of, snapshot))
-            }
-            _ => None,
-        };
-        let mut newer = match opened {
-            Some(_) => self.stopped_since(run, &target).await,
-            None => None,
-        };
-        if newer.is_none() {
-            recorded = worse(recorded, self.note(&run.id, verified(&result, &verdict)).await);
-            if let Some((of, snapshot)) = opened {
-                recorded = worse(recorded, self.release(of, &target).await);
-                newer = self.stopped_since(run, &target).await;
-                if newer.is_some() {
-                    let held = Held::new(of.clone(), self.clock.now(), snapshot.clone());
-                    let _ = self.ledger.hold(&held).await;
-                }
-            }
-        }
-        if let Some(newer) = newer {
-            // Stopping outranks restoring: close again what the other run has seen closed.
-            let closed = self.close_again(step, &key).await;
-            result = StepResult::Failed {
-                error: stopped_again(&newer).to_string(),
-            };
-            verdict = closed;
-            recorded = worse(recorded, self.note(&run.id, verified(&result, &verdict)).await);
-        }
+        let (result, verdict, concluded) = self.conclude(run, step, &planned, &key, seen).await;
+        recorded = worse(recorded, concluded);
         let mut report = report(
             planned,
             result,
@@ -311,43 +283,6 @@ impl Engine {
             }
         }
         (report, recorded)
-    }
-
-    async fn release(&self, of: &RunId, target: &TargetId) -> Recorded {
-        let mut released = self.ledger.release(of, target).await;
-        // A state that an older run still holds is out of date: this restore was planned over it.
-        let held = self.ledger.held().await.unwrap_or_default();
-        let older = held
-            .iter()
-            .find(|held| held.snapshot.target() == target && held.run < *of);
-        if let Some(older) = older {
-            released = released.and(self.ledger.release(&older.run, target).await);
-        }
-        match released {
-            Ok(()) => Recorded::Primary,
-            Err(error) => {
-                tracing::error!(%error, %target, "restored, but the journal still holds the prior state");
-                Recorded::Nowhere
-            }
-        }
-    }
-
-    async fn close_again(&self, step: &Step, key: &IdempotencyKey) -> Verdict {
-        let (clock, action) = (&*self.clock, &*step.action);
-        let deadline = Deadline::after(clock, step.timeout);
-        let closed = step
-            .retry
-            .run(clock, deadline, "stop", || async {
-                action.apply(key).await.map(drop)
-            })
-            .await;
-        match closed {
-            Ok(()) => Verdict::not_yet("stopped again meanwhile, and closed again by this run"),
-            Err(error) => Verdict::unknown(format!(
-                "stopped again meanwhile; closing it failed: {}",
-                self.masked(error.to_string())
-            )),
-        }
     }
 
     /// Makes the prior state durable before the first effect. `false`: the plan in hand is the only copy.
@@ -421,7 +356,7 @@ impl Engine {
     }
 
     /// Nothing raw reaches the journal.
-    fn masked(&self, text: String) -> String {
+    pub(super) fn masked(&self, text: String) -> String {
         match &self.masker {
             Some(masker) => masker.mask(&text).into_owned(),
             None => text,
@@ -433,10 +368,6 @@ impl Engine {
             .append(&JournalEntry::new(run.clone(), self.clock.now(), event))
             .await
     }
-}
-
-fn stopped_again(by: &RunId) -> Error {
-    Error::new(ErrorKind::Conflict, "restore").context("stopped again by", by.to_string())
 }
 
 /// Success is what the read-back shows; without it, the error of the call decides between "failed" and "unknown".
@@ -503,7 +434,7 @@ fn panicked(planned: PlannedStep) -> StepReport {
     )
 }
 
-fn worse(first: Recorded, second: Recorded) -> Recorded {
+pub(super) fn worse(first: Recorded, second: Recorded) -> Recorded {
     match (first, second) {
         (Recorded::Nowhere, _) | (_, Recorded::Nowhere) => Recorded::Nowhere,
         (Recorded::Spool, _) | (_, Recorded::Spool) => Recorded::Spool,

@@ -4,6 +4,7 @@
 //! the first writer wins; if no journal takes it, the stop goes ahead and the outcome carries the only copy.
 
 mod approve;
+mod conclude;
 mod confirm;
 mod execute;
 mod history;

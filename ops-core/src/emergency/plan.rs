@@ -196,7 +196,10 @@ impl Engine {
         let held = held.unwrap_or_default();
         let steps = (0..).zip(procedure.steps.iter().zip(observed));
         let steps = steps
-            .map(|(index, (step, observed))| planned_stop(index, step, observed, &held))
+            .map(|(index, (step, observed))| {
+                let observed = observed.map_err(|error| self.masked(error.to_string()));
+                planned_stop(index, step, observed, &held)
+            })
             .collect();
         Plan::draft(
             RunId::generate(self.clock.now()),
@@ -235,6 +238,7 @@ impl Engine {
                 || observed
                     .as_ref()
                     .is_ok_and(|observed| observed.state() == TargetState::Serving);
+            let observed = observed.map_err(|error| self.masked(error.to_string()));
             let prior = planned_stop(planned.step, step, observed, &held).prior;
             if untouched && !matches!(prior, Prior::Unknown { .. }) {
                 planned.prior = prior;
@@ -265,7 +269,12 @@ impl Engine {
     }
 }
 
-fn planned_stop(index: u32, step: &Step, observed: Result<Observation>, held: &[Held]) -> PlannedStep {
+fn planned_stop(
+    index: u32,
+    step: &Step,
+    observed: Result<Observation, String>,
+    held: &[Held],
+) -> PlannedStep {
     let action = &step.action;
     let holder = held
         .iter()
@@ -273,9 +282,7 @@ fn planned_stop(index: u32, step: &Step, observed: Result<Observation>, held: &[
         .map(|held| held.run.clone());
     let mut caveats = action.limitations();
     let prior = match observed {
-        Err(error) => Prior::Unknown {
-            reason: error.to_string(),
-        },
+        Err(reason) => Prior::Unknown { reason },
         Ok(observation) => {
             caveats.extend_from_slice(observation.caveats());
             let marker = observation.marker().cloned();

@@ -58,6 +58,17 @@ impl Actor {
         Ok(Self { kind, id })
     }
 
+    /// The same sort of actor under another id, for instance a masked one: control characters are left out, what is longer than 100
+    /// characters is cut, and an empty id becomes `masked`.
+    #[must_use]
+    pub fn renamed(&self, id: &str) -> Self {
+        let id: String = id.chars().filter(|c| !c.is_control()).take(100).collect();
+        Self {
+            kind: self.kind,
+            id: if id.is_empty() { "masked".to_owned() } else { id },
+        }
+    }
+
     /// What sort of actor this is.
     pub fn kind(&self) -> ActorKind {
         self.kind

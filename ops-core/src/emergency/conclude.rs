@@ -1,0 +1,119 @@
+use super::Engine;
+use super::execute::{Run, worse};
+use super::ledger::Recorded;
+use super::procedure::Step;
+use crate::error::{Error, ErrorKind};
+use crate::model::{
+    IdempotencyKey, PlanKind, PlannedStep, Prior, RunId, Snapshot, StepResult, TargetId, Verdict,
+};
+use crate::ports::{Held, JournalEvent};
+use crate::resilience::Deadline;
+
+/// What the read-back of a step showed.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) result: StepResult,
+    pub(super) verdict: Verdict,
+    pub(super) left: Option<Snapshot>,
+}
+
+impl Engine {
+    /// Journals what was seen. A restore that verified releases the prior state, unless the target was stopped again meanwhile: stopping
+    /// outranks restoring, so it closes again what the other run has seen closed.
+    pub(super) async fn conclude(
+        &self,
+        run: &Run,
+        step: &Step,
+        planned: &PlannedStep,
+        key: &IdempotencyKey,
+        seen: Seen,
+    ) -> (StepResult, Verdict, Recorded) {
+        let target = &planned.target;
+        let opened = match (&run.kind, &planned.prior) {
+            (PlanKind::Restore { of }, Prior::Observed { snapshot }) if seen.verdict.holds() => {
+                Some((of, snapshot))
+            }
+            _ => None,
+        };
+        let Some((of, snapshot)) = opened else {
+            let recorded = self.note_verified(run, planned, &seen).await;
+            return (seen.result, seen.verdict, recorded);
+        };
+        let mut recorded = Recorded::Primary;
+        let mut newer = self.stopped_since(run, target).await;
+        if newer.is_none() {
+            recorded = self.note_verified(run, planned, &seen).await;
+            recorded = worse(recorded, self.release(of, target).await);
+            newer = self.stopped_since(run, target).await;
+            if newer.is_none() {
+                return (seen.result, seen.verdict, recorded);
+            }
+            let held = Held::new(of.clone(), self.clock.now(), snapshot.clone());
+            if self.ledger.hold(&held).await.is_none() {
+                recorded = Recorded::Nowhere;
+            }
+        }
+        let error = newer
+            .map(|newer| stopped_again(&newer).to_string())
+            .unwrap_or_default();
+        let seen = Seen {
+            result: StepResult::Failed { error },
+            verdict: self.close_again(step, key).await,
+            ..seen
+        };
+        recorded = worse(recorded, self.note_verified(run, planned, &seen).await);
+        (seen.result, seen.verdict, recorded)
+    }
+
+    async fn note_verified(&self, run: &Run, planned: &PlannedStep, seen: &Seen) -> Recorded {
+        let verified = JournalEvent::Verified {
+            step: planned.step,
+            target: planned.target.clone(),
+            result: seen.result.clone(),
+            verdict: seen.verdict.clone(),
+            left: seen.left.clone(),
+        };
+        self.note(&run.id, verified).await
+    }
+
+    async fn release(&self, of: &RunId, target: &TargetId) -> Recorded {
+        let mut released = self.ledger.release(of, target).await;
+        // A state that an older run still holds is out of date: this restore was planned over it.
+        let held = self.ledger.held().await.unwrap_or_default();
+        let older = held
+            .iter()
+            .find(|held| held.snapshot.target() == target && held.run < *of);
+        if let Some(older) = older {
+            released = released.and(self.ledger.release(&older.run, target).await);
+        }
+        match released {
+            Ok(()) => Recorded::Primary,
+            Err(error) => {
+                tracing::error!(%error, %target, "restored, but the journal still holds the prior state");
+                Recorded::Nowhere
+            }
+        }
+    }
+
+    async fn close_again(&self, step: &Step, key: &IdempotencyKey) -> Verdict {
+        let (clock, action) = (&*self.clock, &*step.action);
+        let deadline = Deadline::after(clock, step.timeout);
+        let closed = step
+            .retry
+            .run(clock, deadline, "stop", || async {
+                action.apply(key).await.map(drop)
+            })
+            .await;
+        match closed {
+            Ok(()) => Verdict::not_yet("stopped again meanwhile, and closed again by this run"),
+            Err(error) => Verdict::unknown(format!(
+                "stopped again meanwhile; closing it failed: {}",
+                self.masked(error.to_string())
+            )),
+        }
+    }
+}
+
+pub(super) fn stopped_again(by: &RunId) -> Error {
+    Error::new(ErrorKind::Conflict, "restore").context("stopped again by", by.to_string())
+}
