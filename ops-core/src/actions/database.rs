@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use crate::error::Result;
 use crate::messages;
 use crate::model::{Accepted, Effect, IdempotencyKey, Observation, Snapshot, TargetId, Text, Verdict};
-use crate::ports::{Action, DatabaseGuard};
+use crate::ports::{Action, DatabaseGuard, Ramp};
 
 /// Makes one database read-only.
 #[derive(Clone, Debug)]
@@ -57,5 +57,9 @@ impl Action for MakeReadOnly {
 
     async fn restore(&self, prior: &Snapshot, key: &IdempotencyKey) -> Result<Accepted> {
         self.guard.restore(prior, key).await
+    }
+
+    fn ramp(&self) -> Option<&dyn Ramp> {
+        None
     }
 }

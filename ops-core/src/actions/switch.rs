@@ -10,7 +10,7 @@ use crate::model::{
     Accepted, Actor, Effect, IdempotencyKey, Observation, RunId, Snapshot, TargetId, TargetState, Text,
     Verdict,
 };
-use crate::ports::{Action, Clock, SwitchState, SwitchStore, SwitchedOff};
+use crate::ports::{Action, Clock, Ramp, SwitchState, SwitchStore, SwitchedOff};
 
 /// Stops one feature by its kill switch: in this process at once, then in the store that all processes share.
 #[derive(Clone, Debug)]
@@ -190,5 +190,9 @@ impl Action for SwitchOff {
             return self.apply(key).await;
         }
         self.open().await
+    }
+
+    fn ramp(&self) -> Option<&dyn Ramp> {
+        None
     }
 }

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use crate::error::Result;
 use crate::messages;
 use crate::model::{Accepted, Effect, IdempotencyKey, Observation, Snapshot, TargetId, Text, Verdict};
-use crate::ports::{Action, TrafficController};
+use crate::ports::{Action, Ramp, TrafficController};
 
 /// Stops all traffic to one service.
 #[derive(Clone, Debug)]
@@ -62,5 +62,9 @@ impl Action for StopTraffic {
 
     async fn restore(&self, prior: &Snapshot, key: &IdempotencyKey) -> Result<Accepted> {
         self.controller.restore(prior, key).await
+    }
+
+    fn ramp(&self) -> Option<&dyn Ramp> {
+        None
     }
 }

@@ -3,7 +3,7 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 
 use crate::error::Result;
-use crate::model::{Accepted, Effect, IdempotencyKey, Observation, Snapshot, TargetId, Text, Verdict};
+use crate::model::{Accepted, Effect, IdempotencyKey, Observation, Share, Snapshot, TargetId, Text, Verdict};
 
 /// One thing that a procedure does to one target: the only extension point of the engine.
 ///
@@ -39,4 +39,27 @@ pub trait Action: Debug + Send + Sync + 'static {
     async fn apply(&self, key: &IdempotencyKey) -> Result<Accepted>;
     /// Writes back `prior`.
     async fn restore(&self, prior: &Snapshot, key: &IdempotencyKey) -> Result<Accepted>;
+    /// The way back in parts, where the provider can split its users; `None`: all or nothing.
+    fn ramp(&self) -> Option<&dyn Ramp>;
+}
+
+/// The way back in parts: first a share of the users, the whole by [`Action::restore`].
+///
+/// # Contract
+/// - After an effective `open_partly(share)`, `verify_share(share)` of a fresh `observe` holds, and about `share` of the users get through:
+///   the same users each time, and whoever gets through at a smaller share does so at a larger one.
+/// - A partly open target is [`TargetState::PartlyStopped`](crate::model::TargetState::PartlyStopped), and [`Action::apply`] stops it again as a whole.
+/// - Repeating is harmless; going back to a smaller share is allowed.
+///
+/// # Errors
+/// As the port behind the action.
+///
+/// # Cancellation
+/// As [`Action::restore`].
+#[async_trait]
+pub trait Ramp: Debug + Send + Sync {
+    /// Opens for `share` of the users; `prior` is what the whole restore will write back.
+    async fn open_partly(&self, prior: &Snapshot, share: Share, key: &IdempotencyKey) -> Result<Accepted>;
+    /// Judges what `observe` read: is exactly this share open, and settled? Pure.
+    fn verify_share(&self, observed: &Observation, share: Share) -> Verdict;
 }

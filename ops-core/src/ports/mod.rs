@@ -14,7 +14,7 @@ mod notifier;
 mod switch;
 mod traffic;
 
-pub use self::action::Action;
+pub use self::action::{Action, Ramp};
 pub use self::audit::{AuditFault, AuditPage, AuditQuery, AuditReceipt, AuditStore, ChainReport};
 pub use self::clock::Clock;
 pub use self::database::{DatabaseCapability, DatabaseGuard};

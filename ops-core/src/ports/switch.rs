@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::model::{Actor, RunId, Timestamp};
+use crate::model::{Actor, RunId, Share, Timestamp};
 
 /// Who switched a feature off, and when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,12 +17,20 @@ pub struct SwitchedOff {
     pub by: Actor,
     /// In which run, if in one.
     pub run: Option<RunId>,
+    /// While it is being opened in parts: the users who may use it all the same. `None`: nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admitted: Option<Share>,
 }
 
 impl SwitchedOff {
     /// Switched off by `by`, `at`.
     pub fn new(at: Timestamp, by: Actor, run: Option<RunId>) -> Self {
-        Self { at, by, run }
+        Self {
+            at,
+            by,
+            run,
+            admitted: None,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use ops_core::error::{Error, ErrorKind, Result};
 use ops_core::model::{
     Accepted, Effect, IdempotencyKey, Observation, RunId, Snapshot, TargetId, TargetState, Text, Verdict,
 };
-use ops_core::ports::Action;
+use ops_core::ports::{Action, Ramp};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -407,5 +407,9 @@ impl Action for Stop {
         tokio::time::sleep(Duration::from_millis(1)).await;
         self.0.finish_restore(prior);
         self.0.after(fault).await
+    }
+
+    fn ramp(&self) -> Option<&dyn Ramp> {
+        None
     }
 }
