@@ -1,0 +1,3 @@
+mod order;
+
+pub use self::order::{Component, Inconsistent, Link, Release, RollbackStage};
