@@ -63,8 +63,8 @@ pub(crate) enum Verb {
     Resume(ResumeArgs),
     /// Put back what a run changed
     Restore(RestoreArgs),
-    /// List runs and what they still hold
-    Runs,
+    /// List runs and what they still hold, or show one as a timeline
+    Runs(RunsArgs),
     /// List, stop or open a feature by its kill switch
     Switch(SwitchArgs),
     /// The database: who can write, read-only on and off
@@ -84,7 +84,10 @@ pub(crate) enum WorldName {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct DrillArgs {
+    #[command(subcommand)]
+    pub(crate) verb: Option<DrillVerb>,
     /// Only this procedure
     pub(crate) procedure: Option<String>,
     /// The simulated vendors
@@ -96,6 +99,36 @@ pub(crate) struct DrillArgs {
     /// Break a rule of the simulation, to see that the report turns false: ignore-stop, forget-on-restore
     #[arg(long, value_name = "RULE")]
     pub(crate) break_rule: Vec<String>,
+    /// Keep the report, and its digest in an audit trail, in this directory [default: state_dir of ops.toml, if there is one]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) evidence: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DrillVerb {
+    /// The drills that were kept
+    List {
+        /// Where they are kept [default: state_dir of ops.toml]
+        #[arg(long, value_name = "DIR")]
+        evidence: Option<PathBuf>,
+    },
+    /// One drill, and whether it fits the audit trail
+    Show {
+        /// The run that stopped
+        run: String,
+        /// Where it is kept [default: state_dir of ops.toml]
+        #[arg(long, value_name = "DIR")]
+        evidence: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunsArgs {
+    /// Show this run as a timeline
+    pub(crate) run: Option<String>,
+    /// The timeline as Markdown, for an incident report
+    #[arg(long, requires = "run")]
+    pub(crate) markdown: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! `opsctl`: the reference admin tool. Everything it does is a call of the libraries.
 
 mod cli;
+mod evidence;
 mod exit;
 mod print;
 mod progress;
@@ -49,7 +50,7 @@ async fn run(cli: Cli, printer: &Printer) -> Exit {
         Verb::Approve(args) => verbs::approve::run(global, printer, args).await,
         Verb::Resume(args) => verbs::resume::run(global, printer, args).await,
         Verb::Restore(args) => verbs::restore::run(global, printer, args).await,
-        Verb::Runs => verbs::runs::run(global, printer).await,
+        Verb::Runs(args) => verbs::runs::run(global, printer, args).await,
         Verb::Switch(args) => verbs::switch::run(global, printer, args).await,
         Verb::Db(args) => verbs::db::run(global, printer, args).await,
         Verb::Audit(args) => verbs::audit::run(global, printer, args).await,

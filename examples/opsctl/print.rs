@@ -3,7 +3,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use ops_core::emergency::{Contact, Plan};
-use ops_core::model::{Lang, PlanKind, PlannedStep, Prior, StepReport, StepResult, Text};
+use ops_core::model::{Lang, LastDrill, PlanKind, PlannedStep, Prior, StepReport, StepResult, Text};
 use ops_core::pipeline::Report;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -41,7 +41,7 @@ impl Printer {
         self.json
     }
 
-    fn lang(&self) -> Lang {
+    pub(crate) fn lang(&self) -> Lang {
         self.lang.get().copied().unwrap_or_default()
     }
 
@@ -120,6 +120,33 @@ impl Printer {
         ));
     }
 
+    /// What the last drill of the procedure showed, beside what the plan promises.
+    pub(crate) fn last_drill<S>(&self, plan: &Plan<S>, last: Option<&LastDrill>) {
+        let promised = plan.promised().as_secs();
+        let Some(last) = last else {
+            self.line(&self.pick(
+                &format!("  目標 {promised} 秒 · 訓練の記録なし (opsctl drill)"),
+                &format!("  promised {promised} s, never drilled (opsctl drill)"),
+            ));
+            return;
+        };
+        let (took, at, world) = (seconds(last.took), last.at.to_jst(), &last.world);
+        let slowest = last.slowest.as_ref().map_or_else(String::new, |(target, took)| {
+            self.pick(
+                &format!("、最も遅い対象 {target} {}", seconds(*took)),
+                &format!(", slowest {target} {}", seconds(*took)),
+            )
+        });
+        let line = self.pick(
+            &format!("  目標 {promised} 秒 · 前回の訓練 {took}{slowest}（{world}、{at}）"),
+            &format!("  promised {promised} s, last drill {took}{slowest} ({world}, {at})"),
+        );
+        match last.verdict.passed() {
+            true => self.line(&line),
+            false => self.line(&self.warn(&format!("{line} ✘ {}", last.verdict.name()))),
+        }
+    }
+
     /// Each limitation once, with the steps it is about.
     fn caveats<'a>(&self, steps: impl Iterator<Item = (u32, &'a [Text])>) {
         let mut seen: Vec<(&Text, Vec<String>)> = Vec::new();
@@ -194,10 +221,28 @@ impl Printer {
             );
         }
         let took = seconds(outcome.took);
-        let within = if outcome.within_target {
-            self.pick("目標内", "within target")
-        } else {
-            self.pick("目標外", "target missed")
+        let (promised, late) = (
+            outcome.promised(),
+            outcome.took.saturating_sub(outcome.promised()),
+        );
+        let within = match (outcome.within_target, late.is_zero()) {
+            (true, _) => self.pick(
+                &format!(
+                    "目標 {} 内、余裕 {}",
+                    seconds(promised),
+                    seconds(promised.saturating_sub(outcome.took))
+                ),
+                &format!(
+                    "within target {}, {} to spare",
+                    seconds(promised),
+                    seconds(promised.saturating_sub(outcome.took))
+                ),
+            ),
+            (false, false) => self.pick(
+                &format!("目標 {} を {} 超過", seconds(promised), seconds(late)),
+                &format!("target {} missed by {}", seconds(promised), seconds(late)),
+            ),
+            (false, true) => self.pick("目標外の対象あり", "target missed"),
         };
         self.line(&self.pick(
             &format!("  所要 {took}（{within}） 実行ID {}", outcome.run),
@@ -281,7 +326,7 @@ fn cut(text: &str) -> String {
     }
 }
 
-fn seconds(duration: Duration) -> String {
+pub(crate) fn seconds(duration: Duration) -> String {
     format!("{:.1} s", duration.as_secs_f64())
 }
 
@@ -307,6 +352,22 @@ pub(crate) fn plan_document<S>(plan: &Plan<S>) -> Value {
     })
 }
 
+/// The last drill as JSON.
+pub(crate) fn last_drill_document(last: Option<&LastDrill>) -> Value {
+    let Some(last) = last else {
+        return Value::Null;
+    };
+    let slowest = last.slowest.as_ref();
+    json!({
+        "run": last.run,
+        "at": last.at,
+        "world": last.world,
+        "verdict": last.verdict,
+        "took_ms": millis(last.took),
+        "slowest": slowest.map(|(target, took)| json!({"target": target, "took_ms": millis(*took)})),
+    })
+}
+
 /// The steps of a report as JSON.
 pub(crate) fn steps_document(report: &Report) -> Value {
     let step = |step: &StepReport| {
@@ -319,6 +380,7 @@ pub(crate) fn steps_document(report: &Report) -> Value {
             "verdict": step.verdict.name(),
             "reason": step.result.reason().or(step.verdict.reason()),
             "elapsed_ms": millis(step.elapsed),
+            "promised_ms": millis(step.promised),
             "within_target": step.within_target,
             "journalled": step.journalled,
             "prior": step.prior,
@@ -340,6 +402,7 @@ pub(crate) fn report_document(report: &Report, exit_code: u8) -> Value {
         "steps": steps_document(report),
         "started_at": outcome.started_at,
         "took_ms": millis(outcome.took),
+        "promised_ms": millis(outcome.promised()),
         "within_target": outcome.within_target,
         "journalled": outcome.journalled,
         "approval": outcome.approval,

@@ -224,3 +224,122 @@ fn the_output_for_people_ends_with_the_result() {
         assert!(!ran.out.contains('\x1b'), "no colours where there is no terminal");
     }
 }
+
+#[test]
+fn a_drill_is_kept_as_evidence_listed_proven_and_shown_in_the_plan() {
+    let simulation = support::Simulation::start(&["--world", "gcp"]);
+    let plan = simulation.run(&["plan", "api-stop", "--lang", "en"]);
+    assert!(plan.out.contains("never drilled"), "{}", plan.out);
+
+    let ran = simulation.run(&["drill", "api-stop", "--world", "gcp", "--json"]);
+    assert_eq!(ran.code, 0, "{} {}", ran.out, ran.err);
+    let document = ran.json();
+    assert_eq!(document["evidence"], ".ops/drills");
+    let run = document["runs"][0]["run"].as_str().expect("a run").to_owned();
+    assert_eq!(document["runs"][0]["verdict"], "passed");
+
+    let listed = simulation.run(&["drill", "list", "--json"]).json();
+    assert_eq!(listed["drills"][0]["run"], run.as_str());
+    assert_eq!(
+        listed["drills"][0]["report_digest"],
+        document["runs"][0]["report_digest"]
+    );
+    let shown = simulation.run(&["drill", "show", &run, "--json"]).json();
+    assert_eq!(
+        (&shown["proof"], &shown["verdict"]),
+        (&"proven".into(), &"passed".into())
+    );
+    assert_eq!(shown["report"]["confirmed"][0]["exact"], true);
+    let shown = simulation.run(&["drill", "show", &run, "--lang", "en"]);
+    assert!(
+        shown.out.contains("fits the audit trail") && shown.out.contains("by no person"),
+        "{}",
+        shown.out
+    );
+
+    let plan = simulation.run(&["plan", "api-stop", "--lang", "en"]);
+    assert!(
+        plan.out.contains("promised 20 s, last drill ") && plan.out.contains("slowest cloud-run:"),
+        "{}",
+        plan.out
+    );
+    let plan = simulation.run(&["plan", "api-stop", "--json"]).json();
+    assert_eq!(
+        (&plan["last_drill"]["run"], &plan["last_drill"]["world"]),
+        (&run.as_str().into(), &"simulated gcp".into())
+    );
+    let other = simulation.run(&["plan", "llm-brain-stop", "--json"]).json();
+    assert_ne!(other["plan_digest"], plan["plan_digest"]);
+    assert!(other["last_drill"].is_null(), "another procedure was not drilled");
+}
+
+#[test]
+fn evidence_goes_where_it_is_told_and_a_changed_report_is_found_out() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let run = |arguments: &[&str]| {
+        let output = support::opsctl(dir.path()).args(arguments).output();
+        support::Ran::of(output.expect("opsctl runs"))
+    };
+    let ran = run(&[
+        "drill",
+        "api-stop",
+        "--world",
+        "gcp",
+        "--break-rule",
+        "ignore-stop",
+        "--evidence",
+        "kept",
+        "--json",
+    ]);
+    let id = ran.json()["runs"][0]["run"].as_str().expect("a run").to_owned();
+    let shown = run(&["drill", "show", &id, "--evidence", "kept", "--json"]).json();
+    assert_eq!(
+        (&shown["proof"], &shown["verdict"]),
+        (&"proven".into(), &"not_stopped".into())
+    );
+    assert_eq!(shown["report"]["injected"][0], "broken rule ignore-stop");
+
+    let file = dir.path().join(format!("kept/drills/{id}.json"));
+    let text = std::fs::read_to_string(&file).expect("a report");
+    std::fs::write(&file, text.replace("unverified", "verified")).expect("written");
+    let shown = run(&["drill", "show", &id, "--evidence", "kept", "--json"]);
+    assert_eq!(shown.code, 1, "{}", shown.out);
+
+    let listed = run(&["drill", "list"]);
+    assert_eq!(listed.code, 2, "without a configuration nothing says where");
+    assert!(listed.err.contains("--evidence"), "{}", listed.err);
+    let kept = std::fs::read_dir(dir.path()).expect("a folder").count();
+    let _ = run(&["drill", "api-stop", "--world", "gcp"]);
+    assert_eq!(
+        std::fs::read_dir(dir.path()).expect("a folder").count(),
+        kept,
+        "nothing is left where nothing was asked for"
+    );
+}
+
+#[test]
+fn a_run_is_shown_as_a_timeline() {
+    let simulation = support::Simulation::start(&["--world", "gcp"]);
+    let stopped = simulation.run(&["stop", "api-stop", "--json"]).json();
+    assert!(stopped["promised_ms"] == 20_000 && stopped["steps"][0]["promised_ms"] == 20_000);
+    let run = stopped["run"].as_str().expect("a run");
+    let shown = simulation.run(&["runs", run, "--json"]).json();
+    let lines = shown["timeline"].as_array().expect("lines");
+    // Beginning, three lines a step, end, published.
+    assert_eq!(lines.len(), 1 + 3 * 4 + 2, "{shown:#}");
+    assert_eq!(lines[0]["offset_ms"], 0);
+    assert!(lines[1]["what"]["en"].is_string() && lines[1]["target"].is_string());
+    let text = simulation.run(&["runs", run, "--lang", "ja"]);
+    assert!(
+        text.out.contains("alice が停止「api-stop」を開始") && text.out.contains("完了・確認済み"),
+        "{}",
+        text.out
+    );
+    let markdown = simulation.run(&["runs", run, "--markdown", "--lang", "en"]);
+    assert!(
+        markdown.out.contains("| time | since start |"),
+        "{}",
+        markdown.out
+    );
+    assert_eq!(simulation.run(&["runs", "run_unknown"]).code, 2);
+}

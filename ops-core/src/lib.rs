@@ -32,7 +32,7 @@ pub mod resilience;
 mod ops;
 mod providers;
 
-pub use self::ops::{FeatureStop, Ops};
+pub use self::ops::{DrillProof, FeatureStop, Ops};
 pub use self::providers::Providers;
 
 mod durable;

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use ops_core::actions::{MakeReadOnly, StopTraffic, SwitchOff};
 use ops_core::clock::SystemClock;
-use ops_core::file::{FileAudit, FileJournal, FileNotices, FileSwitches};
+use ops_core::file::{FileAudit, FileDrillLog, FileJournal, FileNotices, FileSwitches};
 use ops_core::guard::{GovernorLimiter, RateLimits};
 use ops_core::masking::BuiltinMasker;
 use ops_core::memory::{
-    InMemoryAudit, InMemoryDatabase, InMemoryJournal, InMemoryNotifier, InMemorySwitches, InMemoryTraffic,
+    InMemoryAudit, InMemoryDatabase, InMemoryDrillLog, InMemoryJournal, InMemoryNotifier, InMemorySwitches,
+    InMemoryTraffic,
 };
 use ops_core::model::{Actor, TargetId};
 use ops_core::ports::{Notifier, TrafficController};
@@ -51,6 +52,19 @@ async fn in_memory_notifier_keeps_a_repeated_key_once() {
     let shared = Arc::clone(&port) as Arc<dyn Notifier>;
     testkit::notifier(&*shared, "#emergency").await;
     assert_eq!(port.sent().len(), 2);
+}
+
+#[tokio::test]
+async fn in_memory_drill_log() {
+    testkit::drill_log(&InMemoryDrillLog::new()).await;
+}
+
+#[tokio::test]
+async fn file_drill_log() {
+    let directory = tempfile::tempdir().unwrap();
+    testkit::drill_log(&FileDrillLog::open(directory.path()).unwrap()).await;
+    // Again in the same directory: the suite may run on a shared log.
+    testkit::drill_log(&FileDrillLog::open(directory.path()).unwrap()).await;
 }
 
 #[tokio::test]

@@ -1,24 +1,27 @@
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ops_core::config::{Env, OpsConfig};
-use ops_core::emergency::{Approval, ApprovalKey, Procedure, Refusal};
+use ops_core::emergency::Refusal;
 use ops_core::memory::InMemoryDatabase;
-use ops_core::model::{Actor, OutcomeStatus, RunId, TargetId};
-use ops_core::pipeline::Report;
-use ops_core::ports::{AuditQuery, JournalEntry, JournalEvent};
+use ops_core::model::{Actor, DrillReport, DrillVerdict, OutcomeStatus, RunId, TargetId};
+use ops_core::pipeline::{DrillSetup, DrillWorld, Drilled, drill};
+use ops_core::ports::{JournalEntry, JournalEvent};
 use ops_postgres::ScratchDatabase;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
+use super::drill_evidence;
 use crate::cli::{DrillArgs, Global, WorldName};
+use crate::evidence::Evidence;
 use crate::exit::{Exit, Failure};
 use crate::print::{Printer, millis, steps_document};
 use crate::progress::Progress;
 use crate::sim_world::{Extras, SimWorld};
 use crate::world::{Database, World};
 
-const APPROVERS: [&str; 2] = ["drill-approver-1", "drill-approver-2"];
+const DRILLER: &str = "drill-operator";
 const DATABASE_URL: &str = "DATABASE_URL";
 const AUDIT_URL: &str = "OPS_AUDIT_DATABASE_URL";
 
@@ -27,9 +30,15 @@ const AUDIT_URL: &str = "OPS_AUDIT_DATABASE_URL";
 struct Finding {
     document: Value,
     exit: Exit,
+    report: DrillReport,
 }
 
-pub(crate) async fn run(_global: &Global, printer: &Printer, args: &DrillArgs) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, printer: &Printer, args: &DrillArgs) -> Result<Exit, Failure> {
+    if let Some(verb) = &args.verb {
+        return drill_evidence::run(global, printer, verb).await;
+    }
+    // A place that cannot be used is said before the drill, not after it.
+    let evidence = Evidence::open(global, args.evidence.as_deref())?;
     printer.line(&printer.pick(
         "訓練: 模擬のベンダーに対して、本番と同じ手順で 停止 → 確認 → 復旧 を行います。実在のサービスには触れません。",
         "Drill: stop, verify and restore by the production path, on simulated vendors. No real service is touched.",
@@ -51,17 +60,39 @@ pub(crate) async fn run(_global: &Global, printer: &Printer, args: &DrillArgs) -
         ));
     }
     let exit = worst(&findings);
+    if let Some(evidence) = &evidence {
+        let actor = Actor::person(DRILLER)?;
+        for finding in &findings {
+            evidence.keep(printer, &finding.report, &actor).await?;
+        }
+    }
     if printer.json() {
         let runs: Vec<_> = findings.into_iter().map(|finding| finding.document).collect();
-        printer.document(&json!({"runs": runs, "exit_code": exit.code()}));
+        let kept = evidence
+            .as_ref()
+            .map(|evidence| evidence.directory.join("drills"));
+        printer.document(&json!({"runs": runs, "evidence": kept, "exit_code": exit.code()}));
         return Ok(exit);
     }
+    printer.line("");
+    printer.line(&match &evidence {
+        Some(evidence) => {
+            let place = evidence.directory.join("drills");
+            printer.pick(
+                &format!("記録を保存しました: {}（opsctl drill list）", place.display()),
+                &format!("kept as evidence in {} (opsctl drill list)", place.display()),
+            )
+        }
+        None => printer.pick(
+            "記録は保存していません。保存するには --evidence DIR、または ops.toml のある所で実行してください",
+            "not kept: use --evidence DIR, or run where an ops.toml is",
+        ),
+    });
     let exact = findings
         .iter()
         .filter(|finding| finding.exit == Exit::Done)
         .count();
     let all = findings.len();
-    printer.line("");
     printer.heading(&match exit {
         Exit::Done => printer.pick(
             &format!("訓練の結果: {exact}/{all} 停止を確認し、完全に復元しました (restored exactly)"),
@@ -113,7 +144,7 @@ struct Drill {
     env: Env,
     database: Option<Database>,
     actor: Actor,
-    keys: [ApprovalKey; 2],
+    injected: Vec<String>,
     _vendors: SimWorld,
     _state: tempfile::TempDir,
 }
@@ -132,15 +163,9 @@ impl Drill {
                 "set TMPDIR to a folder that can be written",
             )
         })?;
-        let keys = [ApprovalKey::generate(), ApprovalKey::generate()];
-        let approvers: Vec<_> = APPROVERS
-            .iter()
-            .zip(&keys)
-            .map(|(name, key)| ((*name).to_owned(), key.public_hex()))
-            .collect();
         let extras = Extras {
             state_dir: "state",
-            approvers: &approvers,
+            approvers: &[],
             database: Some((DATABASE_URL, AUDIT_URL)),
             read_only: true,
         };
@@ -149,6 +174,8 @@ impl Drill {
             faults,
         })?;
         config.state_dir = PathBuf::from(state.path());
+        // As in production; the drill signs with keys of its own.
+        config.approvals.restore = 2;
         let url = |url: &SecretString| url.expose_secret().to_owned();
         let env = Env::from_pairs(scratch.into_iter().flat_map(|scratch| {
             [
@@ -160,7 +187,7 @@ impl Drill {
             Some(_) => None,
             None => Some(simulated_database()?),
         };
-        let actor = Actor::person("drill-operator")?;
+        let actor = Actor::person(DRILLER)?;
         let world = World::build(
             config.clone(),
             &env,
@@ -176,7 +203,7 @@ impl Drill {
             env,
             database,
             actor,
-            keys,
+            injected: injected(args),
             _vendors: vendors,
             _state: state,
         })
@@ -199,162 +226,120 @@ impl Drill {
     }
 
     async fn one(&self, printer: &Printer, name: &str) -> Result<Finding, Failure> {
-        let (ops, approvers) = (&self.world.ops, &self.world.approvers);
-        let procedure = self.world.procedure(name, &None)?;
-        self.world.progress.take();
-        let plan = ops.plan(&procedure).await;
-        printer.plan(&plan);
-        printer.heading(&printer.pick("停止", "stop"));
-        let plan = plan.approve(&[], approvers, self.actor.clone(), self.world.now())?;
-        let stop = ops.carry_out(plan, &self.actor).await?;
-        printer.report(&stop, procedure.contacts());
-        let restored = self.restore(printer, &stop, &procedure).await;
-        let audit_verified = self
-            .audit_is_whole(&stop, restored.as_ref().ok().map(|(report, _)| report))
-            .await;
-        self.conclude(printer, &stop, restored, audit_verified)
-    }
-
-    /// Restores, then reads everything once more through fresh clients.
-    async fn restore(
-        &self,
-        printer: &Printer,
-        stop: &Report,
-        procedure: &Procedure,
-    ) -> Result<(Report, bool), Refusal> {
-        let ops = &self.world.ops;
-        printer.heading(&printer.pick(
-            "復旧（使い捨ての鍵 2 本で承認）",
-            "restore (approved with two throw-away keys)",
-        ));
-        let plan = ops.engine().plan_restore(&stop.outcome.run, procedure).await?;
-        let (digest, now) = (plan.digest(), self.world.now());
-        let until = now + self.config.approvals.valid_for;
-        let approvals: Vec<_> = APPROVERS
-            .iter()
-            .zip(&self.keys)
-            .map(|(name, key)| Approval::sign(*name, digest, until, key))
-            .collect();
-        let plan = plan.approve(&approvals, &self.world.approvers, self.actor.clone(), now)?;
-        let report = ops.carry_out(plan, &self.actor).await?;
-        printer.report(&report, procedure.contacts());
-        let exact = self.exactly(stop, &report).await.unwrap_or(false);
-        Ok((report, exact))
-    }
-
-    async fn exactly(&self, stop: &Report, restore: &Report) -> Result<bool, Failure> {
-        let fresh = World::build(
-            self.config.clone(),
-            &self.env,
-            &self.actor,
-            self.database.clone(),
-            Progress::new(true),
-        )
-        .await?;
-        let procedure = fresh.procedure(&stop.outcome.procedure, &None)?;
-        let confirmations = fresh
-            .ops
-            .engine()
-            .confirm(&restore.outcome.run, &procedure)
+        let begun = AtomicBool::new(false);
+        let make = || async {
+            // The second time: fresh clients, so that nothing remembered can answer.
+            if !begun.swap(true, Ordering::SeqCst) {
+                let procedure = self.world.procedure(name, &None)?;
+                return Ok::<_, Failure>(DrillWorld::new(self.world.ops.clone(), procedure));
+            }
+            let fresh = World::build(
+                self.config.clone(),
+                &self.env,
+                &self.actor,
+                self.database.clone(),
+                Progress::new(true),
+            )
             .await?;
-        Ok(confirmations.len() == stop.outcome.steps.len()
-            && confirmations
-                .iter()
-                .all(|confirmation| confirmation.verdict.holds()))
+            let procedure = fresh.procedure(name, &None)?;
+            Ok(DrillWorld::new(fresh.ops, procedure))
+        };
+        self.world.progress.take();
+        let setup = DrillSetup::new(self.actor.clone(), format!("simulated {}", self.name))
+            .with_injected(self.injected.iter().cloned())
+            .with_version("opsctl", env!("CARGO_PKG_VERSION"));
+        let drilled = drill(setup, make).await?;
+        self.show(printer, &drilled);
+        Ok(self.conclude(printer, drilled))
     }
 
-    /// Whether the chain is intact and has a record of every step.
-    async fn audit_is_whole(&self, stop: &Report, restore: Option<&Report>) -> bool {
-        let (audit, tenant) = (&self.world.ops.providers().audit, &self.config.tenant);
-        let intact = audit.verify(tenant).await.is_ok_and(|report| report.intact());
-        let mut query = AuditQuery::default();
-        query.limit = Some(1000);
-        let Ok(page) = audit.search(tenant, &query).await else {
-            return false;
-        };
-        let recorded = |report: &Report| {
-            let found = page
-                .records
-                .iter()
-                .filter(|record| record.run.as_ref() == Some(&report.outcome.run))
-                .count();
-            found == report.outcome.steps.len()
-        };
-        intact && recorded(stop) && restore.is_none_or(recorded)
-    }
-
-    fn conclude(
-        &self,
-        printer: &Printer,
-        stop: &Report,
-        restored: Result<(Report, bool), Refusal>,
-        audit_verified: bool,
-    ) -> Result<Finding, Failure> {
-        let stopped_verified = stop.outcome.status == OutcomeStatus::Verified;
-        let (restore, exact, refusal) = match restored {
-            Ok((report, exact)) => (Some(report), exact, None),
-            Err(refusal) => (None, false, Some(refusal)),
-        };
-        let audited = stop.outcome.audited && restore.as_ref().is_none_or(|report| report.outcome.audited);
-        if let Some(refusal) = &refusal {
-            printer.line(&printer.warn(&printer.pick(
-                &format!("  ✘ 復旧を拒否: {refusal}"),
-                &format!("  ✘ restore refused: {refusal}"),
-            )));
-            if let Refusal::Drifted { steps } = refusal {
-                printer.drift(steps);
+    fn show(&self, printer: &Printer, drilled: &Drilled) {
+        let contacts = drilled.plan.procedure().contacts();
+        printer.plan(&drilled.plan);
+        printer.heading(&printer.pick("停止", "stop"));
+        printer.report(&drilled.stop, contacts);
+        printer.heading(&printer.pick(
+            "復旧（使い捨ての鍵で承認）",
+            "restore (approved with throw-away keys)",
+        ));
+        match &drilled.restore {
+            Ok(report) => printer.report(report, contacts),
+            Err(refusal) => {
+                printer.line(&printer.warn(&printer.pick(
+                    &format!("  ✘ 復旧を拒否: {refusal}"),
+                    &format!("  ✘ restore refused: {refusal}"),
+                )));
+                if let Refusal::Drifted { steps } = refusal {
+                    printer.drift(steps);
+                }
             }
         }
+    }
+
+    fn conclude(&self, printer: &Printer, drilled: Drilled) -> Finding {
+        let Drilled {
+            report,
+            stop,
+            restore,
+            ..
+        } = drilled;
+        let stopped_verified = report.stopped == OutcomeStatus::Verified;
+        let exact = report.restored_exactly() && report.restored.is_some();
         let mark = |holds: bool| if holds { "✔" } else { "✘" };
         printer.line(&printer.pick(
             &format!(
                 "  {} 停止を確認  {} 完全に復元 (restored exactly)  {} 監査記録あり  {} 監査チェーン検証",
                 mark(stopped_verified),
                 mark(exact),
-                mark(audited),
-                mark(audit_verified)
+                mark(report.audited),
+                mark(report.audit_verified)
             ),
             &format!(
                 "  {} stopped, verified  {} restored exactly  {} audited  {} audit chain verified",
                 mark(stopped_verified),
                 mark(exact),
-                mark(audited),
-                mark(audit_verified)
+                mark(report.audited),
+                mark(report.audit_verified)
             ),
         ));
-        let ended = restore
-            .as_ref()
-            .map_or(Exit::Done, |report| Exit::from(report.outcome.status));
-        let exit = match (&refusal, stopped_verified) {
-            (_, false) => Exit::from(stop.outcome.status),
-            (Some(Refusal::Undecided(_)), _) => Exit::Failed,
-            (Some(_), _) => Exit::Refused,
-            (None, true) if ended != Exit::Done => ended,
-            (None, true) if !exact => Exit::Unverified,
-            (None, true) if !(audited && audit_verified) => Exit::Partly,
-            (None, true) => Exit::Done,
+        let exit = match (report.verdict(), &restore) {
+            (DrillVerdict::Passed, _) => Exit::Done,
+            (DrillVerdict::NotStopped, _) => Exit::from(report.stopped),
+            (DrillVerdict::RestoreRefused, Err(Refusal::Undecided(_))) => Exit::Failed,
+            (DrillVerdict::RestoreRefused, _) => Exit::Refused,
+            (DrillVerdict::NotRestored, _) => report.restored.map_or(Exit::Failed, Exit::from),
+            (DrillVerdict::NotExact, _) => Exit::Unverified,
+            (DrillVerdict::NotRecorded, _) => Exit::Partly,
         };
+        let restore = restore.ok();
         let document = json!({
-            "procedure": stop.outcome.procedure,
+            "procedure": report.procedure,
             "world": self.name,
-            "run": stop.outcome.run,
-            "plan_digest": stop.outcome.digest,
-            "steps": steps_document(stop),
+            "run": report.run,
+            "plan_digest": report.stop_digest,
+            "steps": steps_document(&stop),
             "stopped_verified": stopped_verified,
-            "restore_run": restore.as_ref().map(|report| &report.outcome.run),
+            "restore_run": report.restore_run,
             "restore_steps": restore.as_ref().map(steps_document),
-            "restore_refused": refusal.as_ref().map(ToString::to_string),
+            "restore_refused": report.restore_refused,
             "restored_exactly": exact,
-            "journalled": stop.outcome.journalled && restore.as_ref().is_none_or(|report| report.outcome.journalled),
-            "audited": audited,
-            "audit_verified": audit_verified,
-            "within_target": stop.outcome.within_target,
-            "took_ms": millis(stop.outcome.took),
+            "confirmed": report.confirmed,
+            "journalled": report.journalled,
+            "audited": report.audited,
+            "audit_verified": report.audit_verified,
+            "within_target": report.within_target(),
+            "took_ms": millis(report.stop_took),
             "notices": stop.notices,
             "timeline": self.world.progress.take().iter().map(timeline).collect::<Vec<_>>(),
+            "verdict": report.verdict(),
+            "report_digest": report.digest(),
             "exit_code": exit.code(),
         });
-        Ok(Finding { document, exit })
+        Finding {
+            document,
+            exit,
+            report,
+        }
     }
 }
 
@@ -369,6 +354,13 @@ fn timeline(entry: &JournalEntry) -> Value {
         }
     }
     line
+}
+
+/// What is made to go wrong, as it was asked for.
+fn injected(args: &DrillArgs) -> Vec<String> {
+    let faults = args.fault.iter().map(|fault| format!("fault {fault}"));
+    let rules = args.break_rule.iter().map(|rule| format!("broken rule {rule}"));
+    faults.chain(rules).collect()
 }
 
 fn simulated_database() -> Result<Database, Failure> {

@@ -1,14 +1,18 @@
-use ops_core::model::PlanKind;
+use ops_core::model::{PlanKind, RunId};
 use ops_core::ports::JournalEvent;
 use serde_json::json;
 
-use crate::cli::Global;
+use super::timeline;
+use crate::cli::{Global, RunsArgs};
 use crate::exit::{Exit, Failure};
 use crate::print::Printer;
 use crate::session::{Session, published, started};
 
-pub(crate) async fn run(global: &Global, printer: &Printer) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, printer: &Printer, args: &RunsArgs) -> Result<Exit, Failure> {
     let session = Session::open(global, printer).await?;
+    if let Some(run) = &args.run {
+        return timeline::run(&session, printer, &RunId::new(run)?, args.markdown).await;
+    }
     let engine = session.world.ops.engine();
     let held = engine.held().await?;
     let mut documents = Vec::new();

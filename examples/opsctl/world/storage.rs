@@ -6,10 +6,10 @@ use ops_core::audit::Spool;
 use ops_core::clock::SystemClock;
 use ops_core::config::{DatabaseConfig, Env, OpsConfig};
 use ops_core::error::{Error, ErrorKind, Result};
-use ops_core::file::{FileAudit, FileJournal, FileNotices, FileSwitches};
+use ops_core::file::{FileAudit, FileDrillLog, FileJournal, FileNotices, FileSwitches};
 use ops_core::masking::BuiltinMasker;
 use ops_core::model::{TargetId, Text};
-use ops_core::ports::{AuditStore, Journal, Notifier, SwitchStore};
+use ops_core::ports::{AuditStore, DrillLog, Journal, Notifier, SwitchStore};
 use ops_postgres::{
     PostgresAuditStore, PostgresDatabaseGuard, PostgresJournal, PostgresStore, PostgresSwitchStore,
 };
@@ -60,6 +60,10 @@ impl Storage {
             Ok(notices) => Arc::new(notices),
             Err(error) => failed(("連絡の送信箱", "outbox of notices"), error),
         };
+        let drills: Arc<dyn DrillLog> = match FileDrillLog::open(dir.join("drills")) {
+            Ok(drills) => Arc::new(drills),
+            Err(error) => failed(("訓練の記録", "evidence of drills"), error),
+        };
         let audit_spool = Spool::open(dir.join("audit-spool")).ok();
         let (masker, clock) = (Arc::new(BuiltinMasker::new()), Arc::new(SystemClock::new()));
         let providers = Providers {
@@ -68,6 +72,7 @@ impl Storage {
             audit,
             audit_spool,
             switches,
+            drills,
             notifier,
             masker,
             clock,

@@ -3,11 +3,12 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use ops_core::error::{Error, ErrorKind, Result};
 use ops_core::model::{
-    Accepted, AuditRecord, IdempotencyKey, Notice, Observation, RunId, Snapshot, TargetId, TenantId,
+    Accepted, AuditRecord, DrillReport, IdempotencyKey, Notice, Observation, RunId, Snapshot, TargetId,
+    TenantId,
 };
 use ops_core::ports::{
-    AuditPage, AuditQuery, AuditReceipt, AuditStore, ChainReport, DatabaseCapability, DatabaseGuard, Held,
-    Journal, JournalEntry, Notifier, SwitchState, SwitchStore, SwitchedOff,
+    AuditPage, AuditQuery, AuditReceipt, AuditStore, ChainReport, DatabaseCapability, DatabaseGuard,
+    DrillLog, Held, Journal, JournalEntry, Notifier, SwitchState, SwitchStore, SwitchedOff,
 };
 
 /// A store that could not be reached when the tool began. Every call says so at once, so that the spools take over and the rest of a
@@ -105,5 +106,24 @@ impl SwitchStore for Unreachable {
 impl Notifier for Unreachable {
     async fn send(&self, _notice: &Notice) -> Result<Accepted> {
         self.fail("send notice")
+    }
+}
+
+#[async_trait]
+impl DrillLog for Unreachable {
+    async fn append(&self, _report: &DrillReport) -> Result<()> {
+        self.fail("keep drill report")
+    }
+
+    async fn find(&self, _run: &RunId) -> Result<Option<DrillReport>> {
+        self.fail("read drill report")
+    }
+
+    async fn newest(&self, _procedure: &str) -> Result<Option<DrillReport>> {
+        self.fail("read drill report")
+    }
+
+    async fn list(&self) -> Result<Vec<DrillReport>> {
+        self.fail("read drill reports")
     }
 }

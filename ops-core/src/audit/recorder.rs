@@ -5,7 +5,7 @@ use super::{Delivered, Spool};
 use crate::error::Result;
 use crate::model::AuditRecord;
 use crate::ports::{AuditReceipt, AuditStore, Clock, PiiMasker};
-use crate::resilience::Deadline;
+use crate::resilience::{Deadline, caught};
 
 /// Masks audit records and gets them to the store, or to the spool while the store cannot take them.
 ///
@@ -43,6 +43,8 @@ pub enum Recorded {
     },
 }
 
+const APPEND: &str = "append audit record";
+
 /// How long the store may take unless [`Recorder::with_deadline`] says otherwise.
 const DEADLINE: Duration = Duration::from_secs(3);
 
@@ -79,7 +81,7 @@ impl Recorder {
     pub async fn record(&self, record: AuditRecord) -> Recorded {
         let record = self.masked(record);
         let stored = Deadline::after(&*self.clock, self.deadline)
-            .bound(&*self.clock, "append audit record", self.store.append(&record))
+            .bound(&*self.clock, APPEND, caught(APPEND, self.store.append(&record)))
             .await;
         // After a timeout the store may have the record all the same: it knows the id when the spool delivers it again.
         let reason = match stored {

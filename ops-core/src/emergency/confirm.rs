@@ -2,16 +2,18 @@ use super::procedure::Procedure;
 use super::restore::started;
 use super::verify::restored;
 use super::{Engine, Refusal};
-use crate::model::{Prior, RunId, TargetId, Verdict};
+use crate::model::{Difference, Prior, RunId, TargetId, Verdict};
 
 /// Whether one target is exactly as it was before the stop.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Confirmation {
     /// The target.
     pub target: TargetId,
     /// What a second, independent read showed.
     pub verdict: Verdict,
+    /// Where it is not as before; a target that could not be read shows none.
+    pub differences: Vec<Difference>,
 }
 
 impl Engine {
@@ -30,14 +32,22 @@ impl Engine {
                     what: format!("it has no target {}", step.target),
                 });
             };
-            let verdict = match (&step.prior, self.look(&**action).await) {
-                (Prior::Observed { snapshot }, Ok(observed)) => restored(snapshot, &observed),
-                (_, Err(error)) => Verdict::unknown(error.to_string()),
-                _ => Verdict::unknown("no prior state is known"),
+            let (verdict, differences) = match (&step.prior, self.look(&**action).await) {
+                (Prior::Observed { snapshot }, Ok(observed)) => {
+                    let differences =
+                        match snapshot.restorable_bytes() == observed.snapshot().restorable_bytes() {
+                            true => Vec::new(),
+                            false => snapshot.differences(observed.snapshot()),
+                        };
+                    (restored(snapshot, &observed), differences)
+                }
+                (_, Err(error)) => (Verdict::unknown(error.to_string()), Vec::new()),
+                _ => (Verdict::unknown("no prior state is known"), Vec::new()),
             };
             confirmations.push(Confirmation {
                 target: step.target.clone(),
                 verdict,
+                differences,
             });
         }
         Ok(confirmations)

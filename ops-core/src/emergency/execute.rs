@@ -3,12 +3,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tracing::{Instrument as _, info};
 
 use super::conclude::{Seen, stopped_again};
 use super::ledger::Recorded;
 use super::plan::{Approved, Plan};
 use super::procedure::{Procedure, Step};
 use super::restore::is_witness;
+use super::span::{of_run, of_step};
 use super::verify::{ReadBack, restored};
 use super::{Engine, Refusal};
 use crate::error::{Error, ErrorKind, Result, Retry};
@@ -92,7 +94,11 @@ impl Engine {
             begun: BTreeSet::new(),
             known,
         });
-        Ok(self.carry_out(run, steps, Vec::new(), recorded).await)
+        let span = of_run(self, &run);
+        Ok(self
+            .carry_out(run, steps, Vec::new(), recorded)
+            .instrument(span)
+            .await)
     }
 
     /// Runs `steps` stage by stage; `done` are the reports of steps that a crashed attempt has finished.
@@ -133,6 +139,7 @@ impl Engine {
         let steps: Vec<_> = reports.into_values().collect();
         let status = Outcome::status_of(&steps);
         let ended = self.note(&run.id, JournalEvent::Ended { status }).await;
+        info!(?status, steps = steps.len(), "the run ended");
         Outcome {
             run: run.id.clone(),
             procedure: run.procedure.name.clone(),
@@ -154,7 +161,8 @@ impl Engine {
         let mut planned: BTreeMap<_, _> = steps.iter().map(|step| (step.step, step.clone())).collect();
         for step in steps {
             let (engine, run) = (self.clone(), Arc::clone(run));
-            tasks.spawn(async move { engine.run_step(&run, step).await });
+            let span = of_step(&run.id, &step);
+            tasks.spawn(async move { engine.run_step(&run, step).await }.instrument(span));
         }
         let mut reports = Vec::new();
         while let Some(ended) = tasks.join_next().await {
@@ -274,6 +282,11 @@ impl Engine {
             verdict,
             self.clock.monotonic().saturating_sub(began),
             journalled,
+        );
+        info!(
+            result = report.result.name(),
+            verdict = report.verdict.name(),
+            "the step ended"
         );
         if let Some(last) = last {
             for caveat in last.caveats() {
@@ -401,6 +414,7 @@ fn report(
         stage: planned.stage,
         target: planned.target,
         action: planned.action,
+        promised: planned.promised,
         within_target: verdict.holds() && elapsed <= planned.promised,
         result,
         verdict,

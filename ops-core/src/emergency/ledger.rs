@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::Watch;
+use tracing::Instrument as _;
+
+use super::span::of_journal;
+use super::{Kept, Watch};
 use crate::error::{ErrorKind, Result};
 use crate::model::{RunId, TargetId};
 use crate::ports::{Clock, Held, Journal, JournalEntry};
-use crate::resilience::Deadline;
+use crate::resilience::{Deadline, caught};
 
 /// The journal with a spool behind it. A stop waits at most [`JOURNAL_BUDGET`] once for each of the two if it does not answer; for
 /// [`REST`] from then on it is left alone.
@@ -49,6 +52,16 @@ pub(super) enum Recorded {
     Nowhere,
 }
 
+impl From<Recorded> for Kept {
+    fn from(recorded: Recorded) -> Self {
+        match recorded {
+            Recorded::Primary => Self::Journal,
+            Recorded::Spool => Self::Spool,
+            Recorded::Nowhere => Self::Nowhere,
+        }
+    }
+}
+
 impl Ledger {
     pub(super) fn new(primary: Arc<dyn Journal>, clock: Arc<dyn Clock>) -> Self {
         Self {
@@ -78,7 +91,10 @@ impl Ledger {
                 _ => Recorded::Nowhere,
             }
         };
-        self.watch.iter().for_each(|watch| watch.seen(entry));
+        for watch in &self.watch {
+            watch.seen(entry);
+            watch.kept(entry, recorded.into());
+        }
         recorded
     }
 
@@ -187,7 +203,8 @@ impl Ledger {
         if self.now_millis() < book.down_until.load(Ordering::Relaxed) {
             return None;
         }
-        match self.bounded(write(&*book.journal)).await {
+        let write = async { write(&*book.journal).await };
+        match self.bounded(write).instrument(of_journal()).await {
             Ok(value) => Some(value),
             Err(error) => {
                 tracing::error!(%error, "a journal does not take entries; going on without it");
@@ -205,7 +222,7 @@ impl Ledger {
 
     async fn bounded<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         Deadline::after(&*self.clock, JOURNAL_BUDGET)
-            .bound(&*self.clock, "write journal", work)
+            .bound(&*self.clock, "write journal", caught("write journal", work))
             .await
     }
 }

@@ -9,11 +9,14 @@ mod confirm;
 mod execute;
 mod history;
 mod ledger;
+mod meter;
 mod plan;
 mod procedure;
 mod recover;
 mod refusal;
 mod restore;
+mod span;
+mod timeline;
 mod verify;
 
 use std::fmt::Debug;
@@ -21,9 +24,11 @@ use std::sync::Arc;
 
 pub use self::approve::{Approval, ApprovalKey, ApprovalPolicy, Approver, Approvers, BreakGlass, Consent};
 pub use self::confirm::Confirmation;
+pub use self::meter::Meter;
 pub use self::plan::{Approved, Draft, Plan};
 pub use self::procedure::{Contact, Procedure, Step};
 pub use self::refusal::Refusal;
+pub use self::timeline::{Timeline, TimelineLine, timeline};
 
 use self::ledger::Ledger;
 use crate::error::Result;
@@ -37,6 +42,34 @@ use crate::ports::{Clock, Held, Journal, JournalEntry, JournalEvent, PiiMasker};
 pub trait Watch: Debug + Send + Sync + 'static {
     /// An entry has been written, or could not be written anywhere.
     fn seen(&self, entry: &JournalEntry);
+
+    /// Where the entry that was just [`seen`](Self::seen) is kept.
+    fn kept(&self, entry: &JournalEntry, kept: Kept) {
+        let _ = (entry, kept);
+    }
+}
+
+/// Where a journal entry is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "there is no fourth place")]
+pub enum Kept {
+    /// In the journal.
+    Journal,
+    /// In the spool of this machine only.
+    Spool,
+    /// Nowhere: the report of the run is the only copy.
+    Nowhere,
+}
+
+impl Kept {
+    /// `journal`, `spool` or `nowhere`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Journal => "journal",
+            Self::Spool => "spool",
+            Self::Nowhere => "nowhere",
+        }
+    }
 }
 
 /// Carries out procedures. Cheap to clone; clones share the journal.

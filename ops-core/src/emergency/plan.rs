@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use super::procedure::{Procedure, Step};
 use super::{ApprovalPolicy, Engine};
@@ -251,10 +252,11 @@ impl Engine {
         let mut tasks = JoinSet::new();
         for (index, step) in steps.iter().enumerate() {
             let (action, clock) = (Arc::clone(&step.action), Arc::clone(&self.clock));
-            tasks.spawn(async move {
+            let look = async move {
                 let budget = Deadline::after(&*clock, OBSERVE_BUDGET);
                 (index, budget.bound(&*clock, "observe", action.observe()).await)
-            });
+            };
+            tasks.spawn(look.in_current_span());
         }
         let mut observed: Vec<_> = steps
             .iter()

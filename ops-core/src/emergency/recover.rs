@@ -1,11 +1,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use tracing::Instrument as _;
+
 use super::execute::Run;
 use super::history::{restore_of, restore_touching};
 use super::ledger::Recorded;
 use super::procedure::Procedure;
 use super::restore::started;
+use super::span::of_run;
 use super::verify::restored;
 use super::{Engine, Refusal};
 use crate::model::{
@@ -91,8 +94,10 @@ impl Engine {
             begun,
             known,
         };
+        let span = of_run(self, &run);
         Ok(self
             .carry_out(Arc::new(run), steps, done, Recorded::Primary)
+            .instrument(span)
             .await)
     }
 }
@@ -166,6 +171,7 @@ fn finished(steps: &[PlannedStep], entries: &[JournalEntry]) -> Vec<StepReport> 
             result: result.clone(),
             verdict: verdict.clone(),
             elapsed,
+            promised: planned.promised,
             within_target: elapsed <= planned.promised,
             journalled: !matches!(planned.prior, Prior::Unknown { .. }),
             prior: planned.prior.clone(),

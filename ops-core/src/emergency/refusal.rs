@@ -76,3 +76,25 @@ fn elsewhere(held_by: &[RunId]) -> String {
         holders => format!("; restore{}", listed(" ", holders)),
     }
 }
+
+impl Refusal {
+    /// The rule that refused, as a word for metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::NotApproved { .. } => "not_approved",
+            Self::Expired => "expired",
+            Self::Drifted { .. } => "drifted",
+            Self::NothingHeld { .. } => "nothing_held",
+            Self::UnknownRun { .. } => "unknown_run",
+            Self::WrongProcedure { .. } => "wrong_procedure",
+            Self::AutomationMayNotRestore => "automation",
+            Self::Superseded { .. } => "superseded",
+            Self::Undecided(_) => "undecided",
+            #[allow(
+                unreachable_patterns,
+                reason = "a rule that has no word yet is counted all the same"
+            )]
+            _ => "other",
+        }
+    }
+}

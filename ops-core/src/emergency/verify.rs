@@ -1,6 +1,9 @@
 use std::time::Duration;
 
+use tracing::Instrument as _;
+
 use super::Engine;
+use super::span::of_look;
 use crate::error::Result;
 use crate::model::{Observation, Snapshot, Verdict};
 use crate::ports::Action;
@@ -30,9 +33,12 @@ impl Engine {
         let clock = &*self.clock;
         let deadline = Deadline::after(clock, settle);
         let mut pause = FIRST_PAUSE;
+        let mut attempt = 0_u32;
         loop {
+            attempt = attempt.saturating_add(1);
             let look = Deadline::after(clock, ONE_LOOK.min(settle.max(SHORTEST_LOOK)))
                 .bound(clock, "verify", action.observe())
+                .instrument(of_look(attempt))
                 .await;
             let (verdict, last) = match look {
                 Ok(observation) => (judge(&observation), Some(observation)),

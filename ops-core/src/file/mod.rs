@@ -6,11 +6,13 @@
 //! and line, and nothing is deleted. Every file names its format, so that a later version can tell.
 
 mod audit;
+mod drill_log;
 mod journal;
 mod notices;
 mod switches;
 
 pub use self::audit::FileAudit;
+pub use self::drill_log::FileDrillLog;
 pub use self::journal::FileJournal;
 pub use self::notices::FileNotices;
 pub use self::switches::FileSwitches;

@@ -2,6 +2,14 @@
 //!
 //! Plan, audit record, notice and report take their words from here, so they cannot drift apart.
 
+mod rollback;
+mod timeline;
+
+pub use self::rollback::{component, rollback_phases, rollback_rule};
+pub use self::timeline::{
+    run_began, run_ended, run_noted, run_published, step_answered, step_began, step_ended, timeline_heading,
+};
+
 use crate::model::{Lang, OutcomeStatus, PlanKind, Prior, StepResult, Text, Verdict};
 
 /// Stopping all traffic to a service.
@@ -49,6 +57,14 @@ pub fn switch_on(feature: &str) -> Text {
     Text::new(
         format!("機能 {feature} の停止スイッチを元に戻す"),
         format!("put the switch of feature {feature} back"),
+    )
+}
+
+/// The limitation of a step that is rehearsed.
+pub fn only_recorded() -> Text {
+    Text::new(
+        "確認のみ: 対象は読み取っただけで、停止も復旧も実行していない",
+        "probes only: the target was read, and nothing was stopped or restored",
     )
 }
 

@@ -2,6 +2,7 @@
 
 mod actor;
 mod audit;
+mod drill;
 mod id;
 mod money;
 mod notice;
@@ -18,6 +19,7 @@ mod timestamp;
 
 pub use self::actor::{Actor, ActorKind};
 pub use self::audit::{AuditOutcome, AuditRecord};
+pub use self::drill::{DrillReport, DrillVerdict, DrilledStep, DrilledTarget, LastDrill};
 pub use self::id::{IdempotencyKey, RunId};
 pub use self::money::{Currency, Money};
 pub use self::notice::Notice;

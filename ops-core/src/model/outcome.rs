@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -67,6 +68,9 @@ pub struct StepReport {
     pub verdict: Verdict,
     /// From the first attempt to the verdict.
     pub elapsed: Duration,
+    /// How fast the step promised to be; zero in what versions before this field wrote.
+    #[serde(default, skip_serializing_if = "Duration::is_zero")]
+    pub promised: Duration,
     /// Whether `elapsed` kept the promise of the plan.
     pub within_target: bool,
     /// Whether the prior state was durable before the first effect. If not: `prior` here is the only copy.
@@ -128,6 +132,16 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// How fast the whole promised to be: the slowest step of each stage. [`took`](Self::took) minus this is by how much it was missed.
+    pub fn promised(&self) -> Duration {
+        let mut stages = BTreeMap::<u32, Duration>::new();
+        for step in &self.steps {
+            let slowest = stages.entry(step.stage).or_default();
+            *slowest = step.promised.max(*slowest);
+        }
+        stages.values().sum()
+    }
+
     /// The sum of `steps`.
     pub fn status_of(steps: &[StepReport]) -> OutcomeStatus {
         let good = |step: &&StepReport| matches!(step.result, StepResult::Done | StepResult::AlreadyDone);

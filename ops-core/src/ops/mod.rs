@@ -1,14 +1,19 @@
+mod evidence;
 mod feature_stop;
+mod metrics;
 
 use std::sync::Arc;
 
+use tracing::Instrument as _;
+
 use crate::audit::{Delivered, Recorded, Recorder};
-use crate::emergency::{Approved, Approvers, Contact, Draft, Engine, Plan, Procedure, Refusal, Watch};
+use crate::emergency::{Approved, Approvers, Contact, Draft, Engine, Meter, Plan, Procedure, Refusal, Watch};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Actor, AuditRecord, Outcome, RunId, TenantId};
 use crate::pipeline::{Publisher, Report};
 use crate::providers::Providers;
 
+pub use self::evidence::DrillProof;
 pub use self::feature_stop::FeatureStop;
 
 /// The handle that an application holds: plans, stops, restores, records and tells. Cheap to clone.
@@ -38,6 +43,7 @@ pub struct Ops {
     recorder: Arc<Recorder>,
     publisher: Publisher,
     providers: Providers,
+    meter: Option<Arc<Meter>>,
 }
 
 impl Ops {
@@ -69,6 +75,7 @@ impl Ops {
             recorder,
             publisher,
             providers,
+            meter: None,
         }
     }
 
@@ -89,6 +96,11 @@ impl Ops {
         &self.providers
     }
 
+    /// Whose systems these are.
+    pub fn tenant(&self) -> &TenantId {
+        self.publisher.tenant()
+    }
+
     /// Observes and plans a stop; acts on nothing.
     pub async fn plan(&self, procedure: &Procedure) -> Plan<Draft> {
         self.engine.plan_stop(procedure).await
@@ -100,7 +112,8 @@ impl Ops {
     /// [`Refusal::NotApproved`] when the procedure's stop does need approval.
     pub async fn stop(&self, procedure: &Procedure, actor: Actor) -> Result<Report, Refusal> {
         let plan = self.engine.plan_stop(procedure).await;
-        let plan = plan.approve(&[], &Approvers::none(), actor.clone(), self.providers.clock.now())?;
+        let now = self.providers.clock.now();
+        let plan = self.counted(plan.approve(&[], &Approvers::none(), actor.clone(), now))?;
         self.carry_out(plan, &actor).await
     }
 
@@ -115,7 +128,7 @@ impl Ops {
         let contacts = plan.procedure().contacts().to_vec();
         let (ops, actor) = (self.clone(), actor.clone());
         detached(async move {
-            let outcome = ops.engine.execute(plan).await?;
+            let outcome = ops.counted(ops.engine.execute(plan).await)?;
             Ok(ops.publish(outcome, &actor, &contacts).await)
         })
         .await
@@ -131,7 +144,7 @@ impl Ops {
     pub async fn resume(&self, run: &RunId, procedure: &Procedure, actor: &Actor) -> Result<Report, Refusal> {
         let (ops, run, procedure, actor) = (self.clone(), run.clone(), procedure.clone(), actor.clone());
         detached(async move {
-            let outcome = ops.engine.resume(&run, &procedure, &actor).await?;
+            let outcome = ops.counted(ops.engine.resume(&run, &procedure, &actor).await)?;
             Ok(ops.publish(outcome, &actor, procedure.contacts()).await)
         })
         .await
@@ -163,7 +176,7 @@ impl Ops {
 async fn detached(
     work: impl Future<Output = Result<Report, Refusal>> + Send + 'static,
 ) -> Result<Report, Refusal> {
-    match tokio::spawn(work).await {
+    match tokio::spawn(work.in_current_span()).await {
         Ok(result) => result,
         Err(_) => Err(Error::new(ErrorKind::Unexpected, "carry out")
             .context("cause", "the run ended unexpectedly; resume it")

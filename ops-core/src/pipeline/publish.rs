@@ -47,6 +47,11 @@ impl Publisher {
         }
     }
 
+    /// Whose records these are.
+    pub(crate) fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
     /// Records every step of `outcome` and sends every notice, at the same time, each within its own deadline.
     pub async fn publish(&self, outcome: Outcome, actor: &Actor, contacts: &[Contact]) -> Report {
         let (unrecorded, notices) = tokio::join!(self.record(&outcome, actor), self.tell(&outcome, contacts));

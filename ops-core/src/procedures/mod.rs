@@ -2,10 +2,11 @@
 
 mod api_stop;
 mod database_read_only;
+mod follows;
 mod llm_brain_stop;
 mod rollback;
 
 pub use self::api_stop::api_stop;
 pub use self::database_read_only::database_read_only;
 pub use self::llm_brain_stop::{LlmBrain, llm_brain_stop};
-pub use self::rollback::{Component, Inconsistent, Link, Release, RollbackStage};
+pub use self::rollback::{Component, RollbackRule, rollback, rollback_order, rollback_phases};

@@ -2,6 +2,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use tracing::{Instrument as _, debug, debug_span};
 
 use super::Deadline;
 use crate::error::{Result, Retry};
@@ -52,11 +53,20 @@ impl RetryPolicy {
             .with_max_times(usize::try_from(self.attempts.saturating_sub(1)).unwrap_or(0))
             .with_jitter()
             .build();
+        let mut number = 0_u32;
         loop {
-            let error = match deadline.bound(clock, operation, attempt()).await {
+            number = number.saturating_add(1);
+            let span = debug_span!("attempt", operation, attempt = number);
+            let error = match deadline
+                .bound(clock, operation, attempt())
+                .instrument(span.clone())
+                .await
+            {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
+            // The kind and no more: its text may have words of a vendor.
+            span.in_scope(|| debug!(kind = %error.kind(), "an attempt failed"));
             let asked = match error.retry() {
                 Retry::Never => return Err(error),
                 Retry::Safe => Duration::ZERO,

@@ -1,0 +1,301 @@
+//! Every switch × every action type × every provider is flipped and put back: what was never tried does not exist.
+//!
+//! The tables below are compared with the sources: a new `Action`, a new provider behind one, or a new switch of a preset without a
+//! drill makes this test fail.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ops_core::actions::{MakeReadOnly, Rehearsal, StopTraffic, SwitchOff};
+use ops_core::config::{Preset, preset};
+use ops_core::emergency::{Procedure, Refusal, Step};
+use ops_core::file::FileSwitches;
+use ops_core::guard::KillSwitch;
+use ops_core::memory::{InMemoryDatabase, InMemorySwitches, InMemoryTraffic};
+use ops_core::model::{Actor, DrillReport, TargetId, TenantId};
+use ops_core::pipeline::{DrillSetup, DrillWorld, drill};
+use ops_core::ports::{Action, SwitchStore};
+use ops_core::procedures::{Component, rollback};
+use ops_core::testkit::{Faults, LoopbackServer, loopback_transport, postgres_url};
+use ops_core::{Ops, Providers};
+use ops_gcp::auth::StaticToken;
+use ops_gcp::run::CloudRunTraffic;
+use ops_gcp::run::sim::{CloudRunSim, ServiceSeed};
+use ops_postgres::{PostgresDatabaseGuard, PostgresStore, PostgresSwitchStore, ScratchDatabase};
+use ops_railway::railway::sim::{RailwaySim, ServiceSeed as RailwaySeed};
+use ops_railway::railway::{RailwayToken, RailwayTraffic};
+use ops_railway::vercel::VercelTraffic;
+use ops_railway::vercel::sim::{ProjectSeed, VercelSim};
+
+/// Every `impl Action for`, and the test that drives it.
+const ACTIONS: &[&str] = &["Follows", "MakeReadOnly", "Rehearsal", "StopTraffic", "SwitchOff"];
+
+/// Every provider behind one: the port and the provider.
+const PROVIDERS: &[(&str, &str)] = &[
+    ("DatabaseGuard", "InMemoryDatabase"),
+    ("DatabaseGuard", "PostgresDatabaseGuard"),
+    ("SwitchStore", "FileSwitches"),
+    ("SwitchStore", "InMemorySwitches"),
+    ("SwitchStore", "PostgresSwitchStore"),
+    ("TrafficController", "CloudRunTraffic"),
+    ("TrafficController", "InMemoryTraffic"),
+    ("TrafficController", "RailwayTraffic"),
+    ("TrafficController", "VercelTraffic"),
+];
+
+#[test]
+fn no_action_and_no_provider_is_without_a_drill() {
+    let sources = [
+        "ops-core/src",
+        "ops-gcp/src",
+        "ops-railway/src",
+        "ops-postgres/src",
+    ];
+    let mut files = Vec::new();
+    for folder in sources {
+        rust_files(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder),
+            &mut files,
+        );
+    }
+    assert!(files.len() > 100, "only {} sources were found", files.len());
+    let implementors = |port: &str| {
+        let texts = files
+            .iter()
+            .map(|file| std::fs::read_to_string(file).expect("a source"));
+        let mut found = BTreeSet::new();
+        for text in texts {
+            // Doubles of unit tests stand behind this.
+            let code = text.split("#[cfg(test)]").next().unwrap_or("");
+            for line in code.lines() {
+                if let Some((_, rest)) = line
+                    .split_once(&format!("{port} for "))
+                    .filter(|(head, _)| head.starts_with("impl"))
+                {
+                    let end = rest
+                        .find(|letter: char| !letter.is_alphanumeric())
+                        .unwrap_or(rest.len());
+                    found.insert(rest[..end].to_owned());
+                }
+            }
+        }
+        // Forwarding to what is behind a pointer is no provider.
+        found.retain(|name| !matches!(name.as_str(), "Arc" | "Box" | "T" | ""));
+        found
+    };
+    let actions: BTreeSet<_> = ACTIONS.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(
+        implementors("Action"),
+        actions,
+        "add a drill of the new action, then its name"
+    );
+    for port in ["DatabaseGuard", "SwitchStore", "TrafficController"] {
+        let drilled: BTreeSet<_> = PROVIDERS
+            .iter()
+            .filter(|(of, _)| *of == port)
+            .map(|(_, name)| (*name).to_owned())
+            .collect();
+        assert_eq!(
+            implementors(port),
+            drilled,
+            "add a drill of the new provider of {port}, then its name"
+        );
+    }
+}
+
+fn rust_files(folder: &Path, into: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder of sources") {
+        let path = entry.expect("an entry").path();
+        match path.is_dir() {
+            // `testkit` has doubles and suites, not providers.
+            true if path.ends_with("testkit") => {}
+            true => rust_files(&path, into),
+            false if path.extension().is_some_and(|extension| extension == "rs") => into.push(path),
+            false => {}
+        }
+    }
+}
+
+fn operator() -> Actor {
+    Actor::person("drill-operator").expect("an id")
+}
+
+/// Stop, verify, restore, confirm; then once more, because a switch that works once may be worn.
+async fn flip(name: &str, action: Arc<dyn Action>) -> Vec<DrillReport> {
+    let ops = Ops::new(Providers::in_memory(), TenantId::new("org_drill").expect("an id"));
+    let mut reports = Vec::new();
+    for round in 0..2 {
+        let world = || async {
+            let procedure = Procedure::new(name, vec![Step::new(Arc::clone(&action))])?;
+            Ok::<_, Refusal>(DrillWorld::new(ops.clone(), procedure))
+        };
+        let drilled = drill(DrillSetup::new(operator(), "every switch"), world).await;
+        let report = drilled.expect("a stop needs no approval").report;
+        assert!(report.verdict().passed(), "{name}, round {round}: {report:#?}");
+        assert_eq!((report.stop_steps.len(), report.confirmed.len()), (1, 1));
+        reports.push(report);
+    }
+    reports
+}
+
+/// Every switch of both presets through `store`, in the store and in a process.
+async fn flip_switches(store: &Arc<dyn SwitchStore>) {
+    let mut flipped = 0;
+    for which in Preset::ALL {
+        let config = preset(which).expect("a preset");
+        let local = KillSwitch::new(config.switches.iter().map(|switch| switch.name.as_str()));
+        let local = Arc::new(local.expect("the switches of a preset"));
+        for switch in &config.switches {
+            let clock = Providers::in_memory().clock;
+            let off = SwitchOff::new(Arc::clone(store), clock, operator(), &switch.name).expect("a switch");
+            let off = off.with_local(Arc::clone(&local)).expect("a feature");
+            let feature = local.feature(&switch.name).expect("a feature");
+            flip(&switch.name, Arc::new(off)).await;
+            assert!(
+                local.allows(feature),
+                "{} is open again in this process",
+                switch.name
+            );
+            flipped += 1;
+        }
+        assert!(!config.switches.is_empty(), "{} has switches", which.as_str());
+    }
+    assert!(
+        store.read().await.expect("a store").stopped.is_empty(),
+        "all are open again"
+    );
+    assert!(flipped >= Preset::ALL.len());
+}
+
+fn traffic(controller: Arc<dyn ops_core::ports::TrafficController>, target: &TargetId) -> Arc<dyn Action> {
+    Arc::new(StopTraffic::new(controller, target.clone(), target.name()))
+}
+
+#[tokio::test]
+async fn every_switch_of_the_presets_in_memory_and_in_a_file() {
+    flip_switches(&(Arc::new(InMemorySwitches::new()) as _)).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    flip_switches(&(Arc::new(FileSwitches::open(folder.path()).expect("a folder")) as _)).await;
+}
+
+#[tokio::test]
+async fn every_switch_and_the_database_in_postgresql() {
+    let Some(url) = postgres_url().await else {
+        return;
+    };
+    let run = ops_core::model::RunId::generate(Providers::in_memory().clock.now());
+    let name = format!("ops_every_{}", &run.as_str()[run.as_str().len() - 12..]);
+    let scratch = ScratchDatabase::create(&url.into(), &name)
+        .await
+        .expect("a database");
+    let store = PostgresStore::connect(scratch.owner_url())
+        .await
+        .expect("a connection");
+    store.migrate().await.expect("tables");
+    flip_switches(&(Arc::new(PostgresSwitchStore::new(&store)) as _)).await;
+    let target = PostgresDatabaseGuard::target(&name).expect("a target");
+    let guard = Arc::new(PostgresDatabaseGuard::new(&store));
+    flip("database", Arc::new(MakeReadOnly::new(guard, target))).await;
+    drop(store);
+    scratch.drop_all().await.expect("dropped");
+}
+
+#[tokio::test]
+async fn the_database_in_memory() {
+    let target = TargetId::new("memory:database").expect("an id");
+    let guard = Arc::new(InMemoryDatabase::named(target.clone()));
+    flip("database", Arc::new(MakeReadOnly::new(guard, target))).await;
+}
+
+#[tokio::test]
+async fn traffic_in_memory_and_a_rehearsal_of_it() {
+    let controller = Arc::new(InMemoryTraffic::new());
+    let target = TargetId::new("memory:api").expect("an id");
+    controller.add_service(target.clone());
+    flip("memory", traffic(controller.clone(), &target)).await;
+    flip(
+        "rehearsal",
+        Arc::new(Rehearsal::new(traffic(controller.clone(), &target))),
+    )
+    .await;
+    assert!(controller.probe(&target));
+}
+
+#[tokio::test]
+async fn components_that_follow_one_another() {
+    let controller = Arc::new(InMemoryTraffic::new());
+    let components = Component::ALL.map(|component| {
+        let target = TargetId::new(format!("memory:{}", component.word())).expect("an id");
+        controller.add_service(target.clone());
+        (component, traffic(controller.clone(), &target))
+    });
+    let ops = Ops::new(Providers::in_memory(), TenantId::new("org_drill").expect("an id"));
+    let world = || async {
+        let procedure = rollback("rollback", components.to_vec(), |step| step)?;
+        Ok::<_, Refusal>(DrillWorld::new(ops.clone(), procedure))
+    };
+    let drilled = drill(DrillSetup::new(operator(), "every switch"), world)
+        .await
+        .expect("no approval");
+    assert!(drilled.report.verdict().passed(), "{:#?}", drilled.report);
+}
+
+#[tokio::test]
+async fn traffic_of_cloud_run() {
+    let sim = CloudRunSim::new(Faults::new());
+    let seed = ServiceSeed::new().automatic(2, 20).revisions(3).latest(100);
+    sim.add_service("p", "asia-northeast1", "api", seed)
+        .expect("a service");
+    let server = LoopbackServer::start(Arc::clone(&sim) as _)
+        .await
+        .expect("a server");
+    let controller = CloudRunTraffic::builder()
+        .with_transport(loopback_transport())
+        .with_token(Arc::new(StaticToken::new("simulated".to_owned().into())))
+        .with_base_url(server.base_url())
+        .build()
+        .expect("a client");
+    let target = CloudRunTraffic::target("p", "asia-northeast1", "api").expect("a target");
+    flip("cloud-run", traffic(Arc::new(controller), &target)).await;
+}
+
+#[tokio::test]
+async fn traffic_of_railway() {
+    let sim = RailwaySim::new(Faults::new());
+    sim.add_project_token("simulated", "prj", "env");
+    let seed = RailwaySeed::new("prj", "env", "api").expect("a service");
+    sim.add_service(seed.with_running(["dep-1"]).with_auto_deploy(true));
+    let server = LoopbackServer::start(Arc::clone(&sim) as _)
+        .await
+        .expect("a server");
+    let controller = RailwayTraffic::builder()
+        .with_transport(loopback_transport())
+        .with_token(RailwayToken::Project("simulated".to_owned().into()))
+        .with_base_url(server.base_url())
+        .build()
+        .expect("a client");
+    let target = RailwayTraffic::target("prj", "env", "api").expect("a target");
+    flip("railway", traffic(Arc::new(controller), &target)).await;
+}
+
+#[tokio::test]
+async fn traffic_of_vercel() {
+    let sim = VercelSim::new(Faults::new());
+    sim.add_project(
+        ProjectSeed::new("prj_web")
+            .expect("a project")
+            .with_auto_assign(false),
+    );
+    let server = LoopbackServer::start(Arc::clone(&sim) as _)
+        .await
+        .expect("a server");
+    let controller = VercelTraffic::builder()
+        .with_transport(loopback_transport())
+        .with_token("simulated".to_owned().into())
+        .with_base_url(server.base_url())
+        .build()
+        .expect("a client");
+    let target = VercelTraffic::target("prj_web").expect("a target");
+    flip("vercel", traffic(Arc::new(controller), &target)).await;
+}

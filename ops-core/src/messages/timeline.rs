@@ -1,0 +1,81 @@
+use crate::model::{Lang, OutcomeStatus, PlanKind, StepResult, Text, Verdict};
+
+use super::step_line;
+
+/// A run has begun.
+pub fn run_began(kind: &PlanKind, procedure: &str, actor: &str, approval: &str) -> Text {
+    match kind {
+        PlanKind::Stop => Text::new(
+            format!("{actor} が停止「{procedure}」を開始（{approval}）"),
+            format!("{actor} began the stop {procedure} ({approval})"),
+        ),
+        PlanKind::Restore { of } => Text::new(
+            format!("{actor} が {of} の復旧「{procedure}」を開始（{approval}）"),
+            format!("{actor} began the restore {procedure} of {of} ({approval})"),
+        ),
+    }
+}
+
+/// A step is about to act.
+pub fn step_began(action: &Text) -> Text {
+    Text::new(
+        format!("{} … 実行", action.get(Lang::Ja)),
+        format!("{} … called", action.get(Lang::En)),
+    )
+}
+
+/// The provider has answered.
+pub fn step_answered(action: &Text, error: Option<&str>) -> Text {
+    let (ja, en) = match error {
+        None => ("受理".to_owned(), "accepted".to_owned()),
+        Some(error) => (format!("エラー: {error}"), format!("error: {error}")),
+    };
+    Text::new(
+        format!("{} … {ja}", action.get(Lang::Ja)),
+        format!("{} … {en}", action.get(Lang::En)),
+    )
+}
+
+/// A step has ended.
+pub fn step_ended(action: &Text, result: &StepResult, verdict: &Verdict) -> Text {
+    step_line(action, result, verdict)
+}
+
+/// A run has ended.
+pub fn run_ended(status: OutcomeStatus) -> Text {
+    let (ja, en) = match status {
+        OutcomeStatus::Verified => ("すべて完了・確認済み", "all done and verified"),
+        OutcomeStatus::Unverified => ("受理されたが未確認のものあり", "accepted, not all verified"),
+        OutcomeStatus::Partial => ("一部のみ完了", "partly done"),
+        OutcomeStatus::Failed => ("失敗", "failed"),
+    };
+    Text::new(format!("実行終了: {ja}"), format!("the run ended: {en}"))
+}
+
+/// A run has been recorded and told.
+pub fn run_published(audited: bool) -> Text {
+    match audited {
+        true => Text::new("監査記録と連絡を実施", "recorded in the audit trail, people told"),
+        false => Text::new(
+            "連絡を実施。監査記録は未完了（スプールで待機または消失）",
+            "people told; the audit records wait in the spool or are lost",
+        ),
+    }
+}
+
+/// An entry that has no words of its own.
+pub fn run_noted() -> Text {
+    Text::new("その他の記録", "another entry")
+}
+
+/// The heading and the columns of a timeline.
+pub fn timeline_heading(run: &str, procedure: &str) -> Text {
+    Text::new(
+        format!(
+            "### 経過 {procedure}（{run}）\n\n| 時刻 | 経過 | 段階 | 対象 | 内容 |\n|---|---|---|---|---|"
+        ),
+        format!(
+            "### Timeline of {procedure} ({run})\n\n| time | since start | step | target | what happened |\n|---|---|---|---|---|"
+        ),
+    )
+}

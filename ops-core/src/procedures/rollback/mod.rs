@@ -1,3 +1,0 @@
-mod order;
-
-pub use self::order::{Component, Inconsistent, Link, Release, RollbackStage};

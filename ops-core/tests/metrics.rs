@@ -1,0 +1,194 @@
+//! The metrics of the machinery: what is counted, and that labels stay bounded and masked.
+#![allow(
+    clippy::unwrap_used,
+    clippy::clone_on_ref_ptr,
+    reason = "a test ends at what it did not expect, and shares its doubles as ports"
+)]
+
+mod support_emergency;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ops_core::emergency::{Approvers, Meter, Procedure, Refusal, Step};
+use ops_core::error::ErrorKind;
+use ops_core::masking::BuiltinMasker;
+use ops_core::memory::InMemoryJournal;
+use ops_core::model::TenantId;
+use ops_core::pipeline::{DrillSetup, DrillWorld, drill};
+use ops_core::{Ops, Providers};
+use support_emergency::{Fault, Stop, Target, VirtualClock, alice, quick};
+
+struct Bench {
+    clock: Arc<VirtualClock>,
+    journal: Arc<InMemoryJournal>,
+    ops: Ops,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let (clock, journal) = (Arc::new(VirtualClock::new()), Arc::new(InMemoryJournal::new()));
+        let providers = Providers {
+            clock: clock.clone(),
+            journal: journal.clone(),
+            journal_spool: Some(Arc::new(InMemoryJournal::new())),
+            ..Providers::in_memory()
+        };
+        let ops = Ops::new(providers, TenantId::new("org_metrics").unwrap());
+        let meter = Arc::new(Meter::new(Arc::new(BuiltinMasker::new())));
+        Self {
+            clock,
+            journal,
+            ops: ops.with_meter(meter),
+        }
+    }
+
+    async fn value(&self, sample: &str) -> Option<f64> {
+        samples(&self.ops.metrics(&["stop-all"]).await)
+            .get(sample)
+            .copied()
+    }
+}
+
+/// Every line of the format: a comment, or a name with labels and a number.
+fn samples(text: &str) -> BTreeMap<String, f64> {
+    let lines = text.lines().filter(|line| !line.starts_with("# "));
+    lines
+        .map(|line| {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            (name.to_owned(), value.parse().unwrap())
+        })
+        .collect()
+}
+
+fn procedure(name: &str, targets: &[Arc<Target>]) -> Procedure {
+    let steps = targets.iter().map(|target| quick(Step::new(Stop::of(target))));
+    Procedure::new(name, steps.collect()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn runs_steps_times_and_held_states_are_counted() {
+    let bench = Bench::new();
+    let targets: Vec<_> = (0..3).map(Target::numbered).collect();
+    targets[0].every_apply(Fault::Fail(ErrorKind::PermissionDenied));
+    targets[1].set_latency(Duration::from_millis(400));
+    let report = bench
+        .ops
+        .stop(&procedure("stop-all", &targets), alice())
+        .await
+        .unwrap();
+    assert!(report.outcome.audited);
+    let stop = r#"procedure="stop-all",kind="stop""#;
+    for (sample, value) in [
+        (format!("ops_runs_started_total{{{stop}}}"), 1.0),
+        (format!("ops_runs_ended_total{{{stop},status=\"partial\"}}"), 1.0),
+        (format!("ops_steps_total{{{stop},result=\"done\"}}"), 2.0),
+        (format!("ops_steps_total{{{stop},result=\"failed\"}}"), 1.0),
+        (format!("ops_steps_unverified_total{{{stop}}}"), 1.0),
+        ("ops_step_accept_seconds_count{kind=\"stop\"}".to_owned(), 3.0),
+        ("ops_step_verify_seconds_count{kind=\"stop\"}".to_owned(), 3.0),
+        (
+            "ops_step_accept_seconds_bucket{kind=\"stop\",le=\"0.25\"}".to_owned(),
+            2.0,
+        ),
+        (
+            "ops_step_accept_seconds_bucket{kind=\"stop\",le=\"0.5\"}".to_owned(),
+            3.0,
+        ),
+        (
+            "ops_step_verify_seconds_bucket{kind=\"stop\",le=\"+Inf\"}".to_owned(),
+            3.0,
+        ),
+        // Beginning, three a step, end, published.
+        ("ops_journal_entries_total{kept=\"journal\"}".to_owned(), 12.0),
+        ("ops_runs_unaudited_total".to_owned(), 0.0),
+        ("ops_runs_open".to_owned(), 0.0),
+        ("ops_held_states".to_owned(), 3.0),
+    ] {
+        assert_eq!(bench.value(&sample).await, Some(value), "{sample}");
+    }
+    let slowest = bench
+        .value("ops_step_verify_seconds_sum{kind=\"stop\"}")
+        .await
+        .unwrap();
+    assert!((0.8..1.2).contains(&slowest), "{slowest}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_journal_that_is_down_refusals_and_the_age_of_a_drill_show() {
+    let bench = Bench::new();
+    let targets: Vec<_> = (0..2).map(Target::numbered).collect();
+    let all = procedure("stop-all", &targets);
+    let drilled = drill(DrillSetup::new(alice(), "in memory"), || async {
+        Ok::<_, Refusal>(DrillWorld::new(bench.ops.clone(), all.clone()))
+    });
+    let report = drilled.await.unwrap().report;
+    assert_eq!(
+        bench
+            .value("ops_last_drill_age_seconds{procedure=\"stop-all\"}")
+            .await,
+        None
+    );
+    let _ = bench.ops.keep_drill(&report, &alice()).await.unwrap();
+    tokio::time::advance(Duration::from_secs(3600)).await;
+    let age = bench
+        .value("ops_last_drill_age_seconds{procedure=\"stop-all\"}")
+        .await
+        .unwrap();
+    assert!((3600.0..3605.0).contains(&age), "{age}");
+    assert_eq!(
+        bench.value("ops_last_drill_passed{procedure=\"stop-all\"}").await,
+        Some(1.0)
+    );
+
+    bench.journal.set_reachable(false);
+    let _ = bench.ops.stop(&all, alice()).await.unwrap();
+    assert_eq!(
+        bench.value("ops_journal_entries_total{kept=\"spool\"}").await,
+        Some(9.0)
+    );
+    let plan = bench.ops.plan(&all).await;
+    let plan = plan
+        .approve(&[], &Approvers::none(), alice(), bench.clock.time())
+        .unwrap();
+    tokio::time::advance(Duration::from_secs(7200)).await;
+    assert!(matches!(
+        bench.ops.carry_out(plan, &alice()).await,
+        Err(Refusal::Expired)
+    ));
+    assert_eq!(
+        bench.value("ops_refusals_total{refusal=\"expired\"}").await,
+        Some(1.0)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn labels_are_masked_and_their_number_is_bounded() {
+    let bench = Bench::new();
+    let target = [Target::numbered(0)];
+    let personal = "of taro.yamada@example.com\"\n".to_owned();
+    let names = std::iter::once(personal).chain((1..100).map(|number| format!("procedure-{number}")));
+    for name in names {
+        let _ = bench.ops.stop(&procedure(&name, &target), alice()).await.unwrap();
+    }
+    let text = bench.ops.metrics(&[]).await;
+    assert!(!text.contains("taro.yamada"), "{text}");
+    let samples = samples(&text);
+    let begun: Vec<_> = samples
+        .iter()
+        .filter(|(name, _)| name.starts_with("ops_runs_started_total{"))
+        .collect();
+    assert_eq!(begun.len(), 33, "32 procedures, and all others together");
+    assert_eq!(
+        samples[r#"ops_runs_started_total{procedure="other",kind="stop"}"#],
+        68.0
+    );
+    assert_eq!(begun.iter().map(|(_, value)| **value).sum::<f64>(), 100.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_meter_there_are_no_metrics() {
+    let ops = Ops::new(Providers::in_memory(), TenantId::new("org_metrics").unwrap());
+    assert_eq!(ops.metrics(&["stop-all"]).await, "");
+}
