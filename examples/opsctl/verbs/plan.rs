@@ -7,10 +7,15 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &PlanArgs) -> 
     let session = Session::open(global, printer).await?;
     let procedure = session.procedure(&args.procedure, &args.param)?;
     let plan = session.world.ops.plan(&procedure).await;
+    session.ask_if_needed(&plan, printer).await;
+    let broken = plan.broken_rules(&session.actor, session.world.now());
     if printer.json() {
-        printer.document(&plan_document(&plan));
+        let mut document = plan_document(&plan);
+        document["broken_rules"] = serde_json::json!(broken);
+        printer.document(&document);
     } else {
         printer.plan(&plan);
+        printer.broken_rules(&broken);
     }
     Ok(Exit::Done)
 }

@@ -6,12 +6,13 @@ use ops_core::audit::Spool;
 use ops_core::clock::SystemClock;
 use ops_core::config::{DatabaseConfig, Env, OpsConfig};
 use ops_core::error::{Error, ErrorKind, Result};
-use ops_core::file::{FileAudit, FileJournal, FileNotices, FileSwitches};
+use ops_core::file::{FileApprovals, FileAudit, FileJournal, FileNotices, FileSwitches};
 use ops_core::masking::BuiltinMasker;
 use ops_core::model::{TargetId, Text};
-use ops_core::ports::{AuditStore, Journal, Notifier, SwitchStore};
+use ops_core::ports::{ApprovalStore, AuditStore, Journal, Notifier, SwitchStore};
 use ops_postgres::{
-    PostgresAuditStore, PostgresDatabaseGuard, PostgresJournal, PostgresStore, PostgresSwitchStore,
+    PostgresApprovals, PostgresAuditStore, PostgresDatabaseGuard, PostgresJournal, PostgresStore,
+    PostgresSwitchStore,
 };
 use secrecy::SecretString;
 
@@ -60,11 +61,16 @@ impl Storage {
             Ok(notices) => Arc::new(notices),
             Err(error) => failed(("連絡の送信箱", "outbox of notices"), error),
         };
+        let approvals: Arc<dyn ApprovalStore> = match FileApprovals::open(dir.join("approvals")) {
+            Ok(approvals) => Arc::new(approvals),
+            Err(error) => failed(("承認の保管場所", "store of approvals"), error),
+        };
         let audit_spool = Spool::open(dir.join("audit-spool")).ok();
         let (masker, clock) = (Arc::new(BuiltinMasker::new()), Arc::new(SystemClock::new()));
         let providers = Providers {
             journal,
             journal_spool: None,
+            approvals,
             audit,
             audit_spool,
             switches,
@@ -147,6 +153,7 @@ impl Storage {
             Arc::new(PostgresJournal::new(store)),
             Arc::new(PostgresSwitchStore::new(store)),
         );
+        self.providers.approvals = Arc::new(PostgresApprovals::new(store));
         self.put(journal, switches, audit, database);
         Ok(())
     }

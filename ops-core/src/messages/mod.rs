@@ -2,7 +2,7 @@
 //!
 //! Plan, audit record, notice and report take their words from here, so they cannot drift apart.
 
-use crate::model::{Lang, OutcomeStatus, PlanKind, Prior, StepResult, Text, Verdict};
+use crate::model::{Lang, OutcomeStatus, PlanKind, Prior, StepResult, Text, Timestamp, Verdict};
 
 /// Stopping all traffic to a service.
 pub fn stop_service(name: &str) -> Text {
@@ -89,6 +89,14 @@ pub fn step_line(action: &Text, result: &StepResult, verdict: &Verdict) -> Text 
         }
         (StepResult::Failed { error }, _) => (format!("失敗: {error}"), format!("failed: {error}")),
         (StepResult::Unknown { reason }, _) => (format!("不明: {reason}"), format!("unknown: {reason}")),
+        (StepResult::Skipped, verdict)
+            if verdict
+                .reason()
+                .is_some_and(|reason| reason.starts_with(WITHHELD)) =>
+        {
+            let reason = verdict.reason().unwrap_or_default();
+            (format!("安全規則のため未実行: {reason}"), reason.to_owned())
+        }
         (StepResult::Skipped, _) => (
             "前の失敗のため未実行".to_owned(),
             "not attempted after an earlier failure".to_owned(),
@@ -99,6 +107,18 @@ pub fn step_line(action: &Text, result: &StepResult, verdict: &Verdict) -> Text 
         format!("{} … {en}", action.get(Lang::En)),
     )
 }
+
+/// That the rules were broken on purpose, and until when somebody has to look at it.
+pub fn broken_glass(approval: &str, due: Timestamp) -> Text {
+    let due = due.to_jst();
+    Text::new(
+        format!("規則を破って停止しました ({approval})。{due} JST までに別の人のレビューが必要です"),
+        format!("stopped against the rules ({approval}); another person has to review it by {due} JST"),
+    )
+}
+
+/// How the reason of a step begins that a safety rule held back.
+pub(crate) const WITHHELD: &str = "not attempted, it would break ";
 
 /// The prior state in one line.
 pub fn prior_line(prior: &Prior) -> Text {

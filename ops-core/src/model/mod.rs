@@ -1,6 +1,7 @@
 //! The values that travel from stage to stage. No I/O, no clock of their own.
 
 mod actor;
+mod approval;
 mod audit;
 mod id;
 mod money;
@@ -15,8 +16,10 @@ mod target;
 mod tenant;
 mod text;
 mod timestamp;
+mod window;
 
 pub use self::actor::{Actor, ActorKind};
+pub use self::approval::{Approval, ApprovalRequest, BrokenGlass};
 pub use self::audit::{AuditOutcome, AuditRecord};
 pub use self::id::{IdempotencyKey, RunId};
 pub use self::money::{Currency, Money};
@@ -31,6 +34,7 @@ pub use self::target::TargetId;
 pub use self::tenant::TenantId;
 pub use self::text::{Lang, Text};
 pub use self::timestamp::Timestamp;
+pub use self::window::{TimeOfDay, Weekday, Window};
 
 /// A string newtype that accepts 1 to `$max` visible ASCII characters.
 macro_rules! string_id {
