@@ -59,6 +59,10 @@ pub(crate) enum Verb {
     Stop(StopArgs),
     /// Sign a plan with your key
     Approve(ApproveArgs),
+    /// List what broke the glass, and whether somebody else has looked at it
+    Reviews,
+    /// Close the review of a run that broke the glass
+    Review(ReviewArgs),
     /// Take up a run after a crash, or one that did not verify
     Resume(ResumeArgs),
     /// Put back what a run changed
@@ -166,6 +170,9 @@ pub(crate) struct StopArgs {
     /// Go ahead without the approvals that the rules ask for; say why
     #[arg(long, value_name = "REASON")]
     pub(crate) break_glass: Option<String>,
+    /// With --break-glass: a rule to go against (approvals, or the name of the rule); may be given several times
+    #[arg(long = "override", value_name = "RULE", requires = "break_glass")]
+    pub(crate) overrides: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -175,6 +182,18 @@ pub(crate) struct ApproveArgs {
     /// A file with your Ed25519 private key (64 hexadecimal digits)
     #[arg(long, value_name = "FILE")]
     pub(crate) key: PathBuf,
+    /// Sign although nobody filed a request that shows what the digest stands for
+    #[arg(long)]
+    pub(crate) blind: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReviewArgs {
+    /// The run that broke the glass
+    pub(crate) run: String,
+    /// What you found
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) note: String,
 }
 
 #[derive(Debug, Args)]

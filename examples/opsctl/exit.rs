@@ -74,7 +74,7 @@ impl Failure {
         match self {
             Self::Usage { .. } | Self::Config { .. } => Exit::Usage,
             Self::Refused(Refusal::Undecided(_)) => Exit::Failed,
-            Self::Refused(Refusal::UnknownRun { .. }) => Exit::Usage,
+            Self::Refused(Refusal::UnknownRun { .. } | Refusal::UnknownRule { .. }) => Exit::Usage,
             Self::Refused(_) => Exit::Refused,
             Self::Failed(error) if error.kind() == ErrorKind::InvalidConfig => Exit::Usage,
             Self::Failed(error) if error.kind() == ErrorKind::InvalidInput => Exit::Usage,
@@ -107,8 +107,15 @@ impl Failure {
             }
             Self::Refused(refusal) => {
                 printer.error(&printer.pick(&format!("拒否: {refusal}"), &format!("refused: {refusal}")));
-                if let Refusal::Drifted { steps } = refusal {
+                if let Refusal::Drifted { steps } | Refusal::Changed { steps } = refusal {
                     printer.drift(steps);
+                }
+                if let Refusal::Violates { rules } = refusal {
+                    let names: Vec<_> = rules
+                        .iter()
+                        .map(|rule| format!(" --override {}", rule.rule))
+                        .collect();
+                    printer.error(&format!("  → --break-glass REASON{}", names.concat()));
                 }
                 if !matches!(refusal, Refusal::Undecided(_)) {
                     printer.error(&printer.pick("  何も変更していません", "  nothing has been changed"));
@@ -136,6 +143,16 @@ impl Failure {
                     .map(|step| json!({"target": step.target, "drift": step.drift}))
                     .collect();
                 json!({"kind": "drifted", "message": "changed since the stop", "targets": drift})
+            }
+            Self::Refused(Refusal::Changed { steps }) => {
+                let drift: Vec<_> = steps
+                    .iter()
+                    .map(|step| json!({"target": step.target, "drift": step.drift}))
+                    .collect();
+                json!({"kind": "changed", "message": "changed since it was approved", "targets": drift})
+            }
+            Self::Refused(refusal @ Refusal::Violates { rules }) => {
+                json!({"kind": "violates", "message": refusal.to_string(), "rules": rules})
             }
             Self::Refused(refusal) => json!({"kind": "refused", "message": refusal.to_string()}),
             Self::Failed(error) => json!({"kind": error.kind().to_string(), "message": error.to_string()}),

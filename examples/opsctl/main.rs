@@ -48,6 +48,8 @@ async fn run(cli: Cli, printer: &Printer) -> Exit {
         Verb::Plan(args) => verbs::plan::run(global, printer, args).await,
         Verb::Stop(args) => verbs::stop::run(global, printer, args).await,
         Verb::Approve(args) => verbs::approve::run(global, printer, args).await,
+        Verb::Reviews => verbs::reviews::list(global, printer).await,
+        Verb::Review(args) => verbs::reviews::close(global, printer, args).await,
         Verb::Resume(args) => verbs::resume::run(global, printer, args).await,
         Verb::Restore(args) => verbs::restore::run(global, printer, args).await,
         Verb::Runs(args) => verbs::runs::run(global, printer, args).await,

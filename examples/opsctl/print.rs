@@ -2,7 +2,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use ops_core::emergency::{Contact, Plan};
+use ops_core::emergency::{Contact, Plan, Violation};
 use ops_core::model::{Lang, LastDrill, PlanKind, PlannedStep, Prior, StepReport, StepResult, Text};
 use ops_core::pipeline::Report;
 use secrecy::ExposeSecret;
@@ -82,30 +82,7 @@ impl Printer {
     }
 
     pub(crate) fn plan<S>(&self, plan: &Plan<S>) {
-        let what = match plan.kind() {
-            PlanKind::Stop => self.pick("停止計画", "stop plan"),
-            _ => self.pick("復旧計画", "restore plan"),
-        };
-        self.heading(&format!("{what}  {}", plan.procedure().name()));
-        for step in plan.steps() {
-            self.line(&format!(
-                "  {}. [{}] {}",
-                step.step + 1,
-                step.stage,
-                self.text(&step.action)
-            ));
-            self.line(&format!("       {}", self.prior(step)));
-            for difference in &step.drift {
-                self.line(&self.warn(&format!("       {}", self.difference(difference))));
-            }
-        }
-        if matches!(plan.kind(), PlanKind::Stop) {
-            self.caveats(
-                plan.steps()
-                    .iter()
-                    .map(|step| (step.step, step.caveats.as_slice())),
-            );
-        }
+        self.steps(plan.kind(), plan.procedure().name(), plan.steps());
         let promised = plan.promised().as_secs();
         let persons = plan.policy().persons;
         self.line(&self.pick(
@@ -144,6 +121,36 @@ impl Printer {
         match last.verdict.passed() {
             true => self.line(&line),
             false => self.line(&self.warn(&format!("{line} ✘ {}", last.verdict.name()))),
+        }
+    }
+
+    /// What is done, to what, and how that was found.
+    pub(crate) fn steps(&self, kind: &PlanKind, procedure: &str, steps: &[PlannedStep]) {
+        let what = match kind {
+            PlanKind::Stop => self.pick("停止計画", "stop plan"),
+            _ => self.pick("復旧計画", "restore plan"),
+        };
+        self.heading(&format!("{what}  {procedure}"));
+        for step in steps {
+            self.line(&format!(
+                "  {}. [{}] {}",
+                step.step + 1,
+                step.stage,
+                self.text(&step.action)
+            ));
+            self.line(&format!("       {}", self.prior(step)));
+            for difference in &step.drift {
+                self.line(&self.warn(&format!("       {}", self.difference(difference))));
+            }
+        }
+        if matches!(kind, PlanKind::Stop) {
+            self.caveats(steps.iter().map(|step| (step.step, step.caveats.as_slice())));
+        }
+    }
+
+    pub(crate) fn broken_rules(&self, rules: &[Violation]) {
+        for rule in rules {
+            self.line(&self.warn(&self.pick(&format!("  ⚠ 規則違反 {rule}"), &format!("  ⚠ breaks {rule}"))));
         }
     }
 
@@ -406,6 +413,7 @@ pub(crate) fn report_document(report: &Report, exit_code: u8) -> Value {
         "within_target": outcome.within_target,
         "journalled": outcome.journalled,
         "approval": outcome.approval,
+        "review_due": outcome.review_due,
         "audited": outcome.audited,
         "unrecorded": report.unrecorded,
         "notices": report.notices,

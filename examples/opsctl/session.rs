@@ -1,9 +1,9 @@
-use std::path::PathBuf;
+use std::time::Duration;
 
 use ops_core::config::{ConfigFaults, Env, OpsConfig};
-use ops_core::emergency::{Approval, Procedure};
+use ops_core::emergency::{Approved, Draft, Plan, Procedure, Refusal};
 use ops_core::masking::BuiltinMasker;
-use ops_core::model::{Actor, Digest, PlanKind, RunId, TargetId};
+use ops_core::model::{Actor, Approval, ApprovalRequest, Digest, PlanKind, RunId, TargetId};
 use ops_core::ports::{JournalEntry, JournalEvent, PiiMasker};
 
 use crate::cli::Global;
@@ -59,28 +59,79 @@ impl Session {
         self.world.procedure(name, &parse_params(params)?)
     }
 
-    /// Approvals of a plan that were signed on this state directory. A file that is none is passed over: it must not block a stop.
-    pub(crate) fn approvals(&self, digest: Digest, printer: &Printer) -> Vec<Approval> {
-        let Ok(entries) = std::fs::read_dir(self.approvals_dir()) else {
-            return Vec::new();
-        };
-        let of_plan = |name: &str| name.starts_with(&digest.to_string()) && name.ends_with(".json");
-        let files = entries
-            .flatten()
-            .filter(|entry| of_plan(&entry.file_name().to_string_lossy()));
-        let read = |file: std::fs::DirEntry| {
-            let text = std::fs::read_to_string(file.path()).unwrap_or_default();
-            let approval = serde_json::from_str(&text).ok();
-            if approval.is_none() {
-                let file = file.path().display().to_string();
-                printer.error(&printer.warn(&printer.pick(
-                    &format!("⚠ {file} は承認ではないので無視します"),
-                    &format!("⚠ {file} is no approval and is passed over"),
-                )));
+    /// What the store has on a digest, unchecked. What is no approval is named and passed over; a store that does not answer has none.
+    pub(crate) async fn approvals(&self, digest: Digest, printer: &Printer) -> Vec<Approval> {
+        let store = &self.world.ops.providers().approvals;
+        let found = match tokio::time::timeout(STORE_BUDGET, store.approvals(digest)).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) => {
+                self.say_unread(printer, &error.to_string());
+                return Vec::new();
             }
-            approval
+            Err(_) => {
+                self.say_unread(printer, "no answer in time");
+                return Vec::new();
+            }
         };
-        files.filter_map(read).collect()
+        for what in &found.passed_over {
+            printer.error(&printer.warn(&printer.pick(
+                &format!("⚠ {what} は承認ではないので無視します"),
+                &format!("⚠ {what} is no approval and is passed over"),
+            )));
+        }
+        found.approvals
+    }
+
+    fn say_unread(&self, printer: &Printer, why: &str) {
+        printer.error(&printer.warn(&printer.pick(
+            &format!("⚠ 承認を読めません ({why})"),
+            &format!("⚠ approvals cannot be read ({why})"),
+        )));
+    }
+
+    /// Approves a plan by what the store has; what is missing is asked for.
+    pub(crate) async fn consented(
+        &self,
+        plan: Plan<Draft>,
+        printer: &Printer,
+    ) -> Result<Plan<Approved>, Refusal> {
+        let request = plan.request(self.actor.clone(), self.world.now());
+        if plan.policy().persons > 0 {
+            // For the warnings only; the engine reads and checks for itself.
+            self.approvals(plan.digest(), printer).await;
+        }
+        let store = &self.world.ops.providers().approvals;
+        let engine = self.world.ops.engine();
+        let consented = engine
+            .consented(plan, &**store, &self.world.approvers, self.actor.clone())
+            .await;
+        if let Err(Refusal::NotApproved { .. } | Refusal::Changed { .. }) = &consented {
+            self.ask(&request, printer).await;
+            printer.error(&format!("  → opsctl approve {} --key FILE", request.digest));
+        }
+        consented
+    }
+
+    /// Files the request for a plan that somebody has to approve.
+    pub(crate) async fn ask_if_needed(&self, plan: &Plan<Draft>, printer: &Printer) {
+        if plan.policy().persons > 0 {
+            let request = plan.request(self.actor.clone(), self.world.now());
+            self.ask(&request, printer).await;
+        }
+    }
+
+    /// Files what others are asked to approve. That it cannot be filed is said, and keeps nothing from going on.
+    pub(crate) async fn ask(&self, request: &ApprovalRequest, printer: &Printer) {
+        let store = &self.world.ops.providers().approvals;
+        let why = match tokio::time::timeout(STORE_BUDGET, store.request(request)).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no answer in time".to_owned(),
+        };
+        printer.error(&printer.warn(&printer.pick(
+            &format!("⚠ 承認の依頼を保存できません ({why})"),
+            &format!("⚠ the request for approval cannot be filed ({why})"),
+        )));
     }
 
     /// Runs that began here and died before they were recorded; `opsctl resume` records them.
@@ -95,11 +146,10 @@ impl Session {
         }
         unrecorded
     }
-
-    pub(crate) fn approvals_dir(&self) -> PathBuf {
-        self.world.config.state_dir.join("approvals")
-    }
 }
+
+/// How long a store of approvals may take.
+const STORE_BUDGET: Duration = Duration::from_secs(2);
 
 fn actor(global: &Global, env: &Env) -> Result<Actor, Failure> {
     let id = global

@@ -27,6 +27,7 @@ use ops_railway::railway::sim::{RailwaySim, ServiceSeed as RailwaySeed};
 use ops_railway::railway::{RailwayToken, RailwayTraffic};
 use ops_railway::vercel::VercelTraffic;
 use ops_railway::vercel::sim::{ProjectSeed, VercelSim};
+use secrecy::SecretString;
 
 /// Every `impl Action for`, and the test that drives it.
 const ACTIONS: &[&str] = &["Follows", "MakeReadOnly", "Rehearsal", "StopTraffic", "SwitchOff"];
@@ -252,7 +253,7 @@ async fn traffic_of_cloud_run() {
         .expect("a server");
     let controller = CloudRunTraffic::builder()
         .with_transport(loopback_transport())
-        .with_token(Arc::new(StaticToken::new("simulated".to_owned().into())))
+        .with_token(Arc::new(StaticToken::new(SecretString::from("simulated"))))
         .with_base_url(server.base_url())
         .build()
         .expect("a client");

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use crate::audit::Spool;
 use crate::clock::SystemClock;
 use crate::error::Result;
-use crate::file::{FileAudit, FileDrillLog, FileJournal, FileNotices, FileSwitches};
+use crate::file::{FileApprovals, FileAudit, FileDrillLog, FileJournal, FileNotices, FileSwitches};
 use crate::masking::BuiltinMasker;
-use crate::memory::{InMemoryAudit, InMemoryDrillLog, InMemoryJournal, InMemoryNotifier, InMemorySwitches};
-use crate::ports::{AuditStore, Clock, DrillLog, Journal, Notifier, PiiMasker, SwitchStore};
+use crate::memory::{
+    InMemoryApprovals, InMemoryAudit, InMemoryDrillLog, InMemoryJournal, InMemoryNotifier, InMemorySwitches,
+};
+use crate::ports::{ApprovalStore, AuditStore, Clock, DrillLog, Journal, Notifier, PiiMasker, SwitchStore};
 
 /// The parts that an [`Ops`](crate::Ops) is made of; replace one and keep the rest:
 ///
@@ -26,6 +28,8 @@ pub struct Providers {
     pub journal: Arc<dyn Journal>,
     /// A journal on this machine for when `journal` cannot be reached.
     pub journal_spool: Option<Arc<dyn Journal>>,
+    /// Brings approvals from other processes.
+    pub approvals: Arc<dyn ApprovalStore>,
     /// The audit trail.
     pub audit: Arc<dyn AuditStore>,
     /// A buffer on this machine for when `audit` cannot be reached.
@@ -48,6 +52,7 @@ impl Providers {
         Self {
             journal: Arc::new(InMemoryJournal::new()),
             journal_spool: None,
+            approvals: Arc::new(InMemoryApprovals::new()),
             audit: Arc::new(InMemoryAudit::new()),
             audit_spool: None,
             switches: Arc::new(InMemorySwitches::new()),
@@ -66,6 +71,7 @@ impl Providers {
         let directory = directory.as_ref();
         Ok(Self {
             journal: Arc::new(FileJournal::open(directory.join("journal"))?),
+            approvals: Arc::new(FileApprovals::open(directory.join("approvals"))?),
             audit: Arc::new(FileAudit::open(directory.join("audit"))?),
             audit_spool: Some(Spool::open(directory.join("audit-spool"))?),
             switches: Arc::new(FileSwitches::open(directory.join("switches"))?),

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use ops_core::actions::{MakeReadOnly, StopTraffic, SwitchOff};
 use ops_core::clock::SystemClock;
-use ops_core::file::{FileAudit, FileDrillLog, FileJournal, FileNotices, FileSwitches};
+use ops_core::file::{FileApprovals, FileAudit, FileDrillLog, FileJournal, FileNotices, FileSwitches};
 use ops_core::guard::{GovernorLimiter, RateLimits};
 use ops_core::masking::BuiltinMasker;
 use ops_core::memory::{
-    InMemoryAudit, InMemoryDatabase, InMemoryDrillLog, InMemoryJournal, InMemoryNotifier, InMemorySwitches,
-    InMemoryTraffic,
+    InMemoryApprovals, InMemoryAudit, InMemoryDatabase, InMemoryDrillLog, InMemoryJournal, InMemoryNotifier,
+    InMemorySwitches, InMemoryTraffic,
 };
 use ops_core::model::{Actor, TargetId};
 use ops_core::ports::{Notifier, TrafficController};
@@ -39,6 +39,18 @@ async fn in_memory_audit() {
 #[tokio::test]
 async fn in_memory_journal() {
     testkit::journal(&InMemoryJournal::new()).await;
+}
+
+#[tokio::test]
+async fn in_memory_approvals() {
+    testkit::approval_store(&InMemoryApprovals::new()).await;
+}
+
+#[tokio::test]
+async fn file_approvals() {
+    let directory = tempfile::tempdir().unwrap();
+    testkit::approval_store(&FileApprovals::open(directory.path()).unwrap()).await;
+    testkit::approval_store(&FileApprovals::open(directory.path()).unwrap()).await;
 }
 
 #[tokio::test]

@@ -30,6 +30,7 @@ macro_rules! ports {
 
 ports!(
     Action,
+    ApprovalStore,
     AuditStore,
     Clock,
     DatabaseGuard,

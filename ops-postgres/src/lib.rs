@@ -4,6 +4,7 @@
 //!   and setting back exactly.
 //! - [`PostgresAuditStore`] keeps one hash chain for each tenant, behind row level security.
 //! - [`PostgresJournal`] holds prior states: the first writer wins, across all processes.
+//! - [`PostgresApprovals`] brings approvals from one machine to another.
 //! - [`PostgresSwitchStore`] shares which features are stopped.
 //! - [`ScratchDatabase`] makes a database with roles of its own for tests and drills, and drops it.
 //!
@@ -31,6 +32,7 @@
 //! # }
 //! ```
 
+mod approval;
 mod audit;
 mod error;
 mod guard;
@@ -40,6 +42,7 @@ mod scratch;
 mod store;
 mod switch;
 
+pub use self::approval::PostgresApprovals;
 pub use self::audit::PostgresAuditStore;
 pub use self::guard::PostgresDatabaseGuard;
 pub use self::journal::PostgresJournal;

@@ -219,7 +219,7 @@ fn migrator() -> Migrator {
     migrator
 }
 
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str); 5] = [
     (1, "journal", include_str!("../migrations/0001_journal.sql")),
     (2, "switch", include_str!("../migrations/0002_switch.sql")),
     (3, "audit", include_str!("../migrations/0003_audit.sql")),
@@ -228,6 +228,7 @@ const MIGRATIONS: [(i64, &str, &str); 4] = [
         "read-only marker",
         include_str!("../migrations/0004_read_only_marker.sql"),
     ),
+    (5, "approval", include_str!("../migrations/0005_approval.sql")),
 ];
 const LATEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 

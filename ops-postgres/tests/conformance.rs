@@ -7,7 +7,7 @@
 mod world;
 
 use ops_core::testkit;
-use ops_postgres::{PostgresAuditStore, PostgresJournal, PostgresSwitchStore};
+use ops_postgres::{PostgresApprovals, PostgresAuditStore, PostgresJournal, PostgresSwitchStore};
 
 use self::world::World;
 
@@ -23,6 +23,13 @@ async fn the_audit_store_keeps_its_contract() {
 async fn the_journal_keeps_its_contract() {
     let Some(world) = World::new().await else { return };
     testkit::journal(&PostgresJournal::new(&world.store)).await;
+    world.close().await;
+}
+
+#[tokio::test]
+async fn the_approval_store_keeps_its_contract() {
+    let Some(world) = World::new().await else { return };
+    testkit::approval_store(&PostgresApprovals::new(&world.store)).await;
     world.close().await;
 }
 

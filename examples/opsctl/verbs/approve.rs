@@ -1,8 +1,7 @@
 use std::fs;
 
-use ops_core::emergency::{Approval, ApprovalKey};
-use ops_core::error::{Error, ErrorKind};
-use ops_core::model::Digest;
+use ops_core::emergency::ApprovalKey;
+use ops_core::model::{Approval, ApprovalRequest, Digest};
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -36,15 +35,27 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &ApproveArgs) 
                 format!("add one with public_key = \"{public}\""),
             )
         })?;
+    let request = session.world.ops.providers().approvals.requested(digest).await?;
+    match request.as_ref().filter(|request| request.is_genuine()) {
+        Some(request) => show(printer, request),
+        None if args.blind => printer.error(&printer.warn(&printer.pick(
+            "⚠ 内容を見ずに署名します",
+            "⚠ signing without seeing what is signed",
+        ))),
+        None => {
+            let what = match request {
+                None => "nobody has asked for approval of this digest",
+                Some(_) => "the request shows something else than what is signed",
+            };
+            return Err(Failure::usage(
+                what,
+                "the one who runs it files it with --dry-run; --blind signs without seeing it",
+            ));
+        }
+    }
     let until = session.world.now() + session.world.config.approvals.valid_for;
     let approval = Approval::sign(&person.name, digest, until, &key);
-    let dir = session.approvals_dir();
-    let file = dir.join(format!("{digest}.{}.json", &public[..16]));
-    let partial = dir.join(format!(".{digest}.{}", &public[..16]));
-    let written = fs::create_dir_all(&dir)
-        .and_then(|()| fs::write(&partial, serde_json::to_vec_pretty(&approval).unwrap_or_default()))
-        .and_then(|()| fs::rename(&partial, &file));
-    written.map_err(|error| Error::new(ErrorKind::Unavailable, "write approval").source(error))?;
+    session.world.ops.providers().approvals.approve(&approval).await?;
     printer.line(&printer.pick(
         &format!(
             "{} がダイジェスト {digest} を承認しました（{} まで, JST）",
@@ -54,8 +65,32 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &ApproveArgs) 
         &format!("{} approved digest {digest} until {until}", person.name),
     ));
     if printer.json() {
-        printer
-            .document(&json!({"person": person.name, "plan_digest": digest, "until": until, "exit_code": 0}));
+        printer.document(&json!({
+            "person": person.name, "plan_digest": digest, "until": until, "request": request, "exit_code": 0,
+        }));
     }
     Ok(Exit::Done)
+}
+
+/// What an approver must see before signing.
+fn show(printer: &Printer, request: &ApprovalRequest) {
+    printer.steps(&request.plan, &request.procedure, &request.steps);
+    printer.line(&printer.pick(
+        &format!(
+            "  依頼 {} {} JST（{} JST まで）",
+            request.asked_by,
+            request.at.to_jst(),
+            request.until.to_jst()
+        ),
+        &format!(
+            "  asked by {} at {}, until {}",
+            request.asked_by, request.at, request.until
+        ),
+    ));
+    if request.accept_drift {
+        printer.line(&printer.warn(&printer.pick(
+            "  停止後の変更を上書きします",
+            "  overwrites what others changed since the stop",
+        )));
+    }
 }

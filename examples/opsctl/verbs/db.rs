@@ -22,6 +22,7 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &DbArgs) -> Re
                     plan,
                     dry_run: false,
                     break_glass: None,
+                    overrides: Vec::new(),
                 },
             )
             .await

@@ -8,6 +8,7 @@ pub(crate) mod drill_evidence;
 pub(crate) mod plan;
 pub(crate) mod restore;
 pub(crate) mod resume;
+pub(crate) mod reviews;
 pub(crate) mod runs;
 pub(crate) mod sim;
 pub(crate) mod stop;

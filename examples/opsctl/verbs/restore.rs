@@ -20,20 +20,17 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &RestoreArgs) 
     }
     printer.plan(&plan);
     if args.dry_run {
+        session.ask_if_needed(&plan, printer).await;
         if printer.json() {
             printer.document(&plan_document(&plan));
         }
         return Ok(Exit::Done);
     }
-    let digest = plan.digest();
-    let approvals = session.approvals(digest, printer);
-    let plan = plan
-        .approve(&approvals, &world.approvers, session.actor.clone(), world.now())
-        .inspect_err(|refusal| match refusal {
-            Refusal::NotApproved { .. } => printer.error(&format!("  → opsctl approve {digest} --key FILE")),
-            Refusal::Drifted { .. } => printer.error(&format!("  → opsctl restore {stopped} --accept-drift")),
-            _ => {}
-        })?;
+    let plan = session.consented(plan, printer).await.inspect_err(|refusal| {
+        if let Refusal::Drifted { .. } = refusal {
+            printer.error(&format!("  → opsctl restore {stopped} --accept-drift"));
+        }
+    })?;
     let run = plan.run();
     printer.heading(&printer.pick(&format!("復旧  {run}"), &format!("restore  {run}")));
     let report = world.ops.carry_out(plan, &session.actor).await?;

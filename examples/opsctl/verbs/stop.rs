@@ -15,12 +15,16 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &StopArgs) -> 
     let plan = world.ops.plan(&procedure).await;
     printer.plan(&plan);
     let now = world.now();
+    printer.broken_rules(&plan.broken_rules(&session.actor, now));
     let plan = match &args.break_glass {
-        Some(reason) => plan.break_glass(BreakGlass::new(reason)?, session.actor.clone(), now)?,
-        None => {
-            let approvals = session.approvals(plan.digest(), printer);
-            plan.approve(&approvals, &world.approvers, session.actor.clone(), now)?
+        Some(reason) => {
+            let glass = args
+                .overrides
+                .iter()
+                .fold(BreakGlass::new(reason)?, |glass, rule| glass.overriding(rule));
+            plan.break_glass(glass, session.actor.clone(), now)?
         }
+        None => session.consented(plan, printer).await?,
     };
     let run = plan.run().clone();
     printer.heading(&printer.pick(&format!("停止  {run}"), &format!("stop  {run}")));
@@ -43,6 +47,15 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &StopArgs) -> 
         ),
         _ => printer.pick("結果: 停止できませんでした", "result: could not stop"),
     });
+    if let Some(due) = report.outcome.review_due {
+        printer.line(&printer.pick(
+            &format!(
+                "  レビュー期限 {} JST（別の人）: opsctl review {run} --note …",
+                due.to_jst()
+            ),
+            &format!("  review by {due}, by another person: opsctl review {run} --note …"),
+        ));
+    }
     let again = printer.pick("やり直し", "try again");
     if exit != Exit::Done {
         printer.line(&format!("  {again}: opsctl resume {run}"));

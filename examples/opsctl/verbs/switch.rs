@@ -23,6 +23,7 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &SwitchArgs) -
                     plan,
                     dry_run: false,
                     break_glass: None,
+                    overrides: Vec::new(),
                 },
             )
             .await
@@ -63,7 +64,7 @@ async fn open_unheld(session: &Session, printer: &Printer, feature: &str) -> Res
             .to_string()
             .as_bytes(),
     );
-    let approvals = session.approvals(digest, printer);
+    let approvals = session.approvals(digest, printer).await;
     let consent = world
         .approvers
         .consent(
@@ -73,7 +74,7 @@ async fn open_unheld(session: &Session, printer: &Printer, feature: &str) -> Res
             &session.actor,
             world.now(),
         )
-        .inspect_err(|_| printer.error(&format!("  → opsctl approve {digest} --key FILE")))?;
+        .inspect_err(|_| printer.error(&format!("  → opsctl approve {digest} --key FILE --blind")))?;
     world.open_switch(feature, &session.actor).await?;
     // What is written is not what is in force until it has been read back.
     let open = !switches.read().await?.stopped.contains_key(feature);

@@ -1,6 +1,7 @@
 //! The configuration made real: providers, procedures, approvers.
 
 mod platforms;
+mod rules;
 mod storage;
 mod unreachable;
 
@@ -92,7 +93,9 @@ impl World {
                 format!("approver {name} still has the sample key: nobody can approve a restore with it"),
             ));
         }
-        let ops = Ops::new(providers, config.tenant.clone()).with_watch(Arc::clone(&progress) as _);
+        let ops = Ops::new(providers, config.tenant.clone())
+            .with_review_due(config.approvals.review_due)
+            .with_watch(Arc::clone(&progress) as _);
         let database = database.or(configured);
         Ok(Self {
             config,
@@ -158,6 +161,7 @@ impl World {
         let procedure = told.fold(procedure, |procedure, (_, contact)| {
             procedure.with_contact(contact.clone())
         });
+        let procedure = self.with_rules(procedure, &config.rules)?;
         Ok(self.approvals(procedure))
     }
 
@@ -220,6 +224,7 @@ impl World {
         procedure
             .with_stop_approval(policy(approvals.stop, approvals.valid_for))
             .with_restore_approval(self.restore_policy())
+            .with_automation(rules::automation(&self.config.automation))
     }
 
     fn service(&self, name: &str) -> Result<Arc<dyn Action>, Failure> {

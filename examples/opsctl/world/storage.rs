@@ -6,12 +6,13 @@ use ops_core::audit::Spool;
 use ops_core::clock::SystemClock;
 use ops_core::config::{DatabaseConfig, Env, OpsConfig};
 use ops_core::error::{Error, ErrorKind, Result};
-use ops_core::file::{FileAudit, FileDrillLog, FileJournal, FileNotices, FileSwitches};
+use ops_core::file::{FileApprovals, FileAudit, FileDrillLog, FileJournal, FileNotices, FileSwitches};
 use ops_core::masking::BuiltinMasker;
 use ops_core::model::{TargetId, Text};
-use ops_core::ports::{AuditStore, DrillLog, Journal, Notifier, SwitchStore};
+use ops_core::ports::{ApprovalStore, AuditStore, DrillLog, Journal, Notifier, SwitchStore};
 use ops_postgres::{
-    PostgresAuditStore, PostgresDatabaseGuard, PostgresJournal, PostgresStore, PostgresSwitchStore,
+    PostgresApprovals, PostgresAuditStore, PostgresDatabaseGuard, PostgresJournal, PostgresStore,
+    PostgresSwitchStore,
 };
 use secrecy::SecretString;
 
@@ -64,11 +65,16 @@ impl Storage {
             Ok(drills) => Arc::new(drills),
             Err(error) => failed(("訓練の記録", "evidence of drills"), error),
         };
+        let approvals: Arc<dyn ApprovalStore> = match FileApprovals::open(dir.join("approvals")) {
+            Ok(approvals) => Arc::new(approvals),
+            Err(error) => failed(("承認の保管場所", "store of approvals"), error),
+        };
         let audit_spool = Spool::open(dir.join("audit-spool")).ok();
         let (masker, clock) = (Arc::new(BuiltinMasker::new()), Arc::new(SystemClock::new()));
         let providers = Providers {
             journal,
             journal_spool: None,
+            approvals,
             audit,
             audit_spool,
             switches,
@@ -152,6 +158,7 @@ impl Storage {
             Arc::new(PostgresJournal::new(store)),
             Arc::new(PostgresSwitchStore::new(store)),
         );
+        self.providers.approvals = Arc::new(PostgresApprovals::new(store));
         self.put(journal, switches, audit, database);
         Ok(())
     }

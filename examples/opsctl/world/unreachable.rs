@@ -3,12 +3,13 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use ops_core::error::{Error, ErrorKind, Result};
 use ops_core::model::{
-    Accepted, AuditRecord, DrillReport, IdempotencyKey, Notice, Observation, RunId, Snapshot, TargetId,
-    TenantId,
+    Accepted, Approval, ApprovalRequest, AuditRecord, Digest, DrillReport, IdempotencyKey, Notice,
+    Observation, RunId, Snapshot, TargetId, TenantId, Timestamp,
 };
 use ops_core::ports::{
-    AuditPage, AuditQuery, AuditReceipt, AuditStore, ChainReport, DatabaseCapability, DatabaseGuard,
-    DrillLog, Held, Journal, JournalEntry, Notifier, SwitchState, SwitchStore, SwitchedOff,
+    ApprovalStore, ApprovalsFound, AuditPage, AuditQuery, AuditReceipt, AuditStore, ChainReport,
+    DatabaseCapability, DatabaseGuard, DrillLog, Held, Journal, JournalEntry, Notifier, SwitchState,
+    SwitchStore, SwitchedOff,
 };
 
 /// A store that could not be reached when the tool began. Every call says so at once, so that the spools take over and the rest of a
@@ -73,6 +74,29 @@ impl Journal for Unreachable {
 
     async fn release(&self, _run: &RunId, _target: &TargetId) -> Result<()> {
         self.fail("release prior state")
+    }
+}
+
+#[async_trait]
+impl ApprovalStore for Unreachable {
+    async fn request(&self, _request: &ApprovalRequest) -> Result<()> {
+        self.fail("file request")
+    }
+
+    async fn requested(&self, _digest: Digest) -> Result<Option<ApprovalRequest>> {
+        self.fail("read request")
+    }
+
+    async fn open(&self, _now: Timestamp) -> Result<Vec<ApprovalRequest>> {
+        self.fail("list requests")
+    }
+
+    async fn approve(&self, _approval: &Approval) -> Result<()> {
+        self.fail("keep approval")
+    }
+
+    async fn approvals(&self, _digest: Digest) -> Result<ApprovalsFound> {
+        self.fail("read approvals")
     }
 }
 

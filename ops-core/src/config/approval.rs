@@ -18,6 +18,9 @@ pub struct ApprovalsConfig {
     /// How long a signature counts. In the file: `valid_minutes`, 1 to 1440, default 30.
     #[serde(rename = "valid_minutes", serialize_with = "minutes")]
     pub valid_for: Duration,
+    /// When a broken glass must be reviewed. In the file: `review_days`, 1 to 365, default 3.
+    #[serde(rename = "review_days", serialize_with = "days")]
+    pub review_due: Duration,
 }
 
 impl Default for ApprovalsConfig {
@@ -26,6 +29,7 @@ impl Default for ApprovalsConfig {
             stop: 0,
             restore: 2,
             valid_for: Duration::from_secs(30 * 60),
+            review_due: Duration::from_secs(3 * DAY),
         }
     }
 }
@@ -37,6 +41,9 @@ impl ApprovalsConfig {
             stop: section.number("stop", 0, 0..=MOST, report),
             restore: section.number("restore", 2, 0..=MOST, report),
             valid_for: Duration::from_secs(u64::from(minutes) * 60),
+            review_due: Duration::from_secs(
+                u64::from(section.number("review_days", 3, 1..=365, report)) * DAY,
+            ),
         }
     }
 
@@ -61,6 +68,8 @@ impl ApprovalsConfig {
         }
     }
 }
+
+const DAY: u64 = 24 * 60 * 60;
 
 /// More signatures than this are a mistake.
 const MOST: u32 = 20;
@@ -115,6 +124,10 @@ fn usable_key(text: &str) -> Option<[u8; 32]> {
 
 fn minutes<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(duration.as_secs() / 60)
+}
+
+fn days<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(duration.as_secs() / DAY)
 }
 
 fn hexadecimal<S: Serializer>(bytes: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {

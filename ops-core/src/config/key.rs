@@ -14,6 +14,8 @@ pub(super) const ROOT: &[&str] = &[
     "procedure",
     "approvals",
     "approver",
+    "window",
+    "automation",
 ];
 /// The keys of `[gcp]`.
 pub(super) const GCP: &[&str] = &["project", "region", "run_base_url", "token_env"];
@@ -38,9 +40,20 @@ pub(super) const PROCEDURE: &[&str] = &[
     "read_only_database",
     "notify",
     "target_seconds",
+    "keep_at_least",
+    "at_most",
+    "requires",
+    "not_during",
+    "unseen",
 ];
+/// The keys of `keep_at_least`.
+pub(super) const KEEP_AT_LEAST: &[&str] = &["up", "of"];
+/// The keys of a `[[window]]`.
+pub(super) const WINDOW: &[&str] = &["name", "days", "from", "until", "start", "end"];
+/// The keys of `[automation]`.
+pub(super) const AUTOMATION: &[&str] = &["max_targets", "window_minutes", "journal_unread"];
 /// The keys of `[approvals]`.
-pub(super) const APPROVALS: &[&str] = &["stop", "restore", "valid_minutes"];
+pub(super) const APPROVALS: &[&str] = &["stop", "restore", "valid_minutes", "review_days"];
 /// The keys of an `[[approver]]`.
 pub(super) const APPROVER: &[&str] = &["name", "public_key"];
 
@@ -131,7 +144,19 @@ mod tests {
     #[test]
     fn no_key_of_ours_looks_like_a_secret() {
         let tables = [
-            ROOT, GCP, VERCEL, DATABASE, SERVICE, SWITCH, CONTACT, PROCEDURE, APPROVALS, APPROVER,
+            ROOT,
+            GCP,
+            VERCEL,
+            DATABASE,
+            SERVICE,
+            SWITCH,
+            CONTACT,
+            PROCEDURE,
+            APPROVALS,
+            APPROVER,
+            KEEP_AT_LEAST,
+            WINDOW,
+            AUTOMATION,
         ];
         for key in tables.into_iter().flatten() {
             assert!(!names_a_secret(key), "{key}");

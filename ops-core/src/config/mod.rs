@@ -30,6 +30,7 @@ mod preset;
 mod procedure;
 mod report;
 mod rule;
+mod safety;
 mod section;
 mod service;
 mod switch;
@@ -54,6 +55,7 @@ use self::procedure::Names;
 pub use self::procedure::{ProcedureConfig, ProcedureKind};
 use self::report::Report;
 use self::rule::{Rule, quoted};
+pub use self::safety::{AutomationConfig, KeepAtLeastConfig, RulesConfig, Unseen, WindowConfig};
 use self::section::Section;
 pub use self::service::ServiceConfig;
 pub use self::switch::SwitchConfig;
@@ -102,6 +104,11 @@ pub struct OpsConfig {
     /// Whose signatures count. Default: nobody's.
     #[serde(rename = "approver", skip_serializing_if = "Vec::is_empty")]
     pub approvers: Vec<ApproverConfig>,
+    /// Times in which procedures must not begin to stop. Default: none.
+    #[serde(rename = "window", skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<WindowConfig>,
+    /// How much automation may stop.
+    pub automation: AutomationConfig,
 }
 
 impl OpsConfig {
@@ -158,6 +165,11 @@ impl OpsConfig {
     /// The service of that name.
     pub fn service(&self, name: &str) -> Option<&ServiceConfig> {
         self.services.iter().find(|service| service.name == name)
+    }
+
+    /// The window of that name.
+    pub fn window(&self, name: &str) -> Option<&WindowConfig> {
+        self.windows.iter().find(|window| window.name == name)
     }
 
     /// The procedure of that name.
@@ -219,10 +231,23 @@ fn read(root: &Section<'_>, report: &mut Report<'_>) -> Option<OpsConfig> {
         .collect();
     let audiences = report_repeated(&contact_sections, "audience", report);
 
+    let window_sections = root.sections("window", key::WINDOW, report);
+    let windows: Vec<Option<WindowConfig>> = window_sections
+        .iter()
+        .map(|section| WindowConfig::read(section, report))
+        .collect();
+    let window_names = report_repeated(&window_sections, "name", report);
+    let automation = root
+        .section("automation", key::AUTOMATION, report)
+        .map_or_else(AutomationConfig::default, |section| {
+            AutomationConfig::read(&section, report)
+        });
+
     let names = Names {
         services: named,
         switches: switchable,
         audiences,
+        windows: window_names,
         database: root.gives("database"),
     };
     let procedure_sections = root.sections("procedure", key::PROCEDURE, report);
@@ -265,6 +290,8 @@ fn read(root: &Section<'_>, report: &mut Report<'_>) -> Option<OpsConfig> {
         procedures: procedures.into_iter().collect::<Option<_>>()?,
         approvals,
         approvers,
+        windows: windows.into_iter().collect::<Option<_>>()?,
+        automation,
     })
 }
 

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use super::RulesConfig;
 use super::report::Report;
 use super::rule::{quoted, slug};
 use super::section::{Located, Section};
@@ -24,6 +25,9 @@ pub struct ProcedureConfig {
     /// How fast each step promises to be. In the file: `target_seconds`, 1 to 3600, default 60.
     #[serde(rename = "target_seconds", serialize_with = "seconds")]
     pub promised: Duration,
+    /// What its stops must leave as it is. Default: nothing.
+    #[serde(flatten)]
+    pub rules: RulesConfig,
 }
 
 /// The kinds of procedures, with what each needs. The key `kind` in the file.
@@ -72,6 +76,7 @@ pub(super) struct Names<'a> {
     pub(super) services: Vec<&'a str>,
     pub(super) switches: Vec<&'a str>,
     pub(super) audiences: Vec<&'a str>,
+    pub(super) windows: Vec<&'a str>,
     pub(super) database: bool,
 }
 
@@ -83,6 +88,7 @@ impl ProcedureConfig {
         let notify = known(section, "notify", audiences, "contact", &names.audiences, report);
         section.report_missing("kind", report);
         let kind = read_kind(section, names, report);
+        let rules = RulesConfig::read(section, names, report);
         let flag = section.flag("read_only_database", report);
         let only_database = kind == Some(ProcedureKind::DatabaseReadOnly);
         if only_database && section.gives("read_only_database") && !flag {
@@ -108,6 +114,7 @@ impl ProcedureConfig {
             read_only_database: flag || only_database,
             notify,
             promised: Duration::from_secs(seconds.into()),
+            rules,
         })
     }
 }
@@ -169,7 +176,7 @@ fn read_services(section: &Section<'_>, names: &Names<'_>, report: &mut Report<'
 }
 
 /// The `wanted` names, after reporting those that no `[[table]]` has.
-fn known(
+pub(super) fn known(
     section: &Section<'_>,
     key: &str,
     wanted: Vec<Located<String>>,

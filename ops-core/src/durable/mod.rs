@@ -10,7 +10,7 @@ pub(crate) use self::directory::{Directory, file_name};
 pub(crate) use self::line::Line;
 pub(crate) use self::lock::Lock;
 pub(crate) use self::log::{Log, Place};
-pub(crate) use self::whole::{read_whole, write_new, write_over};
+pub(crate) use self::whole::{read_whole, write_new, write_over, write_plain};
 
 use std::io;
 use std::path::Path;

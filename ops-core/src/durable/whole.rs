@@ -38,6 +38,24 @@ pub(crate) fn write_over(path: &Path, json: &str) -> Result<()> {
     write().map_err(|source| refused("write file", path, source))
 }
 
+/// As [`write_over`], but the text as it is, without a checksum; other writers may write the same text at the same time.
+pub(crate) fn write_plain(path: &Path, text: &str) -> Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let made = directory.join(format!(".{}", uuid::Uuid::new_v4().simple()));
+    let write = || {
+        let mut file = private().write(true).create_new(true).open(&made)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&made, path)?;
+        sync_parent(path)
+    };
+    let written = write().map_err(|source| refused("write file", path, source));
+    if written.is_err() {
+        let _ = fs::remove_file(&made);
+    }
+    written
+}
+
 /// Gives the file its name only if nobody did before; `false` if somebody did. Either way the name survives a crash.
 ///
 /// `made` is a name in the same directory that nobody else uses. The disk must know hard links.

@@ -10,13 +10,14 @@ use super::ledger::Recorded;
 use super::plan::{Approved, Plan};
 use super::procedure::{Procedure, Step};
 use super::restore::is_witness;
+use super::safety::{Safety, not_attempted};
 use super::span::{of_run, of_step};
 use super::verify::{ReadBack, restored};
 use super::{Engine, Refusal};
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::model::{
-    Digest, IdempotencyKey, Outcome, PlanKind, PlannedStep, Prior, RunId, StepReport, StepResult, Timestamp,
-    Verdict,
+    BrokenGlass, Digest, IdempotencyKey, Outcome, OutcomeStatus, PlanKind, PlannedStep, Prior, RunId,
+    StepReport, StepResult, Timestamp, Verdict,
 };
 use crate::ports::{Held, JournalEntry, JournalEvent};
 use crate::resilience::Deadline;
@@ -34,6 +35,7 @@ pub(super) struct Run {
     pub(super) begun: BTreeSet<u32>,
     /// The runs that a restore was planned with; a stop that is not among them is newer.
     pub(super) known: BTreeSet<RunId>,
+    pub(super) safety: Safety,
 }
 
 /// For how long the prior states of a plan are taken to be those before the first effect. A restore checks them in any case.
@@ -47,7 +49,8 @@ impl Engine {
     /// Neither the audit store nor a notifier is asked.
     ///
     /// # Errors
-    /// [`Refusal::Expired`] when the approval has run out. Nothing has been done then.
+    /// [`Refusal::Expired`] when the approval has run out, [`Refusal::Replayed`], [`Refusal::Violates`], [`Refusal::Undecided`] for a restore that
+    /// no journal takes, or whose approvals the journal cannot vouch for. Nothing has been done then.
     ///
     /// # Cancellation
     /// Dropping the future stops waiting; steps that have begun may take effect. [`resume`](Self::resume) takes the run up.
@@ -57,13 +60,31 @@ impl Engine {
             return Err(Refusal::Expired);
         }
         let authority = plan.authority().clone();
-        let approval = self.masked(authority.approval);
+        let signed_after = authority.until - plan.policy().valid_for;
+        let mut looks = plan.looks().clone();
+        let mut approval = self.masked(authority.approval.clone());
         let known = plan.known();
         let age = self.clock.monotonic().saturating_sub(plan.seen_at());
         let (id, procedure, kind, mut steps, digest) = plan.into_parts();
         if matches!(kind, PlanKind::Stop) && age > FRESH {
-            steps = self.look_again(&procedure, steps, &BTreeSet::new()).await;
+            let none = BTreeSet::new();
+            (steps, looks) = tokio::join!(
+                self.look_again(&procedure, steps, &none),
+                self.look_around(&procedure)
+            );
         }
+        let mut safety = match kind {
+            PlanKind::Stop => self.permit(&id, &procedure, &steps, looks, &authority).await?,
+            _ => Safety::of(&authority, &steps),
+        };
+        let signatures = &authority.signatures;
+        if !self.first_use(&id, &kind, signatures, signed_after).await? {
+            approval.push_str(" (the journal could not tell whether these approvals were used before)");
+        }
+        let glass = authority.glass.as_ref();
+        let glass =
+            glass.map(|glass| BrokenGlass::new(self.masked(glass.reason.clone()), glass.overrides.clone()));
+        safety.review_due = glass.as_ref().map(|_| started_at + self.review_due);
         let started = JournalEvent::Started {
             procedure: procedure.name.clone(),
             plan: kind.clone(),
@@ -73,6 +94,8 @@ impl Engine {
                 .renamed(&self.masked(authority.actor.id().to_owned())),
             approval: approval.clone(),
             steps: steps.clone(),
+            signatures: signatures.clone(),
+            glass,
         };
         if matches!(kind, PlanKind::Restore { .. }) {
             self.ledger.try_again();
@@ -84,6 +107,14 @@ impl Engine {
                 Error::new(ErrorKind::Unavailable, "restore").context("journal", "no journal takes entries"),
             ));
         }
+        if matches!(kind, PlanKind::Restore { .. })
+            && let Err(refusal) = self.first_use(&id, &kind, signatures, signed_after).await
+        {
+            // Another run took the same approvals at the same moment.
+            let status = OutcomeStatus::Failed;
+            self.note(&id, JournalEvent::Ended { status }).await;
+            return Err(refusal);
+        }
         let run = Arc::new(Run {
             id,
             procedure,
@@ -93,6 +124,7 @@ impl Engine {
             approval,
             begun: BTreeSet::new(),
             known,
+            safety,
         });
         let span = of_run(self, &run);
         Ok(self
@@ -127,6 +159,13 @@ impl Engine {
                 reports.extend(todo.into_iter().map(|step| (step.step, skipped(step))));
                 continue;
             }
+            if let Some(reason) = self.withheld(&run, &todo).await {
+                reports.extend(
+                    todo.into_iter()
+                        .map(|step| (step.step, not_attempted(step, &reason))),
+                );
+                continue;
+            }
             for (report, step_recorded) in self.run_stage(&run, todo).await {
                 if step_recorded != Recorded::Primary {
                     recorded = step_recorded;
@@ -148,6 +187,7 @@ impl Engine {
             status,
             within_target: steps.iter().all(|step| step.within_target),
             approval: run.approval.clone(),
+            review_due: run.safety.review_due,
             journalled: recorded == Recorded::Primary && ended == Recorded::Primary,
             steps,
             started_at: run.started_at,
@@ -402,7 +442,7 @@ fn judge(planned: &PlannedStep, error: Option<Error>, back: &ReadBack) -> StepRe
     }
 }
 
-fn report(
+pub(super) fn report(
     planned: PlannedStep,
     result: StepResult,
     verdict: Verdict,

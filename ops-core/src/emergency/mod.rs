@@ -4,9 +4,12 @@
 //! the first writer wins; if no journal takes it, the stop goes ahead and the outcome carries the only copy.
 
 mod approve;
+mod automation;
 mod conclude;
 mod confirm;
+mod consent;
 mod execute;
+mod glass;
 mod history;
 mod ledger;
 mod meter;
@@ -14,21 +17,33 @@ mod plan;
 mod procedure;
 mod recover;
 mod refusal;
+mod replay;
 mod restore;
+mod review;
+mod rules;
+mod safety;
+mod signature;
 mod span;
 mod timeline;
 mod verify;
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
-pub use self::approve::{Approval, ApprovalKey, ApprovalPolicy, Approver, Approvers, BreakGlass, Consent};
+pub use self::approve::{ApprovalPolicy, Approver, Approvers, Consent};
+pub use self::automation::AutomationLimits;
 pub use self::confirm::Confirmation;
+pub use self::glass::BreakGlass;
 pub use self::meter::Meter;
 pub use self::plan::{Approved, Draft, Plan};
 pub use self::procedure::{Contact, Procedure, Step};
 pub use self::refusal::Refusal;
+pub use self::review::Review;
+pub use self::rules::{OnUnavailable, Rule, SafetyRule, Violation};
+pub use self::signature::ApprovalKey;
 pub use self::timeline::{Timeline, TimelineLine, timeline};
+pub use crate::model::Approval;
 
 use self::ledger::Ledger;
 use crate::error::Result;
@@ -78,6 +93,7 @@ pub struct Engine {
     clock: Arc<dyn Clock>,
     ledger: Ledger,
     masker: Option<Arc<dyn PiiMasker>>,
+    review_due: Duration,
 }
 
 impl Engine {
@@ -88,6 +104,7 @@ impl Engine {
             clock,
             ledger,
             masker: None,
+            review_due: Duration::from_secs(3 * 24 * 3600),
         }
     }
 
@@ -95,6 +112,13 @@ impl Engine {
     #[must_use]
     pub fn with_masker(mut self, masker: Arc<dyn PiiMasker>) -> Self {
         self.masker = Some(masker);
+        self
+    }
+
+    /// How long after a broken glass its review is due. Default: 3 days.
+    #[must_use]
+    pub fn with_review_due(mut self, due: Duration) -> Self {
+        self.review_due = due;
         self
     }
 

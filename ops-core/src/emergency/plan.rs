@@ -6,9 +6,12 @@ use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use super::procedure::{Procedure, Step};
+use super::safety::Looks;
 use super::{ApprovalPolicy, Engine};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Actor, Digest, Observation, PlanKind, PlannedStep, Prior, RunId, TargetState, Timestamp};
+use crate::model::{
+    Actor, BrokenGlass, Digest, Observation, PlanKind, PlannedStep, Prior, RunId, TargetState, Timestamp,
+};
 use crate::ports::{Action, Held};
 use crate::resilience::Deadline;
 
@@ -23,6 +26,9 @@ pub struct Approved {
     pub(super) actor: Actor,
     pub(super) approval: String,
     pub(super) until: Timestamp,
+    /// Fingerprints of the signatures that were needed.
+    pub(super) signatures: Vec<Digest>,
+    pub(super) glass: Option<BrokenGlass>,
 }
 
 /// What a procedure would do to the world as it was observed.
@@ -41,6 +47,8 @@ pub struct Plan<S> {
     seen_at: Duration,
     /// For a restore: the runs that the journal knew when it was planned.
     known: BTreeSet<RunId>,
+    /// For a stop: what the rules look at besides the prior states.
+    looks: Looks,
     state: S,
 }
 
@@ -78,6 +86,14 @@ impl<S> Plan<S> {
         }
     }
 
+    pub(super) fn seen_at(&self) -> Duration {
+        self.seen_at
+    }
+
+    pub(super) fn looks(&self) -> &Looks {
+        &self.looks
+    }
+
     /// How fast the whole promises to be: the slowest step of each stage.
     pub fn promised(&self) -> Duration {
         let mut stages = std::collections::BTreeMap::<u32, Duration>::new();
@@ -106,6 +122,7 @@ impl Plan<Draft> {
             accept_drift: false,
             seen_at,
             known: BTreeSet::new(),
+            looks: Looks::default(),
             state: Draft,
         };
         plan.digest = plan.compute_digest();
@@ -114,6 +131,11 @@ impl Plan<Draft> {
 
     pub(super) fn knowing(mut self, known: BTreeSet<RunId>) -> Self {
         self.known = known;
+        self
+    }
+
+    pub(super) fn looking_at(mut self, looks: Looks) -> Self {
+        self.looks = looks;
         self
     }
 
@@ -139,6 +161,7 @@ impl Plan<Draft> {
             accept_drift,
             seen_at,
             known,
+            looks,
             state: Draft,
         } = self;
         Plan {
@@ -150,20 +173,13 @@ impl Plan<Draft> {
             accept_drift,
             seen_at,
             known,
+            looks,
             state,
         }
     }
 
     fn compute_digest(&self) -> Digest {
-        // Serialising these values cannot fail: no map has keys other than strings.
-        let bytes = serde_json::to_vec(&(
-            "ops-plan/1",
-            &self.procedure.name,
-            &self.kind,
-            &self.steps,
-            self.accept_drift,
-        ));
-        Digest::of(&bytes.unwrap_or_default())
+        Digest::of_plan(&self.procedure.name, &self.kind, &self.steps, self.accept_drift)
     }
 }
 
@@ -174,10 +190,6 @@ impl Plan<Approved> {
 
     pub(super) fn known(&self) -> BTreeSet<RunId> {
         self.known.clone()
-    }
-
-    pub(super) fn seen_at(&self) -> Duration {
-        self.seen_at
     }
 
     pub(super) fn into_parts(self) -> (RunId, Procedure, PlanKind, Vec<PlannedStep>, Digest) {
@@ -193,7 +205,11 @@ impl Engine {
     /// 2 s is planned with an unknown prior state.
     pub async fn plan_stop(&self, procedure: &Procedure) -> Plan<Draft> {
         let seen_at = self.clock.monotonic();
-        let (held, observed) = tokio::join!(self.held(), self.observe_all(&procedure.steps));
+        let (held, observed, looks) = tokio::join!(
+            self.held(),
+            self.observe_all(&procedure.steps),
+            self.look_around(procedure)
+        );
         let held = held.unwrap_or_default();
         let steps = (0..).zip(procedure.steps.iter().zip(observed));
         let steps = steps
@@ -209,6 +225,7 @@ impl Engine {
             steps,
             seen_at,
         )
+        .looking_at(looks)
     }
 
     /// Observes again what has not `begun`, because somebody may have changed it since the stop was planned: what a restore writes

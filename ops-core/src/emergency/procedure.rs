@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::ApprovalPolicy;
+use super::{ApprovalPolicy, AutomationLimits, Rule};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::Action;
 use crate::resilience::RetryPolicy;
@@ -122,6 +122,9 @@ pub struct Procedure {
     pub(super) stop_approval: ApprovalPolicy,
     pub(super) restore_approval: ApprovalPolicy,
     contacts: Vec<Contact>,
+    pub(super) watched: Vec<Arc<dyn Action>>,
+    pub(super) rules: Vec<Rule>,
+    pub(super) automation: AutomationLimits,
 }
 
 impl Procedure {
@@ -145,6 +148,9 @@ impl Procedure {
             stop_approval: ApprovalPolicy::stop(),
             restore_approval: ApprovalPolicy::restore(),
             contacts: Vec::new(),
+            watched: Vec::new(),
+            rules: Vec::new(),
+            automation: AutomationLimits::default(),
         })
     }
 
@@ -160,6 +166,52 @@ impl Procedure {
     pub fn with_restore_approval(mut self, policy: ApprovalPolicy) -> Self {
         self.restore_approval = policy;
         self
+    }
+
+    /// Adds a target that rules look at. It is observed, and never acted on.
+    #[must_use]
+    pub fn watching(mut self, action: Arc<dyn Action>) -> Self {
+        self.watched.push(action);
+        self
+    }
+
+    /// Adds a rule that a stop keeps.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] for a name that is taken, and for a target that is neither a step nor [watched](Self::watching).
+    pub fn with_rule(mut self, rule: Rule) -> Result<Self> {
+        let wrong = |why: String| {
+            Err(Error::new(ErrorKind::InvalidConfig, "build procedure")
+                .context("rule", rule.name())
+                .context("fault", why))
+        };
+        let taken = |known: &Rule| known.name() == rule.name();
+        if rule.name() == super::glass::APPROVALS || self.rules.iter().any(taken) {
+            return wrong("its name is taken".to_owned());
+        }
+        let watched = |target| self.watched.iter().any(|action| action.target() == target);
+        let mut unseen = rule
+            .rule()
+            .targets()
+            .filter(|target| self.action(target).is_none() && !watched(*target));
+        if let Some(target) = unseen.next() {
+            return wrong(format!("{target} is neither a step nor watched"));
+        }
+        drop(unseen);
+        self.rules.push(rule);
+        Ok(self)
+    }
+
+    /// Sets how much automation may stop.
+    #[must_use]
+    pub fn with_automation(mut self, limits: AutomationLimits) -> Self {
+        self.automation = limits;
+        self
+    }
+
+    /// The rules that a stop keeps.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
     }
 
     /// Adds somebody who is told after a run.

@@ -8,6 +8,7 @@ use super::history::{restore_of, restore_touching};
 use super::ledger::Recorded;
 use super::procedure::Procedure;
 use super::restore::started;
+use super::safety::Safety;
 use super::span::of_run;
 use super::verify::restored;
 use super::{Engine, Refusal};
@@ -45,11 +46,17 @@ impl Engine {
                 plan,
                 digest,
                 approval,
+                actor,
+                signatures,
+                glass,
                 ..
-            } => Some((plan.clone(), *digest, approval.clone(), entry.at)),
+            } => Some((
+                (plan.clone(), *digest, approval.clone(), entry.at),
+                (actor.kind(), signatures.clone(), glass.clone()),
+            )),
             _ => None,
         });
-        let Some((kind, digest, approval, started_at)) = begin else {
+        let Some(((kind, digest, approval, started_at), (began_by, signatures, glass))) = begin else {
             return Err(Refusal::UnknownRun { run: run.clone() });
         };
         let later = self.later_than(run).await?;
@@ -60,6 +67,12 @@ impl Engine {
                 }
                 if started_at + procedure.restore_approval.valid_for <= self.clock.now() {
                     return Err(Refusal::Expired);
+                }
+                let signed_after = started_at - procedure.restore_approval.valid_for;
+                if let Err(replayed @ Refusal::Replayed { .. }) =
+                    self.first_use(run, &kind, &signatures, signed_after).await
+                {
+                    return Err(replayed);
                 }
                 restore_of(&later, of)
             }
@@ -81,6 +94,15 @@ impl Engine {
         if matches!(kind, PlanKind::Stop) {
             steps = self.look_again(procedure, steps, &begun).await;
         }
+        let safety = Safety {
+            review_due: glass.as_ref().map(|_| started_at + self.review_due),
+            overrides: glass
+                .map(|glass| glass.overrides.into_iter().collect())
+                .unwrap_or_default(),
+            actor: began_by,
+            steps: steps.clone(),
+            judged: None,
+        };
         // Ids sort by the time of their making.
         let mut known: BTreeSet<RunId> = self.runs().await?.into_iter().collect();
         known.retain(|id| id < run);
@@ -93,6 +115,7 @@ impl Engine {
             approval,
             begun,
             known,
+            safety,
         };
         let span = of_run(self, &run);
         Ok(self

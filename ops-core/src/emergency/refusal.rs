@@ -2,6 +2,7 @@ use std::fmt::Display;
 
 use thiserror::Error as ThisError;
 
+use super::Violation;
 use crate::error::Error;
 use crate::model::{PlannedStep, RunId};
 
@@ -56,6 +57,38 @@ pub enum Refusal {
     Superseded {
         /// The restore.
         by: RunId,
+    },
+    /// What was approved is not what is there; the drift of each step is how it differs from the approved request.
+    #[error("changed since it was approved:{}", listed(" ", steps.iter().map(|step| &step.target)))]
+    Changed {
+        /// The steps that differ.
+        steps: Vec<PlannedStep>,
+    },
+    /// An approval is good for one run.
+    #[error("{by} has used these approvals already; ask for new ones")]
+    Replayed {
+        /// The run that used them.
+        by: RunId,
+    },
+    /// The stop would break rules. A person may go ahead by breaking the glass and naming each of them.
+    #[error("breaks a rule:{}", listed(" ", rules))]
+    Violates {
+        /// What to name.
+        rules: Vec<Violation>,
+    },
+    /// A broken glass names a rule that the procedure does not have.
+    #[error("there is no rule {name}; the rules are{}", listed(" ", known))]
+    UnknownRule {
+        /// The unknown name.
+        name: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
+    /// The run has no review that this actor may close.
+    #[error("cannot be reviewed: {what}")]
+    NoReview {
+        /// Why not.
+        what: String,
     },
     /// It could not be found out whether it may be done.
     #[error("could not find out: {0}")]

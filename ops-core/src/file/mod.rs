@@ -5,12 +5,14 @@
 //! The end of a write that a crash cut short is recognised and moved aside; any other damage is an error that names file
 //! and line, and nothing is deleted. Every file names its format, so that a later version can tell.
 
+mod approval;
 mod audit;
 mod drill_log;
 mod journal;
 mod notices;
 mod switches;
 
+pub use self::approval::FileApprovals;
 pub use self::audit::FileAudit;
 pub use self::drill_log::FileDrillLog;
 pub use self::journal::FileJournal;

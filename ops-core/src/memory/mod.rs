@@ -25,6 +25,7 @@
 //! # }).unwrap();
 //! ```
 
+mod approval;
 mod audit;
 mod database;
 mod drill_log;
@@ -34,6 +35,7 @@ mod plug;
 mod switch;
 mod traffic;
 
+pub use self::approval::InMemoryApprovals;
 pub use self::audit::InMemoryAudit;
 pub use self::database::{InMemoryDatabase, Session};
 pub use self::drill_log::InMemoryDrillLog;

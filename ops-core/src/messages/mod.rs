@@ -4,13 +4,11 @@
 
 mod rollback;
 mod timeline;
-
 pub use self::rollback::{component, rollback_phases, rollback_rule};
 pub use self::timeline::{
     run_began, run_ended, run_noted, run_published, step_answered, step_began, step_ended, timeline_heading,
 };
-
-use crate::model::{Lang, OutcomeStatus, PlanKind, Prior, StepResult, Text, Verdict};
+use crate::model::{Lang, OutcomeStatus, PlanKind, Prior, StepResult, Text, Timestamp, Verdict};
 
 /// Stopping all traffic to a service.
 pub fn stop_service(name: &str) -> Text {
@@ -105,6 +103,14 @@ pub fn step_line(action: &Text, result: &StepResult, verdict: &Verdict) -> Text 
         }
         (StepResult::Failed { error }, _) => (format!("失敗: {error}"), format!("failed: {error}")),
         (StepResult::Unknown { reason }, _) => (format!("不明: {reason}"), format!("unknown: {reason}")),
+        (StepResult::Skipped, verdict)
+            if verdict
+                .reason()
+                .is_some_and(|reason| reason.starts_with(WITHHELD)) =>
+        {
+            let reason = verdict.reason().unwrap_or_default();
+            (format!("安全規則のため未実行: {reason}"), reason.to_owned())
+        }
         (StepResult::Skipped, _) => (
             "前の失敗のため未実行".to_owned(),
             "not attempted after an earlier failure".to_owned(),
@@ -115,6 +121,18 @@ pub fn step_line(action: &Text, result: &StepResult, verdict: &Verdict) -> Text 
         format!("{} … {en}", action.get(Lang::En)),
     )
 }
+
+/// That the rules were broken on purpose, and until when somebody has to look at it.
+pub fn broken_glass(approval: &str, due: Timestamp) -> Text {
+    let due = due.to_jst();
+    Text::new(
+        format!("規則を破って停止しました ({approval})。{due} JST までに別の人のレビューが必要です"),
+        format!("stopped against the rules ({approval}); another person has to review it by {due} JST"),
+    )
+}
+
+/// How the reason of a step begins that a safety rule held back.
+pub(crate) const WITHHELD: &str = "not attempted, it would break ";
 
 /// The prior state in one line.
 pub fn prior_line(prior: &Prior) -> Text {

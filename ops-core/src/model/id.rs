@@ -35,6 +35,13 @@ impl RunId {
         let id = uuid::Builder::from_unix_timestamp_millis(micros / 1_000, &bytes).into_uuid();
         Self(format!("run_{}", id.simple()))
     }
+
+    /// An id that sorts before every one that was [generated](Self::generate) at that time.
+    pub(crate) fn earliest(at: Timestamp) -> Self {
+        let millis = at.as_unix_micros().max(0).unsigned_abs() / 1_000;
+        let id = uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid();
+        Self(format!("run_{}", id.simple()))
+    }
 }
 
 impl IdempotencyKey {

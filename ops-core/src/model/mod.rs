@@ -1,6 +1,7 @@
 //! The values that travel from stage to stage. No I/O, no clock of their own.
 
 mod actor;
+mod approval;
 mod audit;
 mod drill;
 mod id;
@@ -16,8 +17,10 @@ mod target;
 mod tenant;
 mod text;
 mod timestamp;
+mod window;
 
 pub use self::actor::{Actor, ActorKind};
+pub use self::approval::{Approval, ApprovalRequest, BrokenGlass};
 pub use self::audit::{AuditOutcome, AuditRecord};
 pub use self::drill::{DrillReport, DrillVerdict, DrilledStep, DrilledTarget, LastDrill};
 pub use self::id::{IdempotencyKey, RunId};
@@ -33,6 +36,7 @@ pub use self::target::TargetId;
 pub use self::tenant::TenantId;
 pub use self::text::{Lang, Text};
 pub use self::timestamp::Timestamp;
+pub use self::window::{TimeOfDay, Weekday, Window};
 
 /// A string newtype that accepts 1 to `$max` visible ASCII characters.
 macro_rules! string_id {

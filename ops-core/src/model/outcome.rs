@@ -115,6 +115,9 @@ pub struct Outcome {
     pub digest: Digest,
     /// How it was approved, in words.
     pub approval: String,
+    /// When the broken glass must be reviewed; `None`: the rules were kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review_due: Option<Timestamp>,
     /// The sum of the steps.
     pub status: OutcomeStatus,
     /// Every step of the plan, in its order.

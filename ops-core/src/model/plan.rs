@@ -120,6 +120,13 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// The digest of a plan: what is approved, and nothing else of it.
+    pub fn of_plan(procedure: &str, plan: &PlanKind, steps: &[PlannedStep], accept_drift: bool) -> Self {
+        // Serialising these values cannot fail: no map has keys other than strings.
+        let bytes = serde_json::to_vec(&("ops-plan/1", procedure, plan, steps, accept_drift));
+        Self::of(&bytes.unwrap_or_default())
+    }
+
     /// The 32 bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0

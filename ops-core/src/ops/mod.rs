@@ -3,11 +3,14 @@ mod feature_stop;
 mod metrics;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::Instrument as _;
 
 use crate::audit::{Delivered, Recorded, Recorder};
-use crate::emergency::{Approved, Approvers, Contact, Draft, Engine, Meter, Plan, Procedure, Refusal, Watch};
+use crate::emergency::{
+    Approved, Approvers, Contact, Draft, Engine, Meter, Plan, Procedure, Refusal, Review, Watch,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Actor, AuditRecord, Outcome, RunId, TenantId};
 use crate::pipeline::{Publisher, Report};
@@ -156,6 +159,23 @@ impl Ops {
             .published(&report.outcome.run, report.outcome.audited)
             .await;
         report
+    }
+
+    /// Closes the review of a broken glass, and records it.
+    ///
+    /// # Errors
+    /// As [`Engine::review`].
+    pub async fn review(&self, run: &RunId, by: &Actor, note: &str) -> Result<(Review, Recorded), Refusal> {
+        let review = self.engine.review(run, by, note).await?;
+        let record = self.publisher.review_record(&review, by, note);
+        Ok((review, self.recorder.record(record).await))
+    }
+
+    /// How long after a broken glass its review is due. Default: 3 days.
+    #[must_use]
+    pub fn with_review_due(mut self, due: Duration) -> Self {
+        self.engine = self.engine.with_review_due(due);
+        self
     }
 
     /// Masks and records something that is not part of a run.

@@ -5,12 +5,12 @@ use tokio::task::JoinSet;
 
 use super::{Delivery, Report};
 use crate::audit::{Recorded, Recorder};
-use crate::emergency::Contact;
+use crate::emergency::{Contact, Review};
 use crate::error::Result;
 use crate::messages;
 use crate::model::{
     Accepted, Actor, AuditOutcome, AuditRecord, Lang, Notice, Outcome, PlanKind, Severity, StepReport,
-    StepResult, TenantId, Text,
+    StepResult, TenantId, Text, Timestamp,
 };
 use crate::ports::{Clock, Notifier, PiiMasker};
 use crate::resilience::Deadline;
@@ -76,6 +76,13 @@ impl Publisher {
             let target = step.target.clone();
             tasks.spawn(async move { (target, recorder.record(record).await) });
         }
+        if let Some(due) = outcome.review_due {
+            let (recorder, record) = (Arc::clone(&self.recorder), self.glass_record(outcome, actor, due));
+            if let Some(step) = outcome.steps.first() {
+                let target = step.target.clone();
+                tasks.spawn(async move { (target, recorder.record(record).await) });
+            }
+        }
         let mut unrecorded = Vec::new();
         while let Some(ended) = tasks.join_next().await {
             match ended {
@@ -125,6 +132,35 @@ impl Publisher {
         }
     }
 
+    fn glass_record(&self, outcome: &Outcome, actor: &Actor, due: Timestamp) -> AuditRecord {
+        AuditRecord::new(
+            self.clock.now(),
+            self.tenant.clone(),
+            actor.clone(),
+            "emergency.break_glass",
+            "procedure",
+            outcome.procedure.as_str(),
+        )
+        .with_outcome(AuditOutcome::Succeeded)
+        .with_run(outcome.run.clone())
+        .with_detail("approval", outcome.approval.as_str())
+        .with_detail("review_due", due.to_string())
+    }
+
+    pub(crate) fn review_record(&self, review: &Review, by: &Actor, note: &str) -> AuditRecord {
+        AuditRecord::new(
+            self.clock.now(),
+            self.tenant.clone(),
+            by.clone(),
+            "emergency.review",
+            "procedure",
+            review.procedure.as_str(),
+        )
+        .with_outcome(AuditOutcome::Succeeded)
+        .with_run(review.run.clone())
+        .with_detail("note", note)
+    }
+
     async fn tell(&self, outcome: &Outcome, contacts: &[Contact]) -> Vec<Delivery> {
         let mut tasks = JoinSet::new();
         for (position, contact) in contacts.iter().enumerate() {
@@ -166,9 +202,15 @@ impl Publisher {
                     .get(lang)
                     .to_owned()
             });
+            let glass = outcome.review_due.map(|due| {
+                messages::broken_glass(&outcome.approval, due)
+                    .get(lang)
+                    .to_owned()
+            });
             self.masker
                 .mask(
                     &lines
+                        .chain(glass)
                         .chain([format!("{} {}", outcome.run, outcome.started_at.to_jst())])
                         .collect::<Vec<_>>()
                         .join("\n"),

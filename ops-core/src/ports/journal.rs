@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::model::{
-    Actor, Digest, OutcomeStatus, PlanKind, PlannedStep, RunId, Snapshot, StepResult, TargetId, Timestamp,
-    Verdict,
+    Actor, BrokenGlass, Digest, OutcomeStatus, PlanKind, PlannedStep, RunId, Snapshot, StepResult, TargetId,
+    Timestamp, Verdict,
 };
 
 /// What happened in a run.
@@ -28,6 +28,12 @@ pub enum JournalEvent {
         approval: String,
         /// Every step with the prior state.
         steps: Vec<PlannedStep>,
+        /// Fingerprints of the signatures that were needed: no other run may use them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        signatures: Vec<Digest>,
+        /// The rules that were broken on purpose: another person has to review it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        glass: Option<BrokenGlass>,
     },
     /// A step is about to act.
     Intent {
@@ -67,6 +73,13 @@ pub enum JournalEvent {
     Published {
         /// Whether the audit store has its records; if not, they wait in the spool or are lost.
         audited: bool,
+    },
+    /// Somebody looked at a run that broke the glass.
+    Reviewed {
+        /// Who.
+        by: Actor,
+        /// What they found.
+        note: String,
     },
 }
 

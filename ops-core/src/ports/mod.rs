@@ -4,6 +4,7 @@
 //! conformance suite in `testkit` that every provider passes.
 
 mod action;
+mod approval;
 mod audit;
 mod clock;
 mod database;
@@ -16,6 +17,7 @@ mod switch;
 mod traffic;
 
 pub use self::action::{Action, Ramp};
+pub use self::approval::{ApprovalStore, ApprovalsFound, MAX_APPROVAL, MAX_APPROVALS, MAX_OPEN, MAX_REQUEST};
 pub use self::audit::{AuditFault, AuditPage, AuditQuery, AuditReceipt, AuditStore, ChainReport};
 pub use self::clock::Clock;
 pub use self::database::{DatabaseCapability, DatabaseGuard};

@@ -1,5 +1,7 @@
 use super::{at, fresh, fresh_run, ok};
-use crate::model::{Actor, Digest, OutcomeStatus, PlanKind, RunId, Snapshot, StepResult, TargetId, Verdict};
+use crate::model::{
+    Actor, BrokenGlass, Digest, OutcomeStatus, PlanKind, RunId, Snapshot, StepResult, TargetId, Verdict,
+};
 use crate::ports::{Held, Journal, JournalEntry, JournalEvent};
 
 /// The contract of [`Journal`]. It uses fresh runs and targets, so that it may run on a shared journal; its entries stay.
@@ -146,6 +148,8 @@ fn whole_run(run: &RunId, target: &TargetId) -> Vec<JournalEntry> {
             actor: ok("an actor", Actor::person("conformance")),
             approval: "緊急: 改行\nと \"引用\"".to_owned(),
             steps: Vec::new(),
+            signatures: vec![Digest::of(b"signature")],
+            glass: Some(BrokenGlass::new("課金が暴走", vec!["approvals".to_owned()])),
         },
         JournalEvent::Intent {
             step: 0,
@@ -164,6 +168,10 @@ fn whole_run(run: &RunId, target: &TargetId) -> Vec<JournalEntry> {
             left: Some(left),
         },
         ended(),
+        JournalEvent::Reviewed {
+            by: ok("an actor", Actor::person("reviewer")),
+            note: "確認した".to_owned(),
+        },
     ];
     // The times run backwards: the order is that of appending, not that of a clock.
     (0..)

@@ -3,6 +3,7 @@
 //! The suites use names and ids that nobody else uses, so that they may run against shared stores.
 
 mod action;
+mod approval_store;
 mod audit_store;
 mod clock;
 mod database_guard;
@@ -16,6 +17,7 @@ mod switch_store;
 mod traffic_controller;
 
 pub use self::action::action;
+pub use self::approval_store::approval_store;
 pub use self::audit_store::audit_store;
 pub use self::clock::clock;
 pub use self::database_guard::database_guard;

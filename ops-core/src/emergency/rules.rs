@@ -1,0 +1,239 @@
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::model::{ActorKind, PlannedStep, Prior, TargetId, TargetState, Timestamp, Window};
+
+/// What a stop must leave as it is, judged on the result of the plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SafetyRule {
+    /// So many of these targets serve afterwards. For automation at least one, whatever `up` says.
+    KeepAtLeast {
+        /// How many.
+        up: usize,
+        /// Of which. Those that the procedure does not stop are [watched](super::Procedure::watching).
+        of: Vec<TargetId>,
+    },
+    /// The plan takes down no more targets than this; what is stopped already does not count.
+    AtMost {
+        /// How many.
+        targets: usize,
+    },
+    /// This target is stopped before any other: already, or by an earlier stage. A feature is the target of its switch.
+    Requires {
+        /// The target.
+        stopped: TargetId,
+    },
+    /// Not in this time.
+    NotDuring {
+        /// When.
+        window: Window,
+    },
+}
+
+impl SafetyRule {
+    pub(super) fn targets(&self) -> impl Iterator<Item = &TargetId> {
+        let (many, one) = match self {
+            Self::KeepAtLeast { of, .. } => (of.as_slice(), None),
+            Self::Requires { stopped } => (&[][..], Some(stopped)),
+            _ => (&[][..], None),
+        };
+        many.iter().chain(one)
+    }
+}
+
+/// What a rule answers when it cannot tell, because a target cannot be observed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnUnavailable {
+    /// A person's stop goes ahead, and a program's; automation's does not.
+    #[default]
+    AllButAutomation,
+    /// The stop is refused.
+    Refuse,
+    /// The stop goes ahead.
+    GoAhead,
+}
+
+/// A [`SafetyRule`] with the name by which a broken glass overrides it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    name: String,
+    rule: SafetyRule,
+    on_unavailable: OnUnavailable,
+}
+
+impl Rule {
+    /// A rule.
+    pub fn new(name: impl Into<String>, rule: SafetyRule) -> Self {
+        Self {
+            name: name.into(),
+            rule,
+            on_unavailable: OnUnavailable::default(),
+        }
+    }
+
+    /// Declares what it answers when a target cannot be observed.
+    #[must_use]
+    pub fn on_unavailable(mut self, answer: OnUnavailable) -> Self {
+        self.on_unavailable = answer;
+        self
+    }
+
+    /// The name by which it is overridden.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it asks for.
+    pub fn rule(&self) -> &SafetyRule {
+        &self.rule
+    }
+}
+
+/// A rule that a stop would break.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Violation {
+    /// The name by which it is overridden.
+    pub rule: String,
+    /// How.
+    pub why: String,
+}
+
+impl Violation {
+    pub(super) fn new(rule: impl Into<String>, why: impl Into<String>) -> Self {
+        Self {
+            rule: rule.into(),
+            why: why.into(),
+        }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.rule, self.why)
+    }
+}
+
+/// What the rules look at besides the plan; `None`: could not be observed.
+pub(super) type Looks = BTreeMap<TargetId, Option<TargetState>>;
+
+/// What a rule judges.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View<'a> {
+    /// All steps of the plan.
+    pub(super) steps: &'a [PlannedStep],
+    pub(super) looks: &'a Looks,
+    /// The stage that is about to begin; `None`: nothing has begun.
+    pub(super) stage: Option<u32>,
+    pub(super) actor: ActorKind,
+    pub(super) now: Timestamp,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Answer {
+    Kept,
+    Broken(String),
+    Unseen(String),
+}
+
+impl Rule {
+    /// How the plan breaks the rule, if it does. Pure.
+    pub(super) fn broken_by(&self, view: View<'_>) -> Option<Violation> {
+        let automation = view.actor == ActorKind::Automation;
+        match (self.rule.judge(view), self.on_unavailable) {
+            (Answer::Broken(why), _) | (Answer::Unseen(why), OnUnavailable::Refuse) => {
+                Some(Violation::new(&self.name, why))
+            }
+            (Answer::Unseen(why), OnUnavailable::AllButAutomation) if automation => {
+                Some(Violation::new(&self.name, why))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl SafetyRule {
+    fn judge(&self, view: View<'_>) -> Answer {
+        match self {
+            Self::KeepAtLeast { up, of } => keep_at_least(*up, of, view),
+            Self::AtMost { targets } => {
+                let count =
+                    |wanted: fn(&Prior) -> bool| view.steps.iter().filter(|step| wanted(&step.prior)).count();
+                let down = count(|prior| matches!(prior, Prior::Observed { .. }));
+                let unseen = count(|prior| matches!(prior, Prior::Unknown { .. }));
+                bounded(down <= *targets, down + unseen <= *targets, || {
+                    format!("takes down {} targets, at most {targets} may be", down + unseen)
+                })
+            }
+            Self::Requires { stopped } => requires(stopped, view),
+            Self::NotDuring { window } if window.contains(view.now) => {
+                Answer::Broken(format!("{} is in the window", view.now.to_jst()))
+            }
+            Self::NotDuring { .. } => Answer::Kept,
+        }
+    }
+}
+
+fn keep_at_least(up: usize, of: &[TargetId], view: View<'_>) -> Answer {
+    let wanted = match view.actor {
+        ActorKind::Automation => up.max(1),
+        _ => up,
+    };
+    let left = of
+        .iter()
+        .filter(|target| !view.steps.iter().any(|step| step.target == **target))
+        .map(|target| view.looks.get(target).copied().flatten());
+    let (mut serving, mut unseen) = (0, 0);
+    for state in left {
+        match state {
+            Some(TargetState::Serving) => serving += 1,
+            None => unseen += 1,
+            _ => {}
+        }
+    }
+    bounded(serving + unseen >= wanted, serving >= wanted, || {
+        let unseen = if unseen > 0 {
+            format!(", {unseen} cannot be seen")
+        } else {
+            String::new()
+        };
+        format!("{serving} of {} would serve{unseen}; {wanted} must", of.len())
+    })
+}
+
+fn requires(stopped: &TargetId, view: View<'_>) -> Answer {
+    let own = view
+        .steps
+        .iter()
+        .find(|step| step.target == *stopped)
+        .map(|step| step.stage);
+    let first = view
+        .steps
+        .iter()
+        .filter(|step| step.target != *stopped)
+        .map(|step| step.stage)
+        .min();
+    let Some(first) = first else {
+        return Answer::Kept;
+    };
+    let its_turn_comes = own.is_some_and(|own| own < first && view.stage.is_none_or(|stage| stage <= own));
+    match view.looks.get(stopped).copied().flatten() {
+        _ if its_turn_comes => Answer::Kept,
+        Some(TargetState::Stopped) => Answer::Kept,
+        Some(_) => Answer::Broken(format!("{stopped} must be stopped first")),
+        None => Answer::Unseen(format!("{stopped} must be stopped first, and cannot be seen")),
+    }
+}
+
+/// `possible`: at best it is kept; `sure`: it is kept even if what is unseen is bad.
+fn bounded(possible: bool, sure: bool, why: impl Fn() -> String) -> Answer {
+    match (possible, sure) {
+        (_, true) => Answer::Kept,
+        (false, _) => Answer::Broken(why()),
+        (true, false) => Answer::Unseen(why()),
+    }
+}
