@@ -252,8 +252,9 @@ async fn traffic_of_cloud_run() {
         .expect("a server");
     let controller = CloudRunTraffic::builder()
         .with_transport(loopback_transport())
-        .with_token(Arc::new(StaticToken::new("simulated".to_owned().into())))
+        .with_token(Arc::new(StaticToken::new("simulated".to_owned())))
         .with_base_url(server.base_url())
+        .with_clock(Providers::in_memory().clock)
         .build()
         .expect("a client");
     let target = CloudRunTraffic::target("p", "asia-northeast1", "api").expect("a target");
@@ -273,6 +274,7 @@ async fn traffic_of_railway() {
         .with_transport(loopback_transport())
         .with_token(RailwayToken::Project("simulated".to_owned().into()))
         .with_base_url(server.base_url())
+        .with_clock(Providers::in_memory().clock)
         .build()
         .expect("a client");
     let target = RailwayTraffic::target("prj", "env", "api").expect("a target");
@@ -294,6 +296,7 @@ async fn traffic_of_vercel() {
         .with_transport(loopback_transport())
         .with_token("simulated".to_owned().into())
         .with_base_url(server.base_url())
+        .with_clock(Providers::in_memory().clock)
         .build()
         .expect("a client");
     let target = VercelTraffic::target("prj_web").expect("a target");
