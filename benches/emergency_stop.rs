@@ -78,7 +78,7 @@ async fn stop(which: &[usize]) -> Result<f64> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let traffic = CloudRunTraffic::builder()
         .with_transport(loopback_transport())
-        .with_token(Arc::new(StaticToken::new(secrecy::SecretString::from("bench"))))
+        .with_token(Arc::new(StaticToken::new("bench".to_owned())))
         .with_base_url(server.base_url())
         .with_clock(Arc::clone(&clock))
         .build()?;

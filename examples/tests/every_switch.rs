@@ -27,7 +27,6 @@ use ops_railway::railway::sim::{RailwaySim, ServiceSeed as RailwaySeed};
 use ops_railway::railway::{RailwayToken, RailwayTraffic};
 use ops_railway::vercel::VercelTraffic;
 use ops_railway::vercel::sim::{ProjectSeed, VercelSim};
-use secrecy::SecretString;
 
 /// Every `impl Action for`, and the test that drives it.
 const ACTIONS: &[&str] = &["Follows", "MakeReadOnly", "Rehearsal", "StopTraffic", "SwitchOff"];
@@ -253,8 +252,9 @@ async fn traffic_of_cloud_run() {
         .expect("a server");
     let controller = CloudRunTraffic::builder()
         .with_transport(loopback_transport())
-        .with_token(Arc::new(StaticToken::new(SecretString::from("simulated"))))
+        .with_token(Arc::new(StaticToken::new("simulated".to_owned())))
         .with_base_url(server.base_url())
+        .with_clock(Providers::in_memory().clock)
         .build()
         .expect("a client");
     let target = CloudRunTraffic::target("p", "asia-northeast1", "api").expect("a target");
@@ -274,6 +274,7 @@ async fn traffic_of_railway() {
         .with_transport(loopback_transport())
         .with_token(RailwayToken::Project("simulated".to_owned().into()))
         .with_base_url(server.base_url())
+        .with_clock(Providers::in_memory().clock)
         .build()
         .expect("a client");
     let target = RailwayTraffic::target("prj", "env", "api").expect("a target");
@@ -295,6 +296,7 @@ async fn traffic_of_vercel() {
         .with_transport(loopback_transport())
         .with_token("simulated".to_owned().into())
         .with_base_url(server.base_url())
+        .with_clock(Providers::in_memory().clock)
         .build()
         .expect("a client");
     let target = VercelTraffic::target("prj_web").expect("a target");
