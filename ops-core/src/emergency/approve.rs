@@ -121,12 +121,16 @@ impl Approvers {
         // A person with two names has one key.
         let mut keys = BTreeSet::new();
         let mut faults = Vec::new();
+        let mut signatures = Vec::new();
         for approval in approvals {
             match approval.check(digest, policy, self, actor, now) {
                 Ok(key) if keys.insert(key.to_bytes()) => {
-                    valid.insert(approval.person.clone(), (approval.until, approval.fingerprint()));
+                    valid.insert(approval.person.clone(), approval.until);
+                    signatures.push(approval.fingerprint());
                 }
                 Ok(_) if valid.contains_key(&approval.person) => {
+                    // It must not serve for a second run.
+                    signatures.push(approval.fingerprint());
                     faults.push(format!("{} approved twice and counts once", approval.person));
                 }
                 Ok(_) => faults.push(format!("{} has the key of another approver", approval.person)),
@@ -145,7 +149,6 @@ impl Approvers {
             .map(|(until, _)| *until)
             .chain([now + policy.valid_for]);
         let until = ends.min().unwrap_or(now);
-        let signatures = valid.values().map(|(_, signature)| *signature).collect();
         let persons = valid.into_keys().collect();
         Ok(Consent {
             persons,

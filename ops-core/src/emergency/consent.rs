@@ -45,7 +45,16 @@ impl Engine {
         if plan.policy().persons == 0 {
             return plan.approve(&[], approvers, actor, now);
         }
-        let (found, missing) = self.found(store, plan.digest()).await;
+        let (mut found, missing) = self.found(store, plan.digest()).await;
+        let mut replayed = None;
+        // If the journal cannot tell, carrying it out decides.
+        if let Ok(spent) = self.spent(plan.run(), now - plan.policy().valid_for).await {
+            found.approvals.retain(|approval| {
+                let by = spent.get(&approval.fingerprint());
+                replayed = replayed.take().or(by.cloned());
+                by.is_none()
+            });
+        }
         let draft = plan.clone();
         match plan.approve(&found.approvals, approvers, actor.clone(), now) {
             Err(Refusal::NotApproved {
@@ -53,6 +62,9 @@ impl Engine {
                 valid,
                 mut faults,
             }) => {
+                if let Some(by) = replayed {
+                    return Err(Refusal::Replayed { by });
+                }
                 if let Some(steps) = self.approved_before(&draft, store, approvers, &actor, now).await {
                     return Err(Refusal::Changed { steps });
                 }

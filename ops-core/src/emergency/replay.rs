@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Engine, Refusal};
@@ -24,61 +25,60 @@ impl Engine {
         if signatures.is_empty() {
             return Ok(true);
         }
-        let deadline = Deadline::after(&*self.clock, JOURNAL_BUDGET);
-        let asked = deadline
-            .bound(
-                &*self.clock,
-                "look for used approvals",
-                self.user_of(run, signatures, signed_after),
-            )
-            .await;
-        match asked {
-            Ok(None) => Ok(true),
-            Ok(Some(by)) => Err(Refusal::Replayed { by }),
+        match self.spent(run, signed_after).await {
+            Ok(spent) => match signatures.iter().find_map(|signature| spent.get(signature)) {
+                None => Ok(true),
+                Some(by) => Err(Refusal::Replayed { by: by.clone() }),
+            },
             // Closing is unilateral.
             Err(_) if matches!(kind, PlanKind::Stop) => Ok(false),
             Err(error) => Err(Refusal::Undecided(error)),
         }
     }
 
-    /// The run that used one of `signatures`; an error if a run that could have used them cannot be read.
-    async fn user_of(
+    /// The signatures that runs other than `run` have used, within 2 s; an error if a run that could have used one cannot be read.
+    pub(super) async fn spent(
         &self,
         run: &RunId,
-        signatures: &[Digest],
         signed_after: Timestamp,
-    ) -> Result<Option<RunId>> {
+    ) -> Result<BTreeMap<Digest, RunId>> {
+        let deadline = Deadline::after(&*self.clock, JOURNAL_BUDGET);
+        let read = self.read_spent(run, signed_after);
+        deadline
+            .bound(&*self.clock, "look for used approvals", read)
+            .await
+    }
+
+    async fn read_spent(&self, run: &RunId, signed_after: Timestamp) -> Result<BTreeMap<Digest, RunId>> {
         // Ids sort by time: a run from before the signature has not used it.
         let oldest = RunId::earliest(signed_after - SKEW);
-        let mut unreadable = None;
+        let mut spent = BTreeMap::new();
         for id in self.runs().await?.into_iter().filter(|id| id != run) {
             match self.entries(&id).await {
-                Ok(entries) if uses(&entries, signatures) => return Ok(Some(id)),
-                Ok(_) => {}
-                Err(error) if id >= oldest => unreadable = Some((id, error)),
+                Ok(entries) => spent.extend(used(&entries).map(|signature| (*signature, id.clone()))),
+                Err(error) if id >= oldest => {
+                    return Err(Error::new(ErrorKind::Unavailable, "look for used approvals")
+                        .context("run", id.to_string())
+                        .source(error));
+                }
                 Err(_) => {}
             }
         }
-        match unreadable {
-            None => Ok(None),
-            Some((id, error)) => Err(Error::new(ErrorKind::Unavailable, "look for used approvals")
-                .context("run", id.to_string())
-                .source(error)),
-        }
+        Ok(spent)
     }
 }
 
-/// Whether the run used one of the signatures. One that ended before it began to act has not: it lost a race for them.
-fn uses(entries: &[JournalEntry], signatures: &[Digest]) -> bool {
-    let began = |entry: &JournalEntry| match &entry.event {
-        JournalEvent::Started { signatures: used, .. } => used.iter().any(|one| signatures.contains(one)),
-        _ => false,
-    };
-    let acted = entries
+/// The signatures that the run used. One that ended before it began to act used none: it lost a race for them.
+fn used(entries: &[JournalEntry]) -> impl Iterator<Item = &Digest> {
+    let has = |wanted: fn(&JournalEvent) -> bool| entries.iter().any(|entry| wanted(&entry.event));
+    let acted = has(|event| matches!(event, JournalEvent::Intent { .. }));
+    let ended = has(|event| matches!(event, JournalEvent::Ended { .. }));
+    let counts = acted || !ended;
+    entries
         .iter()
-        .any(|entry| matches!(entry.event, JournalEvent::Intent { .. }));
-    let ended = entries
-        .iter()
-        .any(|entry| matches!(entry.event, JournalEvent::Ended { .. }));
-    entries.iter().any(began) && (acted || !ended)
+        .filter(move |_| counts)
+        .flat_map(|entry| match &entry.event {
+            JournalEvent::Started { signatures, .. } => signatures.as_slice(),
+            _ => &[],
+        })
 }

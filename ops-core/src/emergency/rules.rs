@@ -237,3 +237,150 @@ fn bounded(possible: bool, sure: bool, why: impl Fn() -> String) -> Answer {
         (true, false) => Answer::Unseen(why()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::{Effect, Snapshot, Text};
+
+    const STATES: [Option<TargetState>; 4] = [
+        Some(TargetState::Serving),
+        Some(TargetState::PartlyStopped),
+        Some(TargetState::Stopped),
+        None,
+    ];
+
+    fn id(number: usize) -> TargetId {
+        TargetId::new(format!("test:t{number}")).unwrap()
+    }
+
+    fn step(number: usize, stage: u32, prior: Prior) -> PlannedStep {
+        let text = Text::new("止める", "stop");
+        PlannedStep::new(
+            0,
+            stage,
+            id(number),
+            text,
+            Effect::Reversible,
+            prior,
+            Duration::ZERO,
+        )
+    }
+
+    fn serving(number: usize) -> Prior {
+        Prior::Observed {
+            snapshot: Snapshot::new(id(number), "test/1"),
+        }
+    }
+
+    fn view<'a>(steps: &'a [PlannedStep], looks: &'a Looks, actor: ActorKind) -> View<'a> {
+        View {
+            steps,
+            looks,
+            stage: None,
+            actor,
+            now: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    /// Every state of two watched targets beside one that is stopped, every `up`, every declared answer, person and automation.
+    #[test]
+    fn keep_at_least_counts_what_serves_after_the_stop() {
+        let steps = [step(0, 0, serving(0))];
+        let of: Vec<_> = (0..3).map(id).collect();
+        let answers = [
+            OnUnavailable::AllButAutomation,
+            OnUnavailable::Refuse,
+            OnUnavailable::GoAhead,
+        ];
+        for (one, other) in STATES
+            .iter()
+            .flat_map(|one| STATES.iter().map(move |other| (*one, *other)))
+        {
+            let looks = Looks::from([(id(1), one), (id(2), other)]);
+            let up_now = [one, other]
+                .iter()
+                .filter(|state| **state == Some(TargetState::Serving))
+                .count();
+            let unseen = [one, other].iter().filter(|state| state.is_none()).count();
+            for up in 0..4 {
+                for (actor, answer) in [ActorKind::Person, ActorKind::Automation]
+                    .into_iter()
+                    .flat_map(|actor| answers.map(|answer| (actor, answer)))
+                {
+                    let automation = actor == ActorKind::Automation;
+                    let needed = if automation { up.max(1) } else { up };
+                    let refused = if up_now >= needed {
+                        false
+                    } else if up_now + unseen < needed {
+                        true
+                    } else {
+                        match answer {
+                            OnUnavailable::AllButAutomation => automation,
+                            OnUnavailable::Refuse => true,
+                            OnUnavailable::GoAhead => false,
+                        }
+                    };
+                    let rule = Rule::new("keep", SafetyRule::KeepAtLeast { up, of: of.clone() })
+                        .on_unavailable(answer);
+                    let broken = rule.broken_by(view(&steps, &looks, actor));
+                    assert_eq!(
+                        broken.is_some(),
+                        refused,
+                        "{one:?} {other:?} {up} {actor:?} {answer:?}: {broken:?}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn at_most_counts_what_goes_down_and_not_what_is_down() {
+        let unknown = || Prior::Unknown {
+            reason: String::new(),
+        };
+        let already = || Prior::AlreadyStopped { by: None };
+        for (down, unseen, stopped, most) in (0..3).flat_map(|a| {
+            (0..3).flat_map(move |b| (0..3).flat_map(move |c| (0..5).map(move |d| (a, b, c, d))))
+        }) {
+            let priors = (0..down)
+                .map(serving)
+                .chain((0..unseen).map(|_| unknown()))
+                .chain((0..stopped).map(|_| already()));
+            let steps: Vec<_> = priors
+                .enumerate()
+                .map(|(number, prior)| step(number, 0, prior))
+                .collect();
+            let rule = Rule::new("most", SafetyRule::AtMost { targets: most });
+            let looks = Looks::new();
+            let by = |actor| rule.broken_by(view(&steps, &looks, actor)).is_some();
+            assert_eq!(by(ActorKind::Person), down > most);
+            assert_eq!(by(ActorKind::Automation), down + unseen > most);
+        }
+    }
+
+    #[test]
+    fn what_is_required_is_stopped_already_or_by_an_earlier_stage() {
+        let rule =
+            Rule::new("first", SafetyRule::Requires { stopped: id(0) }).on_unavailable(OnUnavailable::Refuse);
+        for (state, own) in STATES
+            .iter()
+            .flat_map(|state| [None, Some(0), Some(1), Some(2)].map(|own| (*state, own)))
+        {
+            let mut steps = vec![step(1, 1, serving(1))];
+            steps.extend(own.map(|stage| step(0, stage, serving(0))));
+            let looks = Looks::from([(id(0), state)]);
+            let stopped = state == Some(TargetState::Stopped);
+            for stage in [None, Some(0), Some(1)] {
+                let kept = stopped || (own == Some(0) && stage != Some(1));
+                let broken = rule.broken_by(View {
+                    stage,
+                    ..view(&steps, &looks, ActorKind::Person)
+                });
+                assert_eq!(broken.is_none(), kept, "{state:?} {own:?} {stage:?}");
+            }
+        }
+    }
+}

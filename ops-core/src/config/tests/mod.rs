@@ -2,6 +2,7 @@ mod any_text;
 mod consistency;
 mod presets;
 mod reading;
+mod rules;
 mod values;
 
 use super::*;

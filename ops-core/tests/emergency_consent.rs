@@ -1,0 +1,373 @@
+//! Approvals from elsewhere, used once; rules that a stop keeps; broken glass and its review; limits of automation.
+#![allow(
+    clippy::unwrap_used,
+    clippy::clone_on_ref_ptr,
+    reason = "a test ends at what it did not expect, and shares its doubles as ports"
+)]
+
+mod support_emergency;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ops_core::emergency::{
+    ApprovalPolicy, Approvers, AutomationLimits, BreakGlass, OnUnavailable, Procedure, Refusal, Rule,
+    SafetyRule, Step,
+};
+use ops_core::memory::{InMemoryApprovals, InMemoryJournal};
+use ops_core::model::{Actor, Outcome, OutcomeStatus, StepResult, Window};
+use ops_core::ports::ApprovalStore;
+use support_emergency::{Stop, World, alice, report_of};
+
+fn robot() -> Actor {
+    Actor::automation("cost-guard").unwrap()
+}
+
+fn bob() -> Actor {
+    Actor::person("bob").unwrap()
+}
+
+fn approved_stop(world: &World) -> Procedure {
+    world.procedure().with_stop_approval(ApprovalPolicy::of(1))
+}
+
+/// A store that has what Bob and Carol signed of the stop.
+async fn signed(world: &World, procedure: &Procedure) -> InMemoryApprovals {
+    let store = InMemoryApprovals::new();
+    let plan = world.engine.plan_stop(procedure).await;
+    let now = world.clock.time();
+    store.request(&plan.request(alice(), now)).await.unwrap();
+    for name in ["bob", "carol"] {
+        store.approve(&world.people.sign(name, &plan, now)).await.unwrap();
+    }
+    store
+}
+
+async fn stop_with(
+    world: &World,
+    procedure: &Procedure,
+    store: &InMemoryApprovals,
+) -> Result<Outcome, Refusal> {
+    let plan = world.engine.plan_stop(procedure).await;
+    let approvers = world.people.approvers();
+    let plan = world.engine.consented(plan, store, &approvers, alice()).await?;
+    world.engine.execute(plan).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn approvals_from_another_process_are_taken_from_the_store() {
+    let world = World::of(2);
+    let procedure = approved_stop(&world);
+    let store = signed(&world, &procedure).await;
+    let outcome = stop_with(&world, &procedure, &store).await.unwrap();
+    assert_eq!(
+        (outcome.status, outcome.approval.as_str()),
+        (OutcomeStatus::Verified, "approved by bob, carol")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_world_that_changed_after_the_approval_is_named() {
+    let world = World::of(2);
+    let procedure = approved_stop(&world);
+    let store = signed(&world, &procedure).await;
+    world.targets[1].deploy();
+    let refused = stop_with(&world, &procedure, &store).await.unwrap_err();
+    let Refusal::Changed { steps } = refused else {
+        panic!("{refused}")
+    };
+    assert_eq!(steps.len(), 1);
+    assert_eq!(steps[0].target, *world.targets[1].id());
+    assert!(!steps[0].drift.is_empty());
+    assert!(!world.targets[0].is_stopped() && !world.targets[1].is_stopped());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_that_waited_is_observed_again_before_consent_is_taken() {
+    let world = World::of(1);
+    let procedure = approved_stop(&world);
+    let store = signed(&world, &procedure).await;
+    let plan = world.engine.plan_stop(&procedure).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    world.targets[0].deploy();
+    let approvers = world.people.approvers();
+    let refused = world
+        .engine
+        .consented(plan, &store, &approvers, alice())
+        .await
+        .unwrap_err();
+    assert!(matches!(refused, Refusal::Changed { .. }), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_approval_is_good_for_one_run() {
+    let world = World::of(1);
+    let procedure = approved_stop(&world);
+    let store = signed(&world, &procedure).await;
+    let first = stop_with(&world, &procedure, &store).await.unwrap();
+    let same = world
+        .engine
+        .resume(&first.run, &procedure, &alice())
+        .await
+        .unwrap();
+    assert_eq!(same.status, OutcomeStatus::Verified, "the same run is no replay");
+    world.restore_by(&first.run, &procedure).await.unwrap();
+    // The same world, so the same digest and valid signatures.
+    let refused = stop_with(&world, &procedure, &store).await.unwrap_err();
+    let Refusal::Replayed { by } = refused else {
+        panic!("{refused}")
+    };
+    assert_eq!(by, first.run);
+    assert!(!world.targets[0].is_stopped());
+    // Somebody who signs anew is somebody who was asked anew.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let plan = world.engine.plan_stop(&procedure).await;
+    let again = world.people.sign("bob", &plan, world.clock.time());
+    store.approve(&again).await.unwrap();
+    let second = stop_with(&world, &procedure, &store).await.unwrap();
+    assert_eq!(second.approval, "approved by bob");
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_the_journal_cannot_tell_a_stop_goes_ahead_and_says_so_and_a_restore_is_refused() {
+    let journal = Arc::new(InMemoryJournal::new());
+    let world = World::over(journal.clone(), 1);
+    let procedure = approved_stop(&world);
+    let store = signed(&world, &procedure).await;
+    let approvers = world.people.approvers();
+
+    let stopped = world.stop().await;
+    let plan = world
+        .engine
+        .plan_restore(&stopped.run, &world.procedure())
+        .await
+        .unwrap();
+    let plan = world.people.approve(plan, world.clock.time()).unwrap();
+    journal.set_reachable(false);
+    let refused = world.engine.execute(plan).await.unwrap_err();
+    assert!(matches!(refused, Refusal::Undecided(_)), "{refused}");
+    journal.set_reachable(true);
+    world.restore(&stopped.run).await.unwrap();
+
+    let plan = world.engine.plan_stop(&procedure).await;
+    let plan = world
+        .engine
+        .consented(plan, &store, &approvers, alice())
+        .await
+        .unwrap();
+    journal.set_reachable(false);
+    let outcome = world.engine.execute(plan).await.unwrap();
+    assert!(world.all_stopped());
+    assert!(
+        outcome.approval.contains("could not tell"),
+        "{}",
+        outcome.approval
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_that_needs_nobody_does_not_ask_the_store() {
+    let world = World::of(1);
+    let store = InMemoryApprovals::new();
+    store.set_reachable(false);
+    let outcome = stop_with(&world, &world.procedure(), &store).await.unwrap();
+    assert_eq!(outcome.status, OutcomeStatus::Verified);
+    let refused = stop_with(&world, &approved_stop(&world), &store)
+        .await
+        .unwrap_err();
+    assert!(
+        refused.to_string().contains("approvals cannot be read"),
+        "{refused}"
+    );
+}
+
+/// Two targets, of which the second is only watched; one of them must stay up.
+fn guarded(world: &World) -> Procedure {
+    let keep = SafetyRule::KeepAtLeast {
+        up: 1,
+        of: world.targets.iter().map(|target| target.id().clone()).collect(),
+    };
+    Procedure::new("stop-all", vec![Step::new(Stop::of(&world.targets[0]))])
+        .unwrap()
+        .watching(Stop::of(&world.targets[1]))
+        .with_rule(Rule::new("keep-one", keep))
+        .unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_healthy_target_is_kept_unless_a_broken_glass_names_the_rule() {
+    let world = World::of(2);
+    let procedure = guarded(&world);
+    let glass = || BreakGlass::new("both must go, data is leaking").unwrap();
+    let now = world.clock.time();
+    // While the other one serves, the stop is allowed; nothing is done to it.
+    let plan = world.engine.plan_stop(&procedure).await;
+    plan.approve(&[], &Approvers::none(), alice(), now).unwrap();
+
+    let other = Procedure::new("stop-other", vec![Step::new(Stop::of(&world.targets[1]))]).unwrap();
+    world.stop_by(&other).await;
+    let plan = world
+        .engine
+        .plan_stop(&procedure.clone().with_stop_approval(ApprovalPolicy::of(1)))
+        .await;
+    for (refused, names) in [
+        (
+            plan.clone().break_glass(glass(), alice(), now),
+            vec!["approvals", "keep-one"],
+        ),
+        (
+            plan.clone()
+                .break_glass(glass().overriding("approvals"), alice(), now),
+            vec!["keep-one"],
+        ),
+        (
+            plan.clone().approve(&[], &Approvers::none(), alice(), now),
+            vec!["keep-one"],
+        ),
+    ] {
+        let Err(Refusal::Violates { rules }) = refused else {
+            panic!("{refused:?}")
+        };
+        assert_eq!(
+            rules.iter().map(|rule| rule.rule.as_str()).collect::<Vec<_>>(),
+            names
+        );
+    }
+    let unknown = plan
+        .clone()
+        .break_glass(glass().overriding("keep-two"), alice(), now);
+    assert!(matches!(unknown, Err(Refusal::UnknownRule { .. })), "{unknown:?}");
+    let named = glass().overriding("approvals").overriding("keep-one");
+    let broken = plan.break_glass(named, alice(), now).unwrap();
+    assert_eq!(
+        world.engine.execute(broken).await.unwrap().status,
+        OutcomeStatus::Verified
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_is_broken_after_the_plan_was_approved_refuses_before_the_first_effect() {
+    let world = World::of(2);
+    let plan = world.engine.plan_stop(&guarded(&world)).await;
+    let plan = plan
+        .approve(&[], &Approvers::none(), alice(), world.clock.time())
+        .unwrap();
+    let other = Procedure::new("stop-other", vec![Step::new(Stop::of(&world.targets[1]))]).unwrap();
+    world.stop_by(&other).await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let refused = world.engine.execute(plan).await.unwrap_err();
+    assert!(matches!(refused, Refusal::Violates { .. }), "{refused}");
+    assert!(!world.targets[0].is_stopped());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_is_broken_before_a_later_stage_holds_that_stage_back() {
+    let world = World::of(2);
+    let now = world.clock.time();
+    let window = Window::Once {
+        start: now + Duration::from_secs(1),
+        end: now + Duration::from_secs(600),
+    };
+    let procedure = world
+        .procedure_with(|at, step| step.closing(u32::try_from(at).unwrap()))
+        .with_rule(Rule::new("not-during:batch", SafetyRule::NotDuring { window }))
+        .unwrap();
+    let plan = world.engine.plan_stop(&procedure).await;
+    let plan = plan.approve(&[], &Approvers::none(), alice(), now).unwrap();
+    // The first stage takes longer than until the window opens.
+    world.targets[0].set_latency(Duration::from_millis(1500));
+    let outcome = world.engine.execute(plan).await.unwrap();
+    assert!(world.targets[0].is_stopped() && !world.targets[1].is_stopped());
+    let second = report_of(&outcome, &world.targets[1]);
+    assert_eq!(second.result, StepResult::Skipped);
+    assert!(second.verdict.reason().unwrap().contains("not-during:batch"));
+    assert_eq!(outcome.status, OutcomeStatus::Partial);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_glass_stays_open_for_review_until_another_person_has_looked() {
+    let world = World::of(1);
+    let now = world.clock.time();
+    let plan = world.engine.plan_stop(&approved_stop(&world)).await;
+    let glass = BreakGlass::new("the approver is on a plane")
+        .unwrap()
+        .overriding("approvals");
+    let outcome = world
+        .engine
+        .execute(plan.break_glass(glass, alice(), now).unwrap())
+        .await
+        .unwrap();
+    let open = || async { world.engine.reviews().await.unwrap() };
+
+    let review = open().await.remove(0);
+    assert_eq!((&review.run, review.reviewed.is_none()), (&outcome.run, true));
+    assert_eq!(review.overrides, ["approvals"]);
+    assert_eq!(Some(review.due), outcome.review_due);
+    let three_days = Duration::from_secs(3 * 24 * 3600);
+    assert!(
+        !review.is_overdue(review.at + three_days)
+            && review.is_overdue(review.at + three_days + Duration::from_secs(1))
+    );
+
+    for (by, note) in [(alice(), "fine"), (robot(), "fine"), (bob(), " ")] {
+        let refused = world.engine.review(&outcome.run, &by, note).await.unwrap_err();
+        assert!(matches!(refused, Refusal::NoReview { .. }), "{refused}");
+    }
+    assert!(open().await[0].reviewed.is_none());
+    world
+        .engine
+        .review(&outcome.run, &bob(), "was right to do so")
+        .await
+        .unwrap();
+    assert_eq!(open().await[0].reviewed.as_ref().unwrap().0, bob());
+}
+
+async fn automated(world: &World, procedure: &Procedure) -> Result<Outcome, Refusal> {
+    let plan = world.engine.plan_stop(procedure).await;
+    let plan = plan.approve(&[], &Approvers::none(), robot(), world.clock.time())?;
+    world.engine.execute(plan).await
+}
+
+#[track_caller]
+fn violated(result: Result<Outcome, Refusal>) -> String {
+    match result {
+        Err(Refusal::Violates { rules }) => rules
+            .into_iter()
+            .map(|rule| rule.rule)
+            .collect::<Vec<_>>()
+            .join(","),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn automation_stops_so_many_targets_once_in_a_window() {
+    let journal = Arc::new(InMemoryJournal::new());
+    let world = World::over(journal.clone(), 3);
+    let limits = AutomationLimits::default().with_targets(2);
+    let small = world.procedure().with_automation(limits);
+    assert_eq!(violated(automated(&world, &small).await), "automation.targets");
+    let wide = world.procedure();
+    automated(&world, &wide).await.unwrap();
+    assert_eq!(violated(automated(&world, &wide).await), "automation.window");
+    tokio::time::sleep(Duration::from_secs(3601)).await;
+    automated(&world, &wide).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(3601)).await;
+    journal.set_reachable(false);
+    assert_eq!(violated(automated(&world, &wide).await), "automation.window");
+    let declared = AutomationLimits::default().on_unavailable(OnUnavailable::GoAhead);
+    let outcome = automated(&world, &world.procedure().with_automation(declared))
+        .await
+        .unwrap();
+    assert!(world.all_stopped() && !outcome.journalled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn automation_never_takes_the_last_healthy_target() {
+    let world = World::of(1);
+    let of = vec![world.targets[0].id().clone()];
+    let rule = Rule::new("keep", SafetyRule::KeepAtLeast { up: 0, of });
+    let procedure = world.procedure().with_rule(rule).unwrap();
+    assert_eq!(violated(automated(&world, &procedure).await), "keep");
+    assert_eq!(world.stop_by(&procedure).await.status, OutcomeStatus::Verified);
+}
