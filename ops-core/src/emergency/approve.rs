@@ -297,6 +297,11 @@ impl BreakGlass {
         }
         Ok(Self { reason })
     }
+
+    /// Why.
+    pub(super) fn reason(&self) -> &str {
+        &self.reason
+    }
 }
 
 impl Plan<Draft> {
@@ -318,7 +323,13 @@ impl Plan<Draft> {
             [] => "no approval needed".to_owned(),
             persons => format!("approved by {}", persons.join(", ")),
         };
-        let until = consent.until;
+        let (approval, until) = match &self.opening().ungated {
+            None => (approval, consent.until),
+            Some(reason) => (
+                format!("{approval}; break-glass without gates: {reason}"),
+                consent.until.min(now + BREAK_GLASS_VALID),
+            ),
+        };
         Ok(self.into_approved(Approved {
             actor,
             approval,
@@ -362,6 +373,13 @@ impl Plan<Draft> {
         }
         if actor.kind() == ActorKind::Automation {
             return Err(Refusal::AutomationMayNotRestore);
+        }
+        if self.opening().ungated.is_some() && actor.kind() != ActorKind::Person {
+            return Err(Refusal::NotApproved {
+                needed: self.policy().persons,
+                valid: 0,
+                faults: vec!["only a person may restore without gates".to_owned()],
+            });
         }
         let steps: Vec<_> = self
             .steps()

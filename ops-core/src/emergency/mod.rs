@@ -3,29 +3,37 @@
 //! A stop needs nothing but the provider it acts on. The prior state of every target is durable before the first effect and
 //! the first writer wins; if no journal takes it, the stop goes ahead and the outcome carries the only copy.
 
+mod abort;
 mod approve;
 mod conclude;
 mod confirm;
 mod execute;
+mod gate;
+mod go_back;
 mod history;
 mod ledger;
+mod opening;
 mod plan;
 mod procedure;
 mod recover;
 mod refusal;
 mod restore;
+mod stages;
 mod verify;
+mod way;
 
 use std::fmt::Debug;
 use std::sync::Arc;
 
 pub use self::approve::{Approval, ApprovalKey, ApprovalPolicy, Approver, Approvers, BreakGlass, Consent};
 pub use self::confirm::Confirmation;
+pub use self::gate::Gate;
 pub use self::plan::{Approved, Draft, Plan};
 pub use self::procedure::{Contact, Procedure, Step};
 pub use self::refusal::Refusal;
 
 use self::ledger::Ledger;
+use self::way::Underway;
 use crate::error::Result;
 use crate::model::RunId;
 use crate::ports::{Clock, Held, Journal, JournalEntry, JournalEvent, PiiMasker};
@@ -45,6 +53,8 @@ pub struct Engine {
     clock: Arc<dyn Clock>,
     ledger: Ledger,
     masker: Option<Arc<dyn PiiMasker>>,
+    underway: Underway,
+    jitter_seed: u64,
 }
 
 impl Engine {
@@ -55,7 +65,16 @@ impl Engine {
             clock,
             ledger,
             masker: None,
+            underway: Underway::default(),
+            jitter_seed: 0,
         }
+    }
+
+    /// Makes the jitter of restores another one; it depends on the run and this. Default: 0.
+    #[must_use]
+    pub fn with_jitter_seed(mut self, seed: u64) -> Self {
+        self.jitter_seed = seed;
+        self
     }
 
     /// Masks reasons and vendors' error texts before they are journalled.

@@ -7,7 +7,9 @@ use tokio::task::JoinSet;
 use super::procedure::{Procedure, Step};
 use super::{ApprovalPolicy, Engine};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Actor, Digest, Observation, PlanKind, PlannedStep, Prior, RunId, TargetState, Timestamp};
+use crate::model::{
+    Actor, Digest, Observation, Opening, PlanKind, PlannedStep, Prior, RunId, TargetState, Timestamp,
+};
 use crate::ports::{Action, Held};
 use crate::resilience::Deadline;
 
@@ -36,6 +38,7 @@ pub struct Plan<S> {
     steps: Vec<PlannedStep>,
     digest: Digest,
     accept_drift: bool,
+    opening: Opening,
     /// When the targets were observed, on the engine's monotonic clock.
     seen_at: Duration,
     /// For a restore: the runs that the journal knew when it was planned.
@@ -77,14 +80,22 @@ impl<S> Plan<S> {
         }
     }
 
-    /// How fast the whole promises to be: the slowest step of each stage.
+    /// Gates, jitter and the reason of a fast path.
+    pub fn opening(&self) -> &Opening {
+        &self.opening
+    }
+
+    /// How fast the whole promises to be: the slowest step of each stage, and the jitter and the holds of a restore. A gate at which health does not hold at
+    /// once takes longer, up to its patience.
     pub fn promised(&self) -> Duration {
         let mut stages = std::collections::BTreeMap::<u32, Duration>::new();
         for step in &self.steps {
             let slowest = stages.entry(step.stage).or_default();
             *slowest = step.promised.max(*slowest);
         }
-        stages.values().sum()
+        let jitter = self.opening.jitter * u32::try_from(stages.len()).unwrap_or(u32::MAX);
+        let holds: Duration = self.opening.gates.iter().map(|gate| gate.hold).sum();
+        stages.values().sum::<Duration>() + jitter + holds
     }
 }
 
@@ -103,12 +114,26 @@ impl Plan<Draft> {
             steps,
             digest: Digest::of(b""),
             accept_drift: false,
+            opening: Opening::default(),
             seen_at,
             known: BTreeSet::new(),
             state: Draft,
         };
         plan.digest = plan.compute_digest();
         plan
+    }
+
+    pub(super) fn opening_with(mut self, opening: Opening) -> Self {
+        self.opening = opening;
+        self.digest = self.compute_digest();
+        self
+    }
+
+    /// Changes how a restore opens.
+    pub(super) fn reopened(mut self, change: impl FnOnce(&mut Vec<PlannedStep>, &mut Opening)) -> Self {
+        change(&mut self.steps, &mut self.opening);
+        self.digest = self.compute_digest();
+        self
     }
 
     pub(super) fn knowing(mut self, known: BTreeSet<RunId>) -> Self {
@@ -136,6 +161,7 @@ impl Plan<Draft> {
             steps,
             digest,
             accept_drift,
+            opening,
             seen_at,
             known,
             state: Draft,
@@ -147,6 +173,7 @@ impl Plan<Draft> {
             steps,
             digest,
             accept_drift,
+            opening,
             seen_at,
             known,
             state,
@@ -155,13 +182,18 @@ impl Plan<Draft> {
 
     fn compute_digest(&self) -> Digest {
         // Serialising these values cannot fail: no map has keys other than strings.
-        let bytes = serde_json::to_vec(&(
+        let plan = (
             "ops-plan/1",
             &self.procedure.name,
             &self.kind,
             &self.steps,
             self.accept_drift,
-        ));
+        );
+        let bytes = if self.opening.is_plain() {
+            serde_json::to_vec(&plan)
+        } else {
+            serde_json::to_vec(&(plan, &self.opening))
+        };
         Digest::of(&bytes.unwrap_or_default())
     }
 }
@@ -179,8 +211,15 @@ impl Plan<Approved> {
         self.seen_at
     }
 
-    pub(super) fn into_parts(self) -> (RunId, Procedure, PlanKind, Vec<PlannedStep>, Digest) {
-        (self.run, self.procedure, self.kind, self.steps, self.digest)
+    pub(super) fn into_parts(self) -> (RunId, Procedure, PlanKind, Vec<PlannedStep>, Digest, Opening) {
+        (
+            self.run,
+            self.procedure,
+            self.kind,
+            self.steps,
+            self.digest,
+            self.opening,
+        )
     }
 }
 
@@ -291,7 +330,8 @@ fn planned_stop(
                     by: holder.or(marker),
                 },
                 // What another run has half done is no prior state of ours; a marker left on a target that serves says nothing.
-                TargetState::PartlyStopped if marker.is_some() => Prior::AlreadyStopped {
+                // What is partly open while a prior state is held has been left there by a run, too: at a share of its ramp, say.
+                TargetState::PartlyStopped if marker.is_some() || holder.is_some() => Prior::AlreadyStopped {
                     by: holder.or(marker),
                 },
                 _ => Prior::Observed {

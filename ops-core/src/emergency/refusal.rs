@@ -57,6 +57,18 @@ pub enum Refusal {
         /// The restore.
         by: RunId,
     },
+    /// A stop is not aborted: restore it.
+    #[error("{run} is no restore; only a restore is aborted")]
+    NotARestore {
+        /// The run.
+        run: RunId,
+    },
+    /// The restore has put everything back: to stop it now is a new stop.
+    #[error("{run} has put everything back; stop anew instead")]
+    Completed {
+        /// The restore.
+        run: RunId,
+    },
     /// It could not be found out whether it may be done.
     #[error("could not find out: {0}")]
     Undecided(#[from] Error),

@@ -27,6 +27,7 @@
 
 mod audit;
 mod database;
+mod health;
 mod journal;
 mod notifier;
 mod plug;
@@ -35,6 +36,7 @@ mod traffic;
 
 pub use self::audit::InMemoryAudit;
 pub use self::database::{InMemoryDatabase, Session};
+pub use self::health::InMemoryHealth;
 pub use self::journal::InMemoryJournal;
 pub use self::notifier::InMemoryNotifier;
 pub use self::switch::InMemorySwitches;

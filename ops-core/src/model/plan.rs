@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{Difference, RunId, Snapshot, TargetId, Text};
+use super::{Difference, RunId, Share, Snapshot, TargetId, Text};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What an action does to the world.
@@ -81,6 +81,9 @@ pub struct PlannedStep {
     pub caveats: Vec<Text>,
     /// How fast this step promises to be.
     pub promised: Duration,
+    /// For a restore in parts: the share of the users that this step lets in. `None`: all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<Share>,
 }
 
 impl PlannedStep {
@@ -105,6 +108,7 @@ impl PlannedStep {
             drift: Vec::new(),
             caveats: Vec::new(),
             promised,
+            share: None,
         }
     }
 }

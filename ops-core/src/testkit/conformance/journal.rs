@@ -1,6 +1,11 @@
+use std::time::Duration;
+
 use super::{at, fresh, fresh_run, ok};
-use crate::model::{Actor, Digest, OutcomeStatus, PlanKind, RunId, Snapshot, StepResult, TargetId, Verdict};
-use crate::ports::{Held, Journal, JournalEntry, JournalEvent};
+use crate::model::{
+    AbortCause, Actor, Digest, Opening, OutcomeStatus, PlanKind, PlannedGate, RunId, Snapshot, StepResult,
+    TargetId, Text, Verdict,
+};
+use crate::ports::{GateMoment, Held, Journal, JournalEntry, JournalEvent};
 
 /// The contract of [`Journal`]. It uses fresh runs and targets, so that it may run on a shared journal; its entries stay.
 ///
@@ -138,6 +143,16 @@ fn hold(run: &RunId, target: &TargetId, state: &str) -> Held {
 
 fn whole_run(run: &RunId, target: &TargetId) -> Vec<JournalEntry> {
     let left = Snapshot::new(target.clone(), "conformance/1").with_field("state", "stopped");
+    let gate = PlannedGate::new(
+        0,
+        1,
+        Text::new("門", "gate"),
+        vec!["api".to_owned()],
+        Duration::from_secs(60),
+    );
+    let mut opening = Opening::default();
+    opening.gates.push(gate);
+    opening.ungated = Some("改行\nと \"引用\"".to_owned());
     let events = [
         JournalEvent::Started {
             procedure: "conformance".to_owned(),
@@ -146,6 +161,7 @@ fn whole_run(run: &RunId, target: &TargetId) -> Vec<JournalEntry> {
             actor: ok("an actor", Actor::person("conformance")),
             approval: "緊急: 改行\nと \"引用\"".to_owned(),
             steps: Vec::new(),
+            opening,
         },
         JournalEvent::Intent {
             step: 0,
@@ -162,6 +178,33 @@ fn whole_run(run: &RunId, target: &TargetId) -> Vec<JournalEntry> {
             result: StepResult::Done,
             verdict: Verdict::not_yet("1 request is running"),
             left: Some(left),
+        },
+        JournalEvent::Gate {
+            gate: 0,
+            moment: GateMoment::Waiting,
+        },
+        JournalEvent::Gate {
+            gate: 0,
+            moment: GateMoment::Saw {
+                seen: Verdict::unknown("no answer"),
+            },
+        },
+        JournalEvent::Gate {
+            gate: 0,
+            moment: GateMoment::Failed {
+                reason: "no answer".to_owned(),
+            },
+        },
+        JournalEvent::Aborted {
+            cause: AbortCause::Gate {
+                gate: 0,
+                reason: "no answer".to_owned(),
+            },
+        },
+        JournalEvent::ClosedAgain {
+            target: target.clone(),
+            verdict: Verdict::Holds,
+            left: None,
         },
         ended(),
     ];
