@@ -10,12 +10,15 @@ mod support_emergency;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ops_core::emergency::{Procedure, Refusal, Step};
+use ops_core::emergency::{Contact, Procedure, Refusal, Step};
 use ops_core::error::ErrorKind;
+use ops_core::memory::{InMemoryAudit, InMemoryNotifier};
 use ops_core::model::{
-    AbortCause, Actor, GateResult, Outcome, OutcomeStatus, RunId, StepResult, Timestamp, Verdict,
+    AbortCause, Actor, GateResult, Lang, Outcome, OutcomeStatus, RunId, StepResult, TenantId, Timestamp,
+    Verdict,
 };
-use ops_core::ports::JournalEvent;
+use ops_core::ports::{AuditQuery, AuditStore, JournalEvent};
+use ops_core::{Ops, Providers};
 use support_emergency::{
     Failure, Fault, FaultyJournal, Log, SharedJournal, Stop, Target, World, alice, settle_tasks, staged, well,
 };
@@ -426,4 +429,55 @@ async fn an_abort_is_journalled_with_who_and_why() {
         )
     });
     assert!(closed.count() >= 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_aborted_restore_is_recorded_told_and_never_called_a_success() {
+    let (audit, notifier) = (Arc::new(InMemoryAudit::new()), Arc::new(InMemoryNotifier::new()));
+    let world = World::of(2);
+    let providers = Providers {
+        journal: Arc::clone(&world.journal),
+        clock: world.clock.clone(),
+        audit: audit.clone(),
+        notifier: notifier.clone(),
+        ..Providers::in_memory()
+    };
+    let tenant = TenantId::new("org_a").unwrap();
+    let ops = Ops::new(providers, tenant.clone());
+    let procedure = staged(&world, &well()).with_contact(Contact::new("#emergency"));
+    let stopped = ops.stop(&procedure, alice()).await.unwrap().outcome.run;
+    let plan = ops.engine().plan_restore(&stopped, &procedure).await.unwrap();
+    let run = plan.run().clone();
+    let plan = world.people.approve(plan, world.clock.time()).unwrap();
+    let (opening, by) = (ops.clone(), alice());
+    let restoring = tokio::spawn(async move { opening.carry_out(plan, &by).await.unwrap() });
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    // A reason is masked before it can reach the journal.
+    let reason = "call me: 090-1234-5678";
+    let report = ops.abort(&run, &procedure, &alice(), reason).await.unwrap();
+    let restored = restoring.await.unwrap();
+    for report in [&report, &restored] {
+        assert_eq!(report.outcome.status, OutcomeStatus::Failed);
+        assert!(report.outcome.audited && report.outcome.aborted.as_ref().unwrap().stopped());
+    }
+    let page = audit.search(&tenant, &AuditQuery::default()).await.unwrap();
+    let text = serde_json::to_string(&page.records).unwrap();
+    assert!(text.contains("aborted by alice"), "{text}");
+    let told = notifier.sent();
+    let notice = told.last().unwrap();
+    assert!(notice.subject.get(Lang::Ja).contains("失敗"), "{notice:?}");
+    assert!(
+        notice.body.get(Lang::Ja).contains("中止: alice が中止した"),
+        "{notice:?}"
+    );
+    let english = notice.body.get(Lang::En);
+    assert!(
+        english.contains("everything that was opened is closed again"),
+        "{notice:?}"
+    );
+    let journal = serde_json::to_string(&ops.engine().entries(&run).await.unwrap()).unwrap();
+    assert!(
+        !format!("{text}{journal}{told:?}").contains("090-1234"),
+        "{journal}"
+    );
 }

@@ -11,6 +11,7 @@ pub(super) const ROOT: &[&str] = &[
     "service",
     "switch",
     "contact",
+    "health",
     "procedure",
     "approvals",
     "approver",
@@ -38,7 +39,14 @@ pub(super) const PROCEDURE: &[&str] = &[
     "read_only_database",
     "notify",
     "target_seconds",
+    "ramp",
+    "jitter",
+    "gate",
 ];
+/// The keys of a `[[procedure.gate]]`.
+pub(super) const GATE: &[&str] = &["after", "health", "hold", "every", "patience"];
+/// The keys of a `[[health]]`.
+pub(super) const HEALTH: &[&str] = &["name", "url", "field", "equals"];
 /// The keys of `[approvals]`.
 pub(super) const APPROVALS: &[&str] = &["stop", "restore", "valid_minutes"];
 /// The keys of an `[[approver]]`.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::Engine;
-use super::execute::Run;
+use super::execute::{Run, worse};
+use super::ledger::Recorded;
 use super::procedure::Procedure;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{AbortCause, GateReport, GateResult, PlannedGate, Verdict};
@@ -143,13 +144,18 @@ const ONE_LOOK: Duration = Duration::from_secs(5);
 
 impl Engine {
     /// Waits until the gate passes, fails, or the restore must go back.
-    pub(super) async fn pass(&self, run: &Run, gate: &PlannedGate) -> (GateReport, Option<AbortCause>) {
+    pub(super) async fn pass(
+        &self,
+        run: &Run,
+        gate: &PlannedGate,
+        recorded: &mut Recorded,
+    ) -> (GateReport, Option<AbortCause>) {
         let began = self.clock.monotonic();
-        self.note_gate(run, gate, GateMoment::Waiting).await;
+        self.note_gate(run, gate, GateMoment::Waiting, recorded).await;
         let (result, cause) = tokio::select! {
             biased;
             cause = run.way.must_go_back() => (GateResult::Interrupted, Some(cause)),
-            passed = self.see_health_hold(run, gate) => match passed {
+            passed = self.see_health_hold(run, gate, recorded) => match passed {
                 Ok(()) => (GateResult::Passed, None),
                 Err(reason) => {
                     let cause = AbortCause::Gate { gate: gate.gate, reason: reason.clone() };
@@ -158,10 +164,11 @@ impl Engine {
             },
         };
         match &result {
-            GateResult::Passed => self.note_gate(run, gate, GateMoment::Passed).await,
+            GateResult::Passed => self.note_gate(run, gate, GateMoment::Passed, recorded).await,
             GateResult::Failed { reason } => {
                 let reason = reason.clone();
-                self.note_gate(run, gate, GateMoment::Failed { reason }).await;
+                self.note_gate(run, gate, GateMoment::Failed { reason }, recorded)
+                    .await;
             }
             _ => {}
         }
@@ -170,7 +177,12 @@ impl Engine {
     }
 
     /// The reason if patience runs out.
-    async fn see_health_hold(&self, run: &Run, gate: &PlannedGate) -> Result<(), String> {
+    async fn see_health_hold(
+        &self,
+        run: &Run,
+        gate: &PlannedGate,
+        recorded: &mut Recorded,
+    ) -> Result<(), String> {
         let clock = &*self.clock;
         let probes = match run.procedure.probes(gate) {
             Ok(probes) => probes,
@@ -184,7 +196,7 @@ impl Engine {
             let seen = self.look_at_health(run, gate, &probes).await;
             if before.as_ref().map(Verdict::name) != Some(seen.name()) {
                 let moment = GateMoment::Saw { seen: seen.clone() };
-                self.note_gate(run, gate, moment).await;
+                self.note_gate(run, gate, moment, recorded).await;
             }
             let mut pause = gate.every;
             if seen.holds() {
@@ -257,9 +269,10 @@ impl Engine {
         Verdict::Holds
     }
 
-    async fn note_gate(&self, run: &Run, gate: &PlannedGate, moment: GateMoment) {
+    async fn note_gate(&self, run: &Run, gate: &PlannedGate, moment: GateMoment, recorded: &mut Recorded) {
         let gate = gate.gate;
-        self.note(&run.id, JournalEvent::Gate { gate, moment }).await;
+        let noted = self.note(&run.id, JournalEvent::Gate { gate, moment }).await;
+        *recorded = worse(*recorded, noted);
     }
 }
 

@@ -82,6 +82,11 @@ impl Step {
         self
     }
 
+    /// Whether its target can be opened in parts.
+    pub fn splits(&self) -> bool {
+        self.action.ramp().is_some()
+    }
+
     /// Is opened for these shares of the users, one after the other, before the whole is restored: each in a stage of its own, behind the
     /// gate that follows the opening stage.
     #[must_use]

@@ -98,7 +98,7 @@ impl Engine {
                 course.gates.push(unseen);
                 continue;
             }
-            let (report, back) = self.pass(run, gate).await;
+            let (report, back) = self.pass(run, gate, &mut course.recorded).await;
             course.gates.push(report);
             course.back = back;
         }
