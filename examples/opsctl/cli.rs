@@ -67,6 +67,8 @@ pub(crate) enum Verb {
     Resume(ResumeArgs),
     /// Put back what a run changed
     Restore(RestoreArgs),
+    /// Turn a restore round: close again what it has opened
+    Abort(AbortArgs),
     /// List runs and what they still hold, or show one as a timeline
     Runs(RunsArgs),
     /// List, stop or open a feature by its kill switch
@@ -212,6 +214,18 @@ pub(crate) struct RestoreArgs {
     /// Overwrite what others changed since the stop
     #[arg(long)]
     pub(crate) accept_drift: bool,
+    /// Break the glass: open everything at once, without gates and shares; say why. The approvals are needed all the same
+    #[arg(long, value_name = "REASON")]
+    pub(crate) skip_gates: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AbortArgs {
+    /// The restore
+    pub(crate) run: String,
+    /// Why
+    #[arg(long, value_name = "REASON", default_value = "no reason given")]
+    pub(crate) reason: String,
 }
 
 #[derive(Debug, Args)]

@@ -52,6 +52,7 @@ async fn run(cli: Cli, printer: &Printer) -> Exit {
         Verb::Review(args) => verbs::reviews::close(global, printer, args).await,
         Verb::Resume(args) => verbs::resume::run(global, printer, args).await,
         Verb::Restore(args) => verbs::restore::run(global, printer, args).await,
+        Verb::Abort(args) => verbs::abort::run(global, printer, args).await,
         Verb::Runs(args) => verbs::runs::run(global, printer, args).await,
         Verb::Switch(args) => verbs::switch::run(global, printer, args).await,
         Verb::Db(args) => verbs::db::run(global, printer, args).await,

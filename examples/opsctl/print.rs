@@ -3,7 +3,9 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use ops_core::emergency::{Contact, Plan, Violation};
-use ops_core::model::{Lang, LastDrill, PlanKind, PlannedStep, Prior, StepReport, StepResult, Text};
+use ops_core::model::{
+    GateResult, Lang, LastDrill, Opening, PlanKind, PlannedStep, Prior, StepReport, StepResult, Text,
+};
 use ops_core::pipeline::Report;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -82,7 +84,7 @@ impl Printer {
     }
 
     pub(crate) fn plan<S>(&self, plan: &Plan<S>) {
-        self.steps(plan.kind(), plan.procedure().name(), plan.steps());
+        self.steps(plan.kind(), plan.procedure().name(), plan.steps(), plan.opening());
         let promised = plan.promised().as_secs();
         let persons = plan.policy().persons;
         self.line(&self.pick(
@@ -125,13 +127,17 @@ impl Printer {
     }
 
     /// What is done, to what, and how that was found.
-    pub(crate) fn steps(&self, kind: &PlanKind, procedure: &str, steps: &[PlannedStep]) {
+    pub(crate) fn steps(&self, kind: &PlanKind, procedure: &str, steps: &[PlannedStep], opening: &Opening) {
         let what = match kind {
             PlanKind::Stop => self.pick("停止計画", "stop plan"),
             _ => self.pick("復旧計画", "restore plan"),
         };
         self.heading(&format!("{what}  {procedure}"));
+        let mut gates = opening.gates.iter().peekable();
         for step in steps {
+            while let Some(gate) = gates.next_if(|gate| gate.before <= step.stage) {
+                self.line(&format!("  ⏸ {}", self.text(&gate.action)));
+            }
             self.line(&format!(
                 "  {}. [{}] {}",
                 step.step + 1,
@@ -142,6 +148,20 @@ impl Printer {
             for difference in &step.drift {
                 self.line(&self.warn(&format!("       {}", self.difference(difference))));
             }
+        }
+        gates.for_each(|gate| self.line(&format!("  ⏸ {}", self.text(&gate.action))));
+        if !opening.jitter.is_zero() {
+            let window = opening.jitter.as_secs_f64();
+            self.line(&self.pick(
+                &format!("  各段階の再開は {window} 秒の間に分散する"),
+                &format!("  the steps of a stage begin spread over {window} s"),
+            ));
+        }
+        if let Some(reason) = &opening.ungated {
+            self.line(&self.warn(&self.pick(
+                &format!("  ⚠ 段階の確認なしで一度に開く: {reason}"),
+                &format!("  ⚠ opens at once, without gates: {reason}"),
+            )));
         }
         if matches!(kind, PlanKind::Stop) {
             self.caveats(steps.iter().map(|step| (step.step, step.caveats.as_slice())));
@@ -218,6 +238,23 @@ impl Printer {
         let outcome = &report.outcome;
         for step in &outcome.steps {
             self.step(step);
+        }
+        for gate in &outcome.gates {
+            let passed = gate.result == GateResult::Passed;
+            let mark = if passed { "✔" } else { "✘" };
+            let line = ops_core::messages::gate_line(gate);
+            let line = format!("  {mark} ⏸ {}  {}", self.text(&line), seconds(gate.waited));
+            self.line(&if passed { line } else { self.warn(&line) });
+        }
+        if let Some(aborted) = &outcome.aborted {
+            let line = ops_core::messages::aborted(aborted);
+            self.line(&self.warn(&format!("  {}", self.text(&line))));
+        }
+        if let Some(reason) = &outcome.ungated {
+            self.line(&self.warn(&self.pick(
+                &format!("  ⚠ 段階の確認なしで開いた: {reason}"),
+                &format!("  ⚠ opened without gates: {reason}"),
+            )));
         }
         if matches!(outcome.kind, PlanKind::Stop) {
             self.caveats(
@@ -345,9 +382,21 @@ pub(crate) fn plan_document<S>(plan: &Plan<S>) -> Value {
         "plan_digest": plan.digest(),
         "approvals_needed": plan.policy().persons,
         "promised_ms": millis(plan.promised()),
+        "gates": plan.opening().gates.iter().map(|gate| json!({
+            "gate": gate.gate,
+            "before_stage": gate.before,
+            "action": gate.action.get(Lang::En),
+            "checks": gate.checks,
+            "hold_ms": millis(gate.hold),
+            "every_ms": millis(gate.every),
+            "patience_ms": millis(gate.patience),
+        })).collect::<Vec<_>>(),
+        "jitter_ms": millis(plan.opening().jitter),
+        "ungated": plan.opening().ungated,
         "steps": plan.steps().iter().map(|step| json!({
             "step": step.step,
             "stage": step.stage,
+            "share": step.share,
             "target": step.target,
             "action": step.action.get(Lang::En),
             "effect": step.effect,
@@ -381,6 +430,7 @@ pub(crate) fn steps_document(report: &Report) -> Value {
         json!({
             "step": step.step,
             "stage": step.stage,
+            "share": step.share,
             "target": step.target,
             "action": step.action.get(Lang::En),
             "result": step.result.name(),
@@ -407,6 +457,18 @@ pub(crate) fn report_document(report: &Report, exit_code: u8) -> Value {
         "plan_digest": outcome.digest,
         "status": outcome.status,
         "steps": steps_document(report),
+        "gates": outcome.gates.iter().map(|gate| json!({
+            "gate": gate.gate,
+            "action": gate.action.get(Lang::En),
+            "result": gate.result.name(),
+            "reason": match &gate.result {
+                GateResult::Failed { reason } => Some(reason),
+                _ => None,
+            },
+            "waited_ms": millis(gate.waited),
+        })).collect::<Vec<_>>(),
+        "ungated": outcome.ungated,
+        "aborted": outcome.aborted,
         "started_at": outcome.started_at,
         "took_ms": millis(outcome.took),
         "promised_ms": millis(outcome.promised()),

@@ -1,19 +1,23 @@
 //! Every provider of this crate against the suite of its port.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 
+use async_trait::async_trait;
 use ops_core::actions::{MakeReadOnly, StopTraffic, SwitchOff};
 use ops_core::clock::SystemClock;
 use ops_core::file::{FileApprovals, FileAudit, FileDrillLog, FileJournal, FileNotices, FileSwitches};
 use ops_core::guard::{GovernorLimiter, RateLimits};
+use ops_core::http::HttpHealthProbe;
 use ops_core::masking::BuiltinMasker;
 use ops_core::memory::{
-    InMemoryApprovals, InMemoryAudit, InMemoryDatabase, InMemoryDrillLog, InMemoryJournal, InMemoryNotifier,
-    InMemorySwitches, InMemoryTraffic,
+    InMemoryApprovals, InMemoryAudit, InMemoryDatabase, InMemoryDrillLog, InMemoryHealth, InMemoryJournal,
+    InMemoryNotifier, InMemorySwitches, InMemoryTraffic,
 };
-use ops_core::model::{Actor, TargetId};
-use ops_core::ports::{Notifier, TrafficController};
-use ops_core::testkit;
+use ops_core::model::{Actor, TargetId, Verdict};
+use ops_core::ports::{HealthProbe, Notifier, TrafficController};
+use ops_core::testkit::{self, Handler, LoopbackServer, Reply, SimRequest};
+use serde_json::json;
 
 #[tokio::test]
 async fn in_memory_traffic() {
@@ -21,6 +25,84 @@ async fn in_memory_traffic() {
     let target = TargetId::new("memory:api").unwrap();
     port.add_service(target.clone());
     testkit::traffic_controller(&port, &target).await;
+}
+
+#[tokio::test]
+async fn in_memory_health() {
+    let port = InMemoryHealth::new();
+    assert_eq!(port.check().await.name(), "unknown", "before anything was said");
+    testkit::health_probe(&port, |health| {
+        port.set_reachable(health != testkit::Health::Silent);
+        port.set(match health {
+            testkit::Health::Sick => Verdict::not_yet("overloaded"),
+            // It says that it is well; that nobody hears it is what counts.
+            _ => Verdict::Holds,
+        });
+    })
+    .await;
+}
+
+/// A health endpoint that answers what it is set to; 0: it hangs up.
+#[derive(Debug, Default)]
+struct Endpoint(AtomicU16);
+
+#[async_trait]
+impl Handler for Endpoint {
+    async fn handle(&self, request: SimRequest) -> Reply {
+        assert_eq!(
+            (request.method.as_str(), request.path.as_str()),
+            ("GET", "/health")
+        );
+        assert_eq!(request.header("authorization"), None);
+        match self.0.load(Ordering::SeqCst) {
+            0 => Reply::Hangup,
+            200 => Reply::json(200, &json!({"status": "ok"})),
+            status => Reply::json(status, &json!({"status": "overloaded, token=abc"})),
+        }
+    }
+}
+
+#[tokio::test]
+async fn http_health() {
+    let endpoint = Arc::new(Endpoint::default());
+    let server = LoopbackServer::start(endpoint.clone()).await.unwrap();
+    let url = format!("{}/health", server.base_url());
+    let port = HttpHealthProbe::new(testkit::loopback_transport(), &url).unwrap();
+    testkit::health_probe(&port, |health| {
+        let status = match health {
+            testkit::Health::Well => 200,
+            testkit::Health::Sick => 503,
+            testkit::Health::Silent => 0,
+        };
+        endpoint.0.store(status, Ordering::SeqCst);
+    })
+    .await;
+
+    // The same by what the answer says.
+    let port = port.expecting("status", "ok");
+    testkit::health_probe(&port, |health| {
+        let status = match health {
+            testkit::Health::Well => 200,
+            testkit::Health::Sick => 201,
+            testkit::Health::Silent => 0,
+        };
+        endpoint.0.store(status, Ordering::SeqCst);
+    })
+    .await;
+    endpoint.0.store(201, Ordering::SeqCst);
+    let verdict = port.check().await;
+    assert!(!format!("{verdict:?} {port:?}").contains("token"), "{verdict:?}");
+}
+
+#[tokio::test]
+async fn a_health_probe_follows_the_host_policy_and_takes_no_credentials() {
+    let transport = testkit::loopback_transport();
+    let elsewhere = HttpHealthProbe::new(transport.clone(), "https://health.example/ready").unwrap();
+    assert_eq!(elsewhere.check().await.name(), "unknown");
+    for url in ["https://user:secret@h/", "https://", "no url", "https://h/#part"] {
+        let error = HttpHealthProbe::new(transport.clone(), url).unwrap_err();
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
 }
 
 #[tokio::test]

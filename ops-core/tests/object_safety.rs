@@ -35,6 +35,7 @@ ports!(
     Clock,
     DatabaseGuard,
     DrillLog,
+    HealthProbe,
     Journal,
     Notifier,
     PiiMasker,

@@ -74,7 +74,12 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &ApproveArgs) 
 
 /// What an approver must see before signing.
 fn show(printer: &Printer, request: &ApprovalRequest) {
-    printer.steps(&request.plan, &request.procedure, &request.steps);
+    printer.steps(
+        &request.plan,
+        &request.procedure,
+        &request.steps,
+        &request.opening,
+    );
     printer.line(&printer.pick(
         &format!(
             "  依頼 {} {} JST（{} JST まで）",

@@ -40,6 +40,7 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &DbArgs) -> Re
                     run,
                     dry_run: false,
                     accept_drift,
+                    skip_gates: None,
                 },
             )
             .await

@@ -1,5 +1,6 @@
 //! One file a verb.
 
+pub(crate) mod abort;
 pub(crate) mod approve;
 pub(crate) mod audit;
 pub(crate) mod db;

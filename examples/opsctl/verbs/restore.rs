@@ -1,5 +1,5 @@
-use ops_core::emergency::Refusal;
-use ops_core::model::RunId;
+use ops_core::emergency::{BreakGlass, Refusal};
+use ops_core::model::{PlanKind, RunId};
 use ops_core::pipeline::Report;
 
 use super::resume::unknown;
@@ -18,6 +18,9 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &RestoreArgs) 
     if args.accept_drift {
         plan = plan.accepting_drift();
     }
+    if let Some(reason) = &args.skip_gates {
+        plan = plan.without_gates(&BreakGlass::new(reason)?);
+    }
     printer.plan(&plan);
     if args.dry_run {
         session.ask_if_needed(&plan, printer).await;
@@ -31,8 +34,12 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &RestoreArgs) 
             printer.error(&format!("  → opsctl restore {stopped} --accept-drift"));
         }
     })?;
-    let run = plan.run();
+    let (run, gated) = (plan.run(), !plan.opening().gates.is_empty());
     printer.heading(&printer.pick(&format!("復旧  {run}"), &format!("restore  {run}")));
+    if gated {
+        let way_back = printer.pick("もう一度止める", "to stop again");
+        printer.line(&format!("  {way_back}: opsctl abort {run}"));
+    }
     let report = world.ops.carry_out(plan, &session.actor).await?;
     printer.report(&report, procedure.contacts());
     conclude(&session, printer, &report, name).await
@@ -60,7 +67,10 @@ pub(crate) async fn conclude(
         return Ok(exit);
     }
     say(printer, exact);
-    if !exact {
+    if let (Some(_), PlanKind::Restore { of }) = (&report.outcome.aborted, &report.outcome.kind) {
+        let back = printer.pick("やり直し", "try again");
+        printer.line(&format!("  {back}: opsctl restore {of}"));
+    } else if !exact {
         let again = printer.pick("やり直し", "try again");
         printer.line(&format!("  {again}: opsctl resume {run}"));
     }

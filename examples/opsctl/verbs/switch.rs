@@ -41,6 +41,7 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &SwitchArgs) -
                 run,
                 dry_run: false,
                 accept_drift: false,
+                skip_gates: None,
             };
             super::restore::run(global, printer, &args).await
         }

@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use ops_core::Ops;
 use ops_core::actions::{MakeReadOnly, StopTraffic, SwitchOff};
-use ops_core::config::{Env, OpsConfig, ProcedureConfig, ProcedureKind};
-use ops_core::emergency::{ApprovalPolicy, Approver, Approvers, Contact, Procedure, Step};
+use ops_core::config::{Env, GateAfter, GateConfig, OpsConfig, ProcedureConfig, ProcedureKind};
+use ops_core::emergency::{ApprovalPolicy, Approver, Approvers, Contact, Gate, Procedure, Step};
 use ops_core::error::Result;
-use ops_core::model::{Actor, Observation, TargetId, Text, Timestamp};
+use ops_core::http::HttpHealthProbe;
+use ops_core::model::{Actor, Observation, Share, TargetId, Text, Timestamp};
 use ops_core::ports::{Action, DatabaseGuard};
 use ops_core::procedures::{LlmBrain, api_stop, database_read_only, llm_brain_stop};
 
@@ -168,10 +169,19 @@ impl World {
     fn assemble(&self, config: &ProcedureConfig, services: &[String]) -> Result<Procedure, Failure> {
         // The provider may use half of the promise, the read-back the other half.
         let half = config.promised / 2;
+        let shares = config.ramp.iter().map(|percent| Share::percent(*percent));
+        let shares = shares.collect::<Result<Vec<_>>>()?;
         let settings = |step: Step| {
-            step.with_promise(config.promised)
+            let step = step
+                .with_promise(config.promised)
                 .with_timeout(half)
-                .with_settle(half)
+                .with_settle(half);
+            // What can be opened in parts is; the plan shows what is not.
+            if step.splits() {
+                step.with_ramp(shares.clone())
+            } else {
+                step
+            }
         };
         let services = services
             .iter()
@@ -182,7 +192,7 @@ impl World {
         } else {
             None
         };
-        Ok(match &config.kind {
+        let procedure = match &config.kind {
             ProcedureKind::LlmBrainStop { switch, .. } => {
                 let mut brain = LlmBrain::new(self.switch(switch)?, services);
                 brain.database = database;
@@ -200,7 +210,36 @@ impl World {
                     kind.as_str(),
                 ));
             }
-        })
+        };
+        let mut procedure = procedure.with_jitter(config.jitter);
+        for gate in &config.gates {
+            procedure = procedure.with_gate(self.gate(gate)?)?;
+        }
+        Ok(procedure)
+    }
+
+    fn gate(&self, config: &GateConfig) -> Result<Gate, Failure> {
+        let gate = match config.after {
+            GateAfter::Start => Gate::before_opening(),
+            GateAfter::Stage(stage) => Gate::after(stage),
+        };
+        let mut gate = gate
+            .with_hold(config.hold)
+            .with_every(config.every)
+            .with_patience(config.patience);
+        for health in self
+            .config
+            .health
+            .iter()
+            .filter(|health| config.health.contains(&health.name))
+        {
+            let mut probe = HttpHealthProbe::new(self.platforms.transport(), &health.url)?;
+            if let (Some(field), Some(equals)) = (&health.field, &health.equals) {
+                probe = probe.expecting(field, equals);
+            }
+            gate = gate.with_check(&health.name, Arc::new(probe));
+        }
+        Ok(gate)
     }
 
     /// Who must agree before something is opened.

@@ -20,6 +20,7 @@ pub(super) struct Platforms {
     cloud_run: Option<Client>,
     railway: Option<Client>,
     vercel: Option<Client>,
+    transport: Arc<dyn HttpTransport>,
 }
 
 type Client = Result<Arc<dyn TrafficController>, String>;
@@ -47,6 +48,7 @@ impl Platforms {
             cloud_run: None,
             railway: None,
             vercel: None,
+            transport: Arc::clone(&transport),
         };
         if let Some((gcp, token)) = config
             .gcp
@@ -93,6 +95,11 @@ impl Platforms {
             platforms.vercel = client(built);
         }
         Ok(platforms)
+    }
+
+    /// The one that follows the host policy of the configuration.
+    pub(super) fn transport(&self) -> Arc<dyn HttpTransport> {
+        Arc::clone(&self.transport)
     }
 
     pub(super) fn controller(

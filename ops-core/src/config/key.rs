@@ -11,6 +11,7 @@ pub(super) const ROOT: &[&str] = &[
     "service",
     "switch",
     "contact",
+    "health",
     "procedure",
     "approvals",
     "approver",
@@ -45,6 +46,9 @@ pub(super) const PROCEDURE: &[&str] = &[
     "requires",
     "not_during",
     "unseen",
+    "ramp",
+    "jitter",
+    "gate",
 ];
 /// The keys of `keep_at_least`.
 pub(super) const KEEP_AT_LEAST: &[&str] = &["up", "of"];
@@ -52,6 +56,10 @@ pub(super) const KEEP_AT_LEAST: &[&str] = &["up", "of"];
 pub(super) const WINDOW: &[&str] = &["name", "days", "from", "until", "start", "end"];
 /// The keys of `[automation]`.
 pub(super) const AUTOMATION: &[&str] = &["max_targets", "window_minutes", "journal_unread"];
+/// The keys of a `[[procedure.gate]]`.
+pub(super) const GATE: &[&str] = &["after", "health", "hold", "every", "patience"];
+/// The keys of a `[[health]]`.
+pub(super) const HEALTH: &[&str] = &["name", "url", "field", "equals"];
 /// The keys of `[approvals]`.
 pub(super) const APPROVALS: &[&str] = &["stop", "restore", "valid_minutes", "review_days"];
 /// The keys of an `[[approver]]`.

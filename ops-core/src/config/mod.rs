@@ -24,6 +24,8 @@ mod contact;
 mod database;
 mod env;
 mod fault;
+mod gate;
+mod health;
 mod key;
 mod platform;
 mod preset;
@@ -49,6 +51,8 @@ pub use self::contact::ContactConfig;
 pub use self::database::DatabaseConfig;
 pub use self::env::Env;
 pub use self::fault::{ConfigFault, ConfigFaults};
+pub use self::gate::{GateAfter, GateConfig};
+pub use self::health::HealthConfig;
 pub use self::platform::{GcpConfig, Platform, RailwayConfig, RailwayTokenKind, VercelConfig};
 pub use self::preset::{Preset, preset};
 use self::procedure::Names;
@@ -96,6 +100,9 @@ pub struct OpsConfig {
     /// Who can be told. Default: nobody.
     #[serde(rename = "contact", skip_serializing_if = "Vec::is_empty")]
     pub contacts: Vec<ContactConfig>,
+    /// What can say whether something works. Default: nothing.
+    #[serde(rename = "health", skip_serializing_if = "Vec::is_empty")]
+    pub health: Vec<HealthConfig>,
     /// What can be stopped. Default: nothing.
     #[serde(rename = "procedure", skip_serializing_if = "Vec::is_empty")]
     pub procedures: Vec<ProcedureConfig>,
@@ -242,12 +249,19 @@ fn read(root: &Section<'_>, report: &mut Report<'_>) -> Option<OpsConfig> {
         .map_or_else(AutomationConfig::default, |section| {
             AutomationConfig::read(&section, report)
         });
+    let health_sections = root.sections("health", key::HEALTH, report);
+    let health: Vec<HealthConfig> = health_sections
+        .iter()
+        .map(|section| HealthConfig::read(section, loopback_only, report))
+        .collect();
+    let checks = report_repeated(&health_sections, "name", report);
 
     let names = Names {
         services: named,
         switches: switchable,
         audiences,
         windows: window_names,
+        checks,
         database: root.gives("database"),
     };
     let procedure_sections = root.sections("procedure", key::PROCEDURE, report);
@@ -287,6 +301,7 @@ fn read(root: &Section<'_>, report: &mut Report<'_>) -> Option<OpsConfig> {
         services: services.into_iter().collect::<Option<_>>()?,
         switches,
         contacts,
+        health,
         procedures: procedures.into_iter().collect::<Option<_>>()?,
         approvals,
         approvers,

@@ -156,7 +156,7 @@ impl VercelConfig {
     }
 }
 
-fn read_base_url(
+pub(super) fn read_base_url(
     section: &Section<'_>,
     key: &str,
     default: &str,

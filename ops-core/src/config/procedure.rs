@@ -3,10 +3,11 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::RulesConfig;
+use super::gate::{GateConfig, Stages, as_text};
 use super::report::Report;
 use super::rule::{quoted, slug};
 use super::section::{Located, Section};
-use crate::config::key::nearest;
+use crate::config::key::{GATE, nearest};
 
 /// A `[[procedure]]`: what is stopped together, under one name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -28,6 +29,15 @@ pub struct ProcedureConfig {
     /// What its stops must leave as it is. Default: nothing.
     #[serde(flatten)]
     pub rules: RulesConfig,
+    /// For which percents of the users a restore opens what can be opened in parts, before it opens the whole: 1 to 99, rising. Default: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ramp: Vec<u8>,
+    /// Over how long the steps of an opening stage begin. In the file a text such as `"30s"`, at most an hour. Default: zero.
+    #[serde(skip_serializing_if = "Duration::is_zero", serialize_with = "as_text")]
+    pub jitter: Duration,
+    /// What must be seen between the opening stages. In the file: `[[procedure.gate]]` tables. Default: nothing.
+    #[serde(rename = "gate", skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<GateConfig>,
 }
 
 /// The kinds of procedures, with what each needs. The key `kind` in the file.
@@ -61,6 +71,17 @@ impl ProcedureKind {
         }
     }
 
+    /// What opens in which stage.
+    fn stages(&self, database: bool) -> Stages {
+        match (self, database) {
+            (Self::LlmBrainStop { .. }, true) => ANY_STAGE,
+            (Self::LlmBrainStop { .. }, false) => &[("services", 1), ("switch", 2)],
+            (Self::ApiStop { .. }, true) => &[("services", 0), ("database", 0)],
+            (Self::ApiStop { .. }, false) => &[("services", 0)],
+            (Self::DatabaseReadOnly, _) => &[("database", 0)],
+        }
+    }
+
     /// The names of the services it stops.
     pub fn services(&self) -> &[String] {
         match self {
@@ -70,6 +91,11 @@ impl ProcedureKind {
     }
 }
 
+/// Where the kind is not known, a gate may name whatever one opens.
+const ANY_STAGE: Stages = &[("database", 0), ("services", 1), ("switch", 2)];
+
+const HOUR: Duration = Duration::from_secs(3600);
+
 /// What a procedure may refer to.
 #[derive(Debug)]
 pub(super) struct Names<'a> {
@@ -77,6 +103,7 @@ pub(super) struct Names<'a> {
     pub(super) switches: Vec<&'a str>,
     pub(super) audiences: Vec<&'a str>,
     pub(super) windows: Vec<&'a str>,
+    pub(super) checks: Vec<&'a str>,
     pub(super) database: bool,
 }
 
@@ -108,12 +135,25 @@ impl ProcedureConfig {
                 "add a [database] table",
             );
         }
+        let ramp = section.rising("ramp", 1..=99, report);
+        if only_database {
+            report_useless(section, "ramp", "database-read-only", report);
+        }
+        let jitter = section.duration("jitter", Duration::ZERO, Duration::ZERO..=HOUR, report);
+        let gates = section.sections("gate", GATE, report);
+        let stages = kind
+            .as_ref()
+            .map_or(ANY_STAGE, |kind| kind.stages(flag || only_database));
+        let gates = GateConfig::read_all(&gates, stages, &names.checks, report);
         Some(Self {
             name,
             kind: kind?,
             read_only_database: flag || only_database,
             notify,
             promised: Duration::from_secs(seconds.into()),
+            gates,
+            jitter,
+            ramp,
             rules,
         })
     }

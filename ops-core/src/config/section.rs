@@ -1,8 +1,10 @@
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::gate::{duration_text, parse_duration};
 use super::key::{names_a_secret, nearest};
 use super::report::Report;
 use super::rule::{Rule, alternatives, is_url_with_credentials, quoted};
@@ -175,6 +177,86 @@ impl<'a> Section<'a> {
                 default
             }
         }
+    }
+
+    /// A time such as `"60s"` within `range`.
+    pub(super) fn duration(
+        &self,
+        key: &str,
+        default: Duration,
+        range: RangeInclusive<Duration>,
+        report: &mut Report<'_>,
+    ) -> Duration {
+        let Some(value) = self.table.get(key) else {
+            return default;
+        };
+        let Some(found) = value.get_ref().as_str() else {
+            wrong_type(&self.path_of(key), value, "write a time, as in \"60s\"", report);
+            return default;
+        };
+        match parse_duration(found) {
+            Some(duration) if range.contains(&duration) => duration,
+            Some(_) => {
+                let (least, most) = (duration_text(*range.start()), duration_text(*range.end()));
+                report.fault(
+                    value.span().start,
+                    self.path_of(key),
+                    "is out of range",
+                    format!("write a time from {least} to {most}"),
+                );
+                default
+            }
+            None => {
+                report.fault(
+                    value.span().start,
+                    self.path_of(key),
+                    "is not a time",
+                    "write a whole number with ms, s, m or h, as in \"60s\"",
+                );
+                default
+            }
+        }
+    }
+
+    /// A list of rising whole numbers within `range`; empty if the key is not given, or after a fault.
+    pub(super) fn rising(&self, key: &str, range: RangeInclusive<u8>, report: &mut Report<'_>) -> Vec<u8> {
+        let Some(value) = self.table.get(key) else {
+            return Vec::new();
+        };
+        let path = self.path_of(key);
+        let Some(items) = value.get_ref().as_array() else {
+            wrong_type(&path, value, "write a list, as in [1, 10]", report);
+            return Vec::new();
+        };
+        let mut numbers = Vec::new();
+        for item in items.iter() {
+            let integer = item.get_ref().as_integer();
+            let number =
+                integer.and_then(|integer| u8::from_str_radix(integer.as_str(), integer.radix()).ok());
+            match number.filter(|number| range.contains(number)) {
+                Some(number) if numbers.last().is_none_or(|last| *last < number) => numbers.push(number),
+                Some(_) => {
+                    report.fault(
+                        item.span().start,
+                        &path,
+                        "does not rise",
+                        "write each number larger than the one before",
+                    );
+                    return Vec::new();
+                }
+                None => {
+                    let (least, most) = (range.start(), range.end());
+                    report.fault(
+                        item.span().start,
+                        &path,
+                        "is not in range",
+                        format!("write whole numbers from {least} to {most}, without quotes"),
+                    );
+                    return Vec::new();
+                }
+            }
+        }
+        numbers
     }
 
     /// A list of different texts; empty if the key is not given.

@@ -4,6 +4,7 @@ use std::time::Duration;
 use ed25519_dalek::VerifyingKey;
 
 use super::Refusal;
+use super::glass::BREAK_GLASS_VALID;
 use super::plan::{Approved, Draft, Plan};
 use super::signature::from_hex;
 use crate::error::{Error, ErrorKind, Result};
@@ -144,10 +145,7 @@ impl Approvers {
                 faults,
             });
         }
-        let ends = valid
-            .values()
-            .map(|(until, _)| *until)
-            .chain([now + policy.valid_for]);
+        let ends = valid.values().copied().chain([now + policy.valid_for]);
         let until = ends.min().unwrap_or(now);
         let persons = valid.into_keys().collect();
         Ok(Consent {
@@ -193,12 +191,18 @@ impl Plan<Draft> {
             [] => "no approval needed".to_owned(),
             persons => format!("approved by {}", persons.join(", ")),
         };
-        let until = consent.until;
         // Who need not be asked has not been used.
         let signatures = if self.policy().persons == 0 {
             Vec::new()
         } else {
             consent.signatures
+        };
+        let (approval, until) = match &self.opening().ungated {
+            None => (approval, consent.until),
+            Some(reason) => (
+                format!("{approval}; break-glass without gates: {reason}"),
+                consent.until.min(now + BREAK_GLASS_VALID),
+            ),
         };
         Ok(self.into_approved(Approved {
             actor,
@@ -215,6 +219,13 @@ impl Plan<Draft> {
         }
         if actor.kind() == ActorKind::Automation {
             return Err(Refusal::AutomationMayNotRestore);
+        }
+        if self.opening().ungated.is_some() && actor.kind() != ActorKind::Person {
+            return Err(Refusal::NotApproved {
+                needed: self.policy().persons,
+                valid: 0,
+                faults: vec!["only a person may restore without gates".to_owned()],
+            });
         }
         let steps: Vec<_> = self
             .steps()

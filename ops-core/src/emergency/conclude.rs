@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::Engine;
 use super::execute::{Run, worse};
 use super::ledger::Recorded;
@@ -18,7 +20,7 @@ pub(super) struct Seen {
 }
 
 impl Engine {
-    /// Journals what was seen. A restore that verified releases the prior state, unless the target was stopped again meanwhile: stopping
+    /// Journals what was seen. A share releases nothing, and nothing is released any more when the restore goes back. A whole restore that verified releases the prior state, unless the target was stopped again meanwhile: stopping
     /// outranks restoring, so it closes again what the other run has seen closed.
     pub(super) async fn conclude(
         &self,
@@ -30,7 +32,11 @@ impl Engine {
     ) -> (StepResult, Verdict, Recorded) {
         let target = &planned.target;
         let opened = match (&run.kind, &planned.prior) {
-            (PlanKind::Restore { of }, Prior::Observed { snapshot }) if seen.verdict.holds() => {
+            (PlanKind::Restore { of }, Prior::Observed { snapshot })
+                if seen.verdict.holds()
+                    && planned.share.is_none()
+                    && self.told_to_go_back(run).await.is_none() =>
+            {
                 Some((of, snapshot))
             }
             _ => None,
@@ -40,11 +46,12 @@ impl Engine {
             return (seen.result, seen.verdict, recorded);
         };
         let mut recorded = Recorded::Primary;
-        let mut newer = self.stopped_since(run, target).await;
+        let targets = BTreeSet::from([target.clone()]);
+        let mut newer = self.stopped_since(run, &targets).await;
         if newer.is_none() {
             recorded = self.note_verified(run, planned, &seen).await;
             recorded = worse(recorded, self.release(of, target).await);
-            newer = self.stopped_since(run, target).await;
+            newer = self.stopped_since(run, &targets).await;
             if newer.is_none() {
                 return (seen.result, seen.verdict, recorded);
             }
@@ -58,7 +65,7 @@ impl Engine {
             .unwrap_or_default();
         let seen = Seen {
             result: StepResult::Failed { error },
-            verdict: self.close_again(step, key).await,
+            verdict: self.give_way(step, key).await,
             ..seen
         };
         recorded = worse(recorded, self.note_verified(run, planned, &seen).await);
@@ -95,7 +102,7 @@ impl Engine {
         }
     }
 
-    async fn close_again(&self, step: &Step, key: &IdempotencyKey) -> Verdict {
+    async fn give_way(&self, step: &Step, key: &IdempotencyKey) -> Verdict {
         let (clock, action) = (&*self.clock, &*step.action);
         let deadline = Deadline::after(clock, step.timeout);
         let closed = step

@@ -26,7 +26,8 @@ impl Engine {
     pub async fn confirm(&self, restore: &RunId, fresh: &Procedure) -> Result<Vec<Confirmation>, Refusal> {
         let entries = self.entries(restore).await?;
         let mut confirmations = Vec::new();
-        for step in started(restore, &entries, fresh)? {
+        let steps = started(restore, &entries, fresh)?;
+        for step in steps.iter().filter(|step| step.share.is_none()) {
             let Some(action) = fresh.action(&step.target) else {
                 return Err(Refusal::WrongProcedure {
                     what: format!("it has no target {}", step.target),

@@ -19,7 +19,7 @@ impl Plan<Draft> {
             self.procedure().name(),
             self.kind().clone(),
             self.steps().to_vec(),
-            self.accepts_drift(),
+            (self.accepts_drift(), self.opening().clone()),
             asked_by,
             (now, now + self.policy().valid_for),
         )

@@ -2,25 +2,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
-use tracing::{Instrument as _, info};
-
 use super::conclude::{Seen, stopped_again};
 use super::ledger::Recorded;
 use super::plan::{Approved, Plan};
 use super::procedure::{Procedure, Step};
 use super::restore::is_witness;
-use super::safety::{Safety, not_attempted};
-use super::span::{of_run, of_step};
+use super::safety::Safety;
+use super::span::of_run;
 use super::verify::{ReadBack, restored};
+use super::way::Way;
 use super::{Engine, Refusal};
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::model::{
-    BrokenGlass, Digest, IdempotencyKey, Outcome, OutcomeStatus, PlanKind, PlannedStep, Prior, RunId,
-    StepReport, StepResult, Timestamp, Verdict,
+    BrokenGlass, Digest, IdempotencyKey, Observation, Opening, Outcome, OutcomeStatus, PlanKind, PlannedStep,
+    Prior, RunId, Snapshot, StepReport, StepResult, TargetId, Timestamp, Verdict,
 };
 use crate::ports::{Held, JournalEntry, JournalEvent};
 use crate::resilience::Deadline;
+use tracing::{Instrument as _, info};
 
 /// What all steps of a run share.
 #[derive(Debug)]
@@ -36,6 +35,12 @@ pub(super) struct Run {
     /// The runs that a restore was planned with; a stop that is not among them is newer.
     pub(super) known: BTreeSet<RunId>,
     pub(super) safety: Safety,
+    /// What it acts on.
+    pub(super) targets: BTreeSet<TargetId>,
+    pub(super) opening: Opening,
+    /// The gates that a crashed attempt has passed for good, with how long they took.
+    pub(super) passed: BTreeMap<u32, Duration>,
+    pub(super) way: Way,
 }
 
 /// For how long the prior states of a plan are taken to be those before the first effect. A restore checks them in any case.
@@ -45,6 +50,7 @@ impl Engine {
     /// Carries out a plan. Consumes it: a plan runs once.
     ///
     /// A stop runs every step of a stage at the same time and goes on whatever fails; a restore goes on only while everything verifies.
+    /// A restore passes its gates on the way; where it must not go on, it goes back to stopped, and the outcome says why.
     /// A stop whose plan has waited for approval observes the prior states again.
     /// Neither the audit store nor a notifier is asked.
     ///
@@ -65,7 +71,8 @@ impl Engine {
         let mut approval = self.masked(authority.approval.clone());
         let known = plan.known();
         let age = self.clock.monotonic().saturating_sub(plan.seen_at());
-        let (id, procedure, kind, mut steps, digest) = plan.into_parts();
+        let (id, procedure, kind, mut steps, digest, mut opening) = plan.into_parts();
+        opening.ungated = opening.ungated.map(|reason| self.masked(reason));
         if matches!(kind, PlanKind::Stop) && age > FRESH {
             let none = BTreeSet::new();
             (steps, looks) = tokio::join!(
@@ -96,6 +103,7 @@ impl Engine {
             steps: steps.clone(),
             signatures: signatures.clone(),
             glass,
+            opening: opening.clone(),
         };
         if matches!(kind, PlanKind::Restore { .. }) {
             self.ledger.try_again();
@@ -125,6 +133,10 @@ impl Engine {
             begun: BTreeSet::new(),
             known,
             safety,
+            targets: steps.iter().map(|step| step.target.clone()).collect(),
+            opening,
+            passed: BTreeMap::new(),
+            way: Way::new(BTreeMap::new()),
         });
         let span = of_run(self, &run);
         Ok(self
@@ -133,102 +145,10 @@ impl Engine {
             .await)
     }
 
-    /// Runs `steps` stage by stage; `done` are the reports of steps that a crashed attempt has finished.
-    pub(super) async fn carry_out(
-        &self,
-        run: Arc<Run>,
-        steps: Vec<PlannedStep>,
-        done: Vec<StepReport>,
-        recorded: Recorded,
-    ) -> Outcome {
-        let began = self.clock.monotonic();
-        let mut recorded = recorded;
-        let mut reports: BTreeMap<u32, StepReport> =
-            done.into_iter().map(|report| (report.step, report)).collect();
-        let mut stages = BTreeMap::<u32, Vec<PlannedStep>>::new();
-        for step in steps {
-            stages.entry(step.stage).or_default().push(step);
-        }
-        let mut halted = false;
-        for steps in stages.into_values() {
-            let todo: Vec<_> = steps
-                .into_iter()
-                .filter(|step| !reports.contains_key(&step.step))
-                .collect();
-            if halted {
-                reports.extend(todo.into_iter().map(|step| (step.step, skipped(step))));
-                continue;
-            }
-            if let Some(reason) = self.withheld(&run, &todo).await {
-                reports.extend(
-                    todo.into_iter()
-                        .map(|step| (step.step, not_attempted(step, &reason))),
-                );
-                continue;
-            }
-            for (report, step_recorded) in self.run_stage(&run, todo).await {
-                if step_recorded != Recorded::Primary {
-                    recorded = step_recorded;
-                }
-                // Closing goes on whatever fails; opening does not.
-                halted |= matches!(run.kind, PlanKind::Restore { .. }) && !report.verdict.holds();
-                reports.insert(report.step, report);
-            }
-        }
-        let steps: Vec<_> = reports.into_values().collect();
-        let status = Outcome::status_of(&steps);
-        let ended = self.note(&run.id, JournalEvent::Ended { status }).await;
-        info!(?status, steps = steps.len(), "the run ended");
-        Outcome {
-            run: run.id.clone(),
-            procedure: run.procedure.name.clone(),
-            kind: run.kind.clone(),
-            digest: run.digest,
-            status,
-            within_target: steps.iter().all(|step| step.within_target),
-            approval: run.approval.clone(),
-            review_due: run.safety.review_due,
-            journalled: recorded == Recorded::Primary && ended == Recorded::Primary,
-            steps,
-            started_at: run.started_at,
-            took: self.clock.monotonic().saturating_sub(began),
-            audited: false,
-        }
-    }
-
-    async fn run_stage(&self, run: &Arc<Run>, steps: Vec<PlannedStep>) -> Vec<(StepReport, Recorded)> {
-        let mut tasks = JoinSet::new();
-        let mut planned: BTreeMap<_, _> = steps.iter().map(|step| (step.step, step.clone())).collect();
-        for step in steps {
-            let (engine, run) = (self.clone(), Arc::clone(run));
-            let span = of_step(&run.id, &step);
-            tasks.spawn(async move { engine.run_step(&run, step).await }.instrument(span));
-        }
-        let mut reports = Vec::new();
-        while let Some(ended) = tasks.join_next().await {
-            if let Ok((report, recorded)) = ended {
-                planned.remove(&report.step);
-                reports.push((report, recorded));
-            }
-        }
-        // A step that is left has panicked: a fault in a provider must not take the other targets with it.
-        reports.extend(
-            planned
-                .into_values()
-                .map(|step| (panicked(step), Recorded::Nowhere)),
-        );
-        reports
-    }
-
-    async fn run_step(&self, run: &Run, mut planned: PlannedStep) -> (StepReport, Recorded) {
+    pub(super) async fn run_step(&self, run: &Run, mut planned: PlannedStep) -> (StepReport, Recorded) {
         let began = self.clock.monotonic();
         let (index, target) = (planned.step, planned.target.clone());
-        let Some(step) = run
-            .procedure
-            .steps
-            .iter()
-            .find(|step| *step.action.target() == target)
-        else {
+        let Some(step) = run.procedure.step(&target) else {
             let error = "the procedure has no such target".to_owned();
             return (
                 report(
@@ -281,8 +201,18 @@ impl Engine {
         };
         let back = match (&run.kind, &planned.prior) {
             (PlanKind::Restore { .. }, Prior::Observed { snapshot }) => {
-                self.read_back(&*step.action, settle, |observed| restored(snapshot, observed))
-                    .await
+                let looked = self.read_back(&*step.action, settle, |observed| {
+                    opened(step, &planned, snapshot, observed)
+                });
+                tokio::select! {
+                    biased;
+                    // Whether it holds does not matter any more.
+                    _ = run.way.must_go_back() => ReadBack {
+                        verdict: Verdict::unknown("not looked at: the restore goes back"),
+                        last: None,
+                    },
+                    back = looked => back,
+                }
             }
             (PlanKind::Restore { .. }, _) => {
                 let verdict = Verdict::unknown("the prior state is not known: restore by hand");
@@ -309,6 +239,9 @@ impl Engine {
             Verdict::Unknown { reason } => Verdict::unknown(self.masked(reason)),
         };
         let left = last.as_ref().map(|last| last.snapshot().clone());
+        if let (Some(_), Verdict::Holds, Some(left)) = (planned.share, &verdict, &left) {
+            run.way.leave(&planned.target, left.clone());
+        }
         let seen = Seen {
             result,
             verdict,
@@ -365,14 +298,25 @@ impl Engine {
         let deadline = Deadline::after(clock, step.timeout);
         match (&run.kind, &planned.prior) {
             (PlanKind::Restore { .. }, Prior::Observed { snapshot }) => {
-                if let Some(newer) = self.stopped_since(run, &planned.target).await {
+                if self.told_to_go_back(run).await.is_some() {
+                    return Err(
+                        Error::new(ErrorKind::Conflict, "restore").context("cause", "the restore goes back")
+                    );
+                }
+                let targets = BTreeSet::from([planned.target.clone()]);
+                if let Some(newer) = self.stopped_since(run, &targets).await {
                     return Err(stopped_again(&newer));
                 }
-                let begun = run.begun.contains(&planned.step);
-                self.refuse_late_drift(step, planned, begun).await?;
+                self.refuse_late_drift(run, step, planned).await?;
                 step.retry
                     .run(clock, deadline, "restore", || async {
-                        action.restore(snapshot, key).await.map(drop)
+                        match (planned.share, action.ramp()) {
+                            (None, _) => action.restore(snapshot, key).await.map(drop),
+                            (Some(share), Some(ramp)) => {
+                                ramp.open_partly(snapshot, share, key).await.map(drop)
+                            }
+                            (Some(_), None) => Err(Error::new(ErrorKind::Unsupported, "open in part")),
+                        }
                     })
                     .await
             }
@@ -390,17 +334,18 @@ impl Engine {
         }
     }
 
-    /// Approving takes time: what was approved must still be what is there. If a crashed attempt has begun to write the fields, the
-    /// witnesses still tell whether somebody else was there.
-    async fn refuse_late_drift(&self, step: &Step, planned: &PlannedStep, begun: bool) -> Result<()> {
-        let Some(found) = &planned.found else {
+    /// Approving takes time: what was approved must still be what is there, or what this run has left at an earlier share. If a crashed
+    /// attempt has begun to write the fields, the witnesses still tell whether somebody else was there.
+    async fn refuse_late_drift(&self, run: &Run, step: &Step, planned: &PlannedStep) -> Result<()> {
+        let Some(found) = run.way.left(&planned.target).or_else(|| planned.found.clone()) else {
             return Ok(());
         };
+        let begun = run.begun.contains(&planned.step);
         let now = Deadline::after(&*self.clock, step.timeout)
             .bound(&*self.clock, "observe", step.action.observe())
             .await?;
         let differences = found.differences(now.snapshot());
-        let by_others = |path: &str| !begun || is_witness(found, now.snapshot(), path);
+        let by_others = |path: &str| !begun || is_witness(&found, now.snapshot(), path);
         let Some(first) = differences.iter().find(|difference| by_others(&difference.path)) else {
             return Ok(());
         };
@@ -420,6 +365,20 @@ impl Engine {
         self.ledger
             .append(&JournalEntry::new(run.clone(), self.clock.now(), event))
             .await
+    }
+}
+
+/// Whether a step of a restore is done: the share that it was to let in, or the whole.
+pub(super) fn opened(
+    step: &Step,
+    planned: &PlannedStep,
+    prior: &Snapshot,
+    observed: &Observation,
+) -> Verdict {
+    match (planned.share, step.action.ramp()) {
+        (None, _) => restored(prior, observed),
+        (Some(share), Some(ramp)) => ramp.verify_share(observed, share),
+        (Some(_), None) => Verdict::unknown("it cannot be opened in parts"),
     }
 }
 
@@ -462,10 +421,11 @@ pub(super) fn report(
         journalled,
         prior: planned.prior,
         caveats: planned.caveats,
+        share: planned.share,
     }
 }
 
-fn skipped(planned: PlannedStep) -> StepReport {
+pub(super) fn skipped(planned: PlannedStep) -> StepReport {
     report(
         planned,
         StepResult::Skipped,
@@ -475,7 +435,7 @@ fn skipped(planned: PlannedStep) -> StepReport {
     )
 }
 
-fn panicked(planned: PlannedStep) -> StepReport {
+pub(super) fn panicked(planned: PlannedStep) -> StepReport {
     let reason = "the provider ended unexpectedly; look at the target".to_owned();
     report(
         planned,

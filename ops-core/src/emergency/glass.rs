@@ -17,7 +17,7 @@ pub struct BreakGlass {
 pub(super) const APPROVALS: &str = "approvals";
 
 /// How long a broken glass stays open.
-const BREAK_GLASS_VALID: Duration = Duration::from_secs(15 * 60);
+pub(super) const BREAK_GLASS_VALID: Duration = Duration::from_secs(15 * 60);
 
 impl BreakGlass {
     /// A reason of at least 10 characters, so that the review has something to review.
@@ -41,6 +41,11 @@ impl BreakGlass {
     pub fn overriding(mut self, rule: impl Into<String>) -> Self {
         self.overrides.insert(rule.into());
         self
+    }
+
+    /// Why.
+    pub(super) fn reason(&self) -> &str {
+        &self.reason
     }
 }
 

@@ -62,15 +62,15 @@ impl Engine {
         Ok(past)
     }
 
-    /// A stop of `target` that the restore `run` was not planned with. Stopping outranks restoring. `None` also when the journal cannot
+    /// A stop of one of `targets` that the restore `run` was not planned with. Stopping outranks restoring. `None` also when the journal cannot
     /// tell.
-    pub(super) async fn stopped_since(&self, run: &Run, target: &TargetId) -> Option<RunId> {
+    pub(super) async fn stopped_since(&self, run: &Run, targets: &BTreeSet<TargetId>) -> Option<RunId> {
         let mut unknown = self.runs().await.unwrap_or_default();
         unknown.retain(|id| *id != run.id && !run.known.contains(id));
         for id in unknown {
             let entries = self.entries(&id).await.unwrap_or_default();
             if PastRun::read(id.clone(), entries)
-                .is_some_and(|other| other.is_stop() && other.touches(target))
+                .is_some_and(|other| other.is_stop() && targets.iter().any(|target| other.touches(target)))
             {
                 return Some(id);
             }
@@ -81,19 +81,51 @@ impl Engine {
     /// The targets that a restore, of whatever run, has put back since.
     pub(super) async fn restored_since(&self, since: Timestamp) -> Result<BTreeSet<TargetId>> {
         let restores = self.past(None).await?.into_iter().filter(PastRun::is_restore);
-        let restored = |entry: JournalEntry| match entry.event {
-            JournalEvent::Verified {
-                target,
-                verdict: Verdict::Holds,
-                ..
-            } if entry.at >= since => Some(target),
-            _ => None,
-        };
-        Ok(restores
-            .flat_map(|run| run.entries)
-            .filter_map(restored)
-            .collect())
+        let mut restored = BTreeSet::new();
+        for run in restores {
+            let whole = |step: u32| {
+                let planned = run.steps.iter().find(|planned| planned.step == step);
+                planned.is_none_or(|planned| planned.share.is_none())
+            };
+            for entry in run.entries.iter().filter(|entry| entry.at >= since) {
+                match &entry.event {
+                    JournalEvent::Verified {
+                        step,
+                        target,
+                        verdict: Verdict::Holds,
+                        ..
+                    } if whole(*step) => restored.insert(target.clone()),
+                    JournalEvent::ClosedAgain { target, .. } => restored.remove(target),
+                    _ => continue,
+                };
+            }
+        }
+        Ok(restored)
     }
+}
+
+/// The state in which the newest restore of `of` was seen to leave `target`: at a share of its ramp, or closed again.
+pub(super) fn left_by_restore<'a>(
+    later: &'a [PastRun],
+    of: &RunId,
+    target: &TargetId,
+) -> Option<&'a Snapshot> {
+    let of_it = |run: &&PastRun| matches!(&run.plan, PlanKind::Restore { of: found } if found == of);
+    let mut entries = later.iter().filter(of_it).flat_map(|run| &run.entries).rev();
+    entries.find_map(|entry| match &entry.event {
+        JournalEvent::Verified {
+            target: found,
+            verdict: Verdict::Holds,
+            left: Some(left),
+            ..
+        }
+        | JournalEvent::ClosedAgain {
+            target: found,
+            verdict: Verdict::Holds,
+            left: Some(left),
+        } if found == target => Some(left),
+        _ => None,
+    })
 }
 
 /// A restore that touches one of `targets`.

@@ -3,16 +3,20 @@
 //! A stop needs nothing but the provider it acts on. The prior state of every target is durable before the first effect and
 //! the first writer wins; if no journal takes it, the stop goes ahead and the outcome carries the only copy.
 
+mod abort;
 mod approve;
 mod automation;
 mod conclude;
 mod confirm;
 mod consent;
 mod execute;
+mod gate;
 mod glass;
+mod go_back;
 mod history;
 mod ledger;
 mod meter;
+mod opening;
 mod plan;
 mod procedure;
 mod recover;
@@ -24,8 +28,10 @@ mod rules;
 mod safety;
 mod signature;
 mod span;
+mod stages;
 mod timeline;
 mod verify;
+mod way;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -34,6 +40,7 @@ use std::time::Duration;
 pub use self::approve::{ApprovalPolicy, Approver, Approvers, Consent};
 pub use self::automation::AutomationLimits;
 pub use self::confirm::Confirmation;
+pub use self::gate::Gate;
 pub use self::glass::BreakGlass;
 pub use self::meter::Meter;
 pub use self::plan::{Approved, Draft, Plan};
@@ -46,6 +53,7 @@ pub use self::timeline::{Timeline, TimelineLine, timeline};
 pub use crate::model::Approval;
 
 use self::ledger::Ledger;
+use self::way::Underway;
 use crate::error::Result;
 use crate::model::RunId;
 use crate::ports::{Clock, Held, Journal, JournalEntry, JournalEvent, PiiMasker};
@@ -94,6 +102,8 @@ pub struct Engine {
     ledger: Ledger,
     masker: Option<Arc<dyn PiiMasker>>,
     review_due: Duration,
+    underway: Underway,
+    jitter_seed: u64,
 }
 
 impl Engine {
@@ -105,7 +115,16 @@ impl Engine {
             ledger,
             masker: None,
             review_due: Duration::from_secs(3 * 24 * 3600),
+            underway: Underway::default(),
+            jitter_seed: 0,
         }
+    }
+
+    /// Makes the jitter of restores another one; it depends on the run and this. Default: 0.
+    #[must_use]
+    pub fn with_jitter_seed(mut self, seed: u64) -> Self {
+        self.jitter_seed = seed;
+        self
     }
 
     /// Masks reasons and vendors' error texts before they are journalled.

@@ -10,7 +10,8 @@ use super::safety::Looks;
 use super::{ApprovalPolicy, Engine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    Actor, BrokenGlass, Digest, Observation, PlanKind, PlannedStep, Prior, RunId, TargetState, Timestamp,
+    Actor, BrokenGlass, Digest, Observation, Opening, PlanKind, PlannedStep, Prior, RunId, TargetState,
+    Timestamp,
 };
 use crate::ports::{Action, Held};
 use crate::resilience::Deadline;
@@ -43,6 +44,7 @@ pub struct Plan<S> {
     steps: Vec<PlannedStep>,
     digest: Digest,
     accept_drift: bool,
+    opening: Opening,
     /// When the targets were observed, on the engine's monotonic clock.
     seen_at: Duration,
     /// For a restore: the runs that the journal knew when it was planned.
@@ -94,14 +96,22 @@ impl<S> Plan<S> {
         &self.looks
     }
 
-    /// How fast the whole promises to be: the slowest step of each stage.
+    /// Gates, jitter and the reason of a fast path.
+    pub fn opening(&self) -> &Opening {
+        &self.opening
+    }
+
+    /// How fast the whole promises to be: the slowest step of each stage, and the jitter and the holds of a restore. A gate at which health does not hold at
+    /// once takes longer, up to its patience.
     pub fn promised(&self) -> Duration {
         let mut stages = std::collections::BTreeMap::<u32, Duration>::new();
         for step in &self.steps {
             let slowest = stages.entry(step.stage).or_default();
             *slowest = step.promised.max(*slowest);
         }
-        stages.values().sum()
+        let jitter = self.opening.jitter * u32::try_from(stages.len()).unwrap_or(u32::MAX);
+        let holds: Duration = self.opening.gates.iter().map(|gate| gate.hold).sum();
+        stages.values().sum::<Duration>() + jitter + holds
     }
 }
 
@@ -120,6 +130,7 @@ impl Plan<Draft> {
             steps,
             digest: Digest::of(b""),
             accept_drift: false,
+            opening: Opening::default(),
             seen_at,
             known: BTreeSet::new(),
             looks: Looks::default(),
@@ -127,6 +138,19 @@ impl Plan<Draft> {
         };
         plan.digest = plan.compute_digest();
         plan
+    }
+
+    pub(super) fn opening_with(mut self, opening: Opening) -> Self {
+        self.opening = opening;
+        self.digest = self.compute_digest();
+        self
+    }
+
+    /// Changes how a restore opens.
+    pub(super) fn reopened(mut self, change: impl FnOnce(&mut Vec<PlannedStep>, &mut Opening)) -> Self {
+        change(&mut self.steps, &mut self.opening);
+        self.digest = self.compute_digest();
+        self
     }
 
     pub(super) fn knowing(mut self, known: BTreeSet<RunId>) -> Self {
@@ -159,6 +183,7 @@ impl Plan<Draft> {
             steps,
             digest,
             accept_drift,
+            opening,
             seen_at,
             known,
             looks,
@@ -171,6 +196,7 @@ impl Plan<Draft> {
             steps,
             digest,
             accept_drift,
+            opening,
             seen_at,
             known,
             looks,
@@ -179,7 +205,13 @@ impl Plan<Draft> {
     }
 
     fn compute_digest(&self) -> Digest {
-        Digest::of_plan(&self.procedure.name, &self.kind, &self.steps, self.accept_drift)
+        Digest::of_plan(
+            &self.procedure.name,
+            &self.kind,
+            &self.steps,
+            self.accept_drift,
+            &self.opening,
+        )
     }
 }
 
@@ -192,8 +224,15 @@ impl Plan<Approved> {
         self.known.clone()
     }
 
-    pub(super) fn into_parts(self) -> (RunId, Procedure, PlanKind, Vec<PlannedStep>, Digest) {
-        (self.run, self.procedure, self.kind, self.steps, self.digest)
+    pub(super) fn into_parts(self) -> (RunId, Procedure, PlanKind, Vec<PlannedStep>, Digest, Opening) {
+        (
+            self.run,
+            self.procedure,
+            self.kind,
+            self.steps,
+            self.digest,
+            self.opening,
+        )
     }
 }
 
@@ -310,7 +349,8 @@ fn planned_stop(
                     by: holder.or(marker),
                 },
                 // What another run has half done is no prior state of ours; a marker left on a target that serves says nothing.
-                TargetState::PartlyStopped if marker.is_some() => Prior::AlreadyStopped {
+                // What is partly open while a prior state is held has been left there by a run, too: at a share of its ramp, say.
+                TargetState::PartlyStopped if marker.is_some() || holder.is_some() => Prior::AlreadyStopped {
                     by: holder.or(marker),
                 },
                 _ => Prior::Observed {

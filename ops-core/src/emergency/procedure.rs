@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::{ApprovalPolicy, AutomationLimits, Rule};
+use super::{ApprovalPolicy, AutomationLimits, Gate, Rule};
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Share, TargetId};
 use crate::ports::Action;
 use crate::resilience::RetryPolicy;
 
@@ -19,6 +20,7 @@ pub struct Step {
     pub(super) settle: Duration,
     pub(super) promised: Duration,
     pub(super) retry: RetryPolicy,
+    pub(super) ramp: Vec<Share>,
 }
 
 impl Step {
@@ -33,6 +35,7 @@ impl Step {
             settle: Duration::from_secs(30),
             promised: Duration::from_secs(60),
             retry: RetryPolicy::default(),
+            ramp: Vec::new(),
         }
     }
 
@@ -78,6 +81,19 @@ impl Step {
         self.retry = retry;
         self
     }
+
+    /// Whether its target can be opened in parts.
+    pub fn splits(&self) -> bool {
+        self.action.ramp().is_some()
+    }
+
+    /// Is opened for these shares of the users, one after the other, before the whole is restored: each in a stage of its own, behind the
+    /// gate that follows the opening stage.
+    #[must_use]
+    pub fn with_ramp(mut self, shares: impl IntoIterator<Item = Share>) -> Self {
+        self.ramp = shares.into_iter().collect();
+        self
+    }
 }
 
 /// Somebody to tell, and how to call them.
@@ -121,6 +137,8 @@ pub struct Procedure {
     pub(super) steps: Vec<Step>,
     pub(super) stop_approval: ApprovalPolicy,
     pub(super) restore_approval: ApprovalPolicy,
+    pub(super) gates: Vec<Gate>,
+    pub(super) jitter: Duration,
     contacts: Vec<Contact>,
     pub(super) watched: Vec<Arc<dyn Action>>,
     pub(super) rules: Vec<Rule>,
@@ -131,7 +149,8 @@ impl Procedure {
     /// A procedure. Stops need no approval, restores need two persons.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`] without steps, or when two steps act on the same target.
+    /// [`ErrorKind::InvalidConfig`] without steps, when two steps act on the same target, or for a ramp of a step that cannot be opened in parts or
+    /// whose shares do not rise to less than the whole.
     pub fn new(name: impl Into<String>, steps: Vec<Step>) -> Result<Self> {
         let wrong =
             |why: &str| Err(Error::new(ErrorKind::InvalidConfig, "build procedure").context("steps", why));
@@ -142,11 +161,16 @@ impl Procedure {
         if targets.len() != steps.len() {
             return wrong("two steps act on the same target; the journal keeps one prior state per target");
         }
+        if let Some(fault) = steps.iter().find_map(Step::ramp_fault) {
+            return wrong(&fault);
+        }
         Ok(Self {
             name: name.into(),
             steps,
             stop_approval: ApprovalPolicy::stop(),
             restore_approval: ApprovalPolicy::restore(),
+            gates: Vec::new(),
+            jitter: Duration::ZERO,
             contacts: Vec::new(),
             watched: Vec::new(),
             rules: Vec::new(),
@@ -214,11 +238,22 @@ impl Procedure {
         &self.rules
     }
 
+    /// Over how long the steps of an opening stage begin, so that not all targets come back at once. Default: zero. Stops never wait.
+    #[must_use]
+    pub fn with_jitter(mut self, window: Duration) -> Self {
+        self.jitter = window;
+        self
+    }
+
     /// Adds somebody who is told after a run.
     #[must_use]
     pub fn with_contact(mut self, contact: Contact) -> Self {
         self.contacts.push(contact);
         self
+    }
+
+    pub(super) fn step(&self, target: &TargetId) -> Option<&Step> {
+        self.steps.iter().find(|step| step.action.target() == target)
     }
 
     /// The name; a run is resumed and restored with the procedure of the same name.

@@ -1,25 +1,27 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
-use tracing::Instrument as _;
-
-use super::execute::Run;
+use super::execute::{Run, opened};
 use super::history::{restore_of, restore_touching};
 use super::ledger::Recorded;
 use super::procedure::Procedure;
 use super::restore::started;
 use super::safety::Safety;
 use super::span::of_run;
-use super::verify::restored;
+use super::way::{Way, aborted};
 use super::{Engine, Refusal};
 use crate::model::{
-    Actor, ActorKind, Outcome, PlanKind, PlannedStep, Prior, RunId, StepReport, Timestamp, Verdict,
+    Actor, ActorKind, Digest, Outcome, PlanKind, PlannedStep, Prior, RunId, Snapshot, StepReport, TargetId,
+    Timestamp, Verdict,
 };
-use crate::ports::{JournalEntry, JournalEvent};
+use crate::ports::{GateMoment, JournalEntry, JournalEvent};
+use tracing::Instrument as _;
 
 impl Engine {
     /// Takes up a run after a crash, or a run that did not verify: steps that were seen to hold are looked at once more, all others are
-    /// carried out again with the prior state of the journal; what had not begun is observed again. What was approved once need not be approved again.
+    /// carried out again with the prior state of the journal; what had not begun is observed again. A restore goes on at the stage where it was, and a gate that had not let a stage begin starts
+    /// its hold anew; a restore that was going back to stopped goes back. What was approved once need not be approved again.
     ///
     /// # Errors
     /// [`Refusal::UnknownRun`], [`Refusal::WrongProcedure`], [`Refusal::AutomationMayNotRestore`], [`Refusal::Expired`] for a restore whose
@@ -35,42 +37,21 @@ impl Engine {
         actor: &Actor,
     ) -> Result<Outcome, Refusal> {
         let entries = self.entries(run).await?;
-        let mut steps = started(run, &entries, procedure)?.to_vec();
-        if let Some(step) = steps.iter().find(|step| procedure.action(&step.target).is_none()) {
-            return Err(Refusal::WrongProcedure {
-                what: format!("it has no target {}", step.target),
-            });
-        }
-        let begin = entries.iter().find_map(|entry| match &entry.event {
-            JournalEvent::Started {
-                plan,
-                digest,
-                approval,
-                actor,
-                signatures,
-                glass,
-                ..
-            } => Some((
-                (plan.clone(), *digest, approval.clone(), entry.at),
-                (actor.kind(), signatures.clone(), glass.clone()),
-            )),
-            _ => None,
-        });
-        let Some(((kind, digest, approval, started_at), (began_by, signatures, glass))) = begin else {
-            return Err(Refusal::UnknownRun { run: run.clone() });
-        };
+        let (mut record, mut steps) = taken_up(run, &entries, procedure)?;
         let later = self.later_than(run).await?;
-        let superseded = match &kind {
+        let superseded = match &record.kind {
+            PlanKind::Restore { .. } if aborted(&entries).is_some() => restore_touching(&later, &steps),
             PlanKind::Restore { of } => {
                 if actor.kind() == ActorKind::Automation {
                     return Err(Refusal::AutomationMayNotRestore);
                 }
-                if started_at + procedure.restore_approval.valid_for <= self.clock.now() {
+                if record.started_at + procedure.restore_approval.valid_for <= self.clock.now() {
                     return Err(Refusal::Expired);
                 }
-                let signed_after = started_at - procedure.restore_approval.valid_for;
+                let signed_after = record.started_at - procedure.restore_approval.valid_for;
+                let signatures = signatures(&entries);
                 if let Err(replayed @ Refusal::Replayed { .. }) =
-                    self.first_use(run, &kind, &signatures, signed_after).await
+                    self.first_use(run, &record.kind, &signatures, signed_after).await
                 {
                     return Err(replayed);
                 }
@@ -81,74 +62,190 @@ impl Engine {
         if let Some(by) = superseded {
             return Err(Refusal::Superseded { by });
         }
+        if aborted(&entries).is_some() {
+            // Once turned round, it only closes.
+            return self.take_back(run, procedure, Recorded::Primary).await;
+        }
         let done = self
-            .look_at_finished(procedure, &kind, finished(&steps, &entries))
+            .look_at_finished(&record, &steps, finished(&steps, &entries))
             .await;
-        if let PlanKind::Restore { of } = &kind {
+        if let PlanKind::Restore { of } = &record.kind {
             // The crash may have come between the read-back and the release.
-            for report in done.iter().filter(|report| report.verdict.holds()) {
+            let whole = |report: &&StepReport| report.share.is_none() && report.verdict.holds();
+            for report in done.iter().filter(whole) {
                 self.ledger.release(of, &report.target).await?;
             }
         }
-        let begun: BTreeSet<u32> = begun_at(&entries).into_keys().collect();
-        if matches!(kind, PlanKind::Stop) {
-            steps = self.look_again(procedure, steps, &begun).await;
+        if matches!(record.kind, PlanKind::Stop) {
+            steps = self.look_again(procedure, steps, &record.begun).await;
         }
-        let safety = Safety {
-            review_due: glass.as_ref().map(|_| started_at + self.review_due),
-            overrides: glass
-                .map(|glass| glass.overrides.into_iter().collect())
-                .unwrap_or_default(),
-            actor: began_by,
-            steps: steps.clone(),
-            judged: None,
-        };
         // Ids sort by the time of their making.
         let mut known: BTreeSet<RunId> = self.runs().await?.into_iter().collect();
         known.retain(|id| id < run);
-        let run = Run {
-            id: run.clone(),
-            procedure: procedure.clone(),
-            kind,
-            digest,
-            started_at,
-            approval,
-            begun,
-            known,
-            safety,
-        };
-        let span = of_run(self, &run);
+        record.known = known;
+        if record.safety.broken_glass {
+            record.safety.review_due = Some(record.started_at + self.review_due);
+        }
+        record.safety.steps.clone_from(&steps);
+        let span = of_run(self, &record);
         Ok(self
-            .carry_out(Arc::new(run), steps, done, Recorded::Primary)
+            .carry_out(Arc::new(record), steps, done, Recorded::Primary)
             .instrument(span)
             .await)
     }
 }
 
+/// A run as its journal tells it, and its steps.
+pub(super) fn taken_up(
+    run: &RunId,
+    entries: &[JournalEntry],
+    procedure: &Procedure,
+) -> Result<(Run, Vec<PlannedStep>), Refusal> {
+    let steps = started(run, entries, procedure)?.to_vec();
+    if let Some(step) = steps.iter().find(|step| procedure.action(&step.target).is_none()) {
+        return Err(Refusal::WrongProcedure {
+            what: format!("it has no target {}", step.target),
+        });
+    }
+    let cannot_split = |step: &&PlannedStep| {
+        let action = procedure.action(&step.target);
+        step.share.is_some() && action.is_some_and(|action| action.ramp().is_none())
+    };
+    if let Some(step) = steps.iter().find(cannot_split) {
+        return Err(Refusal::WrongProcedure {
+            what: format!("{} cannot be opened in parts", step.target),
+        });
+    }
+    let begin = entries.iter().find_map(|entry| match &entry.event {
+        JournalEvent::Started {
+            plan,
+            digest,
+            approval,
+            opening,
+            actor,
+            glass,
+            ..
+        } => Some((
+            (plan.clone(), *digest, approval.clone(), opening.clone(), entry.at),
+            (actor.kind(), glass.clone()),
+        )),
+        _ => None,
+    });
+    let Some(((kind, digest, approval, opening, started_at), (began_by, glass))) = begin else {
+        return Err(Refusal::UnknownRun { run: run.clone() });
+    };
+    for gate in &opening.gates {
+        if let Err(name) = procedure.probes(gate) {
+            return Err(Refusal::WrongProcedure {
+                what: format!("it has no health check {name}"),
+            });
+        }
+    }
+    let begun: BTreeSet<u32> = begun_at(entries).into_keys().collect();
+    let furthest = steps
+        .iter()
+        .filter(|step| begun.contains(&step.step))
+        .map(|step| step.stage)
+        .max();
+    let passed = opening
+        .gates
+        .iter()
+        .filter(|gate| furthest.is_some_and(|stage| stage >= gate.before))
+        .map(|gate| (gate.gate, waited(gate.gate, entries)))
+        .collect();
+    let run = Run {
+        id: run.clone(),
+        procedure: procedure.clone(),
+        kind,
+        digest,
+        started_at,
+        approval,
+        begun,
+        known: BTreeSet::new(),
+        safety: Safety::again(began_by, glass, &steps),
+        targets: steps.iter().map(|step| step.target.clone()).collect(),
+        opening,
+        passed,
+        way: Way::new(left_at_shares(&steps, entries)),
+    };
+    Ok((run, steps))
+}
+
+/// The fingerprints of the approvals that a run began with.
+fn signatures(entries: &[JournalEntry]) -> Vec<Digest> {
+    let begin = entries.iter().find_map(|entry| match &entry.event {
+        JournalEvent::Started { signatures, .. } => Some(signatures.clone()),
+        _ => None,
+    });
+    begin.unwrap_or_default()
+}
+
+/// How long a gate took that has let a stage begin.
+fn waited(gate: u32, entries: &[JournalEntry]) -> Duration {
+    let at = |wanted: GateMoment| {
+        let mut found = entries.iter().rev().filter(|entry| {
+            matches!(&entry.event, JournalEvent::Gate { gate: of, moment } if *of == gate && *moment == wanted)
+        });
+        found.next().map(|entry| entry.at)
+    };
+    match (at(GateMoment::Waiting), at(GateMoment::Passed)) {
+        (Some(began), Some(ended)) => ended.saturating_since(began),
+        _ => Duration::ZERO,
+    }
+}
+
+/// What the newest finished share of each target was seen to leave.
+fn left_at_shares(steps: &[PlannedStep], entries: &[JournalEntry]) -> BTreeMap<TargetId, Snapshot> {
+    let shares: BTreeSet<u32> = steps
+        .iter()
+        .filter(|step| step.share.is_some())
+        .map(|step| step.step)
+        .collect();
+    let left = entries.iter().filter_map(|entry| match &entry.event {
+        JournalEvent::Verified {
+            step,
+            target,
+            verdict: Verdict::Holds,
+            left: Some(left),
+            ..
+        } if shares.contains(step) => Some((target.clone(), left.clone())),
+        _ => None,
+    });
+    left.collect()
+}
+
 impl Engine {
-    /// What held once may hold no longer: success is what a read-back shows now.
+    /// What held once may hold no longer: success is what a read-back shows now. Of a share that a later step of its target has begun to
+    /// change, nothing can be seen any more.
     async fn look_at_finished(
         &self,
-        procedure: &Procedure,
-        kind: &PlanKind,
+        run: &Run,
+        planned: &[PlannedStep],
         mut done: Vec<StepReport>,
     ) -> Vec<StepReport> {
-        let steps: Vec<_> = done
-            .iter()
+        let passed_by = |report: &StepReport| {
+            let later = |step: &&PlannedStep| step.target == report.target && step.step > report.step;
+            planned
+                .iter()
+                .filter(later)
+                .any(|step| run.begun.contains(&step.step))
+        };
+        let look: Vec<_> = done
+            .iter_mut()
+            .filter(|report| !passed_by(report))
             .filter_map(|report| {
-                procedure
-                    .steps
-                    .iter()
-                    .find(|step| *step.action.target() == report.target)
+                let step = run.procedure.step(&report.target)?.clone();
+                let planned = planned.iter().find(|planned| planned.step == report.step)?;
+                Some((report, step, planned))
             })
-            .cloned()
             .collect();
+        let steps: Vec<_> = look.iter().map(|(_, step, _)| step.clone()).collect();
         let observed = self.observe_all(&steps).await;
-        for ((report, step), observed) in done.iter_mut().zip(&steps).zip(observed) {
-            report.verdict = match (observed, kind, &report.prior) {
+        for ((report, step, planned), observed) in look.into_iter().zip(observed) {
+            report.verdict = match (observed, &run.kind, &planned.prior) {
                 (Err(error), ..) => Verdict::unknown(error.to_string()),
                 (Ok(observed), PlanKind::Restore { .. }, Prior::Observed { snapshot }) => {
-                    restored(snapshot, &observed)
+                    opened(&step, planned, snapshot, &observed)
                 }
                 (Ok(observed), ..) => step.action.verify(&observed),
             };
@@ -159,7 +256,7 @@ impl Engine {
 }
 
 /// When each step that has begun did so first.
-fn begun_at(entries: &[JournalEntry]) -> BTreeMap<u32, Timestamp> {
+pub(super) fn begun_at(entries: &[JournalEntry]) -> BTreeMap<u32, Timestamp> {
     let mut begun = BTreeMap::new();
     for entry in entries {
         if let JournalEvent::Intent { step, .. } = &entry.event {
@@ -199,6 +296,7 @@ fn finished(steps: &[PlannedStep], entries: &[JournalEntry]) -> Vec<StepReport> 
             journalled: !matches!(planned.prior, Prior::Unknown { .. }),
             prior: planned.prior.clone(),
             caveats: planned.caveats.clone(),
+            share: planned.share,
         })
     };
     steps.iter().filter_map(report).collect()

@@ -90,6 +90,18 @@ pub enum Refusal {
         /// Why not.
         what: String,
     },
+    /// A stop is not aborted: restore it.
+    #[error("{run} is no restore; only a restore is aborted")]
+    NotARestore {
+        /// The run.
+        run: RunId,
+    },
+    /// The restore has put everything back: to stop it now is a new stop.
+    #[error("{run} has put everything back; stop anew instead")]
+    Completed {
+        /// The restore.
+        run: RunId,
+    },
     /// It could not be found out whether it may be done.
     #[error("could not find out: {0}")]
     Undecided(#[from] Error),

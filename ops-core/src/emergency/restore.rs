@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use super::history::reopened;
+use super::history::{left_by_restore, reopened};
 use super::plan::{Draft, Plan};
 use super::procedure::{Procedure, Step};
 use super::{Engine, Refusal};
@@ -60,7 +60,6 @@ impl Engine {
             });
         }
         let mut todo: Vec<(u32, &Step, Owed)> = Vec::new();
-        let last = procedure.steps.iter().map(|step| step.opening).max().unwrap_or(0) + 1;
         for owed in owed {
             let step = procedure
                 .steps
@@ -69,12 +68,7 @@ impl Engine {
             let step = step.ok_or_else(|| Refusal::WrongProcedure {
                 what: format!("it has no target {}", owed.target()),
             })?;
-            let stage = if matches!(owed, Owed::ByHand { .. }) {
-                last
-            } else {
-                step.opening
-            };
-            todo.push((stage, step, owed));
+            todo.push((step.opening, step, owed));
         }
         todo.sort_by_key(|(stage, ..)| *stage);
         let steps: Vec<_> = todo.iter().map(|(_, step, _)| (*step).clone()).collect();
@@ -85,12 +79,13 @@ impl Engine {
                 Owed::ByHand { reason, .. } => planned_step(index, stage, step, Prior::Unknown { reason }),
                 Owed::WriteBack { .. } if observed.as_ref().is_err_and(is_gone) => {
                     let reason = "the target is gone; its prior state stays held".to_owned();
-                    planned_step(index, last, step, Prior::Unknown { reason })
+                    planned_step(index, stage, step, Prior::Unknown { reason })
                 }
                 Owed::WriteBack { prior } => {
                     let observed = observed
                         .map_err(|error| error.context("target", step.action.target().to_string()))?;
-                    let left = left_by(&entries, step.action.target());
+                    let left = left_by_restore(&later, run, step.action.target())
+                        .or_else(|| left_by(&entries, step.action.target()));
                     let mut planned = planned_step(
                         index,
                         stage,
@@ -111,10 +106,7 @@ impl Engine {
                 }
             });
         }
-        planned.sort_by_key(|step| step.stage);
-        for (index, step) in (0..).zip(&mut planned) {
-            step.step = index;
-        }
+        let (planned, opening) = procedure.in_stages(planned);
         let kind = PlanKind::Restore { of: run.clone() };
         Ok(Plan::draft(
             RunId::generate(self.clock.now()),
@@ -123,7 +115,8 @@ impl Engine {
             planned,
             seen_at,
         )
-        .knowing(known))
+        .knowing(known)
+        .opening_with(opening))
     }
 }
 

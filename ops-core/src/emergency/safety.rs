@@ -7,7 +7,8 @@ use super::rules::{Rule, View, Violation};
 use super::{Engine, Refusal};
 use crate::messages::WITHHELD;
 use crate::model::{
-    Actor, ActorKind, PlanKind, PlannedStep, RunId, StepReport, StepResult, TargetId, Timestamp, Verdict,
+    Actor, ActorKind, BrokenGlass, PlanKind, PlannedStep, RunId, StepReport, StepResult, TargetId, Timestamp,
+    Verdict,
 };
 
 pub(super) use super::rules::Looks;
@@ -21,6 +22,7 @@ pub(super) struct Safety {
     pub(super) steps: Vec<PlannedStep>,
     /// The stage for which the rules have just been judged.
     pub(super) judged: Option<u32>,
+    pub(super) broken_glass: bool,
     /// For a broken glass.
     pub(super) review_due: Option<Timestamp>,
 }
@@ -137,6 +139,21 @@ impl Safety {
             actor: authority.actor.kind(),
             steps: steps.to_vec(),
             judged: steps.iter().map(|step| step.stage).min(),
+            broken_glass: authority.glass.is_some(),
+            review_due: None,
+        }
+    }
+
+    /// Of a run that is taken up: every stage is judged anew.
+    pub(super) fn again(actor: ActorKind, glass: Option<BrokenGlass>, steps: &[PlannedStep]) -> Self {
+        Self {
+            broken_glass: glass.is_some(),
+            overrides: glass
+                .map(|glass| glass.overrides.into_iter().collect())
+                .unwrap_or_default(),
+            actor,
+            steps: steps.to_vec(),
+            judged: None,
             review_due: None,
         }
     }

@@ -8,7 +8,11 @@ pub use self::rollback::{component, rollback_phases, rollback_rule};
 pub use self::timeline::{
     run_began, run_ended, run_noted, run_published, step_answered, step_began, step_ended, timeline_heading,
 };
-use crate::model::{Lang, OutcomeStatus, PlanKind, Prior, StepResult, Text, Timestamp, Verdict};
+use crate::model::{
+    AbortCause, Aborted, GateReport, GateResult, Lang, OutcomeStatus, PlanKind, Prior, Share, StepResult,
+    Text, Timestamp, Verdict,
+};
+use std::time::Duration;
 
 /// Stopping all traffic to a service.
 pub fn stop_service(name: &str) -> Text {
@@ -66,6 +70,86 @@ pub fn only_recorded() -> Text {
     )
 }
 
+/// Opening for a part of the users only.
+pub fn in_part(action: &Text, share: Share) -> Text {
+    Text::new(
+        format!("{}（まず利用者の {share} に）", action.get(Lang::Ja)),
+        format!("{} for {share} of the users", action.get(Lang::En)),
+    )
+}
+
+/// What a gate of a restore waits for.
+pub fn gate(checks: &[String], hold: Duration, patience: Duration) -> Text {
+    let names = checks.join(", ");
+    let (hold, patience) = (hold.as_secs_f64(), patience.as_secs_f64());
+    Text::new(
+        format!(
+            "{names} が {hold} 秒間続けて正常であることを確認する（{patience} 秒以内に確認できなければ、もう一度止める）"
+        ),
+        format!(
+            "wait until {names} is healthy for {hold} s without a break (if not within {patience} s: stop again)"
+        ),
+    )
+}
+
+/// One line per gate of a notice or report.
+pub fn gate_line(gate: &GateReport) -> Text {
+    let (ja, en) = match &gate.result {
+        GateResult::Passed => ("通過".to_owned(), "passed".to_owned()),
+        GateResult::Failed { reason } => (format!("通過できず: {reason}"), format!("failed: {reason}")),
+        GateResult::Interrupted => ("途中で中止".to_owned(), "cut short".to_owned()),
+        GateResult::NotReached => ("未到達".to_owned(), "not reached".to_owned()),
+    };
+    Text::new(
+        format!("{} … {ja}", gate.action.get(Lang::Ja)),
+        format!("{} … {en}", gate.action.get(Lang::En)),
+    )
+}
+
+/// Why a restore went back to stopped.
+pub fn abort_cause(cause: &AbortCause) -> Text {
+    match cause {
+        AbortCause::Gate { gate, reason } => {
+            let number = gate + 1;
+            Text::new(
+                format!("確認 {number} を通過できなかった: {reason}"),
+                format!("gate {number} failed: {reason}"),
+            )
+        }
+        AbortCause::Stopped { by } => Text::new(
+            format!("{by} が対象を新たに停止した"),
+            format!("stopped anew by {by}"),
+        ),
+        AbortCause::Asked { by, reason } => Text::new(
+            format!("{} が中止した: {reason}", by.id()),
+            format!("aborted by {}: {reason}", by.id()),
+        ),
+    }
+}
+
+/// A restore that went back to stopped, in one line.
+pub fn aborted(aborted: &Aborted) -> Text {
+    let cause = abort_cause(&aborted.cause);
+    let (ja, en) = (cause.get(Lang::Ja), cause.get(Lang::En));
+    let open: Vec<_> = aborted
+        .closed
+        .iter()
+        .filter(|closed| !closed.verdict.holds())
+        .map(|closed| closed.target.as_str())
+        .collect();
+    if open.is_empty() {
+        return Text::new(
+            format!("中止: {ja}。開けたものはすべて、もう一度止めて確認済み"),
+            format!("aborted: {en}; everything that was opened is closed again and verified"),
+        );
+    }
+    let open = open.join(", ");
+    Text::new(
+        format!("中止: {ja}。停止を確認できていない: {open}"),
+        format!("aborted: {en}; not seen to be closed again: {open}"),
+    )
+}
+
 /// The subject of the notice after a run. It claims no more than the outcome does.
 pub fn notice_subject(kind: &PlanKind, procedure: &str, status: OutcomeStatus) -> Text {
     let (ja, en) = match status {
@@ -111,6 +195,10 @@ pub fn step_line(action: &Text, result: &StepResult, verdict: &Verdict) -> Text 
             let reason = verdict.reason().unwrap_or_default();
             (format!("安全規則のため未実行: {reason}"), reason.to_owned())
         }
+        (StepResult::ClosedAgain { reason }, _) => (
+            format!("開けたあと、もう一度止めた: {reason}"),
+            format!("opened, and closed again: {reason}"),
+        ),
         (StepResult::Skipped, _) => (
             "前の失敗のため未実行".to_owned(),
             "not attempted after an earlier failure".to_owned(),

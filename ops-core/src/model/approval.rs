@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Actor, Digest, PlanKind, PlannedStep, Timestamp};
+use super::{Actor, Digest, Opening, PlanKind, PlannedStep, Timestamp};
 
 /// One person's signed consent to one plan, until a time. It proves nothing until it is checked against the person's key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +50,9 @@ pub struct ApprovalRequest {
     pub steps: Vec<PlannedStep>,
     /// Whether the restore overwrites what others changed.
     pub accept_drift: bool,
+    /// For a restore: its gates, or the reason to go without.
+    #[serde(default, skip_serializing_if = "Opening::is_plain")]
+    pub opening: Opening,
     /// Who asked. A claim: the digest does not cover it.
     pub asked_by: Actor,
     /// When.
@@ -64,17 +67,18 @@ impl ApprovalRequest {
         procedure: impl Into<String>,
         plan: PlanKind,
         steps: Vec<PlannedStep>,
-        accept_drift: bool,
+        (accept_drift, opening): (bool, Opening),
         asked_by: Actor,
         (at, until): (Timestamp, Timestamp),
     ) -> Self {
         let procedure = procedure.into();
         Self {
-            digest: Digest::of_plan(&procedure, &plan, &steps, accept_drift),
+            digest: Digest::of_plan(&procedure, &plan, &steps, accept_drift, &opening),
             procedure,
             plan,
             steps,
             accept_drift,
+            opening,
             asked_by,
             at,
             until,
@@ -83,7 +87,14 @@ impl ApprovalRequest {
 
     /// Whether what it shows is what its digest stands for.
     pub fn is_genuine(&self) -> bool {
-        self.digest == Digest::of_plan(&self.procedure, &self.plan, &self.steps, self.accept_drift)
+        self.digest
+            == Digest::of_plan(
+                &self.procedure,
+                &self.plan,
+                &self.steps,
+                self.accept_drift,
+                &self.opening,
+            )
     }
 }
 

@@ -50,6 +50,11 @@ impl IdempotencyKey {
         Self(format!("{run}/{step}"))
     }
 
+    /// The key of closing again, for the run that had stopped it first, what the restore `by` had opened.
+    pub fn for_closing_again(run: &RunId, by: &RunId, step: u32) -> Self {
+        Self(format!("{run}/{by}/{step}"))
+    }
+
     /// The run that this key belongs to.
     pub fn run(&self) -> &str {
         self.0.split('/').next().unwrap_or(&self.0)

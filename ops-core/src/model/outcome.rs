@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, PlanKind, Prior, RunId, TargetId, Text, Timestamp, Verdict};
+use super::{Aborted, Digest, GateReport, PlanKind, Prior, RunId, Share, TargetId, Text, Timestamp, Verdict};
 
 /// What became of one step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,10 +26,15 @@ pub enum StepResult {
     },
     /// Not attempted, because an earlier step failed.
     Skipped,
+    /// Opened by this run, and closed again when it went back.
+    ClosedAgain {
+        /// Why it went back.
+        reason: String,
+    },
 }
 
 impl StepResult {
-    /// `done`, `already_done`, `failed`, `unknown` or `skipped`.
+    /// `done`, `already_done`, `failed`, `unknown`, `skipped` or `closed_again`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Done => "done",
@@ -37,6 +42,7 @@ impl StepResult {
             Self::Failed { .. } => "failed",
             Self::Unknown { .. } => "unknown",
             Self::Skipped => "skipped",
+            Self::ClosedAgain { .. } => "closed_again",
         }
     }
 
@@ -44,7 +50,7 @@ impl StepResult {
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Failed { error } => Some(error),
-            Self::Unknown { reason } => Some(reason),
+            Self::Unknown { reason } | Self::ClosedAgain { reason } => Some(reason),
             _ => None,
         }
     }
@@ -79,6 +85,9 @@ pub struct StepReport {
     pub prior: Prior,
     /// Limitations that hold although the step succeeded.
     pub caveats: Vec<Text>,
+    /// For a restore in parts: the share of the users that the step was to let in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<Share>,
 }
 
 /// How a run ended, over all its steps.
@@ -122,6 +131,15 @@ pub struct Outcome {
     pub status: OutcomeStatus,
     /// Every step of the plan, in its order.
     pub steps: Vec<StepReport>,
+    /// For a restore: what became of its gates.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<GateReport>,
+    /// For a restore without gates and ramps: why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ungated: Option<String>,
+    /// For a restore that went back to stopped: why, and what is closed again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aborted: Option<Aborted>,
     /// When execution began.
     pub started_at: Timestamp,
     /// From the beginning to the last verdict.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{Difference, RunId, Snapshot, TargetId, Text};
+use super::{Difference, Opening, RunId, Share, Snapshot, TargetId, Text};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What an action does to the world.
@@ -81,6 +81,9 @@ pub struct PlannedStep {
     pub caveats: Vec<Text>,
     /// How fast this step promises to be.
     pub promised: Duration,
+    /// For a restore in parts: the share of the users that this step lets in. `None`: all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<Share>,
 }
 
 impl PlannedStep {
@@ -105,6 +108,7 @@ impl PlannedStep {
             drift: Vec::new(),
             caveats: Vec::new(),
             promised,
+            share: None,
         }
     }
 }
@@ -121,9 +125,20 @@ impl Digest {
     }
 
     /// The digest of a plan: what is approved, and nothing else of it.
-    pub fn of_plan(procedure: &str, plan: &PlanKind, steps: &[PlannedStep], accept_drift: bool) -> Self {
+    pub fn of_plan(
+        procedure: &str,
+        plan: &PlanKind,
+        steps: &[PlannedStep],
+        accept_drift: bool,
+        opening: &Opening,
+    ) -> Self {
         // Serialising these values cannot fail: no map has keys other than strings.
-        let bytes = serde_json::to_vec(&("ops-plan/1", procedure, plan, steps, accept_drift));
+        let plan = ("ops-plan/1", procedure, plan, steps, accept_drift);
+        let bytes = if opening.is_plain() {
+            serde_json::to_vec(&plan)
+        } else {
+            serde_json::to_vec(&(plan, opening))
+        };
         Self::of(&bytes.unwrap_or_default())
     }
 

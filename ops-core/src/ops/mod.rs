@@ -153,6 +153,30 @@ impl Ops {
         .await
     }
 
+    /// Turns a restore round: closes again what it has opened, records and tells. See [`Engine::abort`]; a restore that runs in this process is told before
+    /// anything can wait.
+    ///
+    /// # Errors
+    /// As [`Engine::abort`].
+    ///
+    /// # Cancellation
+    /// As [`carry_out`](Self::carry_out).
+    pub async fn abort(
+        &self,
+        run: &RunId,
+        procedure: &Procedure,
+        actor: &Actor,
+        reason: &str,
+    ) -> Result<Report, Refusal> {
+        let (ops, run, procedure) = (self.clone(), run.clone(), procedure.clone());
+        let (actor, reason) = (actor.clone(), reason.to_owned());
+        detached(async move {
+            let outcome = ops.engine.abort(&run, &procedure, &actor, &reason).await?;
+            Ok(ops.publish(outcome, &actor, procedure.contacts()).await)
+        })
+        .await
+    }
+
     async fn publish(&self, outcome: Outcome, actor: &Actor, contacts: &[Contact]) -> Report {
         let report = self.publisher.publish(outcome, actor, contacts).await;
         self.engine

@@ -126,6 +126,12 @@ impl Publisher {
         .with_detail("approval", outcome.approval.as_str())
         .with_detail("result", step.result.name())
         .with_detail("verdict", step.verdict.name());
+        let record = match &outcome.aborted {
+            Some(aborted) => {
+                record.with_detail("aborted", messages::abort_cause(&aborted.cause).get(Lang::En))
+            }
+            None => record,
+        };
         match step.result.reason().or(step.verdict.reason()) {
             Some(reason) => record.with_detail("reason", reason),
             None => record,
@@ -197,6 +203,14 @@ impl Publisher {
 
     fn notice(&self, outcome: &Outcome, audience: &str) -> Notice {
         let lines = |lang: Lang| {
+            let gates = outcome
+                .gates
+                .iter()
+                .map(|gate| messages::gate_line(gate).get(lang).to_owned());
+            let aborted = outcome
+                .aborted
+                .iter()
+                .map(|aborted| messages::aborted(aborted).get(lang).to_owned());
             let lines = outcome.steps.iter().map(|step| {
                 messages::step_line(&step.action, &step.result, &step.verdict)
                     .get(lang)
@@ -211,6 +225,8 @@ impl Publisher {
                 .mask(
                     &lines
                         .chain(glass)
+                        .chain(gates)
+                        .chain(aborted)
                         .chain([format!("{} {}", outcome.run, outcome.started_at.to_jst())])
                         .collect::<Vec<_>>()
                         .join("\n"),

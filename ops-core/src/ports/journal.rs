@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::model::{
-    Actor, BrokenGlass, Digest, OutcomeStatus, PlanKind, PlannedStep, RunId, Snapshot, StepResult, TargetId,
-    Timestamp, Verdict,
+    AbortCause, Actor, BrokenGlass, Digest, Opening, OutcomeStatus, PlanKind, PlannedStep, RunId, Snapshot,
+    StepResult, TargetId, Timestamp, Verdict,
 };
 
 /// What happened in a run.
@@ -34,6 +34,9 @@ pub enum JournalEvent {
         /// The rules that were broken on purpose: another person has to review it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         glass: Option<BrokenGlass>,
+        /// For a restore: its gates and the like.
+        #[serde(default, skip_serializing_if = "Opening::is_plain")]
+        opening: Opening,
     },
     /// A step is about to act.
     Intent {
@@ -64,6 +67,29 @@ pub enum JournalEvent {
         /// The state that the step left behind.
         left: Option<Snapshot>,
     },
+    /// Something happened at a gate of a restore.
+    Gate {
+        /// Its position in the plan.
+        gate: u32,
+        /// What.
+        #[serde(flatten)]
+        moment: GateMoment,
+    },
+    /// The restore goes back to stopped: everything that it has begun to open is about to be closed again.
+    Aborted {
+        /// Why.
+        #[serde(flatten)]
+        cause: AbortCause,
+    },
+    /// A target of an aborted restore was closed again.
+    ClosedAgain {
+        /// The target.
+        target: TargetId,
+        /// Whether the read-back showed it stopped.
+        verdict: Verdict,
+        /// The state that was left behind.
+        left: Option<Snapshot>,
+    },
     /// The run ended.
     Ended {
         /// How.
@@ -80,6 +106,27 @@ pub enum JournalEvent {
         by: Actor,
         /// What they found.
         note: String,
+    },
+}
+
+/// What happened at a gate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "moment", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum GateMoment {
+    /// It began to look, with its hold at the beginning.
+    Waiting,
+    /// What it sees has changed.
+    Saw {
+        /// What it sees.
+        seen: Verdict,
+    },
+    /// It let the next stage begin.
+    Passed,
+    /// Its patience is over.
+    Failed {
+        /// What was seen last.
+        reason: String,
     },
 }
 

@@ -9,6 +9,7 @@ mod audit;
 mod clock;
 mod database;
 mod drill_log;
+mod health;
 mod journal;
 mod limiter;
 mod masker;
@@ -22,7 +23,8 @@ pub use self::audit::{AuditFault, AuditPage, AuditQuery, AuditReceipt, AuditStor
 pub use self::clock::Clock;
 pub use self::database::{DatabaseCapability, DatabaseGuard};
 pub use self::drill_log::DrillLog;
-pub use self::journal::{Held, Journal, JournalEntry, JournalEvent};
+pub use self::health::HealthProbe;
+pub use self::journal::{GateMoment, Held, Journal, JournalEntry, JournalEvent};
 pub use self::limiter::{EndpointClass, Limit, RateLimiter};
 pub use self::masker::PiiMasker;
 pub use self::notifier::Notifier;

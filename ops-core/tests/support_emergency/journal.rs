@@ -67,6 +67,9 @@ impl Journal for SharedJournal {
             JournalEvent::Intent { target, .. } => format!("intent {target}"),
             JournalEvent::Applied { target, .. } => format!("applied {target}"),
             JournalEvent::Verified { target, .. } => format!("verified {target}"),
+            JournalEvent::Gate { gate, moment } => format!("gate {gate} {moment:?}"),
+            JournalEvent::Aborted { .. } => "aborted".to_owned(),
+            JournalEvent::ClosedAgain { target, .. } => format!("closed again {target}"),
             _ => "ended".to_owned(),
         });
         Ok(())

@@ -6,7 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ops_core::error::{Error, ErrorKind, Result};
 use ops_core::model::{
-    Accepted, Effect, IdempotencyKey, Observation, RunId, Snapshot, TargetId, TargetState, Text, Verdict,
+    Accepted, Effect, IdempotencyKey, Observation, RunId, Share, Snapshot, TargetId, TargetState, Text,
+    Verdict,
 };
 use ops_core::ports::{Action, Ramp};
 use serde_json::{Value, json};
@@ -69,6 +70,8 @@ enum Call {
 
 const STOPPED: &str = "stopped";
 const STOPPING: &str = "stopping";
+/// While it is partly open.
+const ADMITTED: &str = "admitted";
 
 impl Target {
     /// A target that serves in its own way.
@@ -238,6 +241,7 @@ impl Target {
                 snapshot.with_field(name, value.clone())
             });
             let state = match inner.fields.get("mode").and_then(Value::as_str) {
+                Some(STOPPED) if inner.fields.contains_key(ADMITTED) => TargetState::PartlyStopped,
                 Some(STOPPED) => TargetState::Stopped,
                 Some(STOPPING) => TargetState::PartlyStopped,
                 _ => TargetState::Serving,
@@ -264,8 +268,23 @@ impl Target {
         self.with(|inner| {
             inner.fields.insert("mode".to_owned(), STOPPED.into());
             inner.fields.remove("scaling");
+            inner.fields.remove(ADMITTED);
         });
         self.effect("stopped");
+    }
+
+    fn admit(&self, share: Share) {
+        self.with(|inner| {
+            inner
+                .fields
+                .insert(ADMITTED.to_owned(), share.as_basis_points().into());
+        });
+        self.effect("admitting");
+    }
+
+    /// The share that is let in, in hundredths of a percent.
+    pub(crate) fn admitted(&self) -> Option<u64> {
+        self.fields().get(ADMITTED)?.as_u64()
     }
 
     fn begin_restore(&self, prior: &Snapshot) {
@@ -341,18 +360,32 @@ impl Target {
 
 /// The action of stopping a [`Target`].
 #[derive(Clone, Debug)]
-pub(crate) struct Stop(Arc<Target>);
+pub(crate) struct Stop {
+    target: Arc<Target>,
+    splits: bool,
+}
 
 impl Stop {
     pub(crate) fn of(target: &Arc<Target>) -> Arc<dyn Action> {
-        Arc::new(Self(Arc::clone(target)))
+        Arc::new(Self {
+            target: Arc::clone(target),
+            splits: false,
+        })
+    }
+
+    /// One that can be opened in parts.
+    pub(crate) fn in_parts(target: &Arc<Target>) -> Arc<dyn Action> {
+        Arc::new(Self {
+            target: Arc::clone(target),
+            splits: true,
+        })
     }
 }
 
 #[async_trait]
 impl Action for Stop {
     fn target(&self) -> &TargetId {
-        &self.0.id
+        &self.target.id
     }
 
     fn effect(&self) -> Effect {
@@ -360,11 +393,17 @@ impl Action for Stop {
     }
 
     fn describe(&self) -> Text {
-        Text::new(format!("{} を停止", self.0.id), format!("stop {}", self.0.id))
+        Text::new(
+            format!("{} を停止", self.target.id),
+            format!("stop {}", self.target.id),
+        )
     }
 
     fn describe_restore(&self) -> Text {
-        Text::new(format!("{} を再開", self.0.id), format!("reopen {}", self.0.id))
+        Text::new(
+            format!("{} を再開", self.target.id),
+            format!("reopen {}", self.target.id),
+        )
     }
 
     fn limitations(&self) -> Vec<Text> {
@@ -372,8 +411,8 @@ impl Action for Stop {
     }
 
     async fn observe(&self) -> Result<Observation> {
-        self.0.meet(Call::Observe).await?;
-        Ok(self.0.observation())
+        self.target.meet(Call::Observe).await?;
+        Ok(self.target.observation())
     }
 
     fn verify(&self, observed: &Observation) -> Verdict {
@@ -381,35 +420,56 @@ impl Action for Stop {
     }
 
     async fn apply(&self, key: &IdempotencyKey) -> Result<Accepted> {
-        self.0.with(|inner| inner.applied.push(key.clone()));
-        let fault = self.0.meet(Call::Apply).await?;
+        self.target.with(|inner| inner.applied.push(key.clone()));
+        let fault = self.target.meet(Call::Apply).await?;
         if matches!(fault, Some(Fault::NeverEffective)) {
             return Ok(Accepted::new());
         }
-        self.0.begin_stop(key.run());
+        self.target.begin_stop(key.run());
         if matches!(fault, Some(Fault::HangHalfway)) {
             return pending().await;
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
-        self.0.finish_stop();
-        self.0.after(fault).await
+        self.target.finish_stop();
+        self.target.after(fault).await
     }
 
     async fn restore(&self, prior: &Snapshot, _key: &IdempotencyKey) -> Result<Accepted> {
-        let fault = self.0.meet(Call::Restore).await?;
+        let fault = self.target.meet(Call::Restore).await?;
         if matches!(fault, Some(Fault::NeverEffective)) {
             return Ok(Accepted::new());
         }
-        self.0.begin_restore(prior);
+        self.target.begin_restore(prior);
         if matches!(fault, Some(Fault::HangHalfway)) {
             return pending().await;
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
-        self.0.finish_restore(prior);
-        self.0.after(fault).await
+        self.target.finish_restore(prior);
+        self.target.after(fault).await
     }
 
     fn ramp(&self) -> Option<&dyn Ramp> {
-        None
+        self.splits.then_some(self as &dyn Ramp)
+    }
+}
+
+#[async_trait]
+impl Ramp for Stop {
+    async fn open_partly(&self, _prior: &Snapshot, share: Share, _key: &IdempotencyKey) -> Result<Accepted> {
+        let fault = self.target.meet(Call::Restore).await?;
+        match fault {
+            Some(Fault::NeverEffective) => return Ok(Accepted::new()),
+            Some(Fault::HangHalfway) => return pending().await,
+            _ => {}
+        }
+        self.target.admit(share);
+        self.target.after(fault).await
+    }
+
+    fn verify_share(&self, observed: &Observation, share: Share) -> Verdict {
+        match observed.snapshot().field(ADMITTED) {
+            Some(admitted) if *admitted == json!(share.as_basis_points()) => observed.settled().clone(),
+            _ => Verdict::not_yet("lets another share in"),
+        }
     }
 }

@@ -12,6 +12,8 @@ fn line() -> impl Strategy<Value = String> {
             key::DATABASE,
             key::SERVICE,
             key::PROCEDURE,
+            key::GATE,
+            key::HEALTH,
             key::APPROVALS,
             key::APPROVER,
         ]

@@ -1,5 +1,6 @@
 mod any_text;
 mod consistency;
+mod gates;
 mod presets;
 mod reading;
 mod rules;
@@ -46,6 +47,14 @@ audience = "#emergency"
 [[contact]]
 audience = "カズさん"
 phone_env = "PHONE"
+[[health]]
+name = "api"
+url = "http://127.0.0.1:8083/ready"
+field = "db.status"
+equals = "ok"
+[[health]]
+name = "staging"
+url = "http://localhost/ready"
 [[procedure]]
 name = "stop-brain"
 kind = "llm-brain-stop"
@@ -54,6 +63,17 @@ services = ["api"]
 read_only_database = true
 notify = ["#emergency", "カズさん"]
 target_seconds = 0x1E
+ramp = [1, 10]
+jitter = "1m"
+[[procedure.gate]]
+after = "start"
+health = ["staging"]
+[[procedure.gate]]
+after = "services"
+health = ["api", "staging"]
+hold = "90s"
+every = "1500ms"
+patience = "1h"
 [[procedure]]
 name = "stop-api"
 kind = "api-stop"

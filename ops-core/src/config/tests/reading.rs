@@ -61,6 +61,33 @@ fn every_key_is_read() {
         (true, Duration::from_secs(30))
     );
     assert_eq!(
+        (brain.ramp.as_slice(), brain.jitter),
+        (&[1, 10][..], Duration::from_secs(60))
+    );
+    let [first, second] = brain.gates.as_slice() else {
+        panic!("{:?}", brain.gates);
+    };
+    assert_eq!(
+        (first.after, first.hold),
+        (GateAfter::Start, Duration::from_secs(60))
+    );
+    assert_eq!(
+        (first.every, first.patience),
+        (Duration::from_secs(5), Duration::from_secs(600))
+    );
+    assert_eq!(
+        (second.after, second.hold),
+        (GateAfter::Stage(1), Duration::from_secs(90))
+    );
+    assert_eq!(second.health, ["api", "staging"]);
+    assert_eq!(
+        (second.every, second.patience),
+        (Duration::from_millis(1500), Duration::from_secs(3600))
+    );
+    assert_eq!(config.health[0].field.as_deref(), Some("db.status"));
+    assert_eq!(config.health[0].equals.as_deref(), Some("ok"));
+    assert_eq!(config.health[1].url, "http://localhost/ready");
+    assert_eq!(
         config.procedure("stop-api").unwrap().kind.services(),
         ["api", "worker"]
     );

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::{at, fresh, ok, refused};
 use crate::error::ErrorKind;
-use crate::model::{Actor, Approval, ApprovalRequest, Digest, PlanKind, Timestamp};
+use crate::model::{Actor, Approval, ApprovalRequest, Digest, Opening, PlanKind, Timestamp};
 use crate::ports::{ApprovalStore, MAX_APPROVAL, MAX_APPROVALS};
 
 /// The contract of [`ApprovalStore`]. Every digest is fresh, so that it may run on a shared store; what it files stays.
@@ -133,7 +133,7 @@ fn request(by: &str, seconds: i64) -> ApprovalRequest {
         fresh("procedure"),
         PlanKind::Stop,
         Vec::new(),
-        false,
+        (false, Opening::default()),
         ok("an actor", Actor::person(by)),
         (at(seconds), at(seconds + 60)),
     )

@@ -1,8 +1,11 @@
+use std::time::Duration;
+
 use super::{at, fresh, fresh_run, ok};
 use crate::model::{
-    Actor, BrokenGlass, Digest, OutcomeStatus, PlanKind, RunId, Snapshot, StepResult, TargetId, Verdict,
+    AbortCause, Actor, BrokenGlass, Digest, Opening, OutcomeStatus, PlanKind, PlannedGate, RunId, Snapshot,
+    StepResult, TargetId, Text, Verdict,
 };
-use crate::ports::{Held, Journal, JournalEntry, JournalEvent};
+use crate::ports::{GateMoment, Held, Journal, JournalEntry, JournalEvent};
 
 /// The contract of [`Journal`]. It uses fresh runs and targets, so that it may run on a shared journal; its entries stay.
 ///
@@ -140,6 +143,16 @@ fn hold(run: &RunId, target: &TargetId, state: &str) -> Held {
 
 fn whole_run(run: &RunId, target: &TargetId) -> Vec<JournalEntry> {
     let left = Snapshot::new(target.clone(), "conformance/1").with_field("state", "stopped");
+    let gate = PlannedGate::new(
+        0,
+        1,
+        Text::new("門", "gate"),
+        vec!["api".to_owned()],
+        Duration::from_secs(60),
+    );
+    let mut opening = Opening::default();
+    opening.gates.push(gate);
+    opening.ungated = Some("改行\nと \"引用\"".to_owned());
     let events = [
         JournalEvent::Started {
             procedure: "conformance".to_owned(),
@@ -150,6 +163,7 @@ fn whole_run(run: &RunId, target: &TargetId) -> Vec<JournalEntry> {
             steps: Vec::new(),
             signatures: vec![Digest::of(b"signature")],
             glass: Some(BrokenGlass::new("課金が暴走", vec!["approvals".to_owned()])),
+            opening,
         },
         JournalEvent::Intent {
             step: 0,
@@ -166,6 +180,33 @@ fn whole_run(run: &RunId, target: &TargetId) -> Vec<JournalEntry> {
             result: StepResult::Done,
             verdict: Verdict::not_yet("1 request is running"),
             left: Some(left),
+        },
+        JournalEvent::Gate {
+            gate: 0,
+            moment: GateMoment::Waiting,
+        },
+        JournalEvent::Gate {
+            gate: 0,
+            moment: GateMoment::Saw {
+                seen: Verdict::unknown("no answer"),
+            },
+        },
+        JournalEvent::Gate {
+            gate: 0,
+            moment: GateMoment::Failed {
+                reason: "no answer".to_owned(),
+            },
+        },
+        JournalEvent::Aborted {
+            cause: AbortCause::Gate {
+                gate: 0,
+                reason: "no answer".to_owned(),
+            },
+        },
+        JournalEvent::ClosedAgain {
+            target: target.clone(),
+            verdict: Verdict::Holds,
+            left: None,
         },
         ended(),
         JournalEvent::Reviewed {
