@@ -3,13 +3,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use ops_core::emergency::Watch;
+use ops_core::model::RunId;
 use ops_core::ports::{JournalEntry, JournalEvent};
+
+use crate::print::Printer;
 
 /// Keeps the entries of a run and moves a progress bar on a terminal.
 #[derive(Debug)]
 pub(crate) struct Progress {
     bar: ProgressBar,
     seen: Mutex<Vec<JournalEntry>>,
+    in_hand: Arc<Mutex<Option<RunId>>>,
 }
 
 impl Progress {
@@ -25,7 +29,17 @@ impl Progress {
         Arc::new(Self {
             bar,
             seen: Mutex::default(),
+            in_hand: Arc::default(),
         })
+    }
+
+    /// The same for a run of the real world, which `printer` names when the tool is interrupted.
+    pub(crate) fn for_run(printer: &Printer) -> Arc<Self> {
+        let mut progress = Self::new(printer.json());
+        if let Some(progress) = Arc::get_mut(&mut progress) {
+            progress.in_hand = printer.in_hand();
+        }
+        progress
     }
 
     /// Takes the entries seen since the last call.
@@ -36,6 +50,8 @@ impl Progress {
 
 impl Watch for Progress {
     fn seen(&self, entry: &JournalEntry) {
+        let open = !matches!(entry.event, JournalEvent::Published { .. });
+        *self.in_hand.lock().unwrap_or_else(PoisonError::into_inner) = open.then(|| entry.run.clone());
         match &entry.event {
             JournalEvent::Started { steps, .. } => {
                 self.bar.reset();

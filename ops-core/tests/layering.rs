@@ -43,7 +43,7 @@ const SIDEWAYS: &[(&str, &str)] = &[
 ];
 
 /// Rooms that every room above the ports may use, and that use nothing above the ports.
-const BESIDE_MODEL: &[&str] = &["clock", "messages", "durable"];
+const BESIDE_MODEL: &[&str] = &["clock", "messages", "durable", "failpoint"];
 
 /// Rooms that stand beside the ports. Only [`ASSEMBLY`], tests and `testkit` may import them.
 const BESIDE_PORTS: &[&str] = &["memory", "file", "testkit"];

@@ -12,6 +12,7 @@ use super::restore::is_witness;
 use super::verify::{ReadBack, restored};
 use super::{Engine, Refusal};
 use crate::error::{Error, ErrorKind, Result, Retry};
+use crate::failpoint::fail_point;
 use crate::model::{
     Digest, IdempotencyKey, Outcome, PlanKind, PlannedStep, Prior, RunId, StepReport, StepResult, Timestamp,
     Verdict,
@@ -205,7 +206,9 @@ impl Engine {
             .await;
 
         let key = IdempotencyKey::for_step(&run.id, index);
+        fail_point!("step.apply.before");
         let applied = self.act(run, step, &planned, &key).await;
+        fail_point!("step.apply.after");
         let error = applied.as_ref().err().map(|error| self.masked(error.to_string()));
         recorded = worse(
             recorded,

@@ -4,12 +4,15 @@
 //! the first writer wins; if no journal takes it, the stop goes ahead and the outcome carries the only copy.
 
 mod approve;
+mod catch_up;
 mod conclude;
 mod confirm;
 mod execute;
 mod history;
 mod ledger;
 mod plan;
+#[cfg(feature = "failpoints")]
+mod points;
 mod procedure;
 mod recover;
 mod refusal;
@@ -24,6 +27,8 @@ pub use self::confirm::Confirmation;
 pub use self::plan::{Approved, Draft, Plan};
 pub use self::procedure::{Contact, Procedure, Step};
 pub use self::refusal::Refusal;
+#[cfg(feature = "failpoints")]
+pub use crate::failpoint::FAIL_POINTS;
 
 use self::ledger::Ledger;
 use crate::error::Result;

@@ -30,6 +30,7 @@ impl Engine {
         procedure: &Procedure,
         actor: &Actor,
     ) -> Result<Outcome, Refusal> {
+        self.try_to_catch_up().await;
         let entries = self.entries(run).await?;
         let mut steps = started(run, &entries, procedure)?.to_vec();
         if let Some(step) = steps.iter().find(|step| procedure.action(&step.target).is_none()) {
