@@ -1,4 +1,5 @@
 //! Damaged, foreign and newer files in a journal: a clear error, nothing deleted, every other run put back, a stop that goes ahead.
+#![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
     clippy::clone_on_ref_ptr,
@@ -171,7 +172,6 @@ async fn a_directory_or_a_dangling_link_in_place_of_a_run_hides_no_other_run() {
     let before = world.bytes();
     fs::create_dir(directory.path().join("runs/run_a.jsonl")).unwrap();
     fs::create_dir(directory.path().join("runs/folder")).unwrap();
-    #[cfg(unix)]
     std::os::unix::fs::symlink("nowhere", directory.path().join("runs/run_b.jsonl")).unwrap();
     let stopped = world.stop().await;
     assert_eq!(stopped.status, OutcomeStatus::Verified);

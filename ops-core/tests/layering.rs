@@ -40,6 +40,8 @@ const SIDEWAYS: &[(&str, &str)] = &[
     ("config", "http"),
     // The recorder waits for a store no longer than a deadline.
     ("audit", "resilience"),
+    // A test ends the process between two steps of a write.
+    ("durable", "failpoint"),
 ];
 
 /// Rooms that every room above the ports may use, and that use nothing above the ports.

@@ -291,7 +291,7 @@ fn hits(point: &str, count: usize) -> BTreeSet<usize> {
 pub(crate) async fn kill_everywhere<J: Journals>(
     entry: &'static str,
     urls: Vec<Option<String>>,
-    left_out: impl Fn(Scene, &str) -> bool,
+    left_out: impl Fn(Scene, &str) -> bool + Send + Sync,
 ) {
     let free = Arc::new(tokio::sync::Mutex::new(urls.clone()));
     let places = Arc::new(tokio::sync::Semaphore::new(urls.len()));
