@@ -17,6 +17,7 @@ pub(crate) enum Exit {
     Partly = 3,
     Unverified = 4,
     Refused = 5,
+    Interrupted = 6,
 }
 
 impl Exit {
@@ -28,6 +29,7 @@ impl Exit {
             Self::Partly => 3,
             Self::Unverified => 4,
             Self::Refused => 5,
+            Self::Interrupted => 6,
         }
     }
 }

@@ -3,6 +3,7 @@
 mod cli;
 mod evidence;
 mod exit;
+mod interrupt;
 mod print;
 mod progress;
 mod session;
@@ -34,13 +35,18 @@ fn main() -> ExitCode {
             return ExitCode::from(1);
         }
     };
-    let exit = runtime.block_on(run(cli, &printer));
+    let exit = runtime.block_on(async {
+        tokio::select! {
+            exit = run(&cli, &printer) => exit,
+            () = interrupt::signal(&cli.verb) => interrupt::leave(&printer),
+        }
+    });
     // A vendor that never answers must not keep the tool from ending.
     runtime.shutdown_background();
     exit.into()
 }
 
-async fn run(cli: Cli, printer: &Printer) -> Exit {
+async fn run(cli: &Cli, printer: &Printer) -> Exit {
     let global = &cli.global;
     let result = match &cli.verb {
         Verb::Drill(args) => verbs::drill::run(global, printer, args).await,

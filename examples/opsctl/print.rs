@@ -1,10 +1,10 @@
 use std::io::{IsTerminal, Write};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use ops_core::emergency::{Contact, Plan, Violation};
 use ops_core::model::{
-    GateResult, Lang, LastDrill, Opening, PlanKind, PlannedStep, Prior, StepReport, StepResult, Text,
+    GateResult, Lang, LastDrill, Opening, PlanKind, PlannedStep, Prior, RunId, StepReport, StepResult, Text,
 };
 use ops_core::pipeline::Report;
 use secrecy::ExposeSecret;
@@ -19,6 +19,8 @@ pub(crate) struct Printer {
     /// Set by the command line, else by the configuration once it is read.
     lang: OnceLock<Lang>,
     colour: bool,
+    /// The run that this process has in hand, for when it is interrupted.
+    in_hand: Arc<Mutex<Option<RunId>>>,
 }
 
 /// A longer value is cut in the output for people; JSON has the whole.
@@ -31,7 +33,13 @@ impl Printer {
             json,
             lang,
             colour: !json && std::io::stdout().is_terminal(),
+            in_hand: Arc::default(),
         }
+    }
+
+    /// Where the run is kept that this process has in hand.
+    pub(crate) fn in_hand(&self) -> Arc<Mutex<Option<RunId>>> {
+        Arc::clone(&self.in_hand)
     }
 
     /// Takes the configuration's language unless the command line has named one.

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use ops_core::emergency::Watch;
-use ops_core::model::{PlannedGate, Verdict};
+use ops_core::model::{PlannedGate, RunId, Verdict};
 use ops_core::ports::{GateMoment, JournalEntry, JournalEvent};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
+
+use crate::print::Printer;
 
 /// Keeps the entries of a run and moves a progress bar on a terminal.
 #[derive(Debug)]
@@ -18,6 +20,7 @@ pub(crate) struct Progress {
     /// What the countdown of the gate counts from.
     since: Arc<Mutex<Option<(Instant, Duration, String)>>>,
     ticking: Mutex<Option<AbortHandle>>,
+    in_hand: Arc<Mutex<Option<RunId>>>,
 }
 
 impl Progress {
@@ -36,6 +39,7 @@ impl Progress {
             gates: Mutex::default(),
             since: Arc::default(),
             ticking: Mutex::default(),
+            in_hand: Arc::default(),
         })
     }
 
@@ -81,6 +85,15 @@ impl Progress {
         }
     }
 
+    /// The same for a run of the real world, which `printer` names when the tool is interrupted.
+    pub(crate) fn for_run(printer: &Printer) -> Arc<Self> {
+        let mut progress = Self::new(printer.json());
+        if let Some(progress) = Arc::get_mut(&mut progress) {
+            progress.in_hand = printer.in_hand();
+        }
+        progress
+    }
+
     /// Takes the entries seen since the last call.
     pub(crate) fn take(&self) -> Vec<JournalEntry> {
         std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner))
@@ -89,6 +102,8 @@ impl Progress {
 
 impl Watch for Progress {
     fn seen(&self, entry: &JournalEntry) {
+        let open = !matches!(entry.event, JournalEvent::Published { .. });
+        *self.in_hand.lock().unwrap_or_else(PoisonError::into_inner) = open.then(|| entry.run.clone());
         match &entry.event {
             JournalEvent::Started { steps, opening, .. } => {
                 *self.gates.lock().unwrap_or_else(PoisonError::into_inner) = opening.gates.clone();

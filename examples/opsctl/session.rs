@@ -41,7 +41,7 @@ impl Session {
             None => Failure::Failed(error),
         })?;
         printer.prefer(config.lang);
-        let world = World::build(config, &env, &actor, None, Progress::new(printer.json())).await?;
+        let world = World::build(config, &env, &actor, None, Progress::for_run(printer)).await?;
         world
             .warnings
             .iter()

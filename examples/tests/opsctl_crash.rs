@@ -191,3 +191,83 @@ fn a_restore_needs_the_signatures_that_the_configuration_asks_for() {
         restored.out
     );
 }
+
+/// Sends a signal, as an init system or a terminal does.
+fn signal(process: &std::process::Child, name: &str) {
+    let sent = std::process::Command::new("kill")
+        .args([&format!("-{name}"), &process.id().to_string()])
+        .status();
+    assert!(sent.expect("kill runs").success());
+}
+
+#[test]
+fn a_signal_in_the_middle_ends_the_tool_with_a_run_that_resume_completes() {
+    for (name, again) in [("TERM", false), ("INT", false), ("TERM", true)] {
+        let simulation = Simulation::start(&["--world", "gcp", "--fault", "latency@soulkun"]);
+        let stop = support::opsctl(simulation.path())
+            .args(["stop", "api-stop", "--lang", "en"])
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .expect("opsctl starts");
+        wait_for_entries(&simulation, 0, 3);
+        signal(&stop, name);
+        if again {
+            // It may be gone already; a process that is not yet waited for can still be signalled.
+            signal(&stop, name);
+        }
+        let ended = support::Ran::of(stop.wait_with_output().expect("it ends"));
+        assert_eq!(ended.code, 6, "{}{}", ended.out, ended.err);
+        if !again {
+            assert!(ended.err.contains("opsctl resume run_"), "{}", ended.err);
+        }
+        let resumed = simulation.run(&["resume", "--json"]);
+        assert_eq!(resumed.code, 0, "{}{}", resumed.out, resumed.err);
+        assert!(verdicts_hold(&resumed.json()));
+        let run = resumed.json()["run"].as_str().expect("a run").to_owned();
+        let restored = simulation.run(&["restore", &run, "--json"]);
+        assert_eq!(
+            (restored.code, &restored.json()["restored_exactly"]),
+            (0, &true.into()),
+            "{}",
+            restored.out
+        );
+    }
+}
+
+#[test]
+fn a_signal_in_the_middle_of_a_restore_is_told_as_json_and_in_japanese() {
+    for (arguments, expected) in [
+        (&["--json"] as &[&str], "\"kind\": \"interrupted\""),
+        (&["--lang", "ja"], "再開できます"),
+    ] {
+        let simulation = Simulation::start(&["--world", "gcp", "--fault", "latency@soulkun"]);
+        let stopped = simulation.run(&["stop", "api-stop", "--json"]).json();
+        let run = stopped["run"].as_str().expect("a run").to_owned();
+        let restore = support::opsctl(simulation.path())
+            .args(["restore", &run])
+            .args(arguments)
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .expect("opsctl starts");
+        wait_for_entries(&simulation, 1, 2);
+        signal(&restore, "TERM");
+        let ended = support::Ran::of(restore.wait_with_output().expect("it ends"));
+        assert_eq!(ended.code, 6, "{}{}", ended.out, ended.err);
+        assert!(
+            format!("{}{}", ended.out, ended.err).contains(expected),
+            "{}{}",
+            ended.out,
+            ended.err
+        );
+        let resumed = simulation.run(&["resume", "--json"]);
+        assert_eq!(
+            (resumed.code, &resumed.json()["restored_exactly"]),
+            (0, &true.into()),
+            "{}{}",
+            resumed.out,
+            resumed.err
+        );
+    }
+}

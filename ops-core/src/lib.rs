@@ -36,6 +36,7 @@ pub use self::ops::{DrillProof, FeatureStop, Ops};
 pub use self::providers::Providers;
 
 mod durable;
+mod failpoint;
 
 #[cfg(feature = "testkit")]
 pub mod testkit;

@@ -40,10 +40,12 @@ const SIDEWAYS: &[(&str, &str)] = &[
     ("config", "http"),
     // The recorder waits for a store no longer than a deadline.
     ("audit", "resilience"),
+    // A test ends the process between two steps of a write.
+    ("durable", "failpoint"),
 ];
 
 /// Rooms that every room above the ports may use, and that use nothing above the ports.
-const BESIDE_MODEL: &[&str] = &["clock", "messages", "durable"];
+const BESIDE_MODEL: &[&str] = &["clock", "messages", "durable", "failpoint"];
 
 /// Rooms that stand beside the ports. Only [`ASSEMBLY`], tests and `testkit` may import them.
 const BESIDE_PORTS: &[&str] = &["memory", "file", "testkit"];

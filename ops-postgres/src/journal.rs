@@ -41,15 +41,15 @@ impl PostgresJournal {
         Ok(inserted.is_some())
     }
 
-    async fn open_hold(&self, target: &TargetId) -> Result<Option<Held>> {
+    async fn open_hold(&self, operation: &'static str, target: &TargetId) -> Result<Option<Held>> {
         let row: Option<HoldRow> = sqlx::query_as(
             "select run, at_micros, snapshot from ops.journal_hold where target = $1 and released_at is null",
         )
         .bind(target.as_str())
         .fetch_optional(&self.pool)
         .await
-        .map_err(failed(HOLD))?;
-        row.map(|row| held(HOLD, row)).transpose()
+        .map_err(failed(operation))?;
+        row.map(|row| held(operation, row)).transpose()
     }
 }
 
@@ -97,7 +97,7 @@ impl Journal for PostgresJournal {
             if self.insert_hold(wanted).await? {
                 return Ok(wanted.clone());
             }
-            if let Some(held) = self.open_hold(wanted.snapshot.target()).await? {
+            if let Some(held) = self.open_hold(HOLD, wanted.snapshot.target()).await? {
                 return Ok(held);
             }
             // It was released between the two statements.
@@ -113,6 +113,10 @@ impl Journal for PostgresJournal {
         .await
         .map_err(failed(READ))?;
         rows.into_iter().map(|row| held(READ, row)).collect()
+    }
+
+    async fn held_of(&self, target: &TargetId) -> Result<Option<Held>> {
+        self.open_hold(READ, target).await
     }
 
     async fn release(&self, run: &RunId, target: &TargetId) -> Result<()> {

@@ -15,6 +15,10 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &ResumeArgs) -
     let entries = engine.entries(&run).await?;
     let (name, kind) = started(&entries).ok_or_else(|| unknown(&run))?;
     let procedure = session.world.procedure(name, &None)?;
+    *printer
+        .in_hand()
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(run.clone());
     printer.heading(&printer.pick(&format!("再開  {run}  {name}"), &format!("resume  {run}  {name}")));
     let report = session.world.ops.resume(&run, &procedure, &session.actor).await?;
     let is_stop = matches!(kind, PlanKind::Stop);

@@ -1,3 +1,4 @@
+use ops_core::error::ErrorKind;
 use ops_core::model::{PlanKind, RunId};
 use ops_core::ports::JournalEvent;
 use serde_json::json;
@@ -14,7 +15,23 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &RunsArgs) -> 
         return timeline::run(&session, printer, &RunId::new(run)?, args.markdown).await;
     }
     let engine = session.world.ops.engine();
-    let held = engine.held().await?;
+    match engine.catch_up().await {
+        Ok(0) => {}
+        Ok(copied) => printer.line(&printer.pick(
+            &format!("退避先から {copied} 件をジャーナルへ写しました"),
+            &format!("{copied} copied from the spool to the journal"),
+        )),
+        Err(error) => printer.error(&printer.warn(&format!("⚠ {error}"))),
+    }
+    let held = match engine.held().await {
+        Ok(held) => held,
+        // One that cannot be read must not hide the runs.
+        Err(error) if error.kind() == ErrorKind::Unexpected => {
+            printer.error(&printer.warn(&format!("⚠ {error}")));
+            Vec::new()
+        }
+        Err(error) => return Err(error.into()),
+    };
     let mut documents = Vec::new();
     for run in engine.runs().await? {
         let entries = match engine.entries(&run).await {

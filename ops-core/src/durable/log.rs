@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::directory::{private, sync};
 use super::line::{Line, encode, is_torn, split};
 use super::lock::lock;
-use super::{damaged, refused};
+use super::{damaged, other_format, refused};
 use crate::error::Result;
+use crate::failpoint::fail_point;
 
 /// A file to which whole lines are added. Its first line names the format.
 ///
@@ -120,7 +121,7 @@ impl Log {
         };
         match header {
             Ok(header) if header.format == self.format => Ok(()),
-            Ok(_) => Err(format!("is not the format {}", self.format)),
+            Ok(header) => Err(other_format(&header.format, self.format)),
             Err(what) => Err(what),
         }
         .map_err(|what| damaged("read file", &self.path, line.number, what))
@@ -162,7 +163,14 @@ impl LockedLog<'_> {
 
     fn write(&self, bytes: &[u8]) -> io::Result<()> {
         let before = self.file.metadata()?.len();
-        let written = (&self.file).write_all(bytes).and_then(|()| self.file.sync_data());
+        fail_point!(
+            "file.append.torn",
+            (&self.file).write_all(&bytes[..bytes.len() / 2])
+        );
+        let written = (&self.file).write_all(bytes);
+        fail_point!("file.append.written");
+        let written = written.and_then(|()| self.file.sync_data());
+        fail_point!("file.append.synced");
         if written.is_err() {
             // A failed sync may have lost the bytes although they can still be read: nothing may be appended after them.
             let _ = self.file.set_len(before);
@@ -178,11 +186,13 @@ impl LockedLog<'_> {
                 self.set_aside(end)?;
             }
             if end == 0 {
+                fail_point!("file.log.made");
                 self.write(self.header()?.as_bytes())?;
             }
             // Whoever made the file may have ended before its name was safe.
             if made || end == 0 {
                 sync_parent(&self.log.path)?;
+                fail_point!("file.log.named");
             }
             Ok(())
         };
@@ -233,8 +243,10 @@ impl LockedLog<'_> {
         keep.write_all(&torn)?;
         keep.sync_all()?;
         sync_parent(&beside)?;
+        fail_point!("file.torn.kept");
 
         self.file.set_len(end)?;
+        fail_point!("file.torn.cut");
         self.file.sync_all()
     }
 }

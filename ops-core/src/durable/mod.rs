@@ -32,6 +32,24 @@ pub(crate) async fn blocking<T: Send + 'static>(
 
 const PROVIDER: &str = "file";
 
+/// What is wrong with a file that says it has the format `found` where `wanted` (`name/version`) is read, and what to do.
+pub(crate) fn other_format(found: &str, wanted: &str) -> String {
+    let version = |format: &str| {
+        let (name, version) = format.rsplit_once('/')?;
+        Some((name.to_owned(), version.parse::<u32>().ok()?))
+    };
+    match (version(found), version(wanted)) {
+        (Some((name, newer)), Some((known, older))) if name == known && newer > older => {
+            format!(
+                "a newer version wrote it ({name}/{newer}, this one reads {wanted}): use that version, or a newer one"
+            )
+        }
+        _ => {
+            format!("is not the format {wanted}: move it to another directory, or bring back the right file")
+        }
+    }
+}
+
 /// What the operating system refused.
 fn refused(operation: &'static str, path: &Path, source: io::Error) -> Error {
     let kind = match source.kind() {

@@ -6,6 +6,7 @@ use super::directory::{private, sync};
 use super::line::{encode, split};
 use super::{damaged, refused};
 use crate::error::Result;
+use crate::failpoint::fail_point;
 
 /// Reads a file of one line; `None` if there is no such file.
 pub(crate) fn read_whole(path: &Path) -> Result<Option<String>> {
@@ -62,14 +63,18 @@ pub(crate) fn write_plain(path: &Path, text: &str) -> Result<()> {
 pub(crate) fn write_new(path: &Path, made: &Path, json: &str) -> Result<bool> {
     let write = || {
         let mut file = private().write(true).create_new(true).open(made)?;
+        fail_point!("file.new.made");
         file.write_all(encode(json).as_bytes())?;
         file.sync_all()?;
+        fail_point!("file.new.written");
         let first = match fs::hard_link(made, path) {
             Ok(()) => true,
             Err(known) if known.kind() == io::ErrorKind::AlreadyExists => false,
             Err(other) => return Err(other),
         };
+        fail_point!("file.new.linked");
         sync_parent(path)?;
+        fail_point!("file.new.synced");
         Ok(first)
     };
     let written = write().map_err(|source| refused("write file", path, source));

@@ -5,6 +5,7 @@ use super::execute::{Run, worse};
 use super::ledger::Recorded;
 use super::procedure::Step;
 use crate::error::{Error, ErrorKind};
+use crate::failpoint::fail_point;
 use crate::model::{
     IdempotencyKey, PlanKind, PlannedStep, Prior, RunId, Snapshot, StepResult, TargetId, Verdict,
 };
@@ -86,11 +87,8 @@ impl Engine {
     async fn release(&self, of: &RunId, target: &TargetId) -> Recorded {
         let mut released = self.ledger.release(of, target).await;
         // A state that an older run still holds is out of date: this restore was planned over it.
-        let held = self.ledger.held().await.unwrap_or_default();
-        let older = held
-            .iter()
-            .find(|held| held.snapshot.target() == target && held.run < *of);
-        if let Some(older) = older {
+        let held = self.ledger.held_of(target).await.unwrap_or_default();
+        if let Some(older) = held.filter(|held| held.run < *of) {
             released = released.and(self.ledger.release(&older.run, target).await);
         }
         match released {
@@ -105,12 +103,14 @@ impl Engine {
     async fn give_way(&self, step: &Step, key: &IdempotencyKey) -> Verdict {
         let (clock, action) = (&*self.clock, &*step.action);
         let deadline = Deadline::after(clock, step.timeout);
+        fail_point!("step.close_again.before");
         let closed = step
             .retry
             .run(clock, deadline, "stop", || async {
                 action.apply(key).await.map(drop)
             })
             .await;
+        fail_point!("step.close_again.after");
         match closed {
             Ok(()) => Verdict::not_yet("stopped again meanwhile, and closed again by this run"),
             Err(error) => Verdict::unknown(format!(

@@ -13,6 +13,7 @@ use super::verify::{ReadBack, restored};
 use super::way::Way;
 use super::{Engine, Refusal};
 use crate::error::{Error, ErrorKind, Result, Retry};
+use crate::failpoint::fail_point;
 use crate::model::{
     BrokenGlass, Digest, IdempotencyKey, Observation, Opening, Outcome, OutcomeStatus, PlanKind, PlannedStep,
     Prior, RunId, Snapshot, StepReport, StepResult, TargetId, Timestamp, Verdict,
@@ -173,7 +174,9 @@ impl Engine {
             .await;
 
         let key = IdempotencyKey::for_step(&run.id, index);
+        fail_point!("step.apply.before");
         let applied = self.act(run, step, &planned, &key).await;
+        fail_point!("step.apply.after");
         let error = applied.as_ref().err().map(|error| self.masked(error.to_string()));
         recorded = worse(
             recorded,

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use tracing::Instrument as _;
 
+#[cfg(feature = "failpoints")]
+use super::points::{after, before, release_points};
 use super::span::of_journal;
 use super::{Kept, Watch};
 use crate::error::{ErrorKind, Result};
-use crate::model::{RunId, TargetId};
+use crate::failpoint::fail_point;
+use crate::model::{PlannedStep, RunId, TargetId};
 use crate::ports::{Clock, Held, Journal, JournalEntry};
 use crate::resilience::{Deadline, caught};
 
@@ -25,7 +28,7 @@ pub(super) struct Ledger {
 
 /// One journal, and until when it is left alone.
 #[derive(Clone, Debug)]
-struct Book {
+pub(super) struct Book {
     journal: Arc<dyn Journal>,
     /// In milliseconds of the monotonic clock; zero: it is used.
     down_until: Arc<AtomicU64>,
@@ -83,14 +86,13 @@ impl Ledger {
     }
 
     pub(super) async fn append(&self, entry: &JournalEntry) -> Recorded {
+        fail_point!(before(&entry.event));
         let recorded = if self.takes(&self.primary, entry).await {
             Recorded::Primary
         } else {
-            match &self.spool {
-                Some(spool) if self.takes(spool, entry).await => Recorded::Spool,
-                _ => Recorded::Nowhere,
-            }
+            self.spool_entry(entry).await
         };
+        fail_point!(after(&entry.event));
         for watch in &self.watch {
             watch.seen(entry);
             watch.kept(entry, recorded.into());
@@ -98,32 +100,52 @@ impl Ledger {
         recorded
     }
 
+    async fn spool_entry(&self, entry: &JournalEntry) -> Recorded {
+        let Some(spool) = &self.spool else {
+            return Recorded::Nowhere;
+        };
+        fail_point!("spool.append.before");
+        let taken = self.takes(spool, entry).await;
+        fail_point!("spool.append.after");
+        if taken { Recorded::Spool } else { Recorded::Nowhere }
+    }
+
     /// The snapshot that is held now, or `None` if no journal took it.
     pub(super) async fn hold(&self, wanted: &Held) -> Option<Held> {
-        if let Some(held) = self.written(&self.primary, |journal| journal.hold(wanted)).await {
-            return Some(held);
+        fail_point!("step.hold.before");
+        let mut held = self.written(&self.primary, |journal| journal.hold(wanted)).await;
+        if held.is_none()
+            && let Some(spool) = &self.spool
+        {
+            fail_point!("spool.hold.before");
+            held = self.written(spool, |journal| journal.hold(wanted)).await;
+            fail_point!("spool.hold.after");
         }
-        self.written(self.spool.as_ref()?, |journal| journal.hold(wanted))
-            .await
+        fail_point!("step.hold.after");
+        held
     }
 
     /// Ends the hold of `run` in both, and with it what the other one holds of the target: that was taken later, over what is restored now.
     pub(super) async fn release(&self, run: &RunId, target: &TargetId) -> Result<()> {
-        let held = self.held().await?;
-        let holds = held
-            .iter()
-            .any(|held| held.run == *run && held.snapshot.target() == target);
+        let holds = self.held_of(target).await?.is_some_and(|held| held.run == *run);
         let mut released = Ok(());
         for book in self.spool.iter().chain([&self.primary]) {
             let journal = &*book.journal;
-            let later = match (holds, self.bounded(journal.held()).await) {
-                (true, Ok(held)) => held.into_iter().find(|held| held.snapshot.target() == target),
+            let later = match (holds, self.bounded(journal.held_of(target)).await) {
+                (true, Ok(held)) => held,
                 _ => None,
             };
             let holder = later.map_or_else(|| run.clone(), |held| held.run);
+            fail_point!(release_points(self, book)[0]);
             released = released.and(self.bounded(journal.release(&holder, target)).await);
+            fail_point!(release_points(self, book)[1]);
         }
         released
+    }
+
+    #[cfg(feature = "failpoints")]
+    pub(super) fn is_primary(&self, book: &Book) -> bool {
+        std::ptr::eq(book, &self.primary)
     }
 
     /// Asks the journal again although it failed a moment ago: an opening can wait for the answer.
@@ -137,12 +159,18 @@ impl Ledger {
         let (primary, spool) = self
             .both(|journal| async move { journal.entries(run).await })
             .await?;
-        if spool.is_empty() {
-            return Ok(primary);
+        let merged = !spool.is_empty();
+        let mut entries: Vec<JournalEntry> = Vec::new();
+        // What was copied is in both, and twice in one if two processes copied it at once.
+        for entry in primary.into_iter().chain(spool) {
+            if !entries.contains(&entry) {
+                entries.push(entry);
+            }
         }
-        let mut entries: Vec<_> = primary.into_iter().chain(spool).collect();
-        // Stable: within a journal the order stays as it was appended unless the wall clock says otherwise.
-        entries.sort_by_key(|entry| entry.at);
+        if merged {
+            // Stable: within a journal the order stays as it was appended unless the wall clock says otherwise.
+            entries.sort_by_key(|entry| entry.at);
+        }
         Ok(entries)
     }
 
@@ -164,6 +192,92 @@ impl Ledger {
         let mut seen = BTreeSet::new();
         held.retain(|held| seen.insert(held.snapshot.target().clone()));
         Ok(held)
+    }
+
+    /// As [`held`](Self::held), of one target. A damaged one is an error wherever it lies: nobody knows which came first.
+    pub(super) async fn held_of(&self, target: &TargetId) -> Result<Option<Held>> {
+        let (primary, spool) = self
+            .both(|journal| async move {
+                match journal.held_of(target).await {
+                    Err(error) if error.kind() == ErrorKind::Unexpected => Ok(vec![Err(error)]),
+                    held => Ok(held?.into_iter().map(Ok).collect()),
+                }
+            })
+            .await?;
+        let held: Vec<Held> = primary.into_iter().chain(spool).collect::<Result<_>>()?;
+        Ok(held.into_iter().min_by_key(|held| held.at))
+    }
+
+    /// The held states of the targets of `steps`, and why some of them cannot be read.
+    pub(super) async fn held_among(
+        &self,
+        steps: &[PlannedStep],
+    ) -> Result<(Vec<Held>, BTreeMap<TargetId, String>)> {
+        let (mut found, mut unreadable) = (Vec::new(), BTreeMap::new());
+        for step in steps {
+            match self.held_of(&step.target).await {
+                Ok(held) => found.extend(held),
+                Err(error) if error.kind() == ErrorKind::Unexpected => {
+                    let reason = format!("its held state cannot be read: {error}");
+                    unreadable.insert(step.target.clone(), reason);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        found.sort_by_key(|held| held.at);
+        Ok((found, unreadable))
+    }
+
+    /// Copies the entries that only the spool has; gives how many.
+    pub(super) async fn copy_entries(&self) -> Result<usize> {
+        let Some(spool) = &self.spool else {
+            return Ok(0);
+        };
+        let mut copied = 0;
+        for run in self.bounded(spool.journal.runs()).await? {
+            let spooled = match self.bounded(spool.journal.entries(&run)).await {
+                Ok(spooled) => spooled,
+                Err(error) => {
+                    tracing::warn!(%error, %run, "passed over a run of the spool that cannot be read");
+                    continue;
+                }
+            };
+            let known = self.bounded(self.primary.journal.entries(&run)).await?;
+            for entry in spooled.iter().filter(|entry| !known.contains(entry)) {
+                fail_point!("spool.copy.before");
+                self.bounded(self.primary.journal.append(entry)).await?;
+                fail_point!("spool.copy.after");
+                copied += 1;
+            }
+        }
+        Ok(copied)
+    }
+
+    /// What the spool holds.
+    pub(super) async fn spooled(&self) -> Result<Vec<Held>> {
+        match &self.spool {
+            Some(spool) => self.bounded(spool.journal.held()).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Moves a held state from the spool to the journal, unless the journal holds another one of the target; `over`: ends it. Gives whether it
+    /// was moved.
+    pub(super) async fn move_hold(&self, held: &Held, over: bool) -> Result<bool> {
+        let Some(spool) = &self.spool else {
+            return Ok(false);
+        };
+        if !over {
+            fail_point!("spool.move.before");
+            let holder = self.bounded(self.primary.journal.hold(held)).await?;
+            fail_point!("spool.move.after");
+            if holder.run != held.run {
+                return Ok(false);
+            }
+        }
+        self.bounded(spool.journal.release(&held.run, held.snapshot.target()))
+            .await?;
+        Ok(!over)
     }
 
     /// Reads both; fails only if neither can be read.

@@ -6,6 +6,7 @@
 mod abort;
 mod approve;
 mod automation;
+mod catch_up;
 mod conclude;
 mod confirm;
 mod consent;
@@ -18,6 +19,8 @@ mod ledger;
 mod meter;
 mod opening;
 mod plan;
+#[cfg(feature = "failpoints")]
+mod points;
 mod procedure;
 mod recover;
 mod refusal;
@@ -50,6 +53,8 @@ pub use self::review::Review;
 pub use self::rules::{OnUnavailable, Rule, SafetyRule, Violation};
 pub use self::signature::ApprovalKey;
 pub use self::timeline::{Timeline, TimelineLine, timeline};
+#[cfg(feature = "failpoints")]
+pub use crate::failpoint::FAIL_POINTS;
 pub use crate::model::Approval;
 
 use self::ledger::Ledger;

@@ -36,6 +36,7 @@ impl Engine {
         procedure: &Procedure,
         actor: &Actor,
     ) -> Result<Outcome, Refusal> {
+        self.try_to_catch_up().await;
         let entries = self.entries(run).await?;
         let (mut record, mut steps) = taken_up(run, &entries, procedure)?;
         let later = self.later_than(run).await?;

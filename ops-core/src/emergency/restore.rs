@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::history::{left_by_restore, reopened};
 use super::plan::{Draft, Plan};
@@ -22,10 +22,11 @@ impl Engine {
     /// target cannot be read.
     pub async fn plan_restore(&self, run: &RunId, procedure: &Procedure) -> Result<Plan<Draft>, Refusal> {
         let seen_at = self.clock.monotonic();
+        self.try_to_catch_up().await;
         let known: BTreeSet<RunId> = self.runs().await?.into_iter().collect();
         let entries = self.entries(run).await?;
         let begun = started(run, &entries, procedure)?;
-        let held = self.held().await?;
+        let (held, unreadable) = self.ledger.held_among(begun).await?;
         let began = entries.iter().map(|entry| entry.at).min();
         let seen_first = began.unwrap_or(Timestamp::UNIX_EPOCH);
         let restored = self.restored_since(seen_first).await?;
@@ -51,6 +52,7 @@ impl Engine {
             })
             .collect();
         let owed = owed(run, &entries, begun, &held, &restored);
+        let owed = without(owed, unreadable, begun);
         if owed.is_empty() {
             let of_run = |held: &&Held| begun.iter().any(|step| step.target == *held.snapshot.target());
             let held_by = held.iter().filter(of_run).map(|held| held.run.clone()).collect();
@@ -175,6 +177,19 @@ fn owed(
         }
     };
     begun.iter().filter_map(owed).collect()
+}
+
+/// A held state that cannot be read is no reason to guess, and none to leave other targets stopped: a person must look at that one.
+fn without(owed: Vec<Owed>, unreadable: BTreeMap<TargetId, String>, begun: &[PlannedStep]) -> Vec<Owed> {
+    let mine = |target: &TargetId| {
+        let step = begun.iter().find(|step| step.target == *target);
+        step.is_some_and(|step| !matches!(step.prior, Prior::AlreadyStopped { .. }))
+    };
+    let readable = |owed: &Owed| !unreadable.contains_key(owed.target());
+    let mut owed: Vec<_> = owed.into_iter().filter(readable).collect();
+    let by_hand = unreadable.into_iter().filter(|(target, _)| mine(target));
+    owed.extend(by_hand.map(|(target, reason)| Owed::ByHand { target, reason }));
+    owed
 }
 
 /// The steps that the run began with, if `procedure` is the one it was.

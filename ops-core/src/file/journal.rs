@@ -6,8 +6,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::durable::{Directory, Lock, Log, blocking, damaged, file_name, read_whole, write_new};
+use crate::durable::{
+    Directory, Lock, Log, blocking, damaged, file_name, other_format, read_whole, write_new,
+};
 use crate::error::{Error, ErrorKind, Result};
+use crate::failpoint::fail_point;
 use crate::model::{Digest, RunId, TargetId};
 use crate::ports::{Held, Journal, JournalEntry};
 
@@ -96,6 +99,12 @@ impl Journal for FileJournal {
         self.blocking("list held states", Places::held).await
     }
 
+    async fn held_of(&self, target: &TargetId) -> Result<Option<Held>> {
+        let target = target.clone();
+        self.blocking("read held state", move |places| places.held_of(&target))
+            .await
+    }
+
     async fn release(&self, run: &RunId, target: &TargetId) -> Result<()> {
         let (run, target) = (run.clone(), target.clone());
         self.blocking("release prior state", move |places| places.release(&run, &target))
@@ -135,16 +144,14 @@ impl Places {
             if name.ends_with(".torn") {
                 continue;
             }
-            let run = name.strip_suffix(RUN_SUFFIX).and_then(run_of);
-            let run = run.ok_or_else(|| {
-                damaged(
-                    "list runs",
-                    &self.runs.file(&name),
-                    None,
-                    "is not a file of this journal",
-                )
-            })?;
-            runs.push(run);
+            match name.strip_suffix(RUN_SUFFIX).and_then(run_of) {
+                Some(run) => runs.push(run),
+                // It must not keep the runs beside it from being restored.
+                None => {
+                    let error = damaged("list runs", &self.runs.file(&name), None, FOREIGN);
+                    tracing::error!(%error, "passed over; move it to another directory");
+                }
+            }
         }
         runs.sort_unstable();
         Ok(runs)
@@ -182,13 +189,24 @@ impl Places {
             let Some(held) = read_held(&path)? else {
                 continue;
             };
-            if path != self.held_file(held.snapshot.target()) {
-                return Err(damaged("read held state", &path, 1, "belongs to another target"));
-            }
-            all.push(held);
+            all.push(self.at_its_place(&path, held)?);
         }
         all.sort_by(|a, b| a.snapshot.target().cmp(b.snapshot.target()));
         Ok(all)
+    }
+
+    fn held_of(&self, target: &TargetId) -> Result<Option<Held>> {
+        let path = self.held_file(target);
+        read_held(&path)?
+            .map(|held| self.at_its_place(&path, held))
+            .transpose()
+    }
+
+    fn at_its_place(&self, path: &Path, held: Held) -> Result<Held> {
+        if path != self.held_file(held.snapshot.target()) {
+            return Err(damaged("read held state", path, 1, "belongs to another target"));
+        }
+        Ok(held)
     }
 
     fn release(&self, run: &RunId, target: &TargetId) -> Result<()> {
@@ -210,8 +228,11 @@ impl Places {
                 .context("file", path.display().to_string())
                 .source(source)
         })?;
+        fail_point!("file.release.renamed");
         self.released.sync()?;
-        self.held.sync()
+        self.held.sync()?;
+        fail_point!("file.release.synced");
+        Ok(())
     }
 
     fn held_file(&self, target: &TargetId) -> PathBuf {
@@ -221,6 +242,7 @@ impl Places {
 }
 
 const RUN_FORMAT: &str = "ops-journal/1";
+const FOREIGN: &str = "is not a file of this journal";
 const RUN_SUFFIX: &str = ".jsonl";
 const HELD_FORMAT: &str = "ops-held/1";
 const HOLD_TRIES: u32 = 16;
@@ -231,17 +253,24 @@ struct HeldFile {
     held: Held,
 }
 
+/// Read before the rest: a newer version may hold what this one cannot read.
+#[derive(Default, Deserialize)]
+struct Format {
+    format: String,
+}
+
 fn read_held(path: &Path) -> Result<Option<Held>> {
     let Some(text) = read_whole(path)? else {
         return Ok(None);
     };
+    let format = serde_json::from_str::<Format>(&text).unwrap_or_default().format;
     match serde_json::from_str::<HeldFile>(&text) {
-        Ok(file) if file.format == HELD_FORMAT => Ok(Some(file.held)),
+        Ok(file) if format == HELD_FORMAT => Ok(Some(file.held)),
         _ => Err(damaged(
             "read held state",
             path,
             1,
-            format!("is not the format {HELD_FORMAT}"),
+            other_format(&format, HELD_FORMAT),
         )),
     }
 }

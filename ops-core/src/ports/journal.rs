@@ -195,6 +195,12 @@ pub trait Journal: Debug + Send + Sync + 'static {
     async fn hold(&self, wanted: &Held) -> Result<Held>;
     /// All held snapshots.
     async fn held(&self) -> Result<Vec<Held>>;
+    /// The held snapshot of one target: one of another target that cannot be read must not hide it, wherever the two lie apart.
+    async fn held_of(&self, target: &TargetId) -> Result<Option<Held>> {
+        let mut held = self.held().await?;
+        held.retain(|held| held.snapshot.target() == target);
+        Ok(held.pop())
+    }
     /// Ends the hold of `run` on `target`.
     async fn release(&self, run: &RunId, target: &TargetId) -> Result<()>;
 }

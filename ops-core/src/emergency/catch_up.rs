@@ -1,0 +1,33 @@
+use super::Engine;
+use crate::error::Result;
+
+impl Engine {
+    /// Copies into the journal what only the spool has, so that other machines see it; gives how many entries and held states were
+    /// copied. Repeating it copies nothing twice; the spool keeps its entries. [`plan_restore`](Self::plan_restore) and
+    /// [`resume`](Self::resume) begin with it, a stop never does.
+    ///
+    /// A held state moves: once the journal has it, the spool holds it no longer. Where the journal holds another one of the same target, both
+    /// stay, and the earlier one counts; one that a restore has put back since is not held again.
+    ///
+    /// # Errors
+    /// The journal's or the spool's. What was copied until then stays.
+    ///
+    /// # Cancellation
+    /// Harmless.
+    pub async fn catch_up(&self) -> Result<usize> {
+        let mut copied = self.ledger.copy_entries().await?;
+        for held in self.ledger.spooled().await? {
+            let restored = self.restored_since(held.at).await?;
+            let over = restored.contains(held.snapshot.target());
+            copied += usize::from(self.ledger.move_hold(&held, over).await?);
+        }
+        Ok(copied)
+    }
+
+    /// What cannot be copied is merged on reading, as ever.
+    pub(super) async fn try_to_catch_up(&self) {
+        if let Err(error) = self.catch_up().await {
+            tracing::warn!(%error, "the spool was not copied to the journal; both are read together");
+        }
+    }
+}

@@ -1,0 +1,365 @@
+//! Kills real processes at every fail point, and puts the world back afterwards.
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+mod process;
+mod vendor;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use ops_core::clock::SystemClock;
+use ops_core::emergency::{Engine, Refusal};
+use ops_core::file::FileJournal;
+use ops_core::model::{OutcomeStatus, PlanKind, RunId};
+use ops_core::ports::{Clock as _, Journal, JournalEvent};
+use tokio::task::JoinSet;
+
+pub(crate) use self::process::{End, Job, Work, all_points, work_if_asked};
+use self::vendor::Vendor;
+use crate::support_emergency::{Failure, FaultyJournal, People, alice};
+
+/// A kind of journal. To open it again is what a new process does.
+#[async_trait]
+pub(crate) trait Journals: 'static {
+    /// The journal of a folder, or at `url`.
+    async fn open(folder: &Path, url: Option<&str>) -> Arc<dyn Journal>;
+    /// Empties what is at `url`.
+    async fn clear(url: Option<&str>);
+}
+
+pub(crate) fn spool(folder: &Path) -> Arc<dyn Journal> {
+    Arc::new(FileJournal::open(folder.join("spool")).unwrap())
+}
+
+/// What is going on when the process is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scene {
+    /// It stops.
+    Stop,
+    /// It restores.
+    Restore,
+    /// It stops while the journal cannot be reached.
+    StopInOutage,
+    /// It restores what was stopped while the journal could not be reached; now it can.
+    RestoreAfterOutage,
+    /// It restores while another operator stops again.
+    RestoreRaced,
+    /// It takes up a stop that was killed before.
+    Resume,
+}
+
+pub(crate) const SCENES: [Scene; 6] = [
+    Scene::Stop,
+    Scene::Restore,
+    Scene::StopInOutage,
+    Scene::RestoreAfterOutage,
+    Scene::RestoreRaced,
+    Scene::Resume,
+];
+
+/// What people do after the kill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum After {
+    /// They take the run up, then put everything back.
+    TakeUp,
+    /// Another operator, in another process over the same journal, stops everything again; then everything is put back.
+    StopAgain,
+    /// They put everything back at once.
+    PutBack,
+}
+
+pub(crate) const AFTERS: [After; 3] = [After::TakeUp, After::StopAgain, After::PutBack];
+
+/// One folder, in which a process is killed once.
+#[derive(Debug)]
+pub(crate) struct Case {
+    folder: tempfile::TempDir,
+    url: Option<String>,
+    scene: Scene,
+    vendor: Vendor,
+    before: Vec<String>,
+    job: Job,
+}
+
+impl Case {
+    /// Sets the scene, up to the point where the process begins that will be killed.
+    pub(crate) async fn new<J: Journals>(scene: Scene, url: Option<String>, entry: &str) -> Self {
+        J::clear(url.as_deref()).await;
+        let folder = tempfile::tempdir().unwrap();
+        let vendor = Vendor::new(folder.path());
+        vendor.set_up();
+        let outage = scene == Scene::StopInOutage;
+        let job = Job {
+            work: Work::Stop,
+            folder: folder.path().to_owned(),
+            url: url.clone(),
+            outage,
+            spool: outage || scene == Scene::RestoreAfterOutage,
+            trace: false,
+        };
+        let before = vendor.bytes();
+        let mut case = Self {
+            folder,
+            url,
+            scene,
+            vendor,
+            before,
+            job,
+        };
+        case.job.work = match scene {
+            Scene::Stop | Scene::StopInOutage => Work::Stop,
+            Scene::Restore => Work::Restore {
+                of: case.stop(&case.engine::<J>().await).await,
+            },
+            Scene::RestoreRaced => {
+                let of = case.stop(&case.engine::<J>().await).await;
+                case.vendor.invite_the_rival();
+                Work::Restore { of }
+            }
+            Scene::RestoreAfterOutage => {
+                let dead = Arc::new(FaultyJournal::dead(Failure::Fails));
+                let engine = Engine::new(dead, Arc::new(SystemClock::new()));
+                let engine = engine.with_spool(spool(case.folder.path()));
+                Work::Restore {
+                    of: case.stop(&engine).await,
+                }
+            }
+            Scene::Resume => {
+                // In the file journal its last line is torn, too.
+                let point = match case.url {
+                    None => "file.append.torn=5*off->return",
+                    Some(_) => "step.applied.before=1*off->return",
+                };
+                let stop = Job {
+                    work: Work::Stop,
+                    ..case.job.clone()
+                };
+                assert_eq!(
+                    tokio::task::spawn_blocking({
+                        let entry = entry.to_owned();
+                        move || stop.run(&entry, point)
+                    })
+                    .await
+                    .unwrap(),
+                    End::Killed
+                );
+                Work::Resume {
+                    run: case.newest::<J>().await.unwrap(),
+                }
+            }
+        };
+        case
+    }
+
+    /// How often each fail point is met when nothing kills the process.
+    pub(crate) async fn trace(self, entry: &str) -> BTreeMap<String, usize> {
+        let entry = entry.to_owned();
+        tokio::task::spawn_blocking(move || self.job.trace(&entry))
+            .await
+            .unwrap()
+    }
+
+    /// Kills the process when it comes to `point` for the `nth` time, from 1.
+    pub(crate) async fn kill(&self, entry: &str, point: &str, nth: usize) -> End {
+        let action = match nth {
+            1 => format!("{point}=return"),
+            nth => format!("{point}={}*off->return", nth - 1),
+        };
+        let (job, entry) = (self.job.clone(), entry.to_owned());
+        tokio::task::spawn_blocking(move || job.run(&entry, &action))
+            .await
+            .unwrap()
+    }
+
+    /// A new process's engine; the journal can be reached again.
+    async fn engine<J: Journals>(&self) -> Engine {
+        let journal = J::open(self.folder.path(), self.url.as_deref()).await;
+        let engine = Engine::new(journal, Arc::new(SystemClock::new()));
+        match self.job.spool {
+            true => engine.with_spool(spool(self.folder.path())),
+            false => engine,
+        }
+    }
+
+    async fn stop(&self, engine: &Engine) -> RunId {
+        let plan = engine.plan_stop(&self.vendor.procedure()).await;
+        let now = SystemClock::new().now();
+        let plan = plan.approve(&[], &Default::default(), alice(), now).unwrap();
+        let outcome = engine.execute(plan).await.unwrap();
+        assert_eq!(outcome.status, OutcomeStatus::Verified, "{outcome:#?}");
+        outcome.run
+    }
+
+    async fn restore(&self, engine: &Engine, run: &RunId) -> Result<(), Refusal> {
+        let mut plan = engine.plan_restore(run, &self.vendor.procedure()).await?;
+        if matches!(self.job.work, Work::Restore { .. }) {
+            // To a new plan, what a killed restore has half written is drift, which a person accepts; taking it up needs no such thing.
+            plan = plan.accepting_drift();
+        }
+        let plan = People::new().approve(plan, SystemClock::new().now())?;
+        let outcome = engine.execute(plan).await?;
+        assert_eq!(
+            outcome.status,
+            OutcomeStatus::Verified,
+            "{:?}: {outcome:#?}",
+            self.scene
+        );
+        Ok(())
+    }
+
+    /// The newest run of the journal that has begun and is not the rival's.
+    async fn newest<J: Journals>(&self) -> Option<RunId> {
+        let engine = self.engine::<J>().await;
+        let wanted = |plan: &PlanKind| match self.job.work {
+            Work::Restore { .. } => matches!(plan, PlanKind::Restore { .. }),
+            _ => matches!(plan, PlanKind::Stop),
+        };
+        for run in engine.runs().await.unwrap().into_iter().rev() {
+            let entries = engine.entries(&run).await.unwrap();
+            let begun =
+                |event: &JournalEvent| matches!(event, JournalEvent::Started { plan, .. } if wanted(plan));
+            if entries.iter().any(|entry| begun(&entry.event)) {
+                return Some(run);
+            }
+        }
+        None
+    }
+
+    /// Does what people do after the kill; every target must then be as it was, byte for byte, and nothing held.
+    pub(crate) async fn recover<J: Journals>(&self, after: After) {
+        let engine = self.engine::<J>().await;
+        let raced = self.scene == Scene::RestoreRaced;
+        match after {
+            After::TakeUp => match self.newest::<J>().await {
+                Some(run) => {
+                    let procedure = self.vendor.procedure();
+                    let outcome = engine.resume(&run, &procedure, &alice()).await.unwrap();
+                    // Stopping outranks restoring: a restore that was raced gives way.
+                    let verified = outcome.status == OutcomeStatus::Verified;
+                    assert!(verified || raced, "{outcome:#?}");
+                }
+                None if matches!(self.job.work, Work::Stop) => drop(self.stop(&engine).await),
+                None => {}
+            },
+            After::StopAgain => {
+                let journal = J::open(self.folder.path(), self.url.as_deref()).await;
+                let other = Engine::new(journal, Arc::new(SystemClock::new()));
+                self.stop(&other).await;
+            }
+            After::PutBack => {}
+        }
+        let restoring = matches!(self.job.work, Work::Restore { .. });
+        if after == After::StopAgain || (after == After::TakeUp && !restoring) {
+            assert!(self.vendor.all_stopped(), "{after:?}");
+        }
+        self.put_back(&engine).await;
+        assert_eq!(self.vendor.bytes(), self.before, "{:?}, {after:?}", self.scene);
+        let held = self.engine::<J>().await.held().await.unwrap();
+        assert!(held.is_empty(), "{:?}, {after:?}: {held:?}", self.scene);
+    }
+
+    /// Restores every run that holds something, until none does.
+    async fn put_back(&self, engine: &Engine) {
+        for _ in 0..4 {
+            let held = engine.held().await.unwrap();
+            let runs: BTreeSet<_> = held.into_iter().map(|held| held.run).collect();
+            for run in &runs {
+                match self.restore(engine, run).await {
+                    Ok(()) | Err(Refusal::NothingHeld { .. }) => {}
+                    Err(other) => panic!("{:?}: {other}", self.scene),
+                }
+            }
+            if runs.is_empty() {
+                return;
+            }
+        }
+    }
+}
+
+/// Which hits of a point that is met `count` times are tried: the first, the last and, where every hit is another entry, the second.
+fn hits(point: &str, count: usize) -> BTreeSet<usize> {
+    let second = if point.starts_with("file.") { 1 } else { 2 };
+    [1, second, count]
+        .into_iter()
+        .filter(|nth| (1..=count).contains(nth))
+        .collect()
+}
+
+/// Kills at every point of every scene; `urls` are journals of which each is used by one case at a time, `None` those in the case's folder.
+pub(crate) async fn kill_everywhere<J: Journals>(
+    entry: &'static str,
+    urls: Vec<Option<String>>,
+    left_out: impl Fn(Scene, &str) -> bool + Send + Sync,
+) {
+    let free = Arc::new(tokio::sync::Mutex::new(urls.clone()));
+    let places = Arc::new(tokio::sync::Semaphore::new(urls.len()));
+    let mut met = BTreeSet::new();
+    let mut todo = Vec::new();
+    for scene in SCENES {
+        let case = Case::new::<J>(scene, urls[0].clone(), entry).await;
+        for (point, count) in case.trace(entry).await {
+            met.insert(point.clone());
+            if left_out(scene, &point) {
+                continue;
+            }
+            for nth in hits(&point, count) {
+                // All three after the first hit, one in turn after the others.
+                let turn = AFTERS[todo.len() % AFTERS.len()];
+                let afters = AFTERS.into_iter().filter(|after| nth == 1 || *after == turn);
+                todo.extend(afters.map(|after| (scene, point.clone(), nth, after)));
+            }
+        }
+    }
+    let everywhere_left_out = |point: &str| SCENES.iter().all(|scene| left_out(*scene, point));
+    let never: Vec<_> = all_points()
+        .filter(|point| !met.contains(*point) && !everywhere_left_out(point))
+        .collect();
+    assert!(never.is_empty(), "never met: {never:?}");
+
+    let all = todo.len();
+    let mut tasks = JoinSet::new();
+    for (scene, point, nth, after) in todo {
+        let (free, places) = (Arc::clone(&free), Arc::clone(&places));
+        tasks.spawn(async move {
+            let _place = places.acquire_owned().await.unwrap();
+            let url = free.lock().await.pop().unwrap();
+            let case = Case::new::<J>(scene, url.clone(), entry).await;
+            let end = case.kill(entry, &point, nth).await;
+            // Tasks of a run take turns: which of them comes last may differ from the trace.
+            assert!(
+                end == End::Killed || nth > 2,
+                "{scene:?}: {point} was not met {nth} times"
+            );
+            let what = format!("{scene:?} killed at {point}, hit {nth}, then {after:?}");
+            let recovered = tokio::spawn(async move { case.recover::<J>(after).await });
+            if let Err(error) = recovered.await {
+                eprintln!("NOT RECOVERED: {what}");
+                std::panic::resume_unwind(error.into_panic());
+            }
+            free.lock().await.push(url);
+            (point, end)
+        });
+    }
+    let (mut killed, mut recovered) = (BTreeMap::<String, usize>::new(), 0);
+    while let Some(ended) = tasks.join_next().await {
+        let (point, end) = ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        if end == End::Killed {
+            *killed.entry(point).or_default() += 1;
+            recovered += 1;
+        }
+    }
+    let points = killed.len();
+    eprintln!("{recovered} of {all} kills recovered, {points} of {points} kill points recovered");
+    assert!(
+        recovered * 100 >= all * 98,
+        "only {recovered} of {all} were killed"
+    );
+    let tried: BTreeSet<_> = killed.into_keys().collect();
+    let missed: Vec<_> = met
+        .iter()
+        .filter(|point| !everywhere_left_out(point) && !tried.contains(point.as_str()))
+        .collect();
+    assert!(missed.is_empty(), "never killed at: {missed:?}");
+}

@@ -1,0 +1,150 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ops_core::clock::SystemClock;
+use ops_core::config::Env;
+use ops_core::emergency::{Engine, FAIL_POINTS};
+use ops_core::model::{RunId, TenantId};
+use ops_core::ports::{Clock as _, Journal};
+use ops_core::{Ops, Providers};
+use serde::{Deserialize, Serialize};
+
+use super::vendor::{VENDOR_POINTS, Vendor};
+use super::{Journals, spool};
+use crate::support_emergency::{Failure, FaultyJournal, People, alice};
+
+/// What a process does until it is killed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Work {
+    Stop,
+    Restore { of: RunId },
+    Resume { run: RunId },
+}
+
+/// The command line of a process that is to be killed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Job {
+    pub(crate) work: Work,
+    pub(crate) folder: PathBuf,
+    /// Where the journal is, if not in the folder.
+    pub(crate) url: Option<String>,
+    /// The journal cannot be reached.
+    pub(crate) outage: bool,
+    /// There is a spool.
+    pub(crate) spool: bool,
+    /// Count the fail points that are met instead of dying at one.
+    pub(crate) trace: bool,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Killed,
+    ByItself,
+}
+
+const JOB: &str = "OPS_TEST_KILL_JOB";
+
+/// Every fail point there is.
+pub(crate) fn all_points() -> impl Iterator<Item = &'static str> {
+    FAIL_POINTS.iter().chain(VENDOR_POINTS).copied()
+}
+
+impl Job {
+    /// Runs it in a process of its own: this test program again, in which only the test `entry` runs.
+    pub(crate) fn run(&self, entry: &str, fail_points: &str) -> End {
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", entry, "--nocapture", "--test-threads=1"])
+            .env(JOB, serde_json::to_string(self).unwrap())
+            .env("FAILPOINTS", fail_points)
+            .current_dir(&self.folder)
+            .output()
+            .unwrap();
+        match (output.status.signal(), output.status.code()) {
+            (Some(SIGABRT), _) => End::Killed,
+            (None, Some(0)) => End::ByItself,
+            _ => panic!("{self:?} at {fail_points}: {output:?}"),
+        }
+    }
+
+    /// How often each fail point is met when nothing kills it.
+    pub(crate) fn trace(&self, entry: &str) -> BTreeMap<String, usize> {
+        let job = Self {
+            trace: true,
+            ..self.clone()
+        };
+        assert_eq!(job.run(entry, ""), End::ByItself);
+        serde_json::from_slice(&fs::read(trace_file(&self.folder)).unwrap()).unwrap()
+    }
+}
+
+/// The other side of [`Job::run`]; does nothing in the process that the test runner started.
+pub(crate) fn work_if_asked<J: Journals>() {
+    let Some(job) = Env::process().text(JOB) else {
+        return;
+    };
+    let job: Job = serde_json::from_str(&job).unwrap();
+    // A process that hangs must not hang the test.
+    std::thread::spawn(|| {
+        std::thread::sleep(Duration::from_secs(30));
+        std::process::exit(99);
+    });
+    let counts = Arc::new(Mutex::new(BTreeMap::<String, usize>::new()));
+    let _scenario = fail::FailScenario::setup();
+    if job.trace {
+        for point in all_points() {
+            let counts = Arc::clone(&counts);
+            let count = move || *counts.lock().unwrap().entry(point.to_owned()).or_default() += 1;
+            fail::cfg_callback(point, count).unwrap();
+        }
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    runtime.unwrap().block_on(job.work_on::<J>());
+    if job.trace {
+        let counts = serde_json::to_vec(&*counts.lock().unwrap()).unwrap();
+        fs::write(trace_file(&job.folder), counts).unwrap();
+    }
+}
+
+impl Job {
+    async fn work_on<J: Journals>(&self) {
+        let journal: Arc<dyn Journal> = match self.outage {
+            true => Arc::new(FaultyJournal::dead(Failure::Fails)),
+            false => J::open(&self.folder, self.url.as_deref()).await,
+        };
+        let mut vendor = Vendor::new(&self.folder);
+        vendor.rival = Some(Engine::new(Arc::clone(&journal), Arc::new(SystemClock::new())));
+        let procedure = vendor.procedure();
+        let providers = Providers::in_directory(self.folder.join("state")).unwrap();
+        let providers = Providers {
+            journal,
+            journal_spool: self.spool.then(|| spool(&self.folder)),
+            ..providers
+        };
+        let ops = Ops::new(providers, TenantId::new("org_test").unwrap());
+        let report = match &self.work {
+            Work::Stop => ops.stop(&procedure, alice()).await,
+            Work::Resume { run } => ops.resume(run, &procedure, &alice()).await,
+            Work::Restore { of } => {
+                let plan = ops.engine().plan_restore(of, &procedure).await.unwrap();
+                let plan = People::new().approve(plan, SystemClock::new().now()).unwrap();
+                ops.carry_out(plan, &alice()).await
+            }
+        };
+        let _ = report.unwrap();
+    }
+}
+
+fn trace_file(folder: &Path) -> PathBuf {
+    folder.join("trace.json")
+}
+
+const SIGABRT: i32 = 6;
