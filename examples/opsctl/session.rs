@@ -25,22 +25,7 @@ impl Session {
     pub(crate) async fn open(global: &Global, printer: &Printer) -> Result<Self, Failure> {
         let env = Env::process();
         let actor = actor(global, &env)?;
-        let file = global.config.display().to_string();
-        if !global.config.exists() {
-            let remedy = "write it (examples/config has two to begin with), name it with --config, or try `opsctl drill`, which needs none";
-            return Err(Failure::usage(
-                format!("there is no configuration file {file}"),
-                remedy,
-            ));
-        }
-        let config = OpsConfig::load(&global.config).map_err(|error| match ConfigFaults::of(&error) {
-            Some(faults) => Failure::Config {
-                file: file.clone(),
-                faults: faults.clone(),
-            },
-            None => Failure::Failed(error),
-        })?;
-        printer.prefer(config.lang);
+        let config = load(global, printer)?;
         let world = World::build(config, &env, &actor, None, Progress::new(printer.json())).await?;
         world
             .warnings
@@ -99,6 +84,27 @@ impl Session {
     pub(crate) fn approvals_dir(&self) -> PathBuf {
         self.world.config.state_dir.join("approvals")
     }
+}
+
+/// Reads the configuration, and takes its language.
+pub(crate) fn load(global: &Global, printer: &Printer) -> Result<OpsConfig, Failure> {
+    let file = global.config.display().to_string();
+    if !global.config.exists() {
+        let remedy = "write it (examples/config has two to begin with), name it with --config, or try `opsctl drill`, which needs none";
+        return Err(Failure::usage(
+            format!("there is no configuration file {file}"),
+            remedy,
+        ));
+    }
+    let config = OpsConfig::load(&global.config).map_err(|error| match ConfigFaults::of(&error) {
+        Some(faults) => Failure::Config {
+            file: file.clone(),
+            faults: faults.clone(),
+        },
+        None => Failure::Failed(error),
+    })?;
+    printer.prefer(config.lang);
+    Ok(config)
 }
 
 fn actor(global: &Global, env: &Env) -> Result<Actor, Failure> {

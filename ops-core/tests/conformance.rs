@@ -8,7 +8,8 @@ use ops_core::file::{FileAudit, FileJournal, FileNotices, FileSwitches};
 use ops_core::guard::{GovernorLimiter, RateLimits};
 use ops_core::masking::BuiltinMasker;
 use ops_core::memory::{
-    InMemoryAudit, InMemoryDatabase, InMemoryJournal, InMemoryNotifier, InMemorySwitches, InMemoryTraffic,
+    InMemoryAudit, InMemoryDatabase, InMemoryInventory, InMemoryJournal, InMemoryNotifier, InMemoryReadiness,
+    InMemorySwitches, InMemoryTraffic,
 };
 use ops_core::model::{Actor, TargetId};
 use ops_core::ports::{Notifier, TrafficController};
@@ -51,6 +52,22 @@ async fn in_memory_notifier_keeps_a_repeated_key_once() {
     let shared = Arc::clone(&port) as Arc<dyn Notifier>;
     testkit::notifier(&*shared, "#emergency").await;
     assert_eq!(port.sent().len(), 2);
+}
+
+#[tokio::test]
+async fn in_memory_readiness() {
+    let port = InMemoryReadiness::new();
+    let gone = TargetId::new("memory:gone").unwrap();
+    port.take_away(gone.clone(), "is not there");
+    testkit::readiness_probe(&port, &TargetId::new("memory:api").unwrap(), &gone).await;
+}
+
+#[tokio::test]
+async fn in_memory_inventory() {
+    let port = InMemoryInventory::new("memory:");
+    let target = TargetId::new("memory:api").unwrap();
+    port.deploy(target.clone(), "api");
+    testkit::inventory(&port, &[target]).await;
 }
 
 #[tokio::test]

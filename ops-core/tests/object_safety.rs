@@ -33,10 +33,12 @@ ports!(
     AuditStore,
     Clock,
     DatabaseGuard,
+    Inventory,
     Journal,
     Notifier,
     PiiMasker,
     RateLimiter,
+    ReadinessProbe,
     SwitchStore,
     TrafficController,
 );

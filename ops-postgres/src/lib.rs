@@ -41,7 +41,7 @@ mod store;
 mod switch;
 
 pub use self::audit::PostgresAuditStore;
-pub use self::guard::PostgresDatabaseGuard;
+pub use self::guard::{PostgresDatabaseGuard, PostgresReadiness};
 pub use self::journal::PostgresJournal;
 pub use self::scratch::ScratchDatabase;
 pub use self::store::PostgresStore;

@@ -3,6 +3,7 @@
 pub(crate) mod approve;
 pub(crate) mod audit;
 pub(crate) mod db;
+pub(crate) mod doctor;
 pub(crate) mod drill;
 pub(crate) mod plan;
 pub(crate) mod restore;

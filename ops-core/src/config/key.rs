@@ -12,15 +12,31 @@ pub(super) const ROOT: &[&str] = &[
     "switch",
     "contact",
     "procedure",
+    "uncovered",
     "approvals",
     "approver",
 ];
 /// The keys of `[gcp]`.
-pub(super) const GCP: &[&str] = &["project", "region", "run_base_url", "token_env"];
+pub(super) const GCP: &[&str] = &[
+    "project",
+    "region",
+    "inventory_regions",
+    "run_base_url",
+    "api_base_url",
+    "token_env",
+    "emergency_token_env",
+];
 /// The keys of `[railway]`.
-pub(super) const RAILWAY: &[&str] = &["base_url", "project", "environment", "token_env", "token_kind"];
+pub(super) const RAILWAY: &[&str] = &[
+    "base_url",
+    "project",
+    "environment",
+    "token_env",
+    "emergency_token_env",
+    "token_kind",
+];
 /// The keys of `[vercel]`.
-pub(super) const VERCEL: &[&str] = &["base_url", "team", "token_env"];
+pub(super) const VERCEL: &[&str] = &["base_url", "team", "token_env", "emergency_token_env"];
 /// The keys of `[database]`.
 pub(super) const DATABASE: &[&str] = &["url_env", "audit_url_env", "name"];
 /// The keys of a `[[service]]`.
@@ -39,6 +55,8 @@ pub(super) const PROCEDURE: &[&str] = &[
     "notify",
     "target_seconds",
 ];
+/// The keys of an `[[uncovered]]`.
+pub(super) const UNCOVERED: &[&str] = &["target", "reason", "until"];
 /// The keys of `[approvals]`.
 pub(super) const APPROVALS: &[&str] = &["stop", "restore", "valid_minutes"];
 /// The keys of an `[[approver]]`.
@@ -131,7 +149,7 @@ mod tests {
     #[test]
     fn no_key_of_ours_looks_like_a_secret() {
         let tables = [
-            ROOT, GCP, VERCEL, DATABASE, SERVICE, SWITCH, CONTACT, PROCEDURE, APPROVALS, APPROVER,
+            ROOT, GCP, VERCEL, DATABASE, SERVICE, SWITCH, CONTACT, PROCEDURE, UNCOVERED, APPROVALS, APPROVER,
         ];
         for key in tables.into_iter().flatten() {
             assert!(!names_a_secret(key), "{key}");

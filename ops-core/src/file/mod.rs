@@ -8,9 +8,11 @@
 mod audit;
 mod journal;
 mod notices;
+mod readiness;
 mod switches;
 
 pub use self::audit::FileAudit;
 pub use self::journal::FileJournal;
 pub use self::notices::FileNotices;
+pub use self::readiness::FileReadiness;
 pub use self::switches::FileSwitches;

@@ -27,16 +27,20 @@
 
 mod audit;
 mod database;
+mod inventory;
 mod journal;
 mod notifier;
 mod plug;
+mod readiness;
 mod switch;
 mod traffic;
 
 pub use self::audit::InMemoryAudit;
 pub use self::database::{InMemoryDatabase, Session};
+pub use self::inventory::InMemoryInventory;
 pub use self::journal::InMemoryJournal;
 pub use self::notifier::InMemoryNotifier;
+pub use self::readiness::InMemoryReadiness;
 pub use self::switch::InMemorySwitches;
 pub use self::traffic::InMemoryTraffic;
 

@@ -2,6 +2,10 @@
 //!
 //! Plan, audit record, notice and report take their words from here, so they cannot drift apart.
 
+mod readiness;
+
+pub use self::readiness::*;
+
 use crate::model::{Lang, OutcomeStatus, PlanKind, Prior, StepResult, Text, Verdict};
 
 /// Stopping all traffic to a service.
