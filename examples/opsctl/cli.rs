@@ -77,6 +77,8 @@ pub(crate) enum Verb {
     Db(DbArgs),
     /// Search and verify the audit trail
     Audit(AuditArgs),
+    /// Prove that a stop and a restore would work; act on nothing
+    Doctor(DoctorArgs),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -151,6 +153,13 @@ pub(crate) struct SimArgs {
     /// Also write the configuration to this file
     #[arg(long, value_name = "FILE")]
     pub(crate) write: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Also write the figures to this file, in the text format of Prometheus
+    #[arg(long, value_name = "FILE")]
+    pub(crate) metrics: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

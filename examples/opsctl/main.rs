@@ -63,6 +63,7 @@ async fn run(cli: &Cli, printer: &Printer) -> Exit {
         Verb::Switch(args) => verbs::switch::run(global, printer, args).await,
         Verb::Db(args) => verbs::db::run(global, printer, args).await,
         Verb::Audit(args) => verbs::audit::run(global, printer, args).await,
+        Verb::Doctor(args) => verbs::doctor::run(global, printer, args).await,
     };
     result.unwrap_or_else(|failure| failure.show(printer))
 }

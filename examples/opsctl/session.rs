@@ -25,22 +25,7 @@ impl Session {
     pub(crate) async fn open(global: &Global, printer: &Printer) -> Result<Self, Failure> {
         let env = Env::process();
         let actor = actor(global, &env)?;
-        let file = global.config.display().to_string();
-        if !global.config.exists() {
-            let remedy = "write it (examples/config has two to begin with), name it with --config, or try `opsctl drill`, which needs none";
-            return Err(Failure::usage(
-                format!("there is no configuration file {file}"),
-                remedy,
-            ));
-        }
-        let config = OpsConfig::load(&global.config).map_err(|error| match ConfigFaults::of(&error) {
-            Some(faults) => Failure::Config {
-                file: file.clone(),
-                faults: faults.clone(),
-            },
-            None => Failure::Failed(error),
-        })?;
-        printer.prefer(config.lang);
+        let config = load(global, printer)?;
         let world = World::build(config, &env, &actor, None, Progress::for_run(printer)).await?;
         world
             .warnings
@@ -150,6 +135,27 @@ impl Session {
 
 /// How long a store of approvals may take.
 const STORE_BUDGET: Duration = Duration::from_secs(2);
+
+/// Reads the configuration, and takes its language.
+pub(crate) fn load(global: &Global, printer: &Printer) -> Result<OpsConfig, Failure> {
+    let file = global.config.display().to_string();
+    if !global.config.exists() {
+        let remedy = "write it (examples/config has two to begin with), name it with --config, or try `opsctl drill`, which needs none";
+        return Err(Failure::usage(
+            format!("there is no configuration file {file}"),
+            remedy,
+        ));
+    }
+    let config = OpsConfig::load(&global.config).map_err(|error| match ConfigFaults::of(&error) {
+        Some(faults) => Failure::Config {
+            file: file.clone(),
+            faults: faults.clone(),
+        },
+        None => Failure::Failed(error),
+    })?;
+    printer.prefer(config.lang);
+    Ok(config)
+}
 
 fn actor(global: &Global, env: &Env) -> Result<Actor, Failure> {
     let id = global

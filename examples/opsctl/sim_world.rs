@@ -33,6 +33,9 @@ const RAILWAY_ENVIRONMENT: &str = "env-production";
 /// What a simulation on this machine is given when no credential is set.
 pub(crate) const SIMULATED_TOKEN: &str = "simulated";
 
+/// And for the credential of the button.
+pub(crate) const SIMULATED_EMERGENCY_TOKEN: &str = "simulated-emergency";
+
 /// Where the rest of the configuration lives.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Extras<'a> {
@@ -76,7 +79,7 @@ impl SimWorld {
         text += "\n[[contact]]\naudience = \"#emergency\"\n\n[[contact]]\naudience = \"カズさん\"\nphone_env = \"OPS_EMERGENCY_PHONE\"\n";
         if let Some((_, server)) = &self.cloud_run {
             text += &format!(
-                "\n[gcp]\nproject = \"{PROJECT}\"\nregion = \"{REGION}\"\nrun_base_url = \"{}\"\n",
+                "\n[gcp]\nproject = \"{PROJECT}\"\nregion = \"{REGION}\"\nrun_base_url = \"{}\"\nemergency_token_env = \"OPS_EMERGENCY_GCP_TOKEN\"\n",
                 server.base_url()
             );
             let services = [
@@ -93,7 +96,7 @@ impl SimWorld {
         }
         if let Some(Paas { railway, vercel }) = &self.paas {
             text += &format!(
-                "\n[railway]\nbase_url = \"{}\"\nproject = \"{RAILWAY_PROJECT}\"\nenvironment = \"{RAILWAY_ENVIRONMENT}\"\n\n[vercel]\nbase_url = \"{}\"\n",
+                "\n[railway]\nbase_url = \"{}\"\nproject = \"{RAILWAY_PROJECT}\"\nenvironment = \"{RAILWAY_ENVIRONMENT}\"\nemergency_token_env = \"OPS_EMERGENCY_RAILWAY_TOKEN\"\n\n[vercel]\nbase_url = \"{}\"\nemergency_token_env = \"OPS_EMERGENCY_VERCEL_TOKEN\"\n",
                 railway.1.base_url(),
                 vercel.1.base_url()
             );
@@ -200,7 +203,9 @@ async fn start_paas(faults: &Faults, rules: &[String]) -> Result<Paas, Failure> 
         "if": {"attr": "http.path", "op": "matches", "value": "/internal/*"},
         "then": {"action": "block", "params": {"status": 403, "body": "no"}},
     }]});
-    railway.add_project_token(SIMULATED_TOKEN, RAILWAY_PROJECT, RAILWAY_ENVIRONMENT);
+    for token in [SIMULATED_TOKEN, SIMULATED_EMERGENCY_TOKEN] {
+        railway.add_project_token(token, RAILWAY_PROJECT, RAILWAY_ENVIRONMENT);
+    }
     railway.add_service(
         seed("soul-kun-api")?
             .with_running(["dep-soul-1", "dep-soul-2"])

@@ -18,6 +18,7 @@ pub mod config;
 pub mod emergency;
 pub mod error;
 pub mod file;
+pub mod governance;
 pub mod guard;
 pub mod http;
 pub mod masking;

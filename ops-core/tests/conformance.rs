@@ -11,8 +11,8 @@ use ops_core::guard::{GovernorLimiter, RateLimits};
 use ops_core::http::HttpHealthProbe;
 use ops_core::masking::BuiltinMasker;
 use ops_core::memory::{
-    InMemoryApprovals, InMemoryAudit, InMemoryDatabase, InMemoryDrillLog, InMemoryHealth, InMemoryJournal,
-    InMemoryNotifier, InMemorySwitches, InMemoryTraffic,
+    InMemoryApprovals, InMemoryAudit, InMemoryDatabase, InMemoryDrillLog, InMemoryHealth, InMemoryInventory,
+    InMemoryJournal, InMemoryNotifier, InMemoryReadiness, InMemorySwitches, InMemoryTraffic,
 };
 use ops_core::model::{Actor, TargetId, Verdict};
 use ops_core::ports::{HealthProbe, Notifier, TrafficController};
@@ -159,6 +159,22 @@ async fn file_drill_log() {
     testkit::drill_log(&FileDrillLog::open(directory.path()).unwrap()).await;
     // Again in the same directory: the suite may run on a shared log.
     testkit::drill_log(&FileDrillLog::open(directory.path()).unwrap()).await;
+}
+
+#[tokio::test]
+async fn in_memory_readiness() {
+    let port = InMemoryReadiness::new();
+    let gone = TargetId::new("memory:gone").unwrap();
+    port.take_away(gone.clone(), "is not there");
+    testkit::readiness_probe(&port, &TargetId::new("memory:api").unwrap(), &gone).await;
+}
+
+#[tokio::test]
+async fn in_memory_inventory() {
+    let port = InMemoryInventory::new("memory:");
+    let target = TargetId::new("memory:api").unwrap();
+    port.deploy(target.clone(), "api");
+    testkit::inventory(&port, &[target]).await;
 }
 
 #[tokio::test]

@@ -36,11 +36,13 @@ ports!(
     DatabaseGuard,
     DrillLog,
     HealthProbe,
+    Inventory,
     Journal,
     Notifier,
     PiiMasker,
     Ramp,
     RateLimiter,
+    ReadinessProbe,
     SwitchStore,
     TrafficController,
 );

@@ -10,11 +10,11 @@ use async_trait::async_trait;
 use ops_core::error::Result;
 use ops_core::http::{HttpRequest, HttpResponse, HttpTransport, Method};
 use ops_core::model::{IdempotencyKey, RunId};
-use ops_core::ports::TrafficController;
+use ops_core::ports::{Inventory, ReadinessProbe, TrafficController};
 use ops_core::testkit::{Fault, FaultRule, Faults, LoopbackServer, ManualClock, loopback_transport};
 use ops_gcp::auth::StaticToken;
 use ops_gcp::run::sim::{CloudRunSim, ServiceSeed};
-use ops_gcp::run::{CloudRunTraffic, RESTORABLE, UNTOUCHED, VOLATILE, WITNESSED};
+use ops_gcp::run::{CloudRunInventory, CloudRunTraffic, RESTORABLE, UNTOUCHED, VOLATILE, WITNESSED};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -58,6 +58,63 @@ async fn every_request_and_every_answer_keeps_the_vendors_schema() {
             "run.projects.locations.services.patch 503",
         ]
     );
+}
+
+/// What the doctor sends is a read, or the one POST that the vendor documents as changing nothing.
+#[tokio::test]
+async fn what_the_doctor_asks_keeps_the_vendors_schema_too() {
+    let Some(api) = Discovery::open("run.v2.json") else {
+        return;
+    };
+    let sim = CloudRunSim::new(Faults::new());
+    for name in ["api", "b", "c"] {
+        sim.add_service("soul-kun", "asia-northeast1", name, ServiceSeed::new())
+            .unwrap();
+    }
+    sim.set_page(2);
+    sim.cut_off_region("asia-northeast1");
+    let server = LoopbackServer::start(Arc::clone(&sim) as _).await.unwrap();
+    let recorder = Arc::new(Recorder {
+        inner: loopback_transport(),
+        exchanges: Mutex::default(),
+        before_write: Mutex::default(),
+    });
+    let cloud_run = CloudRunTraffic::builder()
+        .with_transport(Arc::clone(&recorder) as _)
+        .with_token(Arc::new(StaticToken::new("any")))
+        .with_clock(Arc::new(ManualClock::self_moving()))
+        .with_base_url(server.base_url())
+        .with_resource_manager_url(server.base_url())
+        .build()
+        .unwrap();
+    let target = |name| CloudRunTraffic::target("soul-kun", "asia-northeast1", name).unwrap();
+    cloud_run.examine(&[target("api"), target("none")]).await;
+    let regions = ["asia-northeast1".to_owned()];
+    let inventory = CloudRunInventory::new(&cloud_run, "soul-kun", regions).unwrap();
+    inventory.deployed().await.unwrap();
+    for permission in ["run.services.get", "run.services.update"] {
+        sim.revoke(permission);
+    }
+    cloud_run.examine(&[target("api")]).await;
+    let mut methods = BTreeSet::new();
+    for exchange in std::mem::take(&mut *recorder.exchanges.lock().unwrap()) {
+        // Resource Manager has no discovery document here; its one path is marked unverified.
+        if !exchange.url.contains("/v3/projects/") {
+            methods.insert(exchange.check(&api));
+        }
+    }
+    assert_eq!(
+        methods.into_iter().collect::<Vec<_>>(),
+        [
+            "run.projects.locations.operations.get 404",
+            "run.projects.locations.services.get 200",
+            "run.projects.locations.services.get 403",
+            "run.projects.locations.services.get 404",
+            "run.projects.locations.services.list 200",
+            "run.projects.locations.services.testIamPermissions 200",
+        ]
+    );
+    assert_eq!(sim.writes(), 0);
 }
 
 /// What a snapshot has to hold is decided field by field: a new field of the vendor has to be put on one of the lists.

@@ -44,7 +44,7 @@ mod switch;
 
 pub use self::approval::PostgresApprovals;
 pub use self::audit::PostgresAuditStore;
-pub use self::guard::PostgresDatabaseGuard;
+pub use self::guard::{PostgresDatabaseGuard, PostgresReadiness};
 pub use self::journal::PostgresJournal;
 pub use self::scratch::ScratchDatabase;
 pub use self::store::PostgresStore;

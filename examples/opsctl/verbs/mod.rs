@@ -4,6 +4,7 @@ pub(crate) mod abort;
 pub(crate) mod approve;
 pub(crate) mod audit;
 pub(crate) mod db;
+pub(crate) mod doctor;
 pub(crate) mod drill;
 pub(crate) mod drill_evidence;
 pub(crate) mod plan;

@@ -1,5 +1,6 @@
 //! The configuration made real: providers, procedures, approvers.
 
+mod checkup;
 mod platforms;
 mod rules;
 mod storage;
@@ -18,6 +19,7 @@ use ops_core::model::{Actor, Observation, Share, TargetId, Text, Timestamp};
 use ops_core::ports::{Action, DatabaseGuard};
 use ops_core::procedures::{LlmBrain, api_stop, database_read_only, llm_brain_stop};
 
+pub(crate) use self::checkup::examination;
 use self::platforms::Platforms;
 use self::storage::Storage;
 use crate::exit::Failure;
@@ -72,7 +74,8 @@ impl World {
             database: configured,
             mut warnings,
         } = Storage::connect(&config, env, database.is_none()).await?;
-        let platforms = Platforms::new(&config, env, &providers.clock)?;
+        let mut platforms = Platforms::new(&config, env, &providers.clock)?;
+        warnings.append(&mut platforms.warnings);
         let approvers = config
             .approvers
             .iter()

@@ -1,9 +1,11 @@
 use std::sync::Arc;
 
-use ops_core::config::{Env, OpsConfig, Platform, RailwayTokenKind, ServiceConfig};
+use ops_core::config::{
+    Env, GcpConfig, OpsConfig, Platform, RailwayConfig, RailwayTokenKind, ServiceConfig, VercelConfig,
+};
 use ops_core::error::Result;
 use ops_core::http::{HostPolicy, HttpTransport, ReqwestTransport};
-use ops_core::model::TargetId;
+use ops_core::model::{TargetId, Text};
 use ops_core::ports::{Clock, TrafficController};
 use ops_gcp::auth::StaticToken;
 use ops_gcp::run::CloudRunTraffic;
@@ -12,7 +14,7 @@ use ops_railway::vercel::VercelTraffic;
 use secrecy::SecretString;
 
 use crate::exit::Failure;
-use crate::sim_world::SIMULATED_TOKEN;
+use crate::sim_world::{SIMULATED_EMERGENCY_TOKEN, SIMULATED_TOKEN};
 
 /// One client a platform; a platform without a usable credential is only an error for the procedures that need it.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub(super) struct Platforms {
     railway: Option<Client>,
     vercel: Option<Client>,
     transport: Arc<dyn HttpTransport>,
+    /// Credentials that the button should have and has not.
+    pub(super) warnings: Vec<Text>,
 }
 
 type Client = Result<Arc<dyn TrafficController>, String>;
@@ -32,67 +36,121 @@ fn client(built: Result<impl TrafficController>) -> Option<Client> {
     })
 }
 
-impl Platforms {
-    pub(super) fn new(config: &OpsConfig, env: &Env, clock: &Arc<dyn Clock>) -> Result<Self> {
+/// Makes clients: with the credential of the button, or with the everyday one.
+#[derive(Clone, Debug)]
+pub(super) struct Connector<'a> {
+    env: &'a Env,
+    transport: Arc<dyn HttpTransport>,
+    clock: Arc<dyn Clock>,
+    simulated: bool,
+}
+
+/// The two credentials of a platform.
+#[derive(Clone, Debug)]
+pub(super) struct Tokens {
+    pub(super) everyday: Option<SecretString>,
+    pub(super) emergency: Option<SecretString>,
+}
+
+impl Tokens {
+    /// What stops and restores: a missing credential of its own must not keep the button from working.
+    pub(super) fn button(&self) -> Option<SecretString> {
+        self.emergency.clone().or_else(|| self.everyday.clone())
+    }
+
+    /// What looks around.
+    pub(super) fn looking(&self) -> Option<SecretString> {
+        self.everyday.clone().or_else(|| self.emergency.clone())
+    }
+}
+
+impl<'a> Connector<'a> {
+    pub(super) fn new(config: &OpsConfig, env: &'a Env, clock: &Arc<dyn Clock>) -> Result<Self> {
         let policy = if config.loopback_only {
             HostPolicy::LoopbackOnly
         } else {
             HostPolicy::Any
         };
-        let transport: Arc<dyn HttpTransport> = Arc::new(ReqwestTransport::new(policy)?);
-        let token = |name: &str| {
-            env.secret(name)
-                .or_else(|| config.loopback_only.then(|| SecretString::from(SIMULATED_TOKEN)))
+        Ok(Self {
+            env,
+            transport: Arc::new(ReqwestTransport::new(policy)?),
+            clock: Arc::clone(clock),
+            simulated: config.loopback_only,
+        })
+    }
+
+    pub(super) fn tokens(&self, everyday: &str, emergency: Option<&str>) -> Tokens {
+        let read = |name: &str, simulated: &str| {
+            self.env
+                .secret(name)
+                .or_else(|| self.simulated.then(|| SecretString::from(simulated)))
         };
+        Tokens {
+            everyday: read(everyday, SIMULATED_TOKEN),
+            emergency: emergency.and_then(|name| read(name, SIMULATED_EMERGENCY_TOKEN)),
+        }
+    }
+
+    pub(super) fn cloud_run(&self, gcp: &GcpConfig, token: SecretString) -> Result<CloudRunTraffic> {
+        let builder = CloudRunTraffic::builder()
+            .with_transport(Arc::clone(&self.transport))
+            .with_token(Arc::new(StaticToken::new(token)))
+            .with_base_url(&gcp.run_base_url)
+            .with_clock(Arc::clone(&self.clock));
+        match &gcp.api_base_url {
+            Some(url) => builder.with_resource_manager_url(url),
+            None => builder,
+        }
+        .build()
+    }
+
+    pub(super) fn railway(&self, railway: &RailwayConfig, token: SecretString) -> Result<RailwayTraffic> {
+        let token = match railway.token_kind {
+            RailwayTokenKind::Bearer => RailwayToken::Bearer(token),
+            _ => RailwayToken::Project(token),
+        };
+        RailwayTraffic::builder()
+            .with_transport(Arc::clone(&self.transport))
+            .with_token(token)
+            .with_base_url(&railway.base_url)
+            .with_clock(Arc::clone(&self.clock))
+            .build()
+    }
+
+    pub(super) fn vercel(&self, vercel: &VercelConfig, token: SecretString) -> Result<VercelTraffic> {
+        VercelTraffic::builder()
+            .with_transport(Arc::clone(&self.transport))
+            .with_token(token)
+            .with_team(vercel.team.clone())
+            .with_base_url(&vercel.base_url)
+            .with_clock(Arc::clone(&self.clock))
+            .build()
+    }
+}
+
+impl Platforms {
+    pub(super) fn new(config: &OpsConfig, env: &Env, clock: &Arc<dyn Clock>) -> Result<Self> {
+        let connector = Connector::new(config, env, clock)?;
         let mut platforms = Self {
             cloud_run: None,
             railway: None,
             vercel: None,
             transport: Arc::clone(&transport),
+            warnings: Vec::new(),
         };
-        if let Some((gcp, token)) = config
-            .gcp
-            .as_ref()
-            .and_then(|gcp| Some((gcp, token(&gcp.token_env)?)))
-        {
-            let built = CloudRunTraffic::builder()
-                .with_transport(Arc::clone(&transport))
-                .with_token(Arc::new(StaticToken::new(token)))
-                .with_base_url(&gcp.run_base_url)
-                .with_clock(Arc::clone(clock))
-                .build();
-            platforms.cloud_run = client(built);
+        if let Some(gcp) = &config.gcp {
+            let token = platforms.button(&connector, &gcp.token_env, gcp.emergency_token_env.as_deref());
+            platforms.cloud_run = token.and_then(|token| client(connector.cloud_run(gcp, token)));
         }
-        if let Some((railway, token)) = config
-            .railway
-            .as_ref()
-            .and_then(|railway| Some((railway, token(&railway.token_env)?)))
-        {
-            let token = match railway.token_kind {
-                RailwayTokenKind::Bearer => RailwayToken::Bearer(token),
-                _ => RailwayToken::Project(token),
-            };
-            let built = RailwayTraffic::builder()
-                .with_transport(Arc::clone(&transport))
-                .with_token(token)
-                .with_base_url(&railway.base_url)
-                .with_clock(Arc::clone(clock))
-                .build();
-            platforms.railway = client(built);
+        if let Some(railway) = &config.railway {
+            let emergency = railway.emergency_token_env.as_deref();
+            let token = platforms.button(&connector, &railway.token_env, emergency);
+            platforms.railway = token.and_then(|token| client(connector.railway(railway, token)));
         }
-        if let Some((vercel, token)) = config
-            .vercel
-            .as_ref()
-            .and_then(|vercel| Some((vercel, token(&vercel.token_env)?)))
-        {
-            let built = VercelTraffic::builder()
-                .with_transport(transport)
-                .with_token(token)
-                .with_team(vercel.team.clone())
-                .with_base_url(&vercel.base_url)
-                .with_clock(Arc::clone(clock))
-                .build();
-            platforms.vercel = client(built);
+        if let Some(vercel) = &config.vercel {
+            let emergency = vercel.emergency_token_env.as_deref();
+            let token = platforms.button(&connector, &vercel.token_env, emergency);
+            platforms.vercel = token.and_then(|token| client(connector.vercel(vercel, token)));
         }
         Ok(platforms)
     }
@@ -102,44 +160,36 @@ impl Platforms {
         Arc::clone(&self.transport)
     }
 
+    /// The credential that stops and restores, with a warning where it is not the one that was meant.
+    fn button(
+        &mut self,
+        connector: &Connector<'_>,
+        everyday: &str,
+        emergency: Option<&str>,
+    ) -> Option<SecretString> {
+        let tokens = connector.tokens(everyday, emergency);
+        if let (Some(name), None) = (emergency, &tokens.emergency) {
+            self.warnings.push(Text::new(
+                format!("緊急用の資格情報 {name} が設定されていないため、日常用の {everyday} を使います"),
+                format!("the emergency credential {name} is not set: the everyday one, {everyday}, is used"),
+            ));
+        }
+        tokens.button()
+    }
+
     pub(super) fn controller(
         &self,
         config: &OpsConfig,
         service: &ServiceConfig,
     ) -> Result<(Arc<dyn TrafficController>, TargetId), Failure> {
-        let (controller, target, token) =
-            match (service.platform, &config.gcp, &config.railway, &config.vercel) {
-                (Platform::CloudRun, Some(gcp), _, _) => {
-                    let region = service
-                        .region
-                        .as_deref()
-                        .or(gcp.region.as_deref())
-                        .unwrap_or_default();
-                    (
-                        &self.cloud_run,
-                        CloudRunTraffic::target(&gcp.project, region, &service.id)?,
-                        &gcp.token_env,
-                    )
-                }
-                (Platform::Railway, _, Some(railway), _) => {
-                    let target = RailwayTraffic::target(&railway.project, &railway.environment, &service.id)?;
-                    (&self.railway, target, &railway.token_env)
-                }
-                (Platform::Vercel, _, _, Some(vercel)) => (
-                    &self.vercel,
-                    VercelTraffic::target(&service.id)?,
-                    &vercel.token_env,
-                ),
-                (platform, ..) => {
-                    let what = format!(
-                        "service {} is on {}, which is not configured",
-                        service.name,
-                        platform.as_str()
-                    );
-                    return Err(Failure::usage(what, "add the platform's table to ops.toml"));
-                }
-            };
+        let (target, token) = target(config, service)?;
         let platform = service.platform.as_str();
+        let controller = match service.platform {
+            Platform::CloudRun => &self.cloud_run,
+            Platform::Railway => &self.railway,
+            Platform::Vercel => &self.vercel,
+            _ => &None,
+        };
         let controller = match controller {
             Some(Ok(controller)) => controller,
             Some(Err(why)) => {
@@ -155,5 +205,38 @@ impl Platforms {
             }
         };
         Ok((Arc::clone(controller), target))
+    }
+}
+
+/// What a service is called in journals, and the variable of its platform's everyday credential.
+pub(super) fn target<'a>(
+    config: &'a OpsConfig,
+    service: &ServiceConfig,
+) -> Result<(TargetId, &'a str), Failure> {
+    match (service.platform, &config.gcp, &config.railway, &config.vercel) {
+        (Platform::CloudRun, Some(gcp), _, _) => {
+            let region = service
+                .region
+                .as_deref()
+                .or(gcp.region.as_deref())
+                .unwrap_or_default();
+            let target = CloudRunTraffic::target(&gcp.project, region, &service.id)?;
+            Ok((target, &gcp.token_env))
+        }
+        (Platform::Railway, _, Some(railway), _) => {
+            let target = RailwayTraffic::target(&railway.project, &railway.environment, &service.id)?;
+            Ok((target, &railway.token_env))
+        }
+        (Platform::Vercel, _, _, Some(vercel)) => {
+            Ok((VercelTraffic::target(&service.id)?, &vercel.token_env))
+        }
+        (platform, ..) => {
+            let what = format!(
+                "service {} is on {}, which is not configured",
+                service.name,
+                platform.as_str()
+            );
+            Err(Failure::usage(what, "add the platform's table to ops.toml"))
+        }
     }
 }

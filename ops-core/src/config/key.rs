@@ -13,17 +13,33 @@ pub(super) const ROOT: &[&str] = &[
     "contact",
     "health",
     "procedure",
+    "uncovered",
     "approvals",
     "approver",
     "window",
     "automation",
 ];
 /// The keys of `[gcp]`.
-pub(super) const GCP: &[&str] = &["project", "region", "run_base_url", "token_env"];
+pub(super) const GCP: &[&str] = &[
+    "project",
+    "region",
+    "inventory_regions",
+    "run_base_url",
+    "api_base_url",
+    "token_env",
+    "emergency_token_env",
+];
 /// The keys of `[railway]`.
-pub(super) const RAILWAY: &[&str] = &["base_url", "project", "environment", "token_env", "token_kind"];
+pub(super) const RAILWAY: &[&str] = &[
+    "base_url",
+    "project",
+    "environment",
+    "token_env",
+    "emergency_token_env",
+    "token_kind",
+];
 /// The keys of `[vercel]`.
-pub(super) const VERCEL: &[&str] = &["base_url", "team", "token_env"];
+pub(super) const VERCEL: &[&str] = &["base_url", "team", "token_env", "emergency_token_env"];
 /// The keys of `[database]`.
 pub(super) const DATABASE: &[&str] = &["url_env", "audit_url_env", "name"];
 /// The keys of a `[[service]]`.
@@ -60,6 +76,8 @@ pub(super) const AUTOMATION: &[&str] = &["max_targets", "window_minutes", "journ
 pub(super) const GATE: &[&str] = &["after", "health", "hold", "every", "patience"];
 /// The keys of a `[[health]]`.
 pub(super) const HEALTH: &[&str] = &["name", "url", "field", "equals"];
+/// The keys of an `[[uncovered]]`.
+pub(super) const UNCOVERED: &[&str] = &["target", "reason", "until"];
 /// The keys of `[approvals]`.
 pub(super) const APPROVALS: &[&str] = &["stop", "restore", "valid_minutes", "review_days"];
 /// The keys of an `[[approver]]`.
@@ -152,19 +170,20 @@ mod tests {
     #[test]
     fn no_key_of_ours_looks_like_a_secret() {
         let tables = [
-            ROOT,
-            GCP,
-            VERCEL,
-            DATABASE,
-            SERVICE,
-            SWITCH,
-            CONTACT,
-            PROCEDURE,
             APPROVALS,
             APPROVER,
-            KEEP_AT_LEAST,
-            WINDOW,
             AUTOMATION,
+            CONTACT,
+            DATABASE,
+            GCP,
+            KEEP_AT_LEAST,
+            PROCEDURE,
+            ROOT,
+            SERVICE,
+            SWITCH,
+            UNCOVERED,
+            VERCEL,
+            WINDOW,
         ];
         for key in tables.into_iter().flatten() {
             assert!(!names_a_secret(key), "{key}");

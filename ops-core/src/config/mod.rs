@@ -36,6 +36,7 @@ mod safety;
 mod section;
 mod service;
 mod switch;
+mod uncovered;
 
 #[cfg(test)]
 mod tests;
@@ -63,6 +64,7 @@ pub use self::safety::{AutomationConfig, KeepAtLeastConfig, RulesConfig, Unseen,
 use self::section::Section;
 pub use self::service::ServiceConfig;
 pub use self::switch::SwitchConfig;
+pub use self::uncovered::UncoveredConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Lang, TenantId};
 
@@ -106,6 +108,9 @@ pub struct OpsConfig {
     /// What can be stopped. Default: nothing.
     #[serde(rename = "procedure", skip_serializing_if = "Vec::is_empty")]
     pub procedures: Vec<ProcedureConfig>,
+    /// Deployed services that are knowingly in no procedure. Default: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub uncovered: Vec<UncoveredConfig>,
     /// How many signatures a plan needs.
     pub approvals: ApprovalsConfig,
     /// Whose signatures count. Default: nobody's.
@@ -271,6 +276,13 @@ fn read(root: &Section<'_>, report: &mut Report<'_>) -> Option<OpsConfig> {
         .collect();
     report_repeated(&procedure_sections, "name", report);
 
+    let uncovered_sections = root.sections("uncovered", key::UNCOVERED, report);
+    let uncovered = uncovered_sections
+        .iter()
+        .map(|section| UncoveredConfig::read(section, report))
+        .collect();
+    report_repeated(&uncovered_sections, "target", report);
+
     let approver_sections = root.sections("approver", key::APPROVER, report);
     let approvers: Vec<ApproverConfig> = approver_sections
         .iter()
@@ -303,6 +315,7 @@ fn read(root: &Section<'_>, report: &mut Report<'_>) -> Option<OpsConfig> {
         contacts,
         health,
         procedures: procedures.into_iter().collect::<Option<_>>()?,
+        uncovered,
         approvals,
         approvers,
         windows: windows.into_iter().collect::<Option<_>>()?,

@@ -56,23 +56,54 @@ pub struct GcpConfig {
     pub region: Option<String>,
     /// The start of every URL of the Cloud Run Admin API, without a slash at the end. Default: `https://run.googleapis.com`.
     pub run_base_url: String,
+    /// Further regions in which `doctor` looks for services. The vendor lists one region at a time. Default: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub inventory_regions: Vec<String>,
+    /// The start of every URL of the other Google APIs that `doctor` reads (Resource Manager). Default: each API's own address; with
+    /// `loopback_only`, that of `run_base_url`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_base_url: Option<String>,
     /// The environment variable with an access token. Default: `GOOGLE_OAUTH_ACCESS_TOKEN`.
     pub token_env: String,
+    /// The environment variable with the credential of the button: one that may stop and restore, and no more. Default: none;
+    /// the everyday one is used, and `doctor` says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub emergency_token_env: Option<String>,
 }
 
 impl GcpConfig {
     pub(super) fn read(section: &Section<'_>, loopback_only: bool, report: &mut Report<'_>) -> Self {
+        let run_base_url = read_base_url(
+            section,
+            "run_base_url",
+            "https://run.googleapis.com",
+            loopback_only,
+            report,
+        );
+        let api_base_url = match section.gives("api_base_url") {
+            true => Some(read_base_url(section, "api_base_url", "", loopback_only, report)),
+            false => loopback_only.then(|| run_base_url.clone()),
+        };
+        let regions = section.texts("inventory_regions", report);
+        for region in &regions {
+            if let Err(wrong) = vendor_id(&region.value) {
+                report.fault(
+                    region.at,
+                    section.path_of("inventory_regions"),
+                    wrong.problem,
+                    wrong.remedy,
+                );
+            }
+        }
+        let token_env = section.text_or("token_env", "GOOGLE_OAUTH_ACCESS_TOKEN", variable, report);
         Self {
             project: section.required("project", vendor_id, report),
             region: section.optional("region", vendor_id, report),
-            run_base_url: read_base_url(
-                section,
-                "run_base_url",
-                "https://run.googleapis.com",
-                loopback_only,
-                report,
-            ),
-            token_env: section.text_or("token_env", "GOOGLE_OAUTH_ACCESS_TOKEN", variable, report),
+            inventory_regions: regions.into_iter().map(|region| region.value).collect(),
+            run_base_url,
+            api_base_url,
+            emergency_token_env: emergency(section, &token_env, report),
+            token_env,
         }
     }
 }
@@ -89,6 +120,10 @@ pub struct RailwayConfig {
     pub environment: String,
     /// The environment variable with the token. Default: `RAILWAY_TOKEN`.
     pub token_env: String,
+    /// The environment variable with the credential of the button: one that may stop and restore, and no more. Default: none;
+    /// the everyday one is used, and `doctor` says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub emergency_token_env: Option<String>,
     /// What sort of token it is. Default: `project`.
     pub token_kind: RailwayTokenKind,
 }
@@ -99,6 +134,7 @@ impl RailwayConfig {
             ("project", RailwayTokenKind::Project),
             ("bearer", RailwayTokenKind::Bearer),
         ];
+        let token_env = section.text_or("token_env", "RAILWAY_TOKEN", variable, report);
         Self {
             base_url: read_base_url(
                 section,
@@ -109,7 +145,8 @@ impl RailwayConfig {
             ),
             project: section.required("project", vendor_id, report),
             environment: section.required("environment", vendor_id, report),
-            token_env: section.text_or("token_env", "RAILWAY_TOKEN", variable, report),
+            emergency_token_env: emergency(section, &token_env, report),
+            token_env,
             token_kind: section.choice("token_kind", &kinds, report).unwrap_or_default(),
         }
     }
@@ -138,10 +175,15 @@ pub struct VercelConfig {
     pub team: Option<String>,
     /// The environment variable with the token. Default: `VERCEL_TOKEN`.
     pub token_env: String,
+    /// The environment variable with the credential of the button: one that may stop and restore, and no more. Default: none;
+    /// the everyday one is used, and `doctor` says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub emergency_token_env: Option<String>,
 }
 
 impl VercelConfig {
     pub(super) fn read(section: &Section<'_>, loopback_only: bool, report: &mut Report<'_>) -> Self {
+        let token_env = section.text_or("token_env", "VERCEL_TOKEN", variable, report);
         Self {
             base_url: read_base_url(
                 section,
@@ -151,9 +193,24 @@ impl VercelConfig {
                 report,
             ),
             team: section.optional("team", vendor_id, report),
-            token_env: section.text_or("token_env", "VERCEL_TOKEN", variable, report),
+            emergency_token_env: emergency(section, &token_env, report),
+            token_env,
         }
     }
+}
+
+/// A second variable: the same one twice would be one credential under two names.
+fn emergency(section: &Section<'_>, everyday: &str, report: &mut Report<'_>) -> Option<String> {
+    let named = section.optional("emergency_token_env", variable, report)?;
+    if named == everyday {
+        report.fault(
+            section.place_of("emergency_token_env"),
+            section.path_of("emergency_token_env"),
+            "is the same variable as token_env",
+            "name a variable with a token of its own, or remove the key",
+        );
+    }
+    Some(named)
 }
 
 pub(super) fn read_base_url(

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, ErrorKind, Result, Retry};
+use crate::model::Timestamp;
 
 /// An HTTP method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -168,6 +169,11 @@ impl HttpResponse {
             .iter()
             .find(|(found, _)| found == name)
             .map(|(_, value)| value.as_str())
+    }
+
+    /// What the other side's clock said: its `Date` header, to the second.
+    pub fn date(&self) -> Option<Timestamp> {
+        Timestamp::from_http_date(self.header("date")?)
     }
 
     /// The body.

@@ -30,9 +30,11 @@ mod audit;
 mod database;
 mod drill_log;
 mod health;
+mod inventory;
 mod journal;
 mod notifier;
 mod plug;
+mod readiness;
 mod switch;
 mod traffic;
 
@@ -41,8 +43,10 @@ pub use self::audit::InMemoryAudit;
 pub use self::database::{InMemoryDatabase, Session};
 pub use self::drill_log::InMemoryDrillLog;
 pub use self::health::InMemoryHealth;
+pub use self::inventory::InMemoryInventory;
 pub use self::journal::InMemoryJournal;
 pub use self::notifier::InMemoryNotifier;
+pub use self::readiness::InMemoryReadiness;
 pub use self::switch::InMemorySwitches;
 pub use self::traffic::InMemoryTraffic;
 

@@ -2,8 +2,10 @@
 //!
 //! Plan, audit record, notice and report take their words from here, so they cannot drift apart.
 
+mod readiness;
 mod rollback;
 mod timeline;
+pub use self::readiness::*;
 pub use self::rollback::{component, rollback_phases, rollback_rule};
 pub use self::timeline::{
     run_began, run_ended, run_noted, run_published, step_answered, step_began, step_ended, timeline_heading,

@@ -41,6 +41,17 @@ impl Timestamp {
         )
     }
 
+    /// Reads the `Date` header of HTTP: `Thu, 26 Nov 2026 11:45:47 GMT`; `None` for anything else.
+    pub fn from_http_date(text: &str) -> Option<Self> {
+        let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+        Some(Self::from_unix_micros(at.as_microsecond()))
+    }
+
+    /// As the `Date` header of HTTP, to the second.
+    pub fn to_http_date(self) -> String {
+        self.0.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+    }
+
     /// Date and time of day in Japan (UTC+9, no daylight saving), for people: `2026-01-30 09:15:02`.
     pub fn to_jst(self) -> String {
         TOKYO
@@ -100,6 +111,9 @@ mod tests {
             Duration::from_secs(60)
         );
         assert_eq!(at.saturating_since(at + Duration::from_secs(1)), Duration::ZERO);
+        assert_eq!(at.to_http_date(), "Fri, 30 Jan 2026 23:30:00 GMT");
+        assert_eq!(Timestamp::from_http_date(&at.to_http_date()), Some(at));
+        assert_eq!(Timestamp::from_http_date("yesterday"), None);
         assert!("yesterday".parse::<Timestamp>().is_err());
     }
 }

@@ -14,6 +14,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::{HostPolicy, HttpResponse, HttpTransport, ReqwestTransport};
+use crate::model::Timestamp;
 
 /// A request as a simulated vendor sees it.
 #[derive(Clone, Debug)]
@@ -64,6 +65,23 @@ impl Reply {
     pub fn json(status: u16, body: &serde_json::Value) -> Self {
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         Self::Answer(HttpResponse::new(status, headers, body.to_string()))
+    }
+
+    /// Says in its `Date` header that it is `at`; without one, the server says what this machine's clock says.
+    #[must_use]
+    pub fn with_date(self, at: Option<Timestamp>) -> Self {
+        match (self, at) {
+            (Self::Answer(response), Some(at)) => {
+                let mut headers = response.headers().to_vec();
+                headers.push(("date".to_owned(), at.to_http_date()));
+                Self::Answer(HttpResponse::new(
+                    response.status(),
+                    headers,
+                    response.body().clone(),
+                ))
+            }
+            (reply, _) => reply,
+        }
     }
 }
 

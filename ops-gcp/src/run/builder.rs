@@ -16,6 +16,7 @@ pub struct CloudRunTrafficBuilder {
     token: Option<Arc<dyn TokenSource>>,
     clock: Option<Arc<dyn Clock>>,
     base_url: String,
+    resource_manager_url: String,
 }
 
 impl CloudRunTrafficBuilder {
@@ -25,6 +26,7 @@ impl CloudRunTrafficBuilder {
             token: None,
             clock: None,
             base_url: DEFAULT_BASE_URL.to_owned(),
+            resource_manager_url: super::readiness::RESOURCE_MANAGER.to_owned(),
         }
     }
 
@@ -52,13 +54,23 @@ impl CloudRunTrafficBuilder {
         self
     }
 
+    /// Asks this address for the permissions on the project, which only the readiness check does. Default:
+    /// `https://cloudresourcemanager.googleapis.com`.
+    pub fn with_resource_manager_url(mut self, base_url: impl Into<String>) -> Self {
+        self.resource_manager_url = base_url.into();
+        self
+    }
+
     /// The provider.
     ///
     /// # Errors
     /// `InvalidConfig`, naming every part that is missing or wrong at once.
     pub fn build(self) -> Result<CloudRunTraffic> {
         let base_url = self.base_url.trim_end_matches('/').to_owned();
-        let usable = HostPolicy::Any.check(&base_url).is_ok() && !base_url.contains(['?', '#', ' ']);
+        let resource_manager_url = self.resource_manager_url.trim_end_matches('/').to_owned();
+        let usable = [&base_url, &resource_manager_url]
+            .into_iter()
+            .all(|url| HostPolicy::Any.check(url).is_ok() && !url.contains(['?', '#', ' ']));
         match (self.transport, self.token, self.clock) {
             (Some(transport), Some(token), Some(clock)) if usable => Ok(CloudRunTraffic {
                 client: Client {
@@ -66,6 +78,7 @@ impl CloudRunTrafficBuilder {
                     token,
                     clock,
                     base_url,
+                    resource_manager_url,
                 },
             }),
             (transport, token, clock) => {

@@ -13,7 +13,7 @@ use crate::auth::TokenSource;
 use crate::error::from_response;
 use crate::operation::{Operation, OperationName, PollDelays};
 
-/// The three calls of the Cloud Run Admin API v2 that a stop and a restore need.
+/// The calls of the Cloud Run Admin API v2: three that a stop and a restore need; the readers of readiness and inventory ask by themselves.
 #[derive(Clone, Debug)]
 pub(super) struct Client {
     pub(super) transport: Arc<dyn HttpTransport>,
@@ -21,6 +21,8 @@ pub(super) struct Client {
     pub(super) clock: Arc<dyn Clock>,
     /// Without a slash at the end.
     pub(super) base_url: String,
+    /// Of Resource Manager, without a slash at the end.
+    pub(super) resource_manager_url: String,
 }
 
 impl Client {
@@ -80,9 +82,14 @@ impl Client {
         Ok(checked)
     }
 
-    async fn exchange<T: DeserializeOwned>(&self, request: HttpRequest, doing: &'static str) -> Result<T> {
+    /// Sends a request with the credential; any status is an answer.
+    pub(super) async fn ask(&self, request: HttpRequest) -> Result<HttpResponse> {
         let request = request.with_bearer(&self.token.token().await?);
-        let response: HttpResponse = self.transport.send(request).await?;
+        self.transport.send(request).await
+    }
+
+    async fn exchange<T: DeserializeOwned>(&self, request: HttpRequest, doing: &'static str) -> Result<T> {
+        let response = self.ask(request).await?;
         if !response.is_success() {
             return Err(from_response(&response, doing, PROVIDER));
         }

@@ -10,7 +10,9 @@
 mod builder;
 mod client;
 mod evidence;
+mod inventory;
 mod name;
+mod readiness;
 mod settings;
 #[cfg(feature = "sim")]
 pub mod sim;
@@ -26,6 +28,7 @@ use ops_core::ports::{TrafficCapability, TrafficController};
 
 pub use self::builder::CloudRunTrafficBuilder;
 use self::client::Client;
+pub use self::inventory::CloudRunInventory;
 use self::name::ServiceName;
 use self::settings::{Settings, snapshot};
 use self::wire::Service;

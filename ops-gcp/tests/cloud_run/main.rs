@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where its world cannot be built")]
 
 mod faults;
+mod readiness;
 mod restore;
 mod stop;
 mod world;

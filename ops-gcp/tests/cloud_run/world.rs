@@ -46,6 +46,7 @@ impl World {
             .with_token(Arc::new(StaticToken::new("t0ken")))
             .with_clock(Arc::clone(&self.clock) as _)
             .with_base_url(self.server.base_url())
+            .with_resource_manager_url(self.server.base_url())
             .build()
             .unwrap()
     }
@@ -54,9 +55,12 @@ impl World {
         self.cloud_run().observe(target).await.unwrap()
     }
 
+    pub(super) fn base_url(&self) -> String {
+        self.server.base_url()
+    }
+
     pub(super) fn writes(&self) -> usize {
-        let requests = self.sim.requests();
-        requests.iter().filter(|(method, _)| method != "GET").count()
+        self.sim.writes()
     }
 }
 

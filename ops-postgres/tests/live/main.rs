@@ -7,6 +7,7 @@ mod journal;
 mod obstacles;
 mod privileges;
 mod read_only;
+mod readiness;
 mod risks;
 mod scratch;
 mod switch;

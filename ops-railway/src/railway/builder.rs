@@ -83,7 +83,7 @@ impl RailwayTrafficBuilder {
         }
         match (self.transport, self.token, self.clock) {
             (Some(transport), Some(token), Some(clock)) if faults.is_empty() => Ok(RailwayTraffic {
-                client: RailwayClient::new(transport, token, &base_url, clock),
+                client: Arc::new(RailwayClient::new(transport, token, &base_url, clock)),
             }),
             _ => Err(faults.into_error("build traffic controller", PROVIDER)),
         }

@@ -14,8 +14,8 @@ use super::target::ServiceRef;
 use super::wire::{
     AutoDeployInput, AutoDeployUpdate, Connection, DeploymentCancel, DeploymentListInput, DeploymentRedeploy,
     DeploymentRestart, DeploymentRollback, DeploymentStatus, DeploymentStatusInput, DeploymentStop, Done,
-    EdgeRulesInput, PendingDeployments, ProjectToken, ReadInstance, ServiceInstance, ServiceState,
-    TokenScope, UpdateEdgeRules, ValidateEdgeRules,
+    EdgeRulesInput, EnvironmentServices, PendingDeployments, ProjectToken, ReadInstance, ServiceInstance,
+    ServiceState, TokenScope, UpdateEdgeRules, ValidateEdgeRules,
 };
 use super::{PROVIDER, RailwayToken};
 use crate::error::wait_until;
@@ -79,6 +79,44 @@ impl RailwayClient {
         } else {
             None
         })
+    }
+
+    /// What the project token is bound to, asked anew, and what the vendor's clock says. The clock is told even where the
+    /// token is none, or of another sort.
+    pub(super) async fn introduce(&self) -> Result<(Result<ProjectToken>, Option<Timestamp>)> {
+        let response = self.send(TIMEOUT, &TokenScope {}).await?;
+        let scope = graphql::read::<TokenScope>(&response, PROVIDER);
+        Ok((scope.map(|scope| scope.project_token), response.date()))
+    }
+
+    /// Whether the credential is bound to one environment.
+    pub(super) fn is_bound(&self) -> bool {
+        matches!(self.token, RailwayToken::Project(_))
+    }
+
+    /// Every service of an environment, deleted ones left out: id and name.
+    pub(super) async fn services(&self, project: &str, environment: &str) -> Result<Vec<(String, String)>> {
+        let mut found = Vec::new();
+        let mut after = None;
+        for _ in 0..PAGES {
+            let page = EnvironmentServices {
+                environment_id: environment,
+                project_id: project,
+                first: PAGE,
+                after,
+            };
+            let page = self.call(&page).await?.environment.service_instances;
+            let alive = page.edges.into_iter().map(|edge| edge.node);
+            let alive = alive.filter(|service| service.deleted_at.is_none());
+            found.extend(alive.map(|service| (service.service_id, service.service_name)));
+            if !page.page_info.has_next_page {
+                return Ok(found);
+            }
+            after = page.page_info.end_cursor;
+        }
+        Err(Error::new(ErrorKind::Unexpected, EnvironmentServices::VERB)
+            .provider(PROVIDER)
+            .context("answer", "does not come to an end"))
     }
 
     /// Reads everything about `service` that a stop changes.
@@ -212,18 +250,26 @@ impl RailwayClient {
     }
 
     async fn call_within<O: Operation>(&self, timeout: Duration, operation: &O) -> Result<O::Data> {
+        let response = self.send(timeout, operation).await?;
+        graphql::read::<O>(&response, PROVIDER).map_err(|error| self.with_wait(error, &response))
+    }
+
+    async fn send<O: Operation>(&self, timeout: Duration, operation: &O) -> Result<HttpResponse> {
         let request = HttpRequest::new(Method::Post, self.endpoint.as_str()).with_timeout(timeout);
         let request = match &self.token {
             RailwayToken::Project(token) => request.with_header("project-access-token", token.clone()),
             RailwayToken::Bearer(token) => request.with_bearer(token),
         };
         let request = graphql::with_operation(request, operation)?;
-        let response = self
-            .transport
+        self.transport
             .send(request)
             .await
-            .map_err(|error| error.provider(PROVIDER).context("for", O::VERB))?;
-        graphql::read::<O>(&response, PROVIDER).map_err(|error| self.with_wait(error, &response))
+            .map_err(|error| error.provider(PROVIDER).context("for", O::VERB))
+    }
+
+    /// What this machine's clock says.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Adds how long to wait where the vendor says it by the moment of its next window only.

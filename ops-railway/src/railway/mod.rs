@@ -23,13 +23,17 @@ pub mod sim;
 
 mod builder;
 mod client;
+mod inventory;
 mod parts;
+mod readiness;
 mod reading;
 mod restore;
 mod stop;
 mod stop_rule;
 mod target;
 mod wire;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use ops_core::error::{Error, ErrorKind, Result};
@@ -38,6 +42,7 @@ use ops_core::ports::{TrafficCapability, TrafficController};
 
 pub use self::builder::{RailwayToken, RailwayTrafficBuilder};
 use self::client::RailwayClient;
+pub use self::inventory::RailwayInventory;
 use self::restore::PriorState;
 use self::target::{ServiceRef, wrong_form};
 
@@ -74,7 +79,7 @@ use self::target::{ServiceRef, wrong_form};
 /// ```
 #[derive(Debug)]
 pub struct RailwayTraffic {
-    client: RailwayClient,
+    client: Arc<RailwayClient>,
 }
 
 const PROVIDER: &str = "railway";

@@ -174,6 +174,54 @@ impl Operation for TokenScope {
     type Data = TokenScopeData;
 }
 
+/// One page of the services of an environment.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct EnvironmentServices<'a> {
+    pub(super) environment_id: &'a str,
+    pub(super) project_id: &'a str,
+    pub(super) first: u32,
+    pub(super) after: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct EnvironmentServicesData {
+    pub(super) environment: Environment,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Environment {
+    pub(super) service_instances: ServiceConnection,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ServiceConnection {
+    pub(super) edges: Vec<ServiceEdge>,
+    pub(super) page_info: PageInfo,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ServiceEdge {
+    pub(super) node: ListedService,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ListedService {
+    pub(super) service_id: String,
+    pub(super) service_name: String,
+    pub(super) deleted_at: Option<String>,
+}
+
+impl Operation for EnvironmentServices<'_> {
+    const NAME: &'static str = "EnvironmentServices";
+    const DOCUMENT: &'static str = include_str!("documents/environment_services.graphql");
+    const VERB: &'static str = "list services";
+    type Data = EnvironmentServicesData;
+}
+
 /// All that an observation needs, in one request: the smallest plan allows 100 an hour.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

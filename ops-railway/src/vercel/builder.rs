@@ -83,7 +83,7 @@ impl VercelTrafficBuilder {
         }
         match (self.transport, self.token, self.clock) {
             (Some(transport), Some(token), Some(clock)) if faults.is_empty() => Ok(VercelTraffic {
-                client: VercelClient::new(transport, token, base_url, self.team, clock),
+                client: Arc::new(VercelClient::new(transport, token, base_url, self.team, clock)),
             }),
             _ => Err(faults.into_error("build traffic controller", PROVIDER)),
         }

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use serde::Serialize;
 
 use super::PROVIDER;
-use super::wire::{Failure, Project, ProjectChange};
+use super::wire::{Failure, Project, ProjectChange, ProjectPage};
 use crate::error::wait_until;
 
 /// The calls to the vendor, one method each. No retry.
@@ -57,6 +57,55 @@ impl VercelClient {
             .map_err(named)
     }
 
+    /// Reads a project, and what the vendor's clock says.
+    pub(super) async fn glance(
+        &self,
+        project: &str,
+        timeout: Duration,
+    ) -> Result<(Project, Option<Timestamp>)> {
+        let request = self
+            .request(Method::Get, &format!("/v9/projects/{project}"))
+            .with_timeout(timeout);
+        let response = self.call("read project", About::Reading, request).await?;
+        Ok((response.json().map_err(named)?, response.date()))
+    }
+
+    /// Every project of the team or the personal account: id and name.
+    pub(super) async fn projects(&self) -> Result<Vec<(String, String)>> {
+        let mut found = Vec::new();
+        let mut from: Option<String> = None;
+        for _ in 0..PAGES {
+            let mut path = format!("/v10/projects?limit={PAGE}");
+            if let Some(from) = &from {
+                path += &format!("&from={from}");
+            }
+            let request = self.request(Method::Get, &path);
+            let page: ProjectPage = self
+                .call(LIST, About::Reading, request)
+                .await?
+                .json()
+                .map_err(named)?;
+            found.extend(page.projects.into_iter().map(|listed| (listed.id, listed.name)));
+            match page.pagination.next() {
+                Some(next) => from = Some(next),
+                None => return Ok(found),
+            }
+        }
+        Err(Error::new(ErrorKind::Unexpected, LIST)
+            .provider(PROVIDER)
+            .context("answer", "does not come to an end"))
+    }
+
+    /// The team that the credential acts for.
+    pub(super) fn team(&self) -> Option<&str> {
+        self.team.as_deref()
+    }
+
+    /// What this machine's clock says.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     pub(super) async fn pause(&self, project: &str) -> Result<()> {
         let request = self.request(Method::Post, &format!("/v1/projects/{project}/pause"));
         self.call("pause project", About::Pausing, request).await?;
@@ -91,8 +140,9 @@ impl VercelClient {
     /// The query's name is `teamId`. Published examples write `teamID`, which the vendor ignores: such a call acts on the
     /// personal scope.
     fn request(&self, method: Method, path: &str) -> HttpRequest {
+        let joint = if path.contains('?') { '&' } else { '?' };
         let url = match &self.team {
-            Some(team) => format!("{}{path}?teamId={team}", self.base_url),
+            Some(team) => format!("{}{path}{joint}teamId={team}", self.base_url),
             None => format!("{}{path}", self.base_url),
         };
         HttpRequest::new(method, url).with_bearer(&self.token)
@@ -176,6 +226,11 @@ fn reset_moment(reset_ms: i64) -> Timestamp {
 fn is_word(code: &str) -> bool {
     (1..=40).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }
+
+const LIST: &str = "list projects";
+const PAGE: u32 = 100;
+/// How many pages are read before the list is given up as endless.
+const PAGES: u32 = 100;
 
 #[cfg(test)]
 mod tests {

@@ -14,8 +14,11 @@ pub mod sim;
 
 mod builder;
 mod client;
+mod inventory;
+mod readiness;
 mod wire;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -26,6 +29,7 @@ use serde_json::Value;
 
 pub use self::builder::VercelTrafficBuilder;
 use self::client::VercelClient;
+pub use self::inventory::VercelInventory;
 use self::wire::Project;
 use crate::error::is_plain_id;
 
@@ -61,7 +65,7 @@ use crate::error::is_plain_id;
 /// ```
 #[derive(Debug)]
 pub struct VercelTraffic {
-    client: VercelClient,
+    client: Arc<VercelClient>,
 }
 
 const PROVIDER: &str = "vercel";

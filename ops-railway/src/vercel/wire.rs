@@ -38,6 +38,36 @@ pub(super) struct Deployment {
     pub(super) id: String,
 }
 
+/// A page of the list of projects. The contract at hand describes no answers, so this shape is unverified: `projects`, and in
+/// `pagination.next` what goes into `from` for the next page, a number or null.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct ProjectPage {
+    pub(super) projects: Vec<ListedProject>,
+    pub(super) pagination: Pagination,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct ListedProject {
+    pub(super) id: String,
+    pub(super) name: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Pagination {
+    next: Option<serde_json::Value>,
+}
+
+impl Pagination {
+    /// What goes into `from`, if there is more.
+    pub(super) fn next(&self) -> Option<String> {
+        match self.next.as_ref()? {
+            serde_json::Value::Number(number) => Some(number.to_string()),
+            serde_json::Value::String(text) if crate::error::is_plain_id(text) => Some(text.clone()),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ProjectChange {

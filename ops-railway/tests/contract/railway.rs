@@ -8,10 +8,10 @@ use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{ExecutableDocument, Schema};
 use ops_core::model::{IdempotencyKey, RunId};
-use ops_core::ports::TrafficController;
+use ops_core::ports::{Inventory, ReadinessProbe, TrafficController};
 use ops_core::testkit::{Fault, FaultRule, Faults, LoopbackServer, ManualClock};
 use ops_railway::railway::sim::{Progress, RailwaySim, ServiceSeed};
-use ops_railway::railway::{RailwayToken, RailwayTraffic};
+use ops_railway::railway::{RailwayInventory, RailwayToken, RailwayTraffic};
 use serde_json::{Value, json};
 
 use crate::contract;
@@ -109,6 +109,10 @@ async fn record() -> Vec<Exchange> {
         }
         traffic.observe(target).await.unwrap();
     }
+    sim.set_page(4);
+    traffic.examine(&targets).await;
+    let inventory = RailwayInventory::new(&traffic, "prj-1", "env-1").unwrap();
+    assert_eq!(inventory.deployed().await.unwrap().services.len(), targets.len());
     recording.exchanges()
 }
 

@@ -2,10 +2,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ops_core::model::{IdempotencyKey, RunId};
-use ops_core::ports::TrafficController;
+use ops_core::ports::{Inventory, ReadinessProbe, TrafficController};
 use ops_core::testkit::{Faults, LoopbackServer, ManualClock};
-use ops_railway::vercel::VercelTraffic;
 use ops_railway::vercel::sim::{ProjectSeed, VercelSim};
+use ops_railway::vercel::{VercelInventory, VercelTraffic};
 use serde_json::{Value, json};
 
 use crate::contract;
@@ -49,6 +49,10 @@ async fn record() -> Vec<Exchange> {
         traffic.observe(&target).await.unwrap();
         traffic.observe(&target).await.unwrap();
         traffic.restore(prior.snapshot(), &key).await.unwrap();
+        traffic.examine(std::slice::from_ref(&target)).await;
+        sim.add_project(ProjectSeed::new("prj_3").unwrap());
+        sim.set_page(1);
+        VercelInventory::new(&traffic).deployed().await.unwrap();
     }
     recording.exchanges()
 }
@@ -140,6 +144,7 @@ async fn every_request_is_one_that_the_vendor_describes() {
         seen.insert(format!("{method} {template}"));
     }
     let expected = [
+        "GET /v10/projects",
         "GET /v9/projects/{idOrName}",
         "PATCH /v9/projects/{idOrName}",
         "POST /v1/projects/{projectId}/pause",

@@ -6,6 +6,7 @@
 )]
 
 mod faults;
+mod readiness;
 mod stage;
 mod stop_restore;
 mod traps;

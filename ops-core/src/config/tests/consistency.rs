@@ -77,12 +77,12 @@ fn a_name_that_is_given_twice_is_a_fault_at_the_second_place() {
 #[test]
 fn one_person_or_one_key_cannot_approve_twice() {
     let text = WHOLE.replace("\"bob\"", "\"alice\"");
-    assert_only(&text, 81, "approver[2].name", "\"alice\" is taken", "its own");
+    assert_only(&text, 90, "approver[2].name", "\"alice\" is taken", "its own");
     let text = WHOLE.replace(
         "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c",
         "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
     );
-    assert_only(&text, 82, "approver[2].public_key", "is taken", "its own");
+    assert_only(&text, 91, "approver[2].public_key", "is taken", "its own");
 }
 
 /// The journal keeps one prior state for each target, so a service with two names would lose one.
@@ -229,4 +229,63 @@ fn the_sixty_fourth_switch_is_one_too_many() {
         "there are 65 switches, 63 is the most",
         "remove",
     );
+}
+
+#[test]
+fn the_two_credentials_of_a_vendor_need_two_variables() {
+    for (table, line) in [
+        ("[gcp]\nproject = 'p'\n", 3),
+        ("[railway]\nproject = 'p'\nenvironment = 'e'\n", 4),
+        ("[vercel]\n", 2),
+    ] {
+        let name = table.trim_start_matches('[').split(']').next().unwrap();
+        let text = format!("{table}emergency_token_env = 'T'\ntoken_env = 'T'\n");
+        assert_only(
+            &text,
+            line,
+            &format!("{name}.emergency_token_env"),
+            "same variable as token_env",
+            "of its own",
+        );
+    }
+}
+
+#[test]
+fn an_uncovered_service_needs_a_target_a_reason_and_a_day() {
+    let uncovered = |target: &str, reason: &str, until: &str| {
+        format!("[[uncovered]]\ntarget = '{target}'\nreason = '{reason}'\nuntil = '{until}'\n")
+    };
+    let right = uncovered("cloud-run:p/r/s", "a batch", "2027-03-31");
+    let config = OpsConfig::parse(&right).unwrap();
+    let ends = config.uncovered[0].ends();
+    assert_eq!(ends.to_jst(), "2027-03-31 23:59:59");
+    for (text, line, key, problem) in [
+        (
+            uncovered("api", "a batch", "2027-03-31"),
+            2,
+            "target",
+            "not a target",
+        ),
+        (uncovered("x:y", "", "2027-03-31"), 3, "reason", "is empty"),
+        (uncovered("x:y", "r", "2027-02-30"), 4, "until", "not a day"),
+        (uncovered("x:y", "r", "tomorrow"), 4, "until", "not a day"),
+        (uncovered("x:y", "r", "2027-3-31T"), 4, "until", "not a day"),
+    ] {
+        let fault = only_fault(&text);
+        assert_eq!(
+            (fault.line, fault.key),
+            (line, format!("uncovered[1].{key}")),
+            "{text}"
+        );
+        assert!(fault.problem.contains(problem), "{}", fault.problem);
+    }
+    assert_only(
+        &format!("{right}{right}"),
+        6,
+        "uncovered[2].target",
+        "is taken",
+        "its own",
+    );
+    let text = "[gcp]\nproject = 'p'\ninventory_regions = ['../x']\n";
+    assert_only(text, 3, "gcp.inventory_regions", "not an id", "letters");
 }

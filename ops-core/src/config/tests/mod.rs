@@ -18,16 +18,21 @@ project = "soul-kun"
 region = "asia-northeast1"
 run_base_url = "http://127.0.0.1:8080/"
 token_env = "GCP_TOKEN"
+inventory_regions = ["us-east1"]
+api_base_url = "http://127.0.0.1:8080"
+emergency_token_env = "GCP_EMERGENCY_TOKEN"
 [railway]
 base_url = "http://[::1]:8081"
 project = "p-1"
 environment = "e-1"
 token_env = "RW_TOKEN"
+emergency_token_env = "RW_EMERGENCY_TOKEN"
 token_kind = "bearer"
 [vercel]
 base_url = "http://localhost:8082"
 team = "team_1"
 token_env = "VC_TOKEN"
+emergency_token_env = "VC_EMERGENCY_TOKEN"
 [database]
 url_env = "DB_URL"
 audit_url_env = "AUDIT_URL"
@@ -81,6 +86,10 @@ services = ["api", "worker"]
 [[procedure]]
 name = "read-only"
 kind = "database-read-only"
+[[uncovered]]
+target = "cloud-run:soul-kun/us-central1/batch"
+reason = "a job of the night"
+until = "2027-03-31"
 [approvals]
 stop = 1
 restore = 2

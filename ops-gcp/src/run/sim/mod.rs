@@ -5,12 +5,17 @@
 //! in force show the former state; scaling modes forget and inherit limits; a revision that only a tag keeps active
 //! answers although the service is stopped.
 //!
-//! What it does not do: creating and deleting services, IAM, `validateOnly`, `allowMissing`, masks inside the template,
+//! What it does not do: creating and deleting services, IAM policies, `validateOnly`, `allowMissing`, masks inside the template,
 //! `operations:wait`; the first three with 404, the others with 501 or 404.
+//!
+//! A caller has the permissions that a stop, a restore and the inventory need, until a test takes one away or adds one. Lists
+//! come in pages, of one region: the wildcard `-` is refused. `testIamPermissions` of a service that does not exist answers an empty
+//! set. That of a project, which is Resource Manager's, answers here too.
 //!
 //! Where the documents leave it open, the worse case is simulated: limits that are inherited from a manual count of zero
 //! keep users out although they read back like "no limits".
 
+mod access;
 mod fields;
 mod refusal;
 mod seed;
@@ -22,7 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use ops_core::error::{Error, ErrorKind, Result};
-use ops_core::model::TargetId;
+use ops_core::model::{TargetId, Timestamp};
 use ops_core::testkit::{Fault, Faults, Handler, Reply, SimRequest};
 use serde_json::Value;
 
@@ -176,6 +181,51 @@ impl CloudRunSim {
         self.lock().pace = reads;
     }
 
+    /// Takes a service away, as somebody who deleted it.
+    pub fn remove_service(&self, target: &TargetId) {
+        self.lock().services.remove(target);
+    }
+
+    /// From now on every credential has this permission. First: what a stop, a restore and the inventory need, and no more.
+    pub fn grant(&self, permission: &str) {
+        self.lock().access.grant(permission);
+    }
+
+    /// From now on no credential has this permission: calls that need it are refused.
+    pub fn revoke(&self, permission: &str) {
+        self.lock().access.revoke(permission);
+    }
+
+    /// From now on this token is past its time.
+    pub fn expire_token(&self, token: &str) {
+        self.lock().access.expired.insert(token.to_owned());
+    }
+
+    /// What the vendor's clock says, in the header of each answer. First: what this machine's says.
+    pub fn set_date(&self, at: Timestamp) {
+        self.lock().access.date = Some(at);
+    }
+
+    /// A page of a list has at most so many services. First: 100.
+    pub fn set_page(&self, services: usize) {
+        self.lock().page = services;
+    }
+
+    /// From now on the vendor itself cannot reach this region when it lists services.
+    pub fn cut_off_region(&self, region: &str) {
+        self.lock().unreachable.insert(region.to_owned());
+    }
+
+    /// How many requests so far were there to change something.
+    pub fn writes(&self) -> usize {
+        let state = self.lock();
+        state
+            .requests
+            .iter()
+            .filter(|(method, path)| changes(method, path))
+            .count()
+    }
+
     fn with(&self, target: &TargetId, change: impl FnOnce(&mut Service)) -> Result<()> {
         let mut state = self.lock();
         let service = state.services.get_mut(target).ok_or_else(|| {
@@ -197,7 +247,16 @@ impl Handler for CloudRunSim {
     async fn handle(&self, request: SimRequest) -> Reply {
         let route = Route::of(&request.path);
         let service = self.lock().record(&request, &route);
-        let fault = self.faults.strike(&service, request.method != "GET");
+        let date = self.lock().access.date;
+        self.answered(request, &route, &service).await.with_date(date)
+    }
+}
+
+impl CloudRunSim {
+    async fn answered(&self, request: SimRequest, route: &Route, service: &str) -> Reply {
+        let fault = self
+            .faults
+            .strike(service, changes(&request.method, &request.path));
         match fault {
             Some(Fault::Latency(delay)) => tokio::time::sleep(delay).await,
             Some(Fault::Refused) => return Reply::Hangup,
@@ -206,11 +265,16 @@ impl Handler for CloudRunSim {
             Some(Fault::Forbidden) => return Refusal::forbidden().reply(),
             _ => {}
         }
-        let answer = self.lock().answer(&request, &route, fault);
+        let answer = self.lock().answer(&request, route, fault);
         match (fault, answer) {
             (Some(Fault::LostAnswer), _) => Reply::Hangup,
             (_, Ok(body)) => Reply::json(200, &body),
             (_, Err(refusal)) => refusal.reply(),
         }
     }
+}
+
+/// Testing permissions is a POST that changes nothing.
+fn changes(method: &str, path: &str) -> bool {
+    method != "GET" && !path.ends_with(":testIamPermissions")
 }

@@ -105,6 +105,10 @@ impl Service {
     }
 
     /// One read: brings a running reconciliation nearer to its end.
+    pub(super) fn service_name(&self) -> &ServiceName {
+        &self.name
+    }
+
     pub(super) fn read(&mut self) {
         let Progress::Running { reads_left, ending } = self.progress else {
             return;

@@ -7,6 +7,7 @@ use ops_core::testkit::{Fault, SimRequest};
 use serde_json::{Value, json};
 
 use super::BrokenRule;
+use super::access::Access;
 use super::fields;
 use super::refusal::Refusal;
 use super::service::{Ending, Service};
@@ -17,7 +18,18 @@ use crate::run::name::ServiceName;
 #[derive(Debug)]
 pub(super) enum Route {
     Service(ServiceName),
-    Operation { project: String, path: String },
+    /// `…/services/{service}:testIamPermissions`
+    Permissions(ServiceName),
+    Services {
+        project: String,
+        region: String,
+    },
+    /// `/v3/projects/{project}:testIamPermissions`, of Resource Manager.
+    ProjectPermissions(String),
+    Operation {
+        project: String,
+        path: String,
+    },
     Elsewhere,
 }
 
@@ -33,7 +45,20 @@ impl Route {
                 region,
                 "services",
                 service,
-            ] => ServiceName::new(project, region, service).map_or(Self::Elsewhere, Self::Service),
+            ] => match service.strip_suffix(TEST) {
+                Some(service) => {
+                    ServiceName::new(project, region, service).map_or(Self::Elsewhere, Self::Permissions)
+                }
+                None => ServiceName::new(project, region, service).map_or(Self::Elsewhere, Self::Service),
+            },
+            ["v2", "projects", project, "locations", region, "services"] => Self::Services {
+                project: project.to_owned(),
+                region: region.to_owned(),
+            },
+            ["v3", "projects", project] => match project.strip_suffix(TEST) {
+                Some(project) => Self::ProjectPermissions(project.to_owned()),
+                None => Self::Elsewhere,
+            },
             ["v2", "projects", project, "locations", _, "operations", _] => Self::Operation {
                 project: project.to_owned(),
                 path: parts[1..].join("/"),
@@ -44,8 +69,9 @@ impl Route {
 
     fn project(&self) -> &str {
         match self {
-            Self::Service(name) => &name.project,
-            Self::Operation { project, .. } => project,
+            Self::Service(name) | Self::Permissions(name) => &name.project,
+            Self::Operation { project, .. } | Self::Services { project, .. } => project,
+            Self::ProjectPermissions(project) => project,
             Self::Elsewhere => "",
         }
     }
@@ -61,6 +87,10 @@ pub(super) struct State {
     pub(super) disabled: BTreeSet<String>,
     pub(super) failing: BTreeMap<TargetId, i32>,
     pub(super) pace: u32,
+    pub(super) access: Access,
+    pub(super) unreachable: BTreeSet<String>,
+    /// So many services are on a page, however many are asked for.
+    pub(super) page: usize,
 }
 
 impl Default for State {
@@ -73,6 +103,9 @@ impl Default for State {
             disabled: BTreeSet::new(),
             failing: BTreeMap::new(),
             pace: 2,
+            access: Access::default(),
+            unreachable: BTreeSet::new(),
+            page: 100,
         }
     }
 }
@@ -93,7 +126,8 @@ impl State {
         self.requests
             .push((request.method.clone(), format!("{}{query}", request.path)));
         match route {
-            Route::Service(name) => name.service.clone(),
+            Route::Service(name) | Route::Permissions(name) => name.service.clone(),
+            Route::Services { .. } | Route::ProjectPermissions(_) => String::new(),
             Route::Operation { path, .. } => {
                 let target = self.operations.get(path).map(|(target, _)| target);
                 let name = target.and_then(|target| ServiceName::of(target).ok());
@@ -109,12 +143,7 @@ impl State {
         route: &Route,
         fault: Option<Fault>,
     ) -> Result<Value, Refusal> {
-        let bearer = request
-            .header("authorization")
-            .and_then(|value| value.strip_prefix("Bearer "));
-        if bearer.is_none_or(str::is_empty) {
-            return Err(Refusal::unauthenticated());
-        }
+        self.access.check(request, route)?;
         if self.disabled.contains(route.project()) {
             return Err(Refusal::disabled_api());
         }
@@ -129,6 +158,13 @@ impl State {
                 service.read();
                 Ok(service.json())
             }
+            // An empty set for a service that does not exist, not NOT_FOUND.
+            (Route::Permissions(name), "POST") => match self.service(name) {
+                Ok(_) => self.access.test(&request.body),
+                Err(_) => Ok(json!({})),
+            },
+            (Route::ProjectPermissions(_), "POST") => self.access.test(&request.body),
+            (Route::Services { project, region }, "GET") => self.list(project, region, request),
             (Route::Service(name), "PATCH") => self.patch(name, request, fault),
             (Route::Operation { path, .. }, "GET") => {
                 let (target, generation) = self.operations.get(path).ok_or_else(Refusal::not_found)?;
@@ -138,6 +174,55 @@ impl State {
             }
             _ => Err(Refusal::not_found()),
         }
+    }
+
+    /// One page of a region. "Location … cannot be the "-" wildcard."
+    fn list(&self, project: &str, region: &str, request: &SimRequest) -> Result<Value, Refusal> {
+        if let Some((name, _)) = request
+            .query
+            .iter()
+            .find(|(name, _)| !matches!(name.as_str(), "pageSize" | "pageToken" | "showDeleted"))
+        {
+            return Err(Refusal::invalid(format!("unknown query parameter \"{name}\"")));
+        }
+        if ServiceName::new(project, region, "any").is_err() {
+            return Err(Refusal::invalid("the location must be a region"));
+        }
+        let asked = match request.query("pageSize").map(str::parse::<usize>) {
+            None => self.page,
+            Some(Ok(size)) => size.min(self.page),
+            Some(Err(_)) => return Err(Refusal::invalid("pageSize must be a number")),
+        };
+        let from = match request.query("pageToken") {
+            None => 0,
+            Some(token) => token
+                .strip_prefix("page=")
+                .and_then(|from| from.parse().ok())
+                .ok_or_else(|| Refusal::invalid("the page token is not one of this list"))?,
+        };
+        let of_region = |service: &&Service| {
+            let name = service.service_name();
+            name.project == project && name.region == region
+        };
+        let all: Vec<_> = self.services.values().filter(of_region).collect();
+        let page: Vec<_> = all
+            .iter()
+            .skip(from)
+            .take(asked)
+            .map(|service| service.json())
+            .collect();
+        let next = from + page.len();
+        let mut answer = json!({});
+        if !page.is_empty() {
+            answer["services"] = page.into();
+        }
+        if next < all.len() {
+            answer["nextPageToken"] = format!("page={next}").into();
+        }
+        if self.unreachable.contains(region) {
+            answer["unreachable"] = json!([region]);
+        }
+        Ok(answer)
     }
 
     fn patch(
@@ -221,6 +306,8 @@ impl State {
         self.services.get_mut(&target).ok_or_else(Refusal::not_found)
     }
 }
+
+const TEST: &str = ":testIamPermissions";
 
 fn check_query(request: &SimRequest) -> Result<(), Refusal> {
     for (name, value) in &request.query {

@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use ops_core::http::HttpResponse;
-use ops_core::model::TargetId;
+use ops_core::model::{TargetId, Timestamp};
 use ops_core::testkit::{Fault, Faults, Handler, Reply, SimRequest};
 use serde_json::{Value, json};
 
@@ -88,6 +88,39 @@ impl RailwaySim {
         self.world().project_tokens.insert(token.to_owned(), place);
     }
 
+    /// Somebody revokes a project token.
+    pub fn revoke_project_token(&self, token: &str) {
+        let mut world = self.world();
+        world.project_tokens.remove(token);
+        world.revoked.insert(token.to_owned());
+    }
+
+    /// Somebody deletes a service. The vendor goes on listing it, with the time of its deletion.
+    pub fn delete_service(&self, service_id: &str) {
+        self.world().deleted.insert(service_id.to_owned());
+    }
+
+    /// A page of services holds at most so many. First: as many as are asked for.
+    pub fn set_page(&self, services: usize) {
+        self.world().page = Some(services);
+    }
+
+    /// What the vendor's clock says, in the header of each answer. First: what this machine's says.
+    pub fn set_date(&self, at: Timestamp) {
+        self.world().date = Some(at);
+    }
+
+    /// How many requests so far were mutations.
+    pub fn writes(&self) -> usize {
+        let asked = |request: &SimRequest| Asked::read(&request.body);
+        let world = self.world();
+        world
+            .requests
+            .iter()
+            .filter(|request| asked(request).is_ok_and(|asked| asked.is_mutation()))
+            .count()
+    }
+
     /// Breaks one rule from now on.
     pub fn break_rule(&self, rule: BrokenRule) {
         self.world().broken.insert(rule);
@@ -147,6 +180,13 @@ impl RailwaySim {
 #[async_trait]
 impl Handler for RailwaySim {
     async fn handle(&self, request: SimRequest) -> Reply {
+        let date = self.world().date;
+        self.answered(request).await.with_date(date)
+    }
+}
+
+impl RailwaySim {
+    async fn answered(&self, request: SimRequest) -> Reply {
         self.world().requests.push(request.clone());
         if request.method != "POST" || request.path != "/graphql/v2" {
             return Reply::json(404, &json!({"message": "Not Found"}));

@@ -36,6 +36,11 @@ const DOMAIN: &[(&str, Shape)] = &[("id", Leaf), ("domain", Leaf)];
 
 const EDGE_CONFIG: &[(&str, Shape)] = &[("id", Leaf), ("edgeRules", Leaf)];
 
+/// The one field below the root that takes arguments; they are read together with those of its parent.
+const SERVICE_INSTANCES: &str = "serviceInstances";
+
+const PAGING: &[(&str, &str)] = &[("first", "Int"), ("after", "String")];
+
 const PLACE: &[(&str, &str)] = &[("environmentId", "String!"), ("serviceId", "String!")];
 
 const ID: &[(&str, &str)] = &[("id", "String!")];
@@ -71,6 +76,29 @@ const ROOT: &[RootField] = &[
         "projectToken",
         &[],
         Object(&[("projectId", Leaf), ("environmentId", Leaf)]),
+    ),
+    query(
+        "environment",
+        &[("id", "String!"), ("projectId", "String")],
+        Object(&[
+            ("id", Leaf),
+            (
+                SERVICE_INSTANCES,
+                Object(&[
+                    (
+                        "edges",
+                        Object(&[
+                            ("cursor", Leaf),
+                            (
+                                "node",
+                                Object(&[("serviceId", Leaf), ("serviceName", Leaf), ("deletedAt", Leaf)]),
+                            ),
+                        ]),
+                    ),
+                    ("pageInfo", Object(&[("hasNextPage", Leaf), ("endCursor", Leaf)])),
+                ]),
+            ),
+        ]),
     ),
     query(
         "serviceInstance",
@@ -229,9 +257,15 @@ fn call<'a>(
         .find(|field| field.kind == document.kind && field.name == name)
         .ok_or_else(|| format!("cannot query field \"{name}\""))?;
     let mut arguments = Map::new();
-    for (argument, value) in &selection.arguments {
-        let (_, wanted) = field
-            .arguments
+    let paged = selection
+        .selection
+        .iter()
+        .filter(|inner| inner.name == SERVICE_INSTANCES)
+        .flat_map(|inner| &inner.arguments)
+        .map(|given| (given, PAGING));
+    let own = selection.arguments.iter().map(|given| (given, field.arguments));
+    for ((argument, value), known) in own.chain(paged) {
+        let (_, wanted) = known
             .iter()
             .find(|(known, _)| known == argument)
             .ok_or_else(|| format!("unknown argument \"{argument}\" on field \"{name}\""))?;
@@ -284,7 +318,7 @@ fn check_selection(shape: &Shape, selection: &Selection) -> Result<(), String> {
                 .iter()
                 .find(|(known, _)| *known == inner.name)
                 .ok_or_else(|| format!("cannot query field \"{}\" on \"{name}\"", inner.name))?;
-            if !inner.arguments.is_empty() {
+            if !inner.arguments.is_empty() && inner.name != SERVICE_INSTANCES {
                 return Err(format!("unknown argument on field \"{}\"", inner.name));
             }
             check_selection(shape, inner)

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ops_core::model::Timestamp;
 use ops_core::testkit::SimRequest;
 use serde_json::{Map, Value, json};
 
@@ -21,6 +22,12 @@ pub(super) struct World {
     /// By root field, in the order they were asked for.
     pub(super) problems: Vec<(String, Problem)>,
     rules_made: u64,
+    /// Services that were deleted; the vendor goes on listing them.
+    pub(super) deleted: BTreeSet<String>,
+    pub(super) revoked: BTreeSet<String>,
+    /// So many services are on a page, however many are asked for.
+    pub(super) page: Option<usize>,
+    pub(super) date: Option<Timestamp>,
 }
 
 /// A project and an environment.
@@ -128,7 +135,8 @@ impl World {
             return Some(Some(self.project_tokens.get(token)?.clone()));
         }
         let token = request.header("authorization")?.strip_prefix("Bearer ")?;
-        (!token.is_empty() && !self.project_tokens.contains_key(token)).then_some(None)
+        (!token.is_empty() && !self.project_tokens.contains_key(token) && !self.revoked.contains(token))
+            .then_some(None)
     }
 
     fn resolve(&mut self, call: &Call<'_>, scope: &Scope, never: bool) -> Result<Value, &'static str> {
@@ -144,6 +152,7 @@ impl World {
                 let (project, environment) = scope.as_ref().ok_or("Project Token not found")?;
                 Ok(json!({"projectId": project, "environmentId": environment}))
             }
+            "environment" => self.environment(id, text("projectId"), &call.arguments, scope),
             "serviceInstance" => {
                 let service = self.service(text("environmentId"), text("serviceId"), scope)?;
                 service.tick();
@@ -218,16 +227,67 @@ impl World {
         Ok(found.edge_config())
     }
 
+    /// The services of an environment, a page of them. Those that were deleted are still listed, with the time of it.
+    fn environment(
+        &self,
+        id: &str,
+        project: Option<&str>,
+        arguments: &Map<String, Value>,
+        scope: &Scope,
+    ) -> Result<Value, &'static str> {
+        let there = |service: &&Service| {
+            service.place.environment == id && project.is_none_or(|project| service.place.project == project)
+        };
+        let bound_elsewhere = scope.as_ref().is_some_and(|(bound_to, environment)| {
+            environment != id || project.is_some_and(|project| project != bound_to)
+        });
+        if bound_elsewhere {
+            return Err(NOT_AUTHORIZED);
+        }
+        let all: Vec<_> = self.services.values().filter(there).collect();
+        if all.is_empty() && scope.is_none() {
+            return Err("Environment not found");
+        }
+        let first = arguments.get("first").and_then(Value::as_u64).unwrap_or(20);
+        let first = usize::try_from(first)
+            .unwrap_or(usize::MAX)
+            .min(self.page.unwrap_or(usize::MAX));
+        let after = arguments.get("after").and_then(Value::as_str);
+        let from = after
+            .and_then(|cursor| cursor.parse::<usize>().ok())
+            .map_or(0, |at| at + 1);
+        let edges: Vec<_> = all
+            .iter()
+            .enumerate()
+            .skip(from)
+            .take(first)
+            .map(|(position, service)| {
+                let id = &service.place.service;
+                let deleted = self.deleted.contains(id).then_some("2026-01-30T00:00:00Z");
+                json!({"cursor": position.to_string(), "node": {
+                    "serviceId": id, "serviceName": format!("name-of-{id}"), "deletedAt": deleted,
+                }})
+            })
+            .collect();
+        let last = from + edges.len();
+        let end = (!edges.is_empty()).then(|| (last - 1).to_string());
+        Ok(json!({"id": id, "serviceInstances": {
+            "edges": edges,
+            "pageInfo": {"hasNextPage": last < all.len(), "endCursor": end},
+        }}))
+    }
+
     fn service(
         &mut self,
         environment: Option<&str>,
         service: Option<&str>,
         scope: &Scope,
     ) -> Result<&mut Service, &'static str> {
+        let deleted = &self.deleted;
         let found = self
             .services
             .values_mut()
-            .find(|known| known.is_at(environment, service));
+            .find(|known| known.is_at(environment, service) && !deleted.contains(&known.place.service));
         visible(found.ok_or("Service Instance not found")?, scope)
     }
 

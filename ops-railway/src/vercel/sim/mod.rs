@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use ops_core::http::HttpResponse;
-use ops_core::model::TargetId;
+use ops_core::model::{TargetId, Timestamp};
 use ops_core::testkit::{Fault, Faults, Handler, Reply, SimRequest};
 use serde_json::{Value, json};
 
@@ -56,11 +56,15 @@ struct World {
     projects: BTreeMap<String, Project>,
     broken: BTreeSet<BrokenRule>,
     requests: Vec<SimRequest>,
+    expired: BTreeSet<String>,
+    page: Option<usize>,
+    date: Option<Timestamp>,
 }
 
 /// The call that a request makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Call {
+    List,
     Read,
     Change,
     Pause,
@@ -83,6 +87,36 @@ impl VercelSim {
             .projects
             .insert(target.name().to_owned(), Project::new(seed));
         target
+    }
+
+    /// Somebody deletes a project.
+    pub fn delete_project(&self, target: &TargetId) {
+        self.world().projects.remove(target.name());
+    }
+
+    /// From now on this token is past its time.
+    pub fn expire_token(&self, token: &str) {
+        self.world().expired.insert(token.to_owned());
+    }
+
+    /// A page of projects holds at most so many. First: as many as are asked for.
+    pub fn set_page(&self, projects: usize) {
+        self.world().page = Some(projects);
+    }
+
+    /// What the vendor's clock says, in the header of each answer. First: what this machine's says.
+    pub fn set_date(&self, at: Timestamp) {
+        self.world().date = Some(at);
+    }
+
+    /// How many requests so far were there to change something.
+    pub fn writes(&self) -> usize {
+        let world = self.world();
+        world
+            .requests
+            .iter()
+            .filter(|request| request.method != "GET")
+            .count()
     }
 
     /// Breaks one rule from now on.
@@ -131,11 +165,18 @@ impl VercelSim {
 #[async_trait]
 impl Handler for VercelSim {
     async fn handle(&self, request: SimRequest) -> Reply {
+        let date = self.world().date;
+        self.answered(request).await.with_date(date)
+    }
+}
+
+impl VercelSim {
+    async fn answered(&self, request: SimRequest) -> Reply {
         self.world().requests.push(request.clone());
         let Some((call, id)) = route(&request) else {
             return refused(404, "not_found");
         };
-        let fault = self.faults.strike(&id, call != Call::Read);
+        let fault = self.faults.strike(&id, !matches!(call, Call::Read | Call::List));
         match fault {
             Some(Fault::Latency(delay)) => tokio::time::sleep(delay).await,
             Some(Fault::Refused) => return Reply::Hangup,
@@ -164,8 +205,11 @@ impl World {
         let token = request
             .header("authorization")
             .and_then(|value| value.strip_prefix("Bearer "));
-        if token.is_none_or(str::is_empty) {
+        if token.is_none_or(|token| token.is_empty() || self.expired.contains(token)) {
             return refused(401, "forbidden");
+        }
+        if call == Call::List {
+            return self.list(request);
         }
         let broken = self.broken.clone();
         let found = self
@@ -174,7 +218,7 @@ impl World {
             .find(|project| project.id == id || (call == Call::Read && project.name() == id));
         let Some(project) = found else {
             return match call {
-                Call::Read | Call::Change => refused(404, "not_found"),
+                Call::List | Call::Read | Call::Change => refused(404, "not_found"),
                 Call::Pause | Call::Unpause => refused(400, "bad_request"),
             };
         };
@@ -186,7 +230,7 @@ impl World {
         }
         let ignored = |rule: BrokenRule| never || broken.contains(&rule);
         match call {
-            Call::Read => {
+            Call::Read | Call::List => {
                 project.tick();
                 Reply::json(200, &project.json())
             }
@@ -217,9 +261,37 @@ impl World {
     }
 }
 
+impl World {
+    /// A page of the projects of a team or of the personal scope; `from` is what the page before gave as `next`.
+    fn list(&self, request: &SimRequest) -> Reply {
+        let of_scope = |project: &&Project| project.team.as_deref() == request.query("teamId");
+        let all: Vec<_> = self.projects.values().filter(of_scope).collect();
+        let limit = request.query("limit").map_or(Ok(20), str::parse::<usize>);
+        let from = request.query("from").map_or(Ok(0), str::parse::<usize>);
+        let (Ok(limit), Ok(from)) = (limit, from) else {
+            return refused(400, "bad_request");
+        };
+        let limit = limit.min(100).min(self.page.unwrap_or(100));
+        let page: Vec<_> = all
+            .iter()
+            .skip(from)
+            .take(limit)
+            .map(|project| project.json())
+            .collect();
+        let next = from + page.len();
+        let next = (next < all.len()).then_some(next);
+        let count = page.len();
+        Reply::json(
+            200,
+            &json!({"projects": page, "pagination": {"count": count, "next": next, "prev": null}}),
+        )
+    }
+}
+
 fn route(request: &SimRequest) -> Option<(Call, String)> {
     let parts: Vec<&str> = request.path.split('/').collect();
     let (call, id) = match (request.method.as_str(), &parts[..]) {
+        ("GET", ["", "v10", "projects"]) => (Call::List, &""),
         ("GET", ["", "v9", "projects", id]) => (Call::Read, id),
         ("PATCH", ["", "v9", "projects", id]) => (Call::Change, id),
         ("POST", ["", "v1", "projects", id, "pause"]) => (Call::Pause, id),

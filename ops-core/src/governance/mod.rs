@@ -1,0 +1,13 @@
+//! What is looked after between emergencies: would the button work, today?
+
+mod approvers;
+mod coverage;
+mod credentials;
+mod diagnosis;
+mod doctor;
+
+pub use self::approvers::check_approvers;
+pub use self::coverage::Ignored;
+pub use self::credentials::{Credential, check_credential};
+pub use self::diagnosis::Diagnosis;
+pub use self::doctor::{Examination, doctor};
