@@ -8,8 +8,12 @@ fn around(event: &JournalEvent) -> [&'static str; 2] {
         JournalEvent::Intent { .. } => ["step.intent.before", "step.intent.after"],
         JournalEvent::Applied { .. } => ["step.applied.before", "step.applied.after"],
         JournalEvent::Verified { .. } => ["step.verified.before", "step.verified.after"],
+        JournalEvent::Gate { .. } => ["run.gate.before", "run.gate.after"],
+        JournalEvent::Aborted { .. } => ["run.aborted.before", "run.aborted.after"],
+        JournalEvent::ClosedAgain { .. } => ["step.closed_again.before", "step.closed_again.after"],
         JournalEvent::Ended { .. } => ["run.ended.before", "run.ended.after"],
         JournalEvent::Published { .. } => ["run.published.before", "run.published.after"],
+        JournalEvent::Reviewed { .. } => ["run.reviewed.before", "run.reviewed.after"],
     }
 }
 
