@@ -4,10 +4,10 @@ use std::sync::Arc;
 use crate::audit::Spool;
 use crate::clock::SystemClock;
 use crate::error::Result;
-use crate::file::{FileAudit, FileJournal, FileNotices, FileSwitches};
+use crate::file::{FileAudit, FileJournal, FileNotices, FileProcesses, FileSwitches};
 use crate::masking::BuiltinMasker;
-use crate::memory::{InMemoryAudit, InMemoryJournal, InMemoryNotifier, InMemorySwitches};
-use crate::ports::{AuditStore, Clock, Journal, Notifier, PiiMasker, SwitchStore};
+use crate::memory::{InMemoryAudit, InMemoryJournal, InMemoryNotifier, InMemoryProcesses, InMemorySwitches};
+use crate::ports::{AuditStore, Clock, Journal, Notifier, PiiMasker, ProcessRegistry, SwitchStore};
 
 /// The parts that an [`Ops`](crate::Ops) is made of; replace one and keep the rest:
 ///
@@ -32,6 +32,8 @@ pub struct Providers {
     pub audit_spool: Option<Spool>,
     /// The switches that all processes share.
     pub switches: Arc<dyn SwitchStore>,
+    /// Which processes there are, and which generation of the switches each has applied.
+    pub processes: Arc<dyn ProcessRegistry>,
     /// Tells people.
     pub notifier: Arc<dyn Notifier>,
     /// Masks what is recorded and sent.
@@ -49,6 +51,7 @@ impl Providers {
             audit: Arc::new(InMemoryAudit::new()),
             audit_spool: None,
             switches: Arc::new(InMemorySwitches::new()),
+            processes: Arc::new(InMemoryProcesses::new()),
             notifier: Arc::new(InMemoryNotifier::new()),
             masker: Arc::new(BuiltinMasker::new()),
             clock: Arc::new(SystemClock::new()),
@@ -66,6 +69,7 @@ impl Providers {
             audit: Arc::new(FileAudit::open(directory.join("audit"))?),
             audit_spool: Some(Spool::open(directory.join("audit-spool"))?),
             switches: Arc::new(FileSwitches::open(directory.join("switches"))?),
+            processes: Arc::new(FileProcesses::open(directory.join("processes"))?),
             notifier: Arc::new(FileNotices::open(directory.join("notices"))?),
             ..Self::in_memory()
         })

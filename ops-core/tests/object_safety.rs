@@ -36,7 +36,9 @@ ports!(
     Journal,
     Notifier,
     PiiMasker,
+    ProcessRegistry,
     RateLimiter,
+    SwitchHints,
     SwitchStore,
     TrafficController,
 );
@@ -79,6 +81,7 @@ fn values_can_be_sent_between_threads() {
     assert_value::<Outcome>();
     assert_value::<PlannedStep>();
     assert_value::<Snapshot>();
+    assert_value::<SwitchProcess>();
     assert_value::<SwitchState>();
     assert_value::<Text>();
 }

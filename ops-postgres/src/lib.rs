@@ -4,7 +4,7 @@
 //!   and setting back exactly.
 //! - [`PostgresAuditStore`] keeps one hash chain for each tenant, behind row level security.
 //! - [`PostgresJournal`] holds prior states: the first writer wins, across all processes.
-//! - [`PostgresSwitchStore`] shares which features are stopped.
+//! - [`PostgresSwitchStore`] shares which features are stopped, [`PostgresSwitchHints`] tells early, [`PostgresProcesses`] knows who has applied it.
 //! - [`ScratchDatabase`] makes a database with roles of its own for tests and drills, and drops it.
 //!
 //! All but the last work on a [`PostgresStore`], whose tables live in the schema `ops` of the application's database or of
@@ -34,15 +34,19 @@
 mod audit;
 mod error;
 mod guard;
+mod hints;
 mod identifier;
 mod journal;
+mod process;
 mod scratch;
 mod store;
 mod switch;
 
 pub use self::audit::PostgresAuditStore;
 pub use self::guard::PostgresDatabaseGuard;
+pub use self::hints::PostgresSwitchHints;
 pub use self::journal::PostgresJournal;
+pub use self::process::PostgresProcesses;
 pub use self::scratch::ScratchDatabase;
 pub use self::store::PostgresStore;
 pub use self::switch::PostgresSwitchStore;

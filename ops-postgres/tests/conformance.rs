@@ -7,7 +7,7 @@
 mod world;
 
 use ops_core::testkit;
-use ops_postgres::{PostgresAuditStore, PostgresJournal, PostgresSwitchStore};
+use ops_postgres::{PostgresAuditStore, PostgresJournal, PostgresProcesses, PostgresSwitchStore};
 
 use self::world::World;
 
@@ -30,6 +30,13 @@ async fn the_journal_keeps_its_contract() {
 async fn the_switch_store_keeps_its_contract() {
     let Some(world) = World::new().await else { return };
     testkit::switch_store(&PostgresSwitchStore::new(&world.store)).await;
+    world.close().await;
+}
+
+#[tokio::test]
+async fn the_process_registry_keeps_its_contract() {
+    let Some(world) = World::new().await else { return };
+    testkit::process_registry(&PostgresProcesses::new(&world.store)).await;
     world.close().await;
 }
 

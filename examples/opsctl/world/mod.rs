@@ -13,7 +13,7 @@ use ops_core::config::{Env, OpsConfig, ProcedureConfig, ProcedureKind};
 use ops_core::emergency::{ApprovalPolicy, Approver, Approvers, Contact, Procedure, Step};
 use ops_core::error::Result;
 use ops_core::model::{Actor, Observation, TargetId, Text, Timestamp};
-use ops_core::ports::{Action, DatabaseGuard};
+use ops_core::ports::{Action, DatabaseGuard, SwitchHint, SwitchHints};
 use ops_core::procedures::{LlmBrain, api_stop, database_read_only, llm_brain_stop};
 
 use self::platforms::Platforms;
@@ -50,6 +50,7 @@ pub(crate) struct World {
     pub(crate) progress: Arc<Progress>,
     platforms: Platforms,
     database: Option<Database>,
+    hints: Option<Arc<dyn SwitchHints>>,
     contacts: Vec<(String, Contact)>,
     actor: Actor,
 }
@@ -69,6 +70,7 @@ impl World {
             providers,
             database: configured,
             mut warnings,
+            hints,
         } = Storage::connect(&config, env, database.is_none()).await?;
         let platforms = Platforms::new(&config, env, &providers.clock)?;
         let approvers = config
@@ -102,6 +104,7 @@ impl World {
             progress,
             platforms,
             database,
+            hints,
             contacts,
             actor: actor.clone(),
         })
@@ -233,12 +236,25 @@ impl World {
 
     fn switch(&self, feature: &str) -> Result<Arc<dyn Action>, Failure> {
         let providers = self.ops.providers();
-        Ok(Arc::new(SwitchOff::new(
+        let off = SwitchOff::new(
             Arc::clone(&providers.switches),
             Arc::clone(&providers.clock),
             self.actor.clone(),
             feature,
-        )?))
+        )?;
+        Ok(Arc::new(
+            off.with_acknowledgements(Arc::clone(&providers.processes)),
+        ))
+    }
+
+    /// Whether notifications of switch changes arrive, by a test of this moment; `None`: there are none, or it cannot be found out.
+    pub(crate) async fn hints_arrive(&self) -> Option<bool> {
+        let hints = self.hints.as_ref()?;
+        let first = tokio::time::timeout(Duration::from_secs(6), hints.next()).await;
+        match first.ok()?.ok()? {
+            SwitchHint::Lost => Some(false),
+            _ => Some(true),
+        }
     }
 
     fn database(&self) -> Result<&Database, Failure> {

@@ -6,12 +6,13 @@ use ops_core::audit::Spool;
 use ops_core::clock::SystemClock;
 use ops_core::config::{DatabaseConfig, Env, OpsConfig};
 use ops_core::error::{Error, ErrorKind, Result};
-use ops_core::file::{FileAudit, FileJournal, FileNotices, FileSwitches};
+use ops_core::file::{FileAudit, FileJournal, FileNotices, FileProcesses, FileSwitches};
 use ops_core::masking::BuiltinMasker;
 use ops_core::model::{TargetId, Text};
-use ops_core::ports::{AuditStore, Journal, Notifier, SwitchStore};
+use ops_core::ports::{AuditStore, Journal, Notifier, ProcessRegistry, SwitchHints, SwitchStore};
 use ops_postgres::{
-    PostgresAuditStore, PostgresDatabaseGuard, PostgresJournal, PostgresStore, PostgresSwitchStore,
+    PostgresAuditStore, PostgresDatabaseGuard, PostgresJournal, PostgresProcesses, PostgresStore,
+    PostgresSwitchHints, PostgresSwitchStore,
 };
 use secrecy::SecretString;
 
@@ -25,6 +26,8 @@ pub(super) struct Storage {
     pub(super) providers: Providers,
     pub(super) database: Option<Database>,
     pub(super) warnings: Vec<Text>,
+    /// Early news of switch changes, where the store has them.
+    pub(super) hints: Option<Arc<dyn SwitchHints>>,
 }
 
 impl Storage {
@@ -56,6 +59,10 @@ impl Storage {
             Ok(switches) => Arc::new(switches),
             Err(error) => failed(("停止スイッチ", "switch file"), error),
         };
+        let processes: Arc<dyn ProcessRegistry> = match FileProcesses::open(dir.join("processes")) {
+            Ok(processes) => Arc::new(processes),
+            Err(error) => failed(("プロセスの一覧", "list of processes"), error),
+        };
         let notifier: Arc<dyn Notifier> = match FileNotices::open(dir.join("notices")) {
             Ok(notices) => Arc::new(notices),
             Err(error) => failed(("連絡の送信箱", "outbox of notices"), error),
@@ -68,6 +75,7 @@ impl Storage {
             audit,
             audit_spool,
             switches,
+            processes,
             notifier,
             masker,
             clock,
@@ -76,6 +84,7 @@ impl Storage {
             providers,
             database: None,
             warnings,
+            hints: None,
         };
         if let Some(database) = config.database.as_ref().filter(|_| with_database) {
             storage.add_database(database, env).await?;
@@ -148,6 +157,8 @@ impl Storage {
             Arc::new(PostgresSwitchStore::new(store)),
         );
         self.put(journal, switches, audit, database);
+        self.providers.processes = Arc::new(PostgresProcesses::new(store));
+        self.hints = Some(Arc::new(PostgresSwitchHints::new(store)));
         Ok(())
     }
 
@@ -173,6 +184,7 @@ impl Storage {
             guard: nothing.clone(),
             target,
         };
+        self.providers.processes = nothing.clone();
         self.put(nothing.clone(), nothing.clone(), nothing, database);
         Ok(())
     }

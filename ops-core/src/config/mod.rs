@@ -56,7 +56,7 @@ use self::report::Report;
 use self::rule::{Rule, quoted};
 use self::section::Section;
 pub use self::service::ServiceConfig;
-pub use self::switch::SwitchConfig;
+pub use self::switch::{OnStale, SwitchConfig};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Lang, TenantId};
 

@@ -8,9 +8,11 @@
 mod audit;
 mod journal;
 mod notices;
+mod processes;
 mod switches;
 
 pub use self::audit::FileAudit;
 pub use self::journal::FileJournal;
 pub use self::notices::FileNotices;
+pub use self::processes::FileProcesses;
 pub use self::switches::FileSwitches;

@@ -30,6 +30,7 @@ mod database;
 mod journal;
 mod notifier;
 mod plug;
+mod process;
 mod switch;
 mod traffic;
 
@@ -37,6 +38,7 @@ pub use self::audit::InMemoryAudit;
 pub use self::database::{InMemoryDatabase, Session};
 pub use self::journal::InMemoryJournal;
 pub use self::notifier::InMemoryNotifier;
+pub use self::process::InMemoryProcesses;
 pub use self::switch::InMemorySwitches;
 pub use self::traffic::InMemoryTraffic;
 

@@ -11,6 +11,7 @@ mod journal;
 mod limiter;
 mod masker;
 mod notifier;
+mod process;
 mod switch;
 mod traffic;
 
@@ -22,5 +23,6 @@ pub use self::journal::{Held, Journal, JournalEntry, JournalEvent};
 pub use self::limiter::{EndpointClass, Limit, RateLimiter};
 pub use self::masker::PiiMasker;
 pub use self::notifier::Notifier;
-pub use self::switch::{SwitchState, SwitchStore, SwitchedOff};
+pub use self::process::{CallCount, Presence, ProcessId, ProcessRegistry, SwitchProcess};
+pub use self::switch::{SwitchHint, SwitchHints, SwitchLink, SwitchState, SwitchStore, SwitchedOff};
 pub use self::traffic::{TrafficCapability, TrafficController};

@@ -11,8 +11,8 @@ mod server;
 
 pub use self::clock::ManualClock;
 pub use self::conformance::{
-    action, audit_store, clock, database_guard, journal, notifier, pii_masker, rate_limiter, switch_store,
-    traffic_controller,
+    action, audit_store, clock, database_guard, journal, notifier, pii_masker, process_registry,
+    rate_limiter, switch_store, traffic_controller,
 };
 pub use self::fault::{Fault, FaultRule, Faults};
 pub use self::loopback::{Handler, LoopbackServer, Reply, SimRequest, loopback_transport};

@@ -10,4 +10,5 @@ mod read_only;
 mod risks;
 mod scratch;
 mod switch;
+mod switch_processes;
 mod world;
