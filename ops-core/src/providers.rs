@@ -4,12 +4,17 @@ use std::sync::Arc;
 use crate::audit::Spool;
 use crate::clock::SystemClock;
 use crate::error::Result;
-use crate::file::{FileApprovals, FileAudit, FileDrillLog, FileJournal, FileNotices, FileSwitches};
+use crate::file::{
+    FileApprovals, FileAudit, FileDrillLog, FileJournal, FileNotices, FileProcesses, FileSwitches,
+};
 use crate::masking::BuiltinMasker;
 use crate::memory::{
-    InMemoryApprovals, InMemoryAudit, InMemoryDrillLog, InMemoryJournal, InMemoryNotifier, InMemorySwitches,
+    InMemoryApprovals, InMemoryAudit, InMemoryDrillLog, InMemoryJournal, InMemoryNotifier, InMemoryProcesses,
+    InMemorySwitches,
 };
-use crate::ports::{ApprovalStore, AuditStore, Clock, DrillLog, Journal, Notifier, PiiMasker, SwitchStore};
+use crate::ports::{
+    ApprovalStore, AuditStore, Clock, DrillLog, Journal, Notifier, PiiMasker, ProcessRegistry, SwitchStore,
+};
 
 /// The parts that an [`Ops`](crate::Ops) is made of; replace one and keep the rest:
 ///
@@ -38,6 +43,8 @@ pub struct Providers {
     pub switches: Arc<dyn SwitchStore>,
     /// The evidence of drills.
     pub drills: Arc<dyn DrillLog>,
+    /// Which processes there are, and which generation of the switches each has applied.
+    pub processes: Arc<dyn ProcessRegistry>,
     /// Tells people.
     pub notifier: Arc<dyn Notifier>,
     /// Masks what is recorded and sent.
@@ -57,6 +64,7 @@ impl Providers {
             audit_spool: None,
             switches: Arc::new(InMemorySwitches::new()),
             drills: Arc::new(InMemoryDrillLog::new()),
+            processes: Arc::new(InMemoryProcesses::new()),
             notifier: Arc::new(InMemoryNotifier::new()),
             masker: Arc::new(BuiltinMasker::new()),
             clock: Arc::new(SystemClock::new()),
@@ -76,6 +84,7 @@ impl Providers {
             audit_spool: Some(Spool::open(directory.join("audit-spool"))?),
             switches: Arc::new(FileSwitches::open(directory.join("switches"))?),
             drills: Arc::new(FileDrillLog::open(directory.join("drills"))?),
+            processes: Arc::new(FileProcesses::open(directory.join("processes"))?),
             notifier: Arc::new(FileNotices::open(directory.join("notices"))?),
             ..Self::in_memory()
         })

@@ -2,20 +2,26 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use ops_core::actions::{MakeReadOnly, StopTraffic, SwitchOff};
 use ops_core::clock::SystemClock;
-use ops_core::file::{FileApprovals, FileAudit, FileDrillLog, FileJournal, FileNotices, FileSwitches};
+use ops_core::file::{
+    FileApprovals, FileAudit, FileDrillLog, FileJournal, FileNotices, FileProcesses, FileSwitches,
+};
 use ops_core::guard::{GovernorLimiter, RateLimits};
 use ops_core::http::HttpHealthProbe;
 use ops_core::masking::BuiltinMasker;
 use ops_core::memory::{
     InMemoryApprovals, InMemoryAudit, InMemoryDatabase, InMemoryDrillLog, InMemoryHealth, InMemoryInventory,
-    InMemoryJournal, InMemoryNotifier, InMemoryReadiness, InMemorySwitches, InMemoryTraffic,
+    InMemoryJournal, InMemoryNotifier, InMemoryProcesses, InMemoryReadiness, InMemorySwitches,
+    InMemoryTraffic,
 };
-use ops_core::model::{Actor, TargetId, Verdict};
-use ops_core::ports::{HealthProbe, Notifier, TrafficController};
+use ops_core::model::{Actor, TargetId, Timestamp, Verdict};
+use ops_core::ports::{
+    HealthProbe, Notifier, Presence, ProcessId, ProcessRegistry, SwitchProcess, TrafficController,
+};
 use ops_core::testkit::{self, Handler, LoopbackServer, Reply, SimRequest};
 use serde_json::json;
 
@@ -190,6 +196,37 @@ async fn file_switches() {
     let directory = tempfile::tempdir().unwrap();
     testkit::switch_store(&FileSwitches::open(directory.path()).unwrap()).await;
     testkit::switch_store(&FileSwitches::open(directory.path()).unwrap()).await;
+}
+
+#[tokio::test]
+async fn processes_in_memory_and_in_files() {
+    testkit::process_registry(&InMemoryProcesses::new()).await;
+    let directory = tempfile::tempdir().unwrap();
+    testkit::process_registry(&FileProcesses::open(directory.path()).unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_process_that_was_silent_for_an_hour_is_gone_and_not_before() {
+    let clock = Arc::new(testkit::ManualClock::new(Timestamp::UNIX_EPOCH));
+    let directory = tempfile::tempdir().unwrap();
+    let files = FileProcesses::open(directory.path()).unwrap();
+    let registries: [Arc<dyn ProcessRegistry>; 2] = [
+        Arc::new(InMemoryProcesses::with_clock(clock.clone())),
+        Arc::new(files.with_clock(clock.clone())),
+    ];
+    let process = SwitchProcess::new(ProcessId::generate(), "chat", "1", Timestamp::UNIX_EPOCH);
+    for registry in &registries {
+        registry.report(&process).await.unwrap();
+    }
+    clock.advance(Presence::EXPIRES_AFTER - Duration::from_secs(1));
+    for registry in &registries {
+        let listed = registry.processes().await.unwrap();
+        assert_eq!(listed[0].silent_for.as_secs(), 3599, "missing is not gone");
+    }
+    clock.advance(Duration::from_secs(1));
+    for registry in &registries {
+        assert!(registry.processes().await.unwrap().is_empty());
+    }
 }
 
 #[tokio::test]

@@ -40,9 +40,11 @@ ports!(
     Journal,
     Notifier,
     PiiMasker,
+    ProcessRegistry,
     Ramp,
     RateLimiter,
     ReadinessProbe,
+    SwitchHints,
     SwitchStore,
     TrafficController,
 );
@@ -85,6 +87,7 @@ fn values_can_be_sent_between_threads() {
     assert_value::<Outcome>();
     assert_value::<PlannedStep>();
     assert_value::<Snapshot>();
+    assert_value::<SwitchProcess>();
     assert_value::<SwitchState>();
     assert_value::<Text>();
 }

@@ -5,9 +5,13 @@ pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// `text` as an SQL literal. Our sessions set `standard_conforming_strings`, so that a backslash is only a backslash.
+/// `text` as an SQL literal, whatever `standard_conforming_strings` is: a pooler may have left out what our sessions set.
 pub(crate) fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
+    let quoted = text.replace('\'', "''");
+    if quoted.contains('\\') {
+        return format!("E'{}'", quoted.replace('\\', "\\\\"));
+    }
+    format!("'{quoted}'")
 }
 
 #[cfg(test)]
@@ -18,5 +22,6 @@ mod tests {
     fn quotes_inside_cannot_end_the_name_or_the_text() {
         assert_eq!(quoted(r#"a"; drop table b; --"#), r#""a""; drop table b; --""#);
         assert_eq!(literal("it's"), "'it''s'");
+        assert_eq!(literal(r"\'; drop"), r"E'\\''; drop'");
     }
 }

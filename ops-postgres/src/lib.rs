@@ -5,7 +5,7 @@
 //! - [`PostgresAuditStore`] keeps one hash chain for each tenant, behind row level security.
 //! - [`PostgresJournal`] holds prior states: the first writer wins, across all processes.
 //! - [`PostgresApprovals`] brings approvals from one machine to another.
-//! - [`PostgresSwitchStore`] shares which features are stopped.
+//! - [`PostgresSwitchStore`] shares which features are stopped, [`PostgresSwitchHints`] tells early, [`PostgresProcesses`] knows who has applied it.
 //! - [`ScratchDatabase`] makes a database with roles of its own for tests and drills, and drops it.
 //!
 //! All but the last work on a [`PostgresStore`], whose tables live in the schema `ops` of the application's database or of
@@ -36,8 +36,10 @@ mod approval;
 mod audit;
 mod error;
 mod guard;
+mod hints;
 mod identifier;
 mod journal;
+mod process;
 mod scratch;
 mod store;
 mod switch;
@@ -45,7 +47,9 @@ mod switch;
 pub use self::approval::PostgresApprovals;
 pub use self::audit::PostgresAuditStore;
 pub use self::guard::{PostgresDatabaseGuard, PostgresReadiness};
+pub use self::hints::PostgresSwitchHints;
 pub use self::journal::PostgresJournal;
+pub use self::process::PostgresProcesses;
 pub use self::scratch::ScratchDatabase;
 pub use self::store::PostgresStore;
 pub use self::switch::PostgresSwitchStore;

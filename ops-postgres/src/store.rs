@@ -6,7 +6,7 @@ use ops_core::error::{ErrorKind, Result};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
-use sqlx::{AssertSqlSafe, Connection, PgPool, SqlSafeStr};
+use sqlx::{AssertSqlSafe, Connection, PgPool, Row, SqlSafeStr};
 use uuid::Uuid;
 
 use crate::error::{error, failed, migration_failed};
@@ -198,9 +198,11 @@ pub(crate) fn options(url: &SecretString) -> Result<PgConnectOptions> {
 
 async fn current_database(options: &PgConnectOptions) -> sqlx::Result<String> {
     let mut connection = PgConnection::connect_with(options).await?;
-    let database = sqlx::query_scalar("select current_database()::text")
+    // Without a prepared statement: a transaction pooler knows none.
+    let database = sqlx::raw_sql("select current_database()::text")
         .fetch_one(&mut connection)
-        .await?;
+        .await?
+        .try_get(0)?;
     connection.close().await?;
     Ok(database)
 }
@@ -219,7 +221,7 @@ fn migrator() -> Migrator {
     migrator
 }
 
-const MIGRATIONS: [(i64, &str, &str); 5] = [
+const MIGRATIONS: [(i64, &str, &str); 6] = [
     (1, "journal", include_str!("../migrations/0001_journal.sql")),
     (2, "switch", include_str!("../migrations/0002_switch.sql")),
     (3, "audit", include_str!("../migrations/0003_audit.sql")),
@@ -229,6 +231,11 @@ const MIGRATIONS: [(i64, &str, &str); 5] = [
         include_str!("../migrations/0004_read_only_marker.sql"),
     ),
     (5, "approval", include_str!("../migrations/0005_approval.sql")),
+    (
+        6,
+        "switch process",
+        include_str!("../migrations/0006_switch_process.sql"),
+    ),
 ];
 const LATEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 

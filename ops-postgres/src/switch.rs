@@ -1,14 +1,17 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use ops_core::error::{ErrorKind, Result};
-use ops_core::ports::{SwitchState, SwitchStore, SwitchedOff};
-use sqlx::PgPool;
+use ops_core::ports::{SwitchLink, SwitchState, SwitchStore, SwitchedOff};
+use secrecy::SecretString;
+use sqlx::{AssertSqlSafe, PgPool, Row};
 
-use crate::PostgresStore;
 use crate::error::{error, failed};
+use crate::identifier::literal;
+use crate::{PostgresProcesses, PostgresStore, PostgresSwitchHints};
 
-/// The stopped features in one row of the schema `ops`.
+/// The stopped features in one row of the schema `ops`. Works behind a transaction pooler: its statements need no session.
 #[derive(Clone, Debug)]
 pub struct PostgresSwitchStore {
     pool: PgPool,
@@ -21,17 +24,32 @@ impl PostgresSwitchStore {
             pool: store.pool().clone(),
         }
     }
+
+    /// Store, notifications and processes of the database of `url`, whose schema is migrated: what a refresher of the kill switch connects to
+    /// in its own runtime.
+    ///
+    /// # Errors
+    /// As [`PostgresStore::connect`].
+    pub async fn link(url: &SecretString) -> Result<SwitchLink> {
+        let store = PostgresStore::connect(url).await?;
+        Ok(SwitchLink {
+            store: Arc::new(Self::new(&store)),
+            hints: Some(Arc::new(PostgresSwitchHints::new(&store))),
+            processes: Some(Arc::new(PostgresProcesses::new(&store))),
+        })
+    }
 }
 
 #[async_trait]
 impl SwitchStore for PostgresSwitchStore {
     async fn read(&self) -> Result<SwitchState> {
-        let (generation, stopped): (i64, String) =
-            sqlx::query_as("select generation, stopped from ops.switch_state")
-                .fetch_optional(&self.pool)
-                .await
-                .map_err(failed(READ))?
-                .ok_or_else(|| error(ErrorKind::Unexpected, READ).context("reason", "the row is missing"))?;
+        let row = sqlx::raw_sql("select generation, stopped from ops.switch_state")
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(failed(READ))?
+            .ok_or_else(|| error(ErrorKind::Unexpected, READ).context("reason", "the row is missing"))?;
+        let generation: i64 = row.try_get(0).map_err(failed(READ))?;
+        let stopped: String = row.try_get(1).map_err(failed(READ))?;
         let mut state = SwitchState::default();
         state.generation = u64::try_from(generation).map_err(|_| {
             error(ErrorKind::Unexpected, READ).context("reason", "the generation is negative")
@@ -48,20 +66,28 @@ impl SwitchStore for PostgresSwitchStore {
             .map_err(|cause| error(ErrorKind::InvalidInput, WRITE).source(cause))?;
         // A generation beyond the column's range cannot be the stored one.
         let generation = i64::try_from(expected).map_err(|_| lost())?;
-        let written: Option<i64> = sqlx::query_scalar(
-            "update ops.switch_state set generation = generation + 1, stopped = $2
-             where generation = $1 returning generation",
-        )
-        .bind(generation)
-        .bind(stopped)
-        .fetch_optional(&self.pool)
-        .await
-        .map_err(failed(WRITE))?;
+        // One statement, one tiny transaction: the only one that notifies, because that takes a lock of the whole server.
+        let statement = format!(
+            "with written as (update ops.switch_state set generation = generation + 1, stopped = {}
+                where generation = {generation} returning generation)
+             select generation, pg_notify('{CHANNEL}', generation::text) from written",
+            literal(&stopped)
+        );
+        let written = sqlx::raw_sql(AssertSqlSafe(statement))
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(failed(WRITE))?;
+        let written: Option<i64> = match written {
+            Some(row) => Some(row.try_get(0).map_err(failed(WRITE))?),
+            None => None,
+        };
         written
             .and_then(|generation| u64::try_from(generation).ok())
             .ok_or_else(lost)
     }
 }
 
+/// Where a written switch is announced.
+pub(crate) const CHANNEL: &str = "ops_switch";
 const READ: &str = "read switches";
 const WRITE: &str = "write switches";

@@ -7,7 +7,9 @@
 mod world;
 
 use ops_core::testkit;
-use ops_postgres::{PostgresApprovals, PostgresAuditStore, PostgresJournal, PostgresSwitchStore};
+use ops_postgres::{
+    PostgresApprovals, PostgresAuditStore, PostgresJournal, PostgresProcesses, PostgresSwitchStore,
+};
 
 use self::world::World;
 
@@ -37,6 +39,13 @@ async fn the_approval_store_keeps_its_contract() {
 async fn the_switch_store_keeps_its_contract() {
     let Some(world) = World::new().await else { return };
     testkit::switch_store(&PostgresSwitchStore::new(&world.store)).await;
+    world.close().await;
+}
+
+#[tokio::test]
+async fn the_process_registry_keeps_its_contract() {
+    let Some(world) = World::new().await else { return };
+    testkit::process_registry(&PostgresProcesses::new(&world.store)).await;
     world.close().await;
 }
 

@@ -1,5 +1,6 @@
 use ops_core::audit::Recorded;
 use ops_core::model::{AuditOutcome, AuditRecord, Digest};
+use ops_core::ports::Presence;
 use serde_json::json;
 
 use crate::cli::{Global, PlanArgs, RestoreArgs, StopArgs, SwitchArgs, SwitchVerb};
@@ -111,22 +112,96 @@ async fn open_unheld(session: &Session, printer: &Printer, feature: &str) -> Res
 }
 
 async fn list(session: &Session, printer: &Printer) -> Result<Exit, Failure> {
-    let state = session.world.ops.providers().switches.read().await?;
+    let world = &session.world;
+    let providers = world.ops.providers();
+    let state = providers.switches.read().await?;
+    let processes = providers.processes.processes().await;
+    let hints = world.hints_arrive().await;
     let mut documents = Vec::new();
-    for switch in &session.world.config.switches {
+    for switch in &world.config.switches {
         let off = state.stopped.get(&switch.name);
-        let shown = match off {
-            None => printer.pick("開", "open"),
-            Some(off) => printer.pick(
+        let admitted = off.and_then(|off| off.admitted);
+        let shown = match (off, admitted) {
+            (None, _) => printer.pick("開", "open"),
+            (Some(off), None) => printer.pick(
                 &format!("停止 {} ({}, JST)", off.by, off.at.to_jst()),
                 &format!("stopped by {} at {}", off.by, off.at),
             ),
+            (Some(off), Some(share)) => printer.pick(
+                &format!("一部開 {share} {} ({}, JST)", off.by, off.at.to_jst()),
+                &format!("open for {share}, else stopped by {} at {}", off.by, off.at),
+            ),
         };
         printer.line(&format!("{:<24} {shown}", switch.name));
-        documents.push(json!({"feature": switch.name, "stopped": off.is_some(), "by": off}));
+        let owing = processes
+            .iter()
+            .flatten()
+            .filter(|presence| presence.owes(&switch.name, state.generation));
+        let owing: Vec<_> = owing.map(|presence| presence.process.name()).collect();
+        documents.push(json!({
+            "feature": switch.name, "stopped": off.is_some(), "admitted": admitted, "by": off,
+            "layer": off.map(|_| "shared"), "not_applied_by": owing,
+        }));
+    }
+    let generation = state.generation;
+    printer.line(&printer.pick(&format!("世代 {generation}"), &format!("generation {generation}")));
+    let listed = match &processes {
+        Ok(presences) => {
+            for presence in presences {
+                printer.line(&process_line(printer, presence, generation));
+            }
+            presences.as_slice()
+        }
+        Err(error) => {
+            printer.error(&printer.pick(
+                &format!("プロセスの一覧を読めません: {error}"),
+                &format!("the processes cannot be listed: {error}"),
+            ));
+            &[]
+        }
+    };
+    if hints == Some(false) {
+        printer.error(&printer.pick(
+            "通知が届きません (トランザクション方式のプーラー経由の可能性)。停止はポーリングの間隔で伝わります",
+            "notifications do not arrive (a transaction pooler in between?): a stop spreads with the poll interval",
+        ));
     }
     if printer.json() {
-        printer.document(&json!({"generation": state.generation, "switches": documents, "exit_code": 0}));
+        printer.document(&json!({
+            "generation": generation, "switches": documents, "processes": listed,
+            "notifications_arrive": hints, "exit_code": 0,
+        }));
     }
     Ok(Exit::Done)
+}
+
+fn process_line(printer: &Printer, presence: &Presence, generation: u64) -> String {
+    let process = &presence.process;
+    let silent = presence.silent_for.as_secs();
+    let (ja, en) = match (presence.is_missing(), process.generation < generation) {
+        (true, _) => (
+            format!("応答なし ({silent} 秒)"),
+            format!("missing, silent for {silent} s"),
+        ),
+        (false, true) => ("未適用".to_owned(), "not applied".to_owned()),
+        (false, false) => ("適用済み".to_owned(), "applied".to_owned()),
+    };
+    let running: u64 = process.calls.values().map(|calls| calls.running).sum();
+    let total: u64 = process.calls.values().map(|calls| calls.total).sum();
+    let polling = match process.hints {
+        Some(false) => printer.pick(" 通知なし", " no notifications"),
+        _ => String::new(),
+    };
+    format!(
+        "  {:<32} {} {}{polling}",
+        process.name(),
+        printer.pick(
+            &format!("世代 {} {ja}", process.generation),
+            &format!("generation {} {en}", process.generation)
+        ),
+        printer.pick(
+            &format!("実行中 {running} / 計 {total}"),
+            &format!("calls running {running} of {total}")
+        ),
+    )
 }

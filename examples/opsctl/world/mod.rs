@@ -16,7 +16,7 @@ use ops_core::emergency::{ApprovalPolicy, Approver, Approvers, Contact, Gate, Pr
 use ops_core::error::Result;
 use ops_core::http::HttpHealthProbe;
 use ops_core::model::{Actor, Observation, Share, TargetId, Text, Timestamp};
-use ops_core::ports::{Action, DatabaseGuard};
+use ops_core::ports::{Action, DatabaseGuard, SwitchHint, SwitchHints};
 use ops_core::procedures::{LlmBrain, api_stop, database_read_only, llm_brain_stop};
 
 pub(crate) use self::checkup::examination;
@@ -54,6 +54,7 @@ pub(crate) struct World {
     pub(crate) progress: Arc<Progress>,
     platforms: Platforms,
     database: Option<Database>,
+    hints: Option<Arc<dyn SwitchHints>>,
     contacts: Vec<(String, Contact)>,
     actor: Actor,
 }
@@ -73,6 +74,7 @@ impl World {
             providers,
             database: configured,
             mut warnings,
+            hints,
         } = Storage::connect(&config, env, database.is_none()).await?;
         let mut platforms = Platforms::new(&config, env, &providers.clock)?;
         warnings.append(&mut platforms.warnings);
@@ -109,6 +111,7 @@ impl World {
             progress,
             platforms,
             database,
+            hints,
             contacts,
             actor: actor.clone(),
         })
@@ -280,12 +283,25 @@ impl World {
 
     fn switch(&self, feature: &str) -> Result<Arc<dyn Action>, Failure> {
         let providers = self.ops.providers();
-        Ok(Arc::new(SwitchOff::new(
+        let off = SwitchOff::new(
             Arc::clone(&providers.switches),
             Arc::clone(&providers.clock),
             self.actor.clone(),
             feature,
-        )?))
+        )?;
+        Ok(Arc::new(
+            off.with_acknowledgements(Arc::clone(&providers.processes)),
+        ))
+    }
+
+    /// Whether notifications of switch changes arrive, by a test of this moment; `None`: there are none, or it cannot be found out.
+    pub(crate) async fn hints_arrive(&self) -> Option<bool> {
+        let hints = self.hints.as_ref()?;
+        let first = tokio::time::timeout(Duration::from_secs(6), hints.next()).await;
+        match first.ok()?.ok()? {
+            SwitchHint::Lost => Some(false),
+            _ => Some(true),
+        }
     }
 
     fn database(&self) -> Result<&Database, Failure> {

@@ -6,13 +6,17 @@ use ops_core::audit::Spool;
 use ops_core::clock::SystemClock;
 use ops_core::config::{DatabaseConfig, Env, OpsConfig};
 use ops_core::error::{Error, ErrorKind, Result};
-use ops_core::file::{FileApprovals, FileAudit, FileDrillLog, FileJournal, FileNotices, FileSwitches};
+use ops_core::file::{
+    FileApprovals, FileAudit, FileDrillLog, FileJournal, FileNotices, FileProcesses, FileSwitches,
+};
 use ops_core::masking::BuiltinMasker;
 use ops_core::model::{TargetId, Text};
-use ops_core::ports::{ApprovalStore, AuditStore, DrillLog, Journal, Notifier, SwitchStore};
+use ops_core::ports::{
+    ApprovalStore, AuditStore, DrillLog, Journal, Notifier, ProcessRegistry, SwitchHints, SwitchStore,
+};
 use ops_postgres::{
-    PostgresApprovals, PostgresAuditStore, PostgresDatabaseGuard, PostgresJournal, PostgresStore,
-    PostgresSwitchStore,
+    PostgresApprovals, PostgresAuditStore, PostgresDatabaseGuard, PostgresJournal, PostgresProcesses,
+    PostgresStore, PostgresSwitchHints, PostgresSwitchStore,
 };
 use secrecy::SecretString;
 
@@ -26,6 +30,8 @@ pub(super) struct Storage {
     pub(super) providers: Providers,
     pub(super) database: Option<Database>,
     pub(super) warnings: Vec<Text>,
+    /// Early news of switch changes, where the store has them.
+    pub(super) hints: Option<Arc<dyn SwitchHints>>,
 }
 
 impl Storage {
@@ -57,6 +63,10 @@ impl Storage {
             Ok(switches) => Arc::new(switches),
             Err(error) => failed(("停止スイッチ", "switch file"), error),
         };
+        let processes: Arc<dyn ProcessRegistry> = match FileProcesses::open(dir.join("processes")) {
+            Ok(processes) => Arc::new(processes),
+            Err(error) => failed(("プロセスの一覧", "list of processes"), error),
+        };
         let notifier: Arc<dyn Notifier> = match FileNotices::open(dir.join("notices")) {
             Ok(notices) => Arc::new(notices),
             Err(error) => failed(("連絡の送信箱", "outbox of notices"), error),
@@ -79,6 +89,7 @@ impl Storage {
             audit_spool,
             switches,
             drills,
+            processes,
             notifier,
             masker,
             clock,
@@ -87,6 +98,7 @@ impl Storage {
             providers,
             database: None,
             warnings,
+            hints: None,
         };
         if let Some(database) = config.database.as_ref().filter(|_| with_database) {
             storage.add_database(database, env).await?;
@@ -160,6 +172,8 @@ impl Storage {
         );
         self.providers.approvals = Arc::new(PostgresApprovals::new(store));
         self.put(journal, switches, audit, database);
+        self.providers.processes = Arc::new(PostgresProcesses::new(store));
+        self.hints = Some(Arc::new(PostgresSwitchHints::new(store)));
         Ok(())
     }
 
@@ -185,6 +199,7 @@ impl Storage {
             guard: nothing.clone(),
             target,
         };
+        self.providers.processes = nothing.clone();
         self.put(nothing.clone(), nothing.clone(), nothing, database);
         Ok(())
     }

@@ -8,8 +8,8 @@ use ops_core::model::{
 };
 use ops_core::ports::{
     ApprovalStore, ApprovalsFound, AuditPage, AuditQuery, AuditReceipt, AuditStore, ChainReport,
-    DatabaseCapability, DatabaseGuard, DrillLog, Held, Journal, JournalEntry, Notifier, SwitchState,
-    SwitchStore, SwitchedOff,
+    DatabaseCapability, DatabaseGuard, DrillLog, Held, Journal, JournalEntry, Notifier, Presence, ProcessId,
+    ProcessRegistry, SwitchProcess, SwitchState, SwitchStore, SwitchedOff,
 };
 
 /// A store that could not be reached when the tool began. Every call says so at once, so that the spools take over and the rest of a
@@ -123,6 +123,21 @@ impl SwitchStore for Unreachable {
 
     async fn write(&self, _expected: u64, _stopped: &BTreeMap<String, SwitchedOff>) -> Result<u64> {
         self.fail("write switches")
+    }
+}
+
+#[async_trait]
+impl ProcessRegistry for Unreachable {
+    async fn report(&self, _process: &SwitchProcess) -> Result<()> {
+        self.fail("report process")
+    }
+
+    async fn remove(&self, _process: &ProcessId) -> Result<()> {
+        self.fail("remove process")
+    }
+
+    async fn processes(&self) -> Result<Vec<Presence>> {
+        self.fail("list processes")
     }
 }
 

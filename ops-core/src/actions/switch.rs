@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -7,10 +8,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::guard::{Feature, KillSwitch};
 use crate::messages;
 use crate::model::{
-    Accepted, Actor, Effect, IdempotencyKey, Observation, RunId, Snapshot, TargetId, TargetState, Text,
-    Verdict,
+    Accepted, Actor, Effect, IdempotencyKey, Observation, RunId, Share, Snapshot, TargetId, TargetState,
+    Text, Verdict,
 };
-use crate::ports::{Action, Clock, Ramp, SwitchState, SwitchStore, SwitchedOff};
+use crate::ports::{Action, Clock, Presence, ProcessRegistry, Ramp, SwitchState, SwitchStore, SwitchedOff};
+use crate::resilience::Deadline;
 
 /// Stops one feature by its kill switch: in this process at once, then in the store that all processes share.
 #[derive(Clone, Debug)]
@@ -21,12 +23,18 @@ pub struct SwitchOff {
     feature: String,
     target: TargetId,
     local: Option<(Arc<KillSwitch>, Feature)>,
+    processes: Option<Arc<dyn ProcessRegistry>>,
 }
 
 const FORMAT: &str = "switch/1";
 const STATE: &str = "state";
 const OPEN: &str = "open";
 const STOPPED: &str = "stopped";
+const PARTLY: &str = "partly open";
+/// In hundredths of a percent; only where the state is [`PARTLY`].
+const ADMITTED: &str = "admitted";
+/// How long the processes may take to be listed; what waits for the verdict is not the stop.
+const LIST_BUDGET: Duration = Duration::from_secs(2);
 /// How often a lost race for the store is run again.
 const ROUNDS: usize = 16;
 
@@ -50,6 +58,7 @@ impl SwitchOff {
             feature,
             target,
             local: None,
+            processes: None,
         })
     }
 
@@ -64,6 +73,14 @@ impl SwitchOff {
         })?;
         self.local = Some((switch, feature));
         Ok(self)
+    }
+
+    /// Lets the verdict of a stop wait until every process that has the feature has applied it, and names those that have not. Without it, as
+    /// with a registry that no process reports to, the store alone decides.
+    #[must_use]
+    pub fn with_acknowledgements(mut self, processes: Arc<dyn ProcessRegistry>) -> Self {
+        self.processes = Some(processes);
+        self
     }
 
     /// Stops the feature outside of a run: in this process at once, then in the store.
@@ -82,11 +99,51 @@ impl SwitchOff {
         let accepted = self
             .update(|stopped| stopped.remove(&self.feature).is_some())
             .await?;
+        self.open_local().await?;
+        Ok(accepted)
+    }
+
+    async fn open_local(&self) -> Result<()> {
         if let Some((switch, feature)) = &self.local {
             switch.open_here(*feature);
             switch.refresh(&*self.store).await?;
         }
+        Ok(())
+    }
+
+    /// Stops it for all but `share`.
+    async fn admit(&self, share: Share, run: Option<RunId>) -> Result<Accepted> {
+        let mut off = SwitchedOff::new(self.clock.now(), self.actor.clone(), run);
+        off.admitted = Some(share);
+        let accepted = self.update(|stopped| {
+            let known = stopped.get_mut(&self.feature);
+            if known.as_ref().is_some_and(|known| known.admitted == Some(share)) {
+                return false;
+            }
+            match known {
+                Some(known) => known.admitted = Some(share),
+                None => drop(stopped.insert(self.feature.clone(), off.clone())),
+            }
+            true
+        });
+        let accepted = accepted.await?;
+        self.open_local().await?;
         Ok(accepted)
+    }
+
+    /// Whether every process that has the feature has applied `generation`.
+    async fn acknowledged(&self, generation: u64) -> Verdict {
+        let Some(processes) = &self.processes else {
+            return Verdict::Holds;
+        };
+        let clock = &*self.clock;
+        let listed = Deadline::after(clock, LIST_BUDGET)
+            .bound(clock, "list processes", processes.processes())
+            .await;
+        match listed {
+            Ok(presences) => judged(&presences, &self.feature, generation),
+            Err(error) => Verdict::unknown(format!("which processes have applied it: {error}")),
+        }
     }
 
     async fn close(&self, run: Option<RunId>) -> Result<Accepted> {
@@ -95,11 +152,12 @@ impl SwitchOff {
         }
         let off = SwitchedOff::new(self.clock.now(), self.actor.clone(), run);
         let accepted = self.update(|stopped| {
-            let open = !stopped.contains_key(&self.feature);
-            if open {
+            let Some(known) = stopped.get_mut(&self.feature) else {
                 stopped.insert(self.feature.clone(), off.clone());
-            }
-            open
+                return true;
+            };
+            // Partly open: nobody is let in any more.
+            known.admitted.take().is_some()
         });
         accepted.await
     }
@@ -154,17 +212,25 @@ impl Action for SwitchOff {
             .local
             .as_ref()
             .is_none_or(|(switch, feature)| !switch.allows(*feature));
-        let seen = match (off.is_some(), stopped_here) {
-            (true, true) => TargetState::Stopped,
-            (true, false) => TargetState::PartlyStopped,
-            (false, _) => TargetState::Serving,
+        let admitted = off.and_then(|off| off.admitted);
+        let seen = match (off, admitted, stopped_here) {
+            (Some(_), None, true) => TargetState::Stopped,
+            (Some(_), _, _) => TargetState::PartlyStopped,
+            (None, _, _) => TargetState::Serving,
         };
-        let value = if off.is_some() { STOPPED } else { OPEN };
-        let snapshot = Snapshot::new(self.target.clone(), FORMAT).with_field(STATE, value);
+        let snapshot = Snapshot::new(self.target.clone(), FORMAT);
+        let snapshot = match (off, admitted) {
+            (None, _) => snapshot.with_field(STATE, OPEN),
+            (Some(_), None) => snapshot.with_field(STATE, STOPPED),
+            (Some(_), Some(share)) => snapshot
+                .with_field(STATE, PARTLY)
+                .with_field(ADMITTED, share.as_basis_points()),
+        };
         let blocked_here = self.local.is_some() && stopped_here && off.is_none();
-        let settled = match blocked_here {
-            true => Verdict::not_yet("open in the store, stopped in this process"),
-            false => Verdict::Holds,
+        let settled = match (blocked_here, seen) {
+            (true, _) => Verdict::not_yet("open in the store, stopped in this process"),
+            (_, TargetState::Stopped) => self.acknowledged(state.generation).await,
+            _ => Verdict::Holds,
         };
         let marker = off.and_then(|off| off.run.clone());
         Ok(Observation::new(snapshot, seen)
@@ -186,13 +252,65 @@ impl Action for SwitchOff {
                 Error::new(ErrorKind::InvalidInput, "restore switch").context("format", prior.format())
             );
         }
-        if prior.field(STATE).and_then(serde_json::Value::as_str) != Some(OPEN) {
-            return self.apply(key).await;
+        match prior.field(STATE).and_then(serde_json::Value::as_str) {
+            Some(OPEN) => self.open().await,
+            Some(PARTLY) => {
+                let share = prior.field(ADMITTED).and_then(serde_json::Value::as_u64);
+                let share = Share::basis_points(share.and_then(|share| share.try_into().ok()).unwrap_or(0))?;
+                self.admit(share, RunId::new(key.run()).ok()).await
+            }
+            _ => self.apply(key).await,
         }
-        self.open().await
     }
 
     fn ramp(&self) -> Option<&dyn Ramp> {
-        None
+        Some(self)
     }
 }
+
+#[async_trait]
+impl Ramp for SwitchOff {
+    async fn open_partly(&self, _prior: &Snapshot, share: Share, key: &IdempotencyKey) -> Result<Accepted> {
+        self.admit(share, RunId::new(key.run()).ok()).await
+    }
+
+    fn verify_share(&self, observed: &Observation, share: Share) -> Verdict {
+        let admitted = observed
+            .snapshot()
+            .field(ADMITTED)
+            .and_then(serde_json::Value::as_u64);
+        match admitted {
+            Some(admitted) if admitted == u64::from(share.as_basis_points()) => observed.settled().clone(),
+            Some(admitted) => Verdict::not_yet(format!("open for {admitted} of 10000, not for {share}")),
+            None => Verdict::not_yet(format!("not partly open, but should be for {share}")),
+        }
+    }
+}
+
+/// Names who has not applied `generation` of `feature`.
+fn judged(presences: &[Presence], feature: &str, generation: u64) -> Verdict {
+    let owing = presences
+        .iter()
+        .filter(|presence| presence.owes(feature, generation));
+    let owing: Vec<String> = owing.map(described).collect();
+    if owing.is_empty() {
+        return Verdict::Holds;
+    }
+    let more = match owing.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let named = owing.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    Verdict::not_yet(format!("not applied by {named}{more}"))
+}
+
+fn described(presence: &Presence) -> String {
+    let name = presence.process.name();
+    match presence.is_missing() {
+        true => format!("{name}: missing, silent for {} s", presence.silent_for.as_secs()),
+        false => name,
+    }
+}
+
+/// More names than this make no sentence.
+const NAMED: usize = 8;

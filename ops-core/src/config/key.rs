@@ -45,7 +45,7 @@ pub(super) const DATABASE: &[&str] = &["url_env", "audit_url_env", "name"];
 /// The keys of a `[[service]]`.
 pub(super) const SERVICE: &[&str] = &["name", "platform", "id", "region"];
 /// The keys of a `[[switch]]`.
-pub(super) const SWITCH: &[&str] = &["name"];
+pub(super) const SWITCH: &[&str] = &["name", "env", "env_stops", "default", "on_stale", "grace_seconds"];
 /// The keys of a `[[contact]]`.
 pub(super) const CONTACT: &[&str] = &["audience", "phone_env"];
 /// The keys of a `[[procedure]]`.

@@ -63,7 +63,7 @@ use self::rule::{Rule, quoted};
 pub use self::safety::{AutomationConfig, KeepAtLeastConfig, RulesConfig, Unseen, WindowConfig};
 use self::section::Section;
 pub use self::service::ServiceConfig;
-pub use self::switch::SwitchConfig;
+pub use self::switch::{OnStale, SwitchConfig};
 pub use self::uncovered::UncoveredConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Lang, TenantId};

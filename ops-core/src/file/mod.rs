@@ -10,6 +10,7 @@ mod audit;
 mod drill_log;
 mod journal;
 mod notices;
+mod processes;
 mod readiness;
 mod switches;
 
@@ -18,5 +19,6 @@ pub use self::audit::FileAudit;
 pub use self::drill_log::FileDrillLog;
 pub use self::journal::FileJournal;
 pub use self::notices::FileNotices;
+pub use self::processes::FileProcesses;
 pub use self::readiness::FileReadiness;
 pub use self::switches::FileSwitches;

@@ -1,7 +1,18 @@
-//! What stands on the request path: the kill switch and the local rate limit. No I/O, no waiting.
+//! What stands on the request path: the kill switch and the local rate limit. No I/O, no waiting. What keeps the switch up to date stands
+//! beside it, on a thread of its own.
 
+mod entry_refresh;
 mod kill_switch;
 mod rate_limit;
+mod refresher;
+mod word;
 
-pub use self::kill_switch::{Feature, KillSwitch};
+/// The atomics of the switch word; loom's in its test.
+mod atomic {
+    pub(super) use std::sync::atomic::{AtomicU64, Ordering, fence};
+}
+
+pub use self::entry_refresh::EntryRefresh;
+pub use self::kill_switch::{Feature, GuardedCall, KillSwitch, SwitchLayer, SwitchSource};
 pub use self::rate_limit::{GovernorLimiter, RateLimited, RateLimits};
+pub use self::refresher::{RefreshOptions, SwitchHealth, SwitchRefresher};

@@ -11,4 +11,5 @@ mod readiness;
 mod risks;
 mod scratch;
 mod switch;
+mod switch_processes;
 mod world;

@@ -77,12 +77,12 @@ fn a_name_that_is_given_twice_is_a_fault_at_the_second_place() {
 #[test]
 fn one_person_or_one_key_cannot_approve_twice() {
     let text = WHOLE.replace("\"bob\"", "\"alice\"");
-    assert_only(&text, 90, "approver[2].name", "\"alice\" is taken", "its own");
+    assert_only(&text, 95, "approver[2].name", "\"alice\" is taken", "its own");
     let text = WHOLE.replace(
         "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c",
         "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
     );
-    assert_only(&text, 91, "approver[2].public_key", "is taken", "its own");
+    assert_only(&text, 96, "approver[2].public_key", "is taken", "its own");
 }
 
 /// The journal keeps one prior state for each target, so a service with two names would lose one.
@@ -288,4 +288,13 @@ fn an_uncovered_service_needs_a_target_a_reason_and_a_day() {
     );
     let text = "[gcp]\nproject = 'p'\ninventory_regions = ['../x']\n";
     assert_only(text, 3, "gcp.inventory_regions", "not an id", "letters");
+}
+
+#[test]
+fn a_closing_value_without_a_variable_and_a_grace_without_staleness_are_named() {
+    let text = "[[switch]]\nname = \"a\"\nenv_stops = \"no\"\ngrace_seconds = 5\n";
+    let faults = faults(text);
+    let keys: Vec<_> = faults.iter().map(|fault| fault.key.as_str()).collect();
+    assert_eq!(keys, ["switch[1].env_stops", "switch[1].grace_seconds"]);
+    assert!(faults[0].remedy.contains("env = ") && faults[1].remedy.contains("on_stale"));
 }

@@ -47,6 +47,11 @@ name = "worker"
 platform = "railway"
 [[switch]]
 name = "llm-brain"
+env = "USE_BRAIN_ARCHITECTURE"
+env_stops = "no"
+default = "stopped"
+on_stale = "stop"
+grace_seconds = 60
 [[contact]]
 audience = "#emergency"
 [[contact]]

@@ -44,7 +44,12 @@ fn every_key_is_read() {
     assert_eq!(api.region.as_deref(), Some("us-central1"));
     let worker = config.service("worker").unwrap();
     assert_eq!((worker.id.as_str(), worker.region.as_deref()), ("worker", None));
-    assert_eq!(config.switches[0].name, "llm-brain");
+    let grace = std::time::Duration::from_secs(60);
+    let brain = SwitchConfig::new("llm-brain")
+        .with_env("USE_BRAIN_ARCHITECTURE", "no")
+        .stopped_by_default()
+        .with_on_stale(OnStale::Stop { grace });
+    assert_eq!(config.switches, [brain]);
     assert_eq!(config.contacts[0].phone_env, None);
     assert_eq!(config.contacts[1].phone_env.as_deref(), Some("PHONE"));
     let brain = config.procedure("stop-brain").unwrap();
