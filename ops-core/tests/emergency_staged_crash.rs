@@ -9,12 +9,16 @@ mod support_emergency;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use ops_core::emergency::{Approved, Engine, Plan, Procedure, Refusal};
 use ops_core::file::FileJournal;
+use ops_core::memory::InMemoryHealth;
 use ops_core::model::{Outcome, OutcomeStatus, RunId, Verdict};
 use ops_core::ports::Journal;
-use support_emergency::{CutJournal, Moment, Seen, SharedJournal, World, alice, settle_tasks, staged, well};
+use support_emergency::{
+    CutJournal, Moment, Seen, SharedJournal, World, alice, settle_tasks, staged_with, well,
+};
 use tempfile::TempDir;
 
 /// Started; then for each of the four steps intent, applied, verified; a release for each of the two targets; waiting, saw and passed for each of
@@ -48,8 +52,18 @@ impl Place {
     }
 }
 
+/// Short holds: every second of them is read from the journal in each of hundreds of worlds.
+fn gated(world: &World, health: &Arc<InMemoryHealth>) -> Procedure {
+    let second = Duration::from_secs(1);
+    staged_with(world, health, |gate| {
+        gate.with_hold(3 * second)
+            .with_every(second)
+            .with_patience(10 * second)
+    })
+}
+
 fn procedure(world: &World) -> Procedure {
-    staged(world, &well())
+    gated(world, &well())
 }
 
 async fn restore_plan(world: &World, run: &RunId) -> Result<Plan<Approved>, Refusal> {
@@ -211,7 +225,7 @@ async fn a_restore_that_lives_is_aborted_at_any_write_and_a_later_one_is_exact()
             let restoring = tokio::spawn(async move { opening.execute(plan).await.unwrap() });
             tokio::select! {
                 () = wake.notified() => {}
-                () = tokio::time::sleep(std::time::Duration::from_secs(3600)) => {}
+                () = tokio::time::sleep(Duration::from_secs(3600)) => {}
             }
             let by = if here {
                 engine
@@ -297,7 +311,7 @@ async fn a_gate_that_fails_and_dies_while_it_closes_is_taken_up_and_closes() {
             sick.set(Verdict::not_yet("overloaded"));
             let plan = dying
                 .engine
-                .plan_restore(&stopped, &staged(&dying, &sick))
+                .plan_restore(&stopped, &gated(&dying, &sick))
                 .await
                 .unwrap();
             let restore = plan.run().clone();
@@ -306,13 +320,13 @@ async fn a_gate_that_fails_and_dies_while_it_closes_is_taken_up_and_closes() {
             let fresh = world.machine(place.open());
             let outcome = match fresh
                 .engine
-                .resume(&restore, &staged(&fresh, &sick), &alice())
+                .resume(&restore, &gated(&fresh, &sick), &alice())
                 .await
             {
                 Err(Refusal::UnknownRun { .. }) => {
                     let plan = fresh
                         .engine
-                        .plan_restore(&stopped, &staged(&fresh, &sick))
+                        .plan_restore(&stopped, &gated(&fresh, &sick))
                         .await
                         .unwrap();
                     let plan = fresh.people.approve(plan, fresh.clock.time()).unwrap();

@@ -135,7 +135,7 @@ impl Platforms {
             cloud_run: None,
             railway: None,
             vercel: None,
-            transport: Arc::clone(&transport),
+            transport: Arc::clone(&connector.transport),
             warnings: Vec::new(),
         };
         if let Some(gcp) = &config.gcp {

@@ -19,7 +19,7 @@ pub(crate) use self::clock::VirtualClock;
 pub(crate) use self::journal::{CutJournal, Failure, FaultyJournal, LastWriterWins, Moment, SharedJournal};
 pub(crate) use self::log::Log;
 pub(crate) use self::people::{People, alice};
-pub(crate) use self::staged::{HOLD, Seen, gate, shares, staged, well};
+pub(crate) use self::staged::{HOLD, Seen, gate, shares, staged, staged_with, well};
 pub(crate) use self::target::{Fault, Stop, Target};
 
 /// One engine on one machine over some targets.

@@ -31,6 +31,15 @@ pub(crate) fn shares(percents: &[u8]) -> Vec<Share> {
 
 /// Target 0 opens first, target 1 then for 1 %, 10 % and all; a gate after each.
 pub(crate) fn staged(world: &World, health: &Arc<InMemoryHealth>) -> Procedure {
+    staged_with(world, health, |gate| gate)
+}
+
+/// The same with other gates.
+pub(crate) fn staged_with(
+    world: &World,
+    health: &Arc<InMemoryHealth>,
+    settings: impl Fn(Gate) -> Gate,
+) -> Procedure {
     let steps = vec![
         Step::new(Stop::of(&world.targets[0])).opening(0),
         Step::new(Stop::in_parts(&world.targets[1]))
@@ -38,8 +47,8 @@ pub(crate) fn staged(world: &World, health: &Arc<InMemoryHealth>) -> Procedure {
             .with_ramp(shares(&[1, 10])),
     ];
     let procedure = Procedure::new("stop-all", steps).unwrap();
-    let procedure = procedure.with_gate(gate(0, health)).unwrap();
-    procedure.with_gate(gate(1, health)).unwrap()
+    let procedure = procedure.with_gate(settings(gate(0, health))).unwrap();
+    procedure.with_gate(settings(gate(1, health))).unwrap()
 }
 
 /// Keeps what the journal of one engine is given, and calls back.

@@ -145,7 +145,7 @@ fn what_is_wrong_with_ramp_jitter_and_health_is_said_with_its_place() {
     }
     let health = |rest: &str| format!("{}[[health]]\nname = \"ready\"\n{rest}\n", SMALL);
     let line = 11;
-    assert_only(&health(""), 9, "health[1].url", "is missing", "add `url");
+    assert_only(&health(""), 8, "health[1].url", "is missing", "add `url");
     assert_only(
         &health("url = \"http://api.example/\""),
         line - 1,
