@@ -111,7 +111,7 @@ async fn an_approval_is_good_for_one_run() {
         .await
         .unwrap();
     assert_eq!(same.status, OutcomeStatus::Verified, "the same run is no replay");
-    world.restore_by(&first.run, &procedure).await.unwrap();
+    let _ = world.restore_by(&first.run, &procedure).await.unwrap();
     // The same world, so the same digest and valid signatures.
     let refused = stop_with(&world, &procedure, &store).await.unwrap_err();
     let Refusal::Replayed { by } = refused else {
@@ -147,7 +147,7 @@ async fn when_the_journal_cannot_tell_a_stop_goes_ahead_and_says_so_and_a_restor
     let refused = world.engine.execute(plan).await.unwrap_err();
     assert!(matches!(refused, Refusal::Undecided(_)), "{refused}");
     journal.set_reachable(true);
-    world.restore(&stopped.run).await.unwrap();
+    let _ = world.restore(&stopped.run).await.unwrap();
 
     let plan = world.engine.plan_stop(&procedure).await;
     let plan = world
@@ -205,7 +205,7 @@ async fn the_last_healthy_target_is_kept_unless_a_broken_glass_names_the_rule() 
     plan.approve(&[], &Approvers::none(), alice(), now).unwrap();
 
     let other = Procedure::new("stop-other", vec![Step::new(Stop::of(&world.targets[1]))]).unwrap();
-    world.stop_by(&other).await;
+    let _ = world.stop_by(&other).await;
     let plan = world
         .engine
         .plan_stop(&procedure.clone().with_stop_approval(ApprovalPolicy::of(1)))
@@ -253,7 +253,7 @@ async fn a_rule_that_is_broken_after_the_plan_was_approved_refuses_before_the_fi
         .approve(&[], &Approvers::none(), alice(), world.clock.time())
         .unwrap();
     let other = Procedure::new("stop-other", vec![Step::new(Stop::of(&world.targets[1]))]).unwrap();
-    world.stop_by(&other).await;
+    let _ = world.stop_by(&other).await;
     tokio::time::sleep(Duration::from_secs(10)).await;
     let refused = world.engine.execute(plan).await.unwrap_err();
     assert!(matches!(refused, Refusal::Violates { .. }), "{refused}");
@@ -348,10 +348,10 @@ async fn automation_stops_so_many_targets_once_in_a_window() {
     let small = world.procedure().with_automation(limits);
     assert_eq!(violated(automated(&world, &small).await), "automation.targets");
     let wide = world.procedure();
-    automated(&world, &wide).await.unwrap();
+    let _ = automated(&world, &wide).await.unwrap();
     assert_eq!(violated(automated(&world, &wide).await), "automation.window");
     tokio::time::sleep(Duration::from_secs(3601)).await;
-    automated(&world, &wide).await.unwrap();
+    let _ = automated(&world, &wide).await.unwrap();
     tokio::time::sleep(Duration::from_secs(3601)).await;
     journal.set_reachable(false);
     assert_eq!(violated(automated(&world, &wide).await), "automation.window");

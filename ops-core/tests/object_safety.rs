@@ -37,6 +37,7 @@ ports!(
     Journal,
     Notifier,
     PiiMasker,
+    Ramp,
     RateLimiter,
     SwitchStore,
     TrafficController,

@@ -128,12 +128,14 @@ impl Approvers {
                     valid.insert(approval.person.clone(), approval.until);
                     signatures.push(approval.fingerprint());
                 }
-                Ok(_) if valid.contains_key(&approval.person) => {
+                Ok(_) => {
                     // It must not serve for a second run.
                     signatures.push(approval.fingerprint());
-                    faults.push(format!("{} approved twice and counts once", approval.person));
+                    faults.push(match valid.contains_key(&approval.person) {
+                        true => format!("{} approved twice and counts once", approval.person),
+                        false => format!("{} has the key of another approver", approval.person),
+                    });
                 }
-                Ok(_) => faults.push(format!("{} has the key of another approver", approval.person)),
                 Err(fault) => faults.push(format!("{} {fault}", approval.person)),
             }
         }
@@ -144,10 +146,7 @@ impl Approvers {
                 faults,
             });
         }
-        let ends = valid
-            .values()
-            .map(|(until, _)| *until)
-            .chain([now + policy.valid_for]);
+        let ends = valid.values().copied().chain([now + policy.valid_for]);
         let until = ends.min().unwrap_or(now);
         let persons = valid.into_keys().collect();
         Ok(Consent {
