@@ -339,7 +339,15 @@ async fn a_journal_that_breaks_in_the_middle_of_a_restore_keeps_it_neither_from_
             let id = plan.run().clone();
             journal.break_after(after);
             let began = Instant::now();
-            let restored = world.engine.execute(plan).await.unwrap();
+            let restored = match world.engine.execute(plan).await {
+                Ok(restored) => restored,
+                // The journal cannot tell whether the approvals were used before: nothing is opened.
+                Err(Refusal::Undecided(_)) if after < 2 => {
+                    assert!(world.all_stopped());
+                    continue;
+                }
+                Err(refused) => panic!("{failure:?} after {after} calls: {refused}"),
+            };
             let what = format!("{failure:?} after {after} calls");
             assert!(
                 began.elapsed() < Duration::from_secs(20),

@@ -129,12 +129,14 @@ impl Approvers {
                     valid.insert(approval.person.clone(), approval.until);
                     signatures.push(approval.fingerprint());
                 }
-                Ok(_) if valid.contains_key(&approval.person) => {
+                Ok(_) => {
                     // It must not serve for a second run.
                     signatures.push(approval.fingerprint());
-                    faults.push(format!("{} approved twice and counts once", approval.person));
+                    faults.push(match valid.contains_key(&approval.person) {
+                        true => format!("{} approved twice and counts once", approval.person),
+                        false => format!("{} has the key of another approver", approval.person),
+                    });
                 }
-                Ok(_) => faults.push(format!("{} has the key of another approver", approval.person)),
                 Err(fault) => faults.push(format!("{} {fault}", approval.person)),
             }
         }

@@ -117,7 +117,8 @@ impl Engine {
             ));
         }
         if matches!(kind, PlanKind::Restore { .. })
-            && let Err(refusal) = self.first_use(&id, &kind, signatures, signed_after).await
+            && let Err(refusal @ Refusal::Replayed { .. }) =
+                self.first_use(&id, &kind, signatures, signed_after).await
         {
             // Another run took the same approvals at the same moment.
             let status = OutcomeStatus::Failed;

@@ -25,7 +25,12 @@ impl Engine {
         if signatures.is_empty() {
             return Ok(true);
         }
-        match self.spent(run, signed_after).await {
+        let spent = match kind {
+            PlanKind::Stop => self.spent(run, signed_after).await,
+            // Opening can wait for a journal that is slow.
+            _ => self.read_spent(run, signed_after).await,
+        };
+        match spent {
             Ok(spent) => match signatures.iter().find_map(|signature| spent.get(signature)) {
                 None => Ok(true),
                 Some(by) => Err(Refusal::Replayed { by: by.clone() }),

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::execute::{Run, report};
 use super::plan::{Approved, Draft, Plan};
@@ -70,7 +71,7 @@ impl Engine {
         let seen: BTreeMap<_, _> = of_steps
             .chain(&procedure.watched)
             .filter(|action| wanted.contains(action.target()))
-            .map(|action| (action.target().clone(), Step::new(action.clone())))
+            .map(|action| (action.target().clone(), Step::new(Arc::clone(action))))
             .collect();
         let (targets, steps): (Vec<_>, Vec<_>) = seen.into_iter().unzip();
         let observed = self.observe_all(&steps).await;
