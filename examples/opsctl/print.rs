@@ -106,6 +106,9 @@ impl Printer {
                     .map(|step| (step.step, step.caveats.as_slice())),
             );
         }
+        for wait in plan.waits() {
+            self.line(&self.warn(&format!("  {}", self.text(&wait))));
+        }
         let promised = plan.promised().as_secs();
         let persons = plan.policy().persons;
         self.line(&self.pick(
@@ -293,6 +296,7 @@ pub(crate) fn plan_document<S>(plan: &Plan<S>) -> Value {
         "plan_digest": plan.digest(),
         "approvals_needed": plan.policy().persons,
         "promised_ms": millis(plan.promised()),
+        "waits": plan.waits().iter().map(|wait| wait.get(Lang::En)).collect::<Vec<_>>(),
         "steps": plan.steps().iter().map(|step| json!({
             "step": step.step,
             "stage": step.stage,

@@ -1,5 +1,6 @@
 use super::Engine;
 use super::execute::{Run, worse};
+use super::history::later;
 use super::ledger::Recorded;
 use super::procedure::Step;
 use crate::error::{Error, ErrorKind};
@@ -80,10 +81,14 @@ impl Engine {
         let mut released = self.ledger.release(of, target).await;
         // A state that an older run still holds is out of date: this restore was planned over it.
         let held = self.ledger.held().await.unwrap_or_default();
-        let older = held
+        let other = held
             .iter()
-            .find(|held| held.snapshot.target() == target && held.run < *of);
-        if let Some(older) = older {
+            .find(|held| held.snapshot.target() == target && held.run != *of);
+        if let Some(older) = other
+            && !later(&self.past().await.unwrap_or_default(), of)
+                .iter()
+                .any(|run| run.id == older.run)
+        {
             released = released.and(self.ledger.release(&older.run, target).await);
         }
         match released {

@@ -1,14 +1,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 
 use super::conclude::{Seen, stopped_again};
+use super::history::newest;
 use super::ledger::Recorded;
-use super::plan::{Approved, Plan};
+use super::outstanding::{Outstanding, leaves_open};
+use super::plan::{Approved, OBSERVE_BUDGET, Plan, planned_stop};
 use super::procedure::{Procedure, Step};
-use super::restore::is_witness;
+use super::restore::{drift, is_witness};
 use super::verify::{ReadBack, restored};
 use super::{Engine, Refusal};
 use crate::error::{Error, ErrorKind, Result, Retry};
@@ -32,10 +35,20 @@ pub(super) struct Run {
     pub(super) begun: BTreeSet<u32>,
     /// The runs that a restore was planned with; a stop that is not among them is newer.
     pub(super) known: BTreeSet<RunId>,
+    /// When the targets were last looked at, on the monotonic clock.
+    pub(super) seen_at: Duration,
+    /// Taken up after a crash.
+    pub(super) resumed: bool,
+    /// For a restore: what may still land on its targets.
+    pub(super) outstanding: Outstanding,
 }
 
 /// For how long the prior states of a plan are taken to be those before the first effect. A restore checks them in any case.
 const FRESH: Duration = Duration::from_secs(5);
+
+/// How old they may be when a step begins: two journals that hang use up most of it, a stage before this one or a process that lay still
+/// more.
+const STALE: Duration = Duration::from_secs(15);
 
 impl Engine {
     /// Carries out a plan. Consumes it: a plan runs once.
@@ -57,9 +70,11 @@ impl Engine {
         let authority = plan.authority().clone();
         let approval = self.masked(authority.approval);
         let known = plan.known();
-        let age = self.clock.monotonic().saturating_sub(plan.seen_at());
+        let (mut seen_at, calls) = (plan.seen_at(), plan.calls());
+        let age = self.clock.monotonic().saturating_sub(seen_at);
         let (id, procedure, kind, mut steps, digest) = plan.into_parts();
         if matches!(kind, PlanKind::Stop) && age > FRESH {
+            seen_at = self.clock.monotonic();
             steps = self.look_again(&procedure, steps, &BTreeSet::new()).await;
         }
         let started = JournalEvent::Started {
@@ -71,6 +86,7 @@ impl Engine {
                 .renamed(&self.masked(authority.actor.id().to_owned())),
             approval: approval.clone(),
             steps: steps.clone(),
+            after: newest(&known),
         };
         if matches!(kind, PlanKind::Restore { .. }) {
             self.ledger.try_again();
@@ -82,6 +98,10 @@ impl Engine {
                 Error::new(ErrorKind::Unavailable, "restore").context("journal", "no journal takes entries"),
             ));
         }
+        let outstanding = match kind {
+            PlanKind::Restore { .. } => self.outstanding(&calls).await,
+            PlanKind::Stop => Outstanding::default(),
+        };
         let run = Arc::new(Run {
             id,
             procedure,
@@ -91,6 +111,9 @@ impl Engine {
             approval,
             begun: BTreeSet::new(),
             known,
+            seen_at,
+            resumed: false,
+            outstanding,
         });
         Ok(self.carry_out(run, steps, Vec::new(), recorded).await)
     }
@@ -130,6 +153,7 @@ impl Engine {
                 reports.insert(report.step, report);
             }
         }
+        self.close_behind(&run, &mut reports).await;
         let steps: Vec<_> = reports.into_values().collect();
         let status = Outcome::status_of(&steps);
         let ended = self.note(&run.id, JournalEvent::Ended { status }).await;
@@ -193,19 +217,36 @@ impl Engine {
                 Recorded::Primary,
             );
         };
-        let journalled = self.secure_prior(run, &mut planned).await;
-        let mut recorded = self
-            .note(
-                &run.id,
-                JournalEvent::Intent {
-                    step: index,
-                    target: target.clone(),
-                },
-            )
-            .await;
+        let waited = self.let_land(run, &target).await;
+        self.refresh(run, step, &mut planned).await;
+        let mut journalled = self.secure_prior(run, &mut planned).await;
+        let (mut entitled, mut recorded) = self.entitle(run, step, &planned).await;
+        if self.hold_ended(run, &planned).await {
+            self.look_at_prior(step, &mut planned).await;
+            journalled = self.secure_prior(run, &mut planned).await;
+        }
+        let lay_still = entitled.remaining(&*self.clock) < step.timeout / 2;
+        if lay_still {
+            let (again, noted) = self.entitle(run, step, &planned).await;
+            (entitled, recorded) = (again, worse(recorded, noted));
+        }
+        let put_back = match run.kind {
+            PlanKind::Stop if lay_still || run.resumed => self.put_back_meanwhile(run, &planned).await,
+            _ => None,
+        };
 
         let key = IdempotencyKey::for_step(&run.id, index);
-        let applied = self.act(run, step, &planned, &key).await;
+        let unanswered = AtomicBool::new(false);
+        let call = Attempt {
+            key: &key,
+            entitled,
+            waited,
+            unanswered: &unanswered,
+        };
+        let applied = match put_back {
+            Some(by) => Err(put_back_by(&by)),
+            None => self.act(run, step, &planned, call).await,
+        };
         let error = applied.as_ref().err().map(|error| self.masked(error.to_string()));
         recorded = worse(
             recorded,
@@ -215,6 +256,7 @@ impl Engine {
                     step: index,
                     target: target.clone(),
                     error,
+                    unanswered: unanswered.load(Ordering::Relaxed),
                 },
             )
             .await,
@@ -307,45 +349,101 @@ impl Engine {
         }
     }
 
-    async fn act(&self, run: &Run, step: &Step, planned: &PlannedStep, key: &IdempotencyKey) -> Result<()> {
-        let (clock, action) = (&*self.clock, &*step.action);
-        let deadline = Deadline::after(clock, step.timeout);
+    /// What is held must be the state right before the first effect: a stop looks again at a target that it saw too long ago.
+    async fn refresh(&self, run: &Run, step: &Step, planned: &mut PlannedStep) {
+        let old = self.clock.monotonic().saturating_sub(run.seen_at) > STALE;
+        let untouched = !run.begun.contains(&planned.step) && matches!(planned.prior, Prior::Observed { .. });
+        if matches!(run.kind, PlanKind::Stop) && old && untouched {
+            self.look_at_prior(step, planned).await;
+        }
+    }
+
+    /// Whether a restore has ended the hold under a stop that has just announced its call. A restore looks for such calls after its release,
+    /// so one of the two sees the other. `false` also when the journal does not tell.
+    async fn hold_ended(&self, run: &Run, planned: &PlannedStep) -> bool {
+        let relies = matches!(
+            planned.prior,
+            Prior::Observed { .. } | Prior::AlreadyStopped { by: Some(_) }
+        );
+        if !matches!(run.kind, PlanKind::Stop) || !relies || self.ledger.rests() {
+            return false;
+        }
+        let held = self.held().await;
+        held.is_ok_and(|held| !held.iter().any(|held| *held.snapshot.target() == planned.target))
+    }
+
+    /// Takes what is seen within 2 s for the prior state, if anything is.
+    async fn look_at_prior(&self, step: &Step, planned: &mut PlannedStep) {
+        let observed = Deadline::after(&*self.clock, OBSERVE_BUDGET)
+            .bound(&*self.clock, "observe", step.action.observe())
+            .await;
+        let observed = observed.map_err(|error| self.masked(error.to_string()));
+        let seen = planned_stop(planned.step, step, observed, &[]);
+        if !matches!(seen.prior, Prior::Unknown { .. }) {
+            planned.prior = seen.prior;
+        }
+    }
+
+    async fn act(&self, run: &Run, step: &Step, planned: &PlannedStep, call: Attempt<'_>) -> Result<()> {
+        let (clock, action, deadline, key) = (&*self.clock, &*step.action, call.entitled, call.key);
+        let answered = |result: Result<()>| {
+            let open = result.as_ref().is_err_and(leaves_open);
+            call.unanswered.fetch_or(open, Ordering::Relaxed);
+            result
+        };
         match (&run.kind, &planned.prior) {
             (PlanKind::Restore { .. }, Prior::Observed { snapshot }) => {
                 if let Some(newer) = self.stopped_since(run, &planned.target).await {
                     return Err(stopped_again(&newer));
                 }
                 let begun = run.begun.contains(&planned.step);
-                self.refuse_late_drift(step, planned, begun).await?;
-                step.retry
+                self.refuse_late_drift(step, planned, begun, call.waited).await?;
+                let restored = step
+                    .retry
                     .run(clock, deadline, "restore", || async {
-                        action.restore(snapshot, key).await.map(drop)
+                        answered(action.restore(snapshot, key).await.map(drop))
                     })
-                    .await
+                    .await;
+                answered(restored)
             }
             (PlanKind::Restore { .. }, _) => {
                 Err(Error::new(ErrorKind::InvalidInput, "restore")
                     .context("prior", "not known: restore by hand"))
             }
             _ => {
-                step.retry
+                let stopped = step
+                    .retry
                     .run(clock, deadline, "stop", || async {
-                        action.apply(key).await.map(drop)
+                        answered(action.apply(key).await.map(drop))
                     })
-                    .await
+                    .await;
+                answered(stopped)
             }
         }
     }
 
     /// Approving takes time: what was approved must still be what is there. If a crashed attempt has begun to write the fields, the
     /// witnesses still tell whether somebody else was there.
-    async fn refuse_late_drift(&self, step: &Step, planned: &PlannedStep, begun: bool) -> Result<()> {
+    async fn refuse_late_drift(
+        &self,
+        step: &Step,
+        planned: &PlannedStep,
+        begun: bool,
+        waited: bool,
+    ) -> Result<()> {
         let Some(found) = &planned.found else {
             return Ok(());
         };
         let now = Deadline::after(&*self.clock, step.timeout)
             .bound(&*self.clock, "observe", step.action.observe())
             .await?;
+        if let Prior::Observed { snapshot } = &planned.prior
+            && waited
+            && drift(snapshot, &now, None).is_empty()
+        {
+            // What was waited for has landed.
+            return Ok(());
+        }
         let differences = found.differences(now.snapshot());
         let by_others = |path: &str| !begun || is_witness(found, now.snapshot(), path);
         let Some(first) = differences.iter().find(|difference| by_others(&difference.path)) else {
@@ -368,6 +466,20 @@ impl Engine {
             .append(&JournalEntry::new(run.clone(), self.clock.now(), event))
             .await
     }
+}
+
+/// What one step may do, and until when.
+#[derive(Clone, Copy, Debug)]
+struct Attempt<'a> {
+    key: &'a IdempotencyKey,
+    entitled: Deadline,
+    /// The step has waited for the call of another run.
+    waited: bool,
+    unanswered: &'a AtomicBool,
+}
+
+fn put_back_by(restore: &RunId) -> Error {
+    Error::new(ErrorKind::Conflict, "stop").context("put back meanwhile by", restore.to_string())
 }
 
 /// Success is what the read-back shows; without it, the error of the call decides between "failed" and "unknown".

@@ -9,6 +9,7 @@ mod confirm;
 mod execute;
 mod history;
 mod ledger;
+mod outstanding;
 mod plan;
 mod procedure;
 mod recover;

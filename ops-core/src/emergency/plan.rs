@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use super::outstanding::Call;
 use super::procedure::{Procedure, Step};
 use super::{ApprovalPolicy, Engine};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Actor, Digest, Observation, PlanKind, PlannedStep, Prior, RunId, TargetState, Timestamp};
+use crate::model::{
+    Actor, Digest, Observation, PlanKind, PlannedStep, Prior, RunId, TargetState, Text, Timestamp,
+};
 use crate::ports::{Action, Held};
 use crate::resilience::Deadline;
 
@@ -38,8 +41,10 @@ pub struct Plan<S> {
     accept_drift: bool,
     /// When the targets were observed, on the engine's monotonic clock.
     seen_at: Duration,
-    /// For a restore: the runs that the journal knew when it was planned.
+    /// The runs that the journal knew when it was planned.
     known: BTreeSet<RunId>,
+    /// For a restore: calls of other runs that may still take effect. Not part of the digest: they pass.
+    calls: Vec<Call>,
     state: S,
 }
 
@@ -77,6 +82,11 @@ impl<S> Plan<S> {
         }
     }
 
+    /// For a restore: what it waits for before it acts, a line for each call of another run that may still take effect.
+    pub fn waits(&self) -> Vec<Text> {
+        self.calls.iter().map(Call::describe).collect()
+    }
+
     /// How fast the whole promises to be: the slowest step of each stage.
     pub fn promised(&self) -> Duration {
         let mut stages = std::collections::BTreeMap::<u32, Duration>::new();
@@ -105,6 +115,7 @@ impl Plan<Draft> {
             accept_drift: false,
             seen_at,
             known: BTreeSet::new(),
+            calls: Vec::new(),
             state: Draft,
         };
         plan.digest = plan.compute_digest();
@@ -113,6 +124,11 @@ impl Plan<Draft> {
 
     pub(super) fn knowing(mut self, known: BTreeSet<RunId>) -> Self {
         self.known = known;
+        self
+    }
+
+    pub(super) fn awaiting(mut self, calls: Vec<Call>) -> Self {
+        self.calls = calls;
         self
     }
 
@@ -138,6 +154,7 @@ impl Plan<Draft> {
             accept_drift,
             seen_at,
             known,
+            calls,
             state: Draft,
         } = self;
         Plan {
@@ -149,6 +166,7 @@ impl Plan<Draft> {
             accept_drift,
             seen_at,
             known,
+            calls,
             state,
         }
     }
@@ -175,6 +193,10 @@ impl Plan<Approved> {
         self.known.clone()
     }
 
+    pub(super) fn calls(&self) -> Vec<Call> {
+        self.calls.clone()
+    }
+
     pub(super) fn seen_at(&self) -> Duration {
         self.seen_at
     }
@@ -185,14 +207,15 @@ impl Plan<Approved> {
 }
 
 /// How long a stop waits for the prior state; after that it goes ahead without.
-const OBSERVE_BUDGET: Duration = Duration::from_secs(2);
+pub(super) const OBSERVE_BUDGET: Duration = Duration::from_secs(2);
 
 impl Engine {
     /// Observes every target at the same time and plans the stop. Acts on nothing and cannot fail: a target that cannot be read within
     /// 2 s is planned with an unknown prior state.
     pub async fn plan_stop(&self, procedure: &Procedure) -> Plan<Draft> {
         let seen_at = self.clock.monotonic();
-        let (held, observed) = tokio::join!(self.held(), self.observe_all(&procedure.steps));
+        let (held, known, observed) =
+            tokio::join!(self.held(), self.runs(), self.observe_all(&procedure.steps));
         let held = held.unwrap_or_default();
         let steps = (0..).zip(procedure.steps.iter().zip(observed));
         let steps = steps
@@ -208,6 +231,7 @@ impl Engine {
             steps,
             seen_at,
         )
+        .knowing(known.unwrap_or_default().into_iter().collect())
     }
 
     /// Observes again what has not `begun`, because somebody may have changed it since the stop was planned: what a restore writes
@@ -239,9 +263,10 @@ impl Engine {
                     .as_ref()
                     .is_ok_and(|observed| observed.state() == TargetState::Serving);
             let observed = observed.map_err(|error| self.masked(error.to_string()));
-            let prior = planned_stop(planned.step, step, observed, &held).prior;
-            if untouched && !matches!(prior, Prior::Unknown { .. }) {
-                planned.prior = prior;
+            let seen = planned_stop(planned.step, step, observed, &held);
+            if untouched && !matches!(seen.prior, Prior::Unknown { .. }) {
+                planned.prior = seen.prior;
+                planned.partly = seen.partly;
             }
         }
         steps
@@ -269,7 +294,7 @@ impl Engine {
     }
 }
 
-fn planned_stop(
+pub(super) fn planned_stop(
     index: u32,
     step: &Step,
     observed: Result<Observation, String>,
@@ -281,6 +306,7 @@ fn planned_stop(
         .find(|held| held.snapshot.target() == action.target())
         .map(|held| held.run.clone());
     let mut caveats = action.limitations();
+    let mut partly = false;
     let prior = match observed {
         Err(reason) => Prior::Unknown { reason },
         Ok(observation) => {
@@ -294,9 +320,12 @@ fn planned_stop(
                 TargetState::PartlyStopped if marker.is_some() => Prior::AlreadyStopped {
                     by: holder.or(marker),
                 },
-                _ => Prior::Observed {
-                    snapshot: observation.snapshot().clone(),
-                },
+                state => {
+                    partly = matches!(state, TargetState::PartlyStopped);
+                    Prior::Observed {
+                        snapshot: observation.snapshot().clone(),
+                    }
+                }
             }
         }
     };
@@ -310,6 +339,7 @@ fn planned_stop(
         step.promised,
     );
     planned.caveats = caveats;
+    planned.partly = partly;
     planned
 }
 

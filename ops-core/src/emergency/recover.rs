@@ -4,6 +4,7 @@ use std::sync::Arc;
 use super::execute::Run;
 use super::history::{restore_of, restore_touching};
 use super::ledger::Recorded;
+use super::outstanding::Outstanding;
 use super::procedure::Procedure;
 use super::restore::started;
 use super::verify::restored;
@@ -42,11 +43,12 @@ impl Engine {
                 plan,
                 digest,
                 approval,
+                after,
                 ..
-            } => Some((plan.clone(), *digest, approval.clone(), entry.at)),
+            } => Some((plan.clone(), *digest, approval.clone(), after.clone(), entry.at)),
             _ => None,
         });
-        let Some((kind, digest, approval, started_at)) = begin else {
+        let Some((kind, digest, approval, after, started_at)) = begin else {
             return Err(Refusal::UnknownRun { run: run.clone() });
         };
         let later = self.later_than(run).await?;
@@ -78,9 +80,12 @@ impl Engine {
         if matches!(kind, PlanKind::Stop) {
             steps = self.look_again(procedure, steps, &begun).await;
         }
-        // Ids sort by the time of their making.
-        let mut known: BTreeSet<RunId> = self.runs().await?.into_iter().collect();
-        known.retain(|id| id < run);
+        let seen_at = self.clock.monotonic();
+        let known = known_at_first(self.runs().await?, run, after);
+        let outstanding = match kind {
+            PlanKind::Restore { .. } => self.outstanding(&[]).await,
+            PlanKind::Stop => Outstanding::default(),
+        };
         let run = Run {
             id: run.clone(),
             procedure: procedure.clone(),
@@ -90,6 +95,9 @@ impl Engine {
             approval,
             begun,
             known,
+            seen_at,
+            resumed: true,
+            outstanding,
         };
         Ok(self
             .carry_out(Arc::new(run), steps, done, Recorded::Primary)
@@ -128,6 +136,14 @@ impl Engine {
         }
         done
     }
+}
+
+/// The runs that a run was planned with: those that it names, and what is older than all of these. Old journals name none, and ids sort by
+/// the time of their making.
+fn known_at_first(runs: Vec<RunId>, run: &RunId, after: Vec<RunId>) -> BTreeSet<RunId> {
+    let oldest = after.iter().min().unwrap_or(run).clone();
+    let older = runs.into_iter().filter(|id| *id < oldest);
+    older.chain(after).collect()
 }
 
 /// When each step that has begun did so first.

@@ -2,7 +2,9 @@
 //!
 //! Plan, audit record, notice and report take their words from here, so they cannot drift apart.
 
-use crate::model::{Lang, OutcomeStatus, PlanKind, Prior, StepResult, Text, Verdict};
+use std::time::Duration;
+
+use crate::model::{Lang, OutcomeStatus, PlanKind, Prior, RunId, StepResult, TargetId, Text, Verdict};
 
 /// Stopping all traffic to a service.
 pub fn stop_service(name: &str) -> Text {
@@ -17,6 +19,15 @@ pub fn restore_service(name: &str) -> Text {
     Text::new(
         format!("サービス {name} を停止前の状態に戻す"),
         format!("restore service {name}"),
+    )
+}
+
+/// A restore that must let the call of another run pass by.
+pub fn waits_for_call(target: &TargetId, run: &RunId, longest: Duration) -> Text {
+    let seconds = longest.as_secs_f64().ceil();
+    Text::new(
+        format!("{target}: {run} の呼び出しがまだ効く可能性があるため、最長 {seconds} 秒待つ"),
+        format!("{target}: waits up to {seconds} s for a call of {run} that may still land"),
     )
 }
 

@@ -81,6 +81,9 @@ pub struct PlannedStep {
     pub caveats: Vec<Text>,
     /// How fast this step promises to be.
     pub promised: Duration,
+    /// For a stop: the prior state was a partly stopped one, of which nobody knows whose it is. A restore of it needs a decision.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partly: bool,
 }
 
 impl PlannedStep {
@@ -105,6 +108,7 @@ impl PlannedStep {
             drift: Vec::new(),
             caveats: Vec::new(),
             promised,
+            partly: false,
         }
     }
 }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::{at, fresh, fresh_run, ok};
 use crate::model::{Actor, Digest, OutcomeStatus, PlanKind, RunId, Snapshot, StepResult, TargetId, Verdict};
 use crate::ports::{Held, Journal, JournalEntry, JournalEvent};
@@ -146,15 +148,18 @@ fn whole_run(run: &RunId, target: &TargetId) -> Vec<JournalEntry> {
             actor: ok("an actor", Actor::person("conformance")),
             approval: "緊急: 改行\nと \"引用\"".to_owned(),
             steps: Vec::new(),
+            after: vec![run.clone()],
         },
         JournalEvent::Intent {
             step: 0,
             target: target.clone(),
+            timeout: Some(Duration::from_secs(30)),
         },
         JournalEvent::Applied {
             step: 0,
             target: target.clone(),
             error: Some("stop failed: timed out".to_owned()),
+            unanswered: true,
         },
         JournalEvent::Verified {
             step: 0,
