@@ -93,6 +93,9 @@ impl Printer {
 
     pub(crate) fn plan<S>(&self, plan: &Plan<S>) {
         self.steps(plan.kind(), plan.procedure().name(), plan.steps(), plan.opening());
+        for wait in plan.waits() {
+            self.line(&self.warn(&format!("  {}", self.text(&wait))));
+        }
         let promised = plan.promised().as_secs();
         let persons = plan.policy().persons;
         self.line(&self.pick(
@@ -401,6 +404,7 @@ pub(crate) fn plan_document<S>(plan: &Plan<S>) -> Value {
         })).collect::<Vec<_>>(),
         "jitter_ms": millis(plan.opening().jitter),
         "ungated": plan.opening().ungated,
+        "waits": plan.waits().iter().map(|wait| wait.get(Lang::En)).collect::<Vec<_>>(),
         "steps": plan.steps().iter().map(|step| json!({
             "step": step.step,
             "stage": step.stage,

@@ -26,7 +26,11 @@ fn intent(run: &RunId, step: u32) -> JournalEntry {
     JournalEntry::new(
         run.clone(),
         at(i64::from(step)),
-        JournalEvent::Intent { step, target },
+        JournalEvent::Intent {
+            step,
+            target,
+            timeout: None,
+        },
     )
 }
 

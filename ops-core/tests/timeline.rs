@@ -80,6 +80,7 @@ fn a_run_without_its_beginning_and_with_a_clock_that_went_back_is_shown_all_the_
         step: 3,
         target,
         error: Some("a | b\n<script>".to_owned()),
+        unanswered: false,
     };
     let entries = [
         JournalEntry::new(run.clone(), at(100), applied),

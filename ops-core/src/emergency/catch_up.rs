@@ -1,4 +1,5 @@
 use super::Engine;
+use super::history::{later, put_back};
 use crate::error::Result;
 
 impl Engine {
@@ -17,7 +18,7 @@ impl Engine {
     pub async fn catch_up(&self) -> Result<usize> {
         let mut copied = self.ledger.copy_entries().await?;
         for held in self.ledger.spooled().await? {
-            let restored = self.restored_since(held.at).await?;
+            let restored = put_back(&later(&self.past().await?, &held.run));
             let over = restored.contains(held.snapshot.target());
             copied += usize::from(self.ledger.move_hold(&held, over).await?);
         }

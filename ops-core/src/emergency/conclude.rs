@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use super::Engine;
 use super::execute::{Run, worse};
+use super::history::later;
 use super::ledger::Recorded;
 use super::procedure::Step;
 use crate::error::{Error, ErrorKind};
@@ -88,7 +89,11 @@ impl Engine {
         let mut released = self.ledger.release(of, target).await;
         // A state that an older run still holds is out of date: this restore was planned over it.
         let held = self.ledger.held_of(target).await.unwrap_or_default();
-        if let Some(older) = held.filter(|held| held.run < *of) {
+        if let Some(older) = held.filter(|held| held.run != *of)
+            && !later(&self.past().await.unwrap_or_default(), of)
+                .iter()
+                .any(|run| run.id == older.run)
+        {
             released = released.and(self.ledger.release(&older.run, target).await);
         }
         match released {

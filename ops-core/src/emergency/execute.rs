@@ -1,12 +1,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::conclude::{Seen, stopped_again};
+use super::history::newest;
 use super::ledger::Recorded;
-use super::plan::{Approved, Plan};
+use super::outstanding::{Outstanding, leaves_open};
+use super::plan::{Approved, OBSERVE_BUDGET, Plan, planned_stop};
 use super::procedure::{Procedure, Step};
-use super::restore::is_witness;
+use super::restore::{drift, is_witness};
 use super::safety::Safety;
 use super::span::of_run;
 use super::verify::{ReadBack, restored};
@@ -42,10 +45,20 @@ pub(super) struct Run {
     /// The gates that a crashed attempt has passed for good, with how long they took.
     pub(super) passed: BTreeMap<u32, Duration>,
     pub(super) way: Way,
+    /// When the targets were last looked at, on the monotonic clock.
+    pub(super) seen_at: Duration,
+    /// Taken up after a crash.
+    pub(super) resumed: bool,
+    /// For a restore: what may still land on its targets.
+    pub(super) outstanding: Outstanding,
 }
 
 /// For how long the prior states of a plan are taken to be those before the first effect. A restore checks them in any case.
 const FRESH: Duration = Duration::from_secs(5);
+
+/// How old they may be when a step begins: two journals that hang use up most of it, a stage before this one or a process that lay still
+/// more.
+const STALE: Duration = Duration::from_secs(15);
 
 impl Engine {
     /// Carries out a plan. Consumes it: a plan runs once.
@@ -71,10 +84,12 @@ impl Engine {
         let mut looks = plan.looks().clone();
         let mut approval = self.masked(authority.approval.clone());
         let known = plan.known();
-        let age = self.clock.monotonic().saturating_sub(plan.seen_at());
+        let (mut seen_at, calls) = (plan.seen_at(), plan.calls());
+        let age = self.clock.monotonic().saturating_sub(seen_at);
         let (id, procedure, kind, mut steps, digest, mut opening) = plan.into_parts();
         opening.ungated = opening.ungated.map(|reason| self.masked(reason));
         if matches!(kind, PlanKind::Stop) && age > FRESH {
+            seen_at = self.clock.monotonic();
             let none = BTreeSet::new();
             (steps, looks) = tokio::join!(
                 self.look_again(&procedure, steps, &none),
@@ -105,6 +120,7 @@ impl Engine {
             signatures: signatures.clone(),
             glass,
             opening: opening.clone(),
+            after: newest(&known),
         };
         if matches!(kind, PlanKind::Restore { .. }) {
             self.ledger.try_again();
@@ -125,6 +141,10 @@ impl Engine {
             self.note(&id, JournalEvent::Ended { status }).await;
             return Err(refusal);
         }
+        let outstanding = match kind {
+            PlanKind::Restore { .. } => self.outstanding(&calls).await,
+            PlanKind::Stop => Outstanding::default(),
+        };
         let run = Arc::new(Run {
             id,
             procedure,
@@ -139,6 +159,9 @@ impl Engine {
             opening,
             passed: BTreeMap::new(),
             way: Way::new(BTreeMap::new()),
+            seen_at,
+            resumed: false,
+            outstanding,
         });
         let span = of_run(self, &run);
         Ok(self
@@ -163,20 +186,37 @@ impl Engine {
                 Recorded::Primary,
             );
         };
-        let journalled = self.secure_prior(run, &mut planned).await;
-        let mut recorded = self
-            .note(
-                &run.id,
-                JournalEvent::Intent {
-                    step: index,
-                    target: target.clone(),
-                },
-            )
-            .await;
+        let waited = self.let_land(run, &target).await;
+        self.refresh(run, step, &mut planned).await;
+        let mut journalled = self.secure_prior(run, &mut planned).await;
+        let (mut entitled, mut recorded) = self.entitle(run, step, &planned).await;
+        if self.hold_ended(run, &planned).await {
+            self.look_at_prior(step, &mut planned).await;
+            journalled = self.secure_prior(run, &mut planned).await;
+        }
+        let lay_still = entitled.remaining(&*self.clock) < step.timeout / 2;
+        if lay_still {
+            let (again, noted) = self.entitle(run, step, &planned).await;
+            (entitled, recorded) = (again, worse(recorded, noted));
+        }
+        let put_back = match run.kind {
+            PlanKind::Stop if lay_still || run.resumed => self.put_back_meanwhile(run, &planned).await,
+            _ => None,
+        };
 
         let key = IdempotencyKey::for_step(&run.id, index);
+        let unanswered = AtomicBool::new(false);
+        let call = Attempt {
+            key: &key,
+            entitled,
+            waited,
+            unanswered: &unanswered,
+        };
         fail_point!("step.apply.before");
-        let applied = self.act(run, step, &planned, &key).await;
+        let applied = match put_back {
+            Some(by) => Err(put_back_by(&by)),
+            None => self.act(run, step, &planned, call).await,
+        };
         fail_point!("step.apply.after");
         let error = applied.as_ref().err().map(|error| self.masked(error.to_string()));
         recorded = worse(
@@ -187,6 +227,7 @@ impl Engine {
                     step: index,
                     target: target.clone(),
                     error,
+                    unanswered: unanswered.load(Ordering::Relaxed),
                 },
             )
             .await,
@@ -297,9 +338,48 @@ impl Engine {
         }
     }
 
-    async fn act(&self, run: &Run, step: &Step, planned: &PlannedStep, key: &IdempotencyKey) -> Result<()> {
-        let (clock, action) = (&*self.clock, &*step.action);
-        let deadline = Deadline::after(clock, step.timeout);
+    /// What is held must be the state right before the first effect: a stop looks again at a target that it saw too long ago.
+    async fn refresh(&self, run: &Run, step: &Step, planned: &mut PlannedStep) {
+        let old = self.clock.monotonic().saturating_sub(run.seen_at) > STALE;
+        let untouched = !run.begun.contains(&planned.step) && matches!(planned.prior, Prior::Observed { .. });
+        if matches!(run.kind, PlanKind::Stop) && old && untouched {
+            self.look_at_prior(step, planned).await;
+        }
+    }
+
+    /// Whether a restore has ended the hold under a stop that has just announced its call. A restore looks for such calls after its release,
+    /// so one of the two sees the other. `false` also when the journal does not tell.
+    async fn hold_ended(&self, run: &Run, planned: &PlannedStep) -> bool {
+        let relies = matches!(
+            planned.prior,
+            Prior::Observed { .. } | Prior::AlreadyStopped { by: Some(_) }
+        );
+        if !matches!(run.kind, PlanKind::Stop) || !relies || self.ledger.rests() {
+            return false;
+        }
+        let held = self.held().await;
+        held.is_ok_and(|held| !held.iter().any(|held| *held.snapshot.target() == planned.target))
+    }
+
+    /// Takes what is seen within 2 s for the prior state, if anything is.
+    async fn look_at_prior(&self, step: &Step, planned: &mut PlannedStep) {
+        let observed = Deadline::after(&*self.clock, OBSERVE_BUDGET)
+            .bound(&*self.clock, "observe", step.action.observe())
+            .await;
+        let observed = observed.map_err(|error| self.masked(error.to_string()));
+        let seen = planned_stop(planned.step, step, observed, &[]);
+        if !matches!(seen.prior, Prior::Unknown { .. }) {
+            planned.prior = seen.prior;
+        }
+    }
+
+    async fn act(&self, run: &Run, step: &Step, planned: &PlannedStep, call: Attempt<'_>) -> Result<()> {
+        let (clock, action, deadline, key) = (&*self.clock, &*step.action, call.entitled, call.key);
+        let answered = |result: Result<()>| {
+            let open = result.as_ref().is_err_and(leaves_open);
+            call.unanswered.fetch_or(open, Ordering::Relaxed);
+            result
+        };
         match (&run.kind, &planned.prior) {
             (PlanKind::Restore { .. }, Prior::Observed { snapshot }) => {
                 if self.told_to_go_back(run).await.is_some() {
@@ -311,36 +391,46 @@ impl Engine {
                 if let Some(newer) = self.stopped_since(run, &targets).await {
                     return Err(stopped_again(&newer));
                 }
-                self.refuse_late_drift(run, step, planned).await?;
-                step.retry
+                self.refuse_late_drift(run, step, planned, call.waited).await?;
+                let restored = step
+                    .retry
                     .run(clock, deadline, "restore", || async {
-                        match (planned.share, action.ramp()) {
+                        answered(match (planned.share, action.ramp()) {
                             (None, _) => action.restore(snapshot, key).await.map(drop),
                             (Some(share), Some(ramp)) => {
                                 ramp.open_partly(snapshot, share, key).await.map(drop)
                             }
                             (Some(_), None) => Err(Error::new(ErrorKind::Unsupported, "open in part")),
-                        }
+                        })
                     })
-                    .await
+                    .await;
+                answered(restored)
             }
             (PlanKind::Restore { .. }, _) => {
                 Err(Error::new(ErrorKind::InvalidInput, "restore")
                     .context("prior", "not known: restore by hand"))
             }
             _ => {
-                step.retry
+                let stopped = step
+                    .retry
                     .run(clock, deadline, "stop", || async {
-                        action.apply(key).await.map(drop)
+                        answered(action.apply(key).await.map(drop))
                     })
-                    .await
+                    .await;
+                answered(stopped)
             }
         }
     }
 
     /// Approving takes time: what was approved must still be what is there, or what this run has left at an earlier share. If a crashed
     /// attempt has begun to write the fields, the witnesses still tell whether somebody else was there.
-    async fn refuse_late_drift(&self, run: &Run, step: &Step, planned: &PlannedStep) -> Result<()> {
+    async fn refuse_late_drift(
+        &self,
+        run: &Run,
+        step: &Step,
+        planned: &PlannedStep,
+        waited: bool,
+    ) -> Result<()> {
         let Some(found) = run.way.left(&planned.target).or_else(|| planned.found.clone()) else {
             return Ok(());
         };
@@ -348,6 +438,13 @@ impl Engine {
         let now = Deadline::after(&*self.clock, step.timeout)
             .bound(&*self.clock, "observe", step.action.observe())
             .await?;
+        if let Prior::Observed { snapshot } = &planned.prior
+            && waited
+            && drift(snapshot, &now, None).is_empty()
+        {
+            // What was waited for has landed.
+            return Ok(());
+        }
         let differences = found.differences(now.snapshot());
         let by_others = |path: &str| !begun || is_witness(&found, now.snapshot(), path);
         let Some(first) = differences.iter().find(|difference| by_others(&difference.path)) else {
@@ -384,6 +481,20 @@ pub(super) fn opened(
         (Some(share), Some(ramp)) => ramp.verify_share(observed, share),
         (Some(_), None) => Verdict::unknown("it cannot be opened in parts"),
     }
+}
+
+/// What one step may do, and until when.
+#[derive(Clone, Copy, Debug)]
+struct Attempt<'a> {
+    key: &'a IdempotencyKey,
+    entitled: Deadline,
+    /// The step has waited for the call of another run.
+    waited: bool,
+    unanswered: &'a AtomicBool,
+}
+
+fn put_back_by(restore: &RunId) -> Error {
+    Error::new(ErrorKind::Conflict, "stop").context("put back meanwhile by", restore.to_string())
 }
 
 /// Success is what the read-back shows; without it, the error of the call decides between "failed" and "unknown".

@@ -3,67 +3,119 @@ use std::collections::BTreeSet;
 use super::Engine;
 use super::execute::Run;
 use crate::error::Result;
-use crate::model::{PlanKind, PlannedStep, Prior, RunId, Snapshot, TargetId, Timestamp, Verdict};
+use crate::model::{PlanKind, PlannedStep, Prior, RunId, Snapshot, TargetId, Verdict};
 use crate::ports::{Held, JournalEntry, JournalEvent};
 
 /// A run as the journal tells it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct PastRun {
     pub(super) id: RunId,
     plan: PlanKind,
     steps: Vec<PlannedStep>,
+    after: Vec<RunId>,
     entries: Vec<JournalEntry>,
+}
+
+/// So many runs are told apart by what they knew of each other; older ones are older by any clock.
+const NEWEST: usize = 64;
+
+/// The newest of `known`, by which a run that begins now comes after them whatever the clocks say.
+pub(super) fn newest(known: &BTreeSet<RunId>) -> Vec<RunId> {
+    let older = known.len().saturating_sub(NEWEST);
+    known.iter().skip(older).cloned().collect()
 }
 
 impl PastRun {
     fn read(id: RunId, entries: Vec<JournalEntry>) -> Option<Self> {
-        let (plan, steps) = entries.iter().find_map(|entry| match &entry.event {
-            JournalEvent::Started { plan, steps, .. } => Some((plan.clone(), steps.clone())),
+        let (plan, steps, after) = entries.iter().find_map(|entry| match &entry.event {
+            JournalEvent::Started {
+                plan, steps, after, ..
+            } => Some((plan.clone(), steps.clone(), after.clone())),
             _ => None,
         })?;
         Some(Self {
             id,
             plan,
             steps,
+            after,
             entries,
         })
     }
 
-    fn is_stop(&self) -> bool {
+    pub(super) fn entries(&self) -> &[JournalEntry] {
+        &self.entries
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        let ended = |entry: &JournalEntry| matches!(entry.event, JournalEvent::Ended { .. });
+        self.entries.iter().any(ended)
+    }
+
+    /// How often it has announced a call on `target`.
+    fn intents(&self, target: &TargetId) -> usize {
+        let on = |entry: &&JournalEntry| matches!(&entry.event, JournalEvent::Intent { target: found, .. } if found == target);
+        self.entries.iter().filter(on).count()
+    }
+
+    /// A run began after those that it knew. Two that did not know each other, and those of old journals, go by their ids, that is by
+    /// the clocks of their machines.
+    pub(super) fn began_after(&self, other: &Self) -> bool {
+        if self.after.contains(&other.id) {
+            return true;
+        }
+        !other.after.contains(&self.id) && self.id > other.id
+    }
+
+    pub(super) fn is_stop(&self) -> bool {
         matches!(self.plan, PlanKind::Stop)
     }
 
-    fn is_restore(&self) -> bool {
+    pub(super) fn is_restore(&self) -> bool {
         matches!(self.plan, PlanKind::Restore { .. })
     }
 
-    fn touches(&self, target: &TargetId) -> bool {
+    pub(super) fn touches(&self, target: &TargetId) -> bool {
         self.steps.iter().any(|step| step.target == *target)
     }
 }
 
 impl Engine {
-    /// Every run that began after `run`; ids sort by time. A run that cannot be read, or that has not really begun, is passed over:
-    /// one damaged file must not keep others from being stopped or restored.
+    /// Every run that began after `run`.
     pub(super) async fn later_than(&self, run: &RunId) -> Result<Vec<PastRun>> {
-        self.past(Some(run)).await
+        let ids = self.runs().await?;
+        // What began later has a greater id, unless the clocks differ.
+        let near = ids.partition_point(|id| id < run).saturating_sub(NEWEST);
+        Ok(later(&self.read(ids.into_iter().skip(near)).await, run))
     }
 
-    async fn past(&self, after: Option<&RunId>) -> Result<Vec<PastRun>> {
+    /// Every run, oldest first by the clocks.
+    pub(super) async fn past(&self) -> Result<Vec<PastRun>> {
+        let ids = self.runs().await?;
+        Ok(self.read(ids).await)
+    }
+
+    /// The newest runs.
+    pub(super) async fn newest(&self) -> Result<Vec<PastRun>> {
+        let ids = self.runs().await?;
+        let older = ids.len().saturating_sub(NEWEST);
+        Ok(self.read(ids.into_iter().skip(older)).await)
+    }
+
+    /// A run that cannot be read, or that has not really begun, is passed over: one damaged file must not keep others from being stopped or
+    /// restored.
+    async fn read(&self, ids: impl IntoIterator<Item = RunId>) -> Vec<PastRun> {
         let mut past = Vec::new();
-        let mut ids = self.runs().await?;
-        ids.retain(|id| after.is_none_or(|after| id > after));
         for id in ids {
             match self.entries(&id).await {
                 Ok(entries) => past.extend(PastRun::read(id, entries)),
                 Err(error) => tracing::warn!(%error, run = %id, "passed over a run that cannot be read"),
             }
         }
-        Ok(past)
+        past
     }
 
-    /// A stop of one of `targets` that the restore `run` was not planned with. Stopping outranks restoring. `None` also when the journal cannot
-    /// tell.
+    /// A stop of one of `targets` that the restore `run` was not planned with, or that has gone on since. Stopping outranks restoring. `None`
+    /// also when the journal cannot tell.
     pub(super) async fn stopped_since(&self, run: &Run, targets: &BTreeSet<TargetId>) -> Option<RunId> {
         let mut unknown = self.runs().await.unwrap_or_default();
         unknown.retain(|id| *id != run.id && !run.known.contains(id));
@@ -75,33 +127,52 @@ impl Engine {
                 return Some(id);
             }
         }
-        None
-    }
-
-    /// The targets that a restore, of whatever run, has put back since.
-    pub(super) async fn restored_since(&self, since: Timestamp) -> Result<BTreeSet<TargetId>> {
-        let restores = self.past(None).await?.into_iter().filter(PastRun::is_restore);
-        let mut restored = BTreeSet::new();
-        for run in restores {
-            let whole = |step: u32| {
-                let planned = run.steps.iter().find(|planned| planned.step == step);
-                planned.is_none_or(|planned| planned.share.is_none())
-            };
-            for entry in run.entries.iter().filter(|entry| entry.at >= since) {
-                match &entry.event {
-                    JournalEvent::Verified {
-                        step,
-                        target,
-                        verdict: Verdict::Holds,
-                        ..
-                    } if whole(*step) => restored.insert(target.clone()),
-                    JournalEvent::ClosedAgain { target, .. } => restored.remove(target),
-                    _ => continue,
-                };
+        for before in targets.iter().flat_map(|target| run.outstanding.went_on(target)) {
+            let entries = self.entries(&before.id).await.unwrap_or_default();
+            let now = PastRun::read(before.id.clone(), entries);
+            let gone_on = |now: &PastRun, target| now.intents(target) > before.intents(target);
+            if now.is_some_and(|now| targets.iter().any(|target| gone_on(&now, target))) {
+                return Some(before.id.clone());
             }
         }
-        Ok(restored)
+        None
     }
+}
+
+/// The runs of `past` that began after `run`; none if `run` is not among them.
+pub(super) fn later(past: &[PastRun], run: &RunId) -> Vec<PastRun> {
+    let Some(this) = past.iter().find(|past| past.id == *run) else {
+        // It has not been announced: by the clocks.
+        return past.iter().filter(|past| past.id > *run).cloned().collect();
+    };
+    let later = past
+        .iter()
+        .filter(|past| past.id != *run && past.began_after(this));
+    later.cloned().collect()
+}
+
+/// The targets that a restore, of whatever run, has put back as a whole.
+pub(super) fn put_back(later: &[PastRun]) -> BTreeSet<TargetId> {
+    let mut restored = BTreeSet::new();
+    for run in later.iter().filter(|run| run.is_restore()) {
+        let whole = |step: u32| {
+            let planned = run.steps.iter().find(|planned| planned.step == step);
+            planned.is_none_or(|planned| planned.share.is_none())
+        };
+        for entry in &run.entries {
+            match &entry.event {
+                JournalEvent::Verified {
+                    step,
+                    target,
+                    verdict: Verdict::Holds,
+                    ..
+                } if whole(*step) => restored.insert(target.clone()),
+                JournalEvent::ClosedAgain { target, .. } => restored.remove(target),
+                _ => continue,
+            };
+        }
+    }
+    restored
 }
 
 /// The state in which the newest restore of `of` was seen to leave `target`: at a share of its ramp, or closed again.
@@ -140,22 +211,17 @@ pub(super) fn restore_of(later: &[PastRun], of: &RunId) -> Option<RunId> {
     later.iter().find(same).map(|run| run.id.clone())
 }
 
-/// The newest state in which a later stop saw the target working, if it is not the held one: somebody opened the target by hand after the
-/// holder's run had ended, and what is held is out of date.
-pub(super) fn reopened(held: &Held, holder: &[JournalEntry], later: &[PastRun]) -> Option<(RunId, Snapshot)> {
-    let ended = holder
-        .iter()
-        .find(|entry| matches!(entry.event, JournalEvent::Ended { .. }))?
-        .at;
+/// The newest state in which a later stop saw the target working, if it is not the held one: somebody opened the target by hand since, and
+/// what is held is out of date. What is partly stopped may be the holder's own half.
+pub(super) fn reopened(held: &Held, later: &[PastRun]) -> Option<(RunId, Snapshot)> {
     let seen = |run: &PastRun| {
-        let began = run.entries.first()?.at;
         let step = run
             .steps
             .iter()
             .find(|step| step.target == *held.snapshot.target())?;
         match &step.prior {
             Prior::Observed { snapshot }
-                if began >= ended && snapshot.restorable_bytes() != held.snapshot.restorable_bytes() =>
+                if !step.partly && snapshot.restorable_bytes() != held.snapshot.restorable_bytes() =>
             {
                 Some((run.id.clone(), snapshot.clone()))
             }

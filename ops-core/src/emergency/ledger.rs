@@ -148,6 +148,11 @@ impl Ledger {
         std::ptr::eq(book, &self.primary)
     }
 
+    /// Whether the journal failed a moment ago and is left alone.
+    pub(super) fn rests(&self) -> bool {
+        self.now_millis() < self.primary.down_until.load(Ordering::Relaxed)
+    }
+
     /// Asks the journal again although it failed a moment ago: an opening can wait for the answer.
     pub(super) fn try_again(&self) {
         for book in self.spool.iter().chain([&self.primary]) {

@@ -18,6 +18,7 @@ mod history;
 mod ledger;
 mod meter;
 mod opening;
+mod outstanding;
 mod plan;
 #[cfg(feature = "failpoints")]
 mod points;

@@ -5,12 +5,13 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
+use super::outstanding::Call;
 use super::procedure::{Procedure, Step};
 use super::safety::Looks;
 use super::{ApprovalPolicy, Engine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    Actor, BrokenGlass, Digest, Observation, Opening, PlanKind, PlannedStep, Prior, RunId, TargetState,
+    Actor, BrokenGlass, Digest, Observation, Opening, PlanKind, PlannedStep, Prior, RunId, TargetState, Text,
     Timestamp,
 };
 use crate::ports::{Action, Held};
@@ -47,10 +48,12 @@ pub struct Plan<S> {
     opening: Opening,
     /// When the targets were observed, on the engine's monotonic clock.
     seen_at: Duration,
-    /// For a restore: the runs that the journal knew when it was planned.
+    /// The runs that the journal knew when it was planned.
     known: BTreeSet<RunId>,
     /// For a stop: what the rules look at besides the prior states.
     looks: Looks,
+    /// For a restore: calls of other runs that may still take effect. Not part of the digest: they pass.
+    calls: Vec<Call>,
     state: S,
 }
 
@@ -101,6 +104,11 @@ impl<S> Plan<S> {
         &self.opening
     }
 
+    /// For a restore: what it waits for before it acts, a line for each call of another run that may still take effect.
+    pub fn waits(&self) -> Vec<Text> {
+        self.calls.iter().map(Call::describe).collect()
+    }
+
     /// How fast the whole promises to be: the slowest step of each stage, and the jitter and the holds of a restore. A gate at which health does not hold at
     /// once takes longer, up to its patience.
     pub fn promised(&self) -> Duration {
@@ -134,6 +142,7 @@ impl Plan<Draft> {
             seen_at,
             known: BTreeSet::new(),
             looks: Looks::default(),
+            calls: Vec::new(),
             state: Draft,
         };
         plan.digest = plan.compute_digest();
@@ -163,6 +172,11 @@ impl Plan<Draft> {
         self
     }
 
+    pub(super) fn awaiting(mut self, calls: Vec<Call>) -> Self {
+        self.calls = calls;
+        self
+    }
+
     /// Decides that what others changed since the stop may be overwritten by the restore. Part of the digest.
     #[must_use]
     pub fn accepting_drift(mut self) -> Self {
@@ -186,6 +200,7 @@ impl Plan<Draft> {
             opening,
             seen_at,
             known,
+            calls,
             looks,
             state: Draft,
         } = self;
@@ -199,6 +214,7 @@ impl Plan<Draft> {
             opening,
             seen_at,
             known,
+            calls,
             looks,
             state,
         }
@@ -224,6 +240,10 @@ impl Plan<Approved> {
         self.known.clone()
     }
 
+    pub(super) fn calls(&self) -> Vec<Call> {
+        self.calls.clone()
+    }
+
     pub(super) fn into_parts(self) -> (RunId, Procedure, PlanKind, Vec<PlannedStep>, Digest, Opening) {
         (
             self.run,
@@ -237,15 +257,16 @@ impl Plan<Approved> {
 }
 
 /// How long a stop waits for the prior state; after that it goes ahead without.
-const OBSERVE_BUDGET: Duration = Duration::from_secs(2);
+pub(super) const OBSERVE_BUDGET: Duration = Duration::from_secs(2);
 
 impl Engine {
     /// Observes every target at the same time and plans the stop. Acts on nothing and cannot fail: a target that cannot be read within
     /// 2 s is planned with an unknown prior state.
     pub async fn plan_stop(&self, procedure: &Procedure) -> Plan<Draft> {
         let seen_at = self.clock.monotonic();
-        let (held, observed, looks) = tokio::join!(
+        let (held, known, observed, looks) = tokio::join!(
             self.held(),
+            self.runs(),
             self.observe_all(&procedure.steps),
             self.look_around(procedure)
         );
@@ -265,6 +286,7 @@ impl Engine {
             seen_at,
         )
         .looking_at(looks)
+        .knowing(known.unwrap_or_default().into_iter().collect())
     }
 
     /// Observes again what has not `begun`, because somebody may have changed it since the stop was planned: what a restore writes
@@ -296,9 +318,10 @@ impl Engine {
                     .as_ref()
                     .is_ok_and(|observed| observed.state() == TargetState::Serving);
             let observed = observed.map_err(|error| self.masked(error.to_string()));
-            let prior = planned_stop(planned.step, step, observed, &held).prior;
-            if untouched && !matches!(prior, Prior::Unknown { .. }) {
-                planned.prior = prior;
+            let seen = planned_stop(planned.step, step, observed, &held);
+            if untouched && !matches!(seen.prior, Prior::Unknown { .. }) {
+                planned.prior = seen.prior;
+                planned.partly = seen.partly;
             }
         }
         steps
@@ -327,7 +350,7 @@ impl Engine {
     }
 }
 
-fn planned_stop(
+pub(super) fn planned_stop(
     index: u32,
     step: &Step,
     observed: Result<Observation, String>,
@@ -339,6 +362,7 @@ fn planned_stop(
         .find(|held| held.snapshot.target() == action.target())
         .map(|held| held.run.clone());
     let mut caveats = action.limitations();
+    let mut partly = false;
     let prior = match observed {
         Err(reason) => Prior::Unknown { reason },
         Ok(observation) => {
@@ -353,9 +377,12 @@ fn planned_stop(
                 TargetState::PartlyStopped if marker.is_some() || holder.is_some() => Prior::AlreadyStopped {
                     by: holder.or(marker),
                 },
-                _ => Prior::Observed {
-                    snapshot: observation.snapshot().clone(),
-                },
+                state => {
+                    partly = matches!(state, TargetState::PartlyStopped);
+                    Prior::Observed {
+                        snapshot: observation.snapshot().clone(),
+                    }
+                }
             }
         }
     };
@@ -369,6 +396,7 @@ fn planned_stop(
         step.promised,
     );
     planned.caveats = caveats;
+    planned.partly = partly;
     planned
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::execute::{Run, opened};
 use super::history::{restore_of, restore_touching};
 use super::ledger::Recorded;
+use super::outstanding::Outstanding;
 use super::procedure::Procedure;
 use super::restore::started;
 use super::safety::Safety;
@@ -80,10 +81,11 @@ impl Engine {
         if matches!(record.kind, PlanKind::Stop) {
             steps = self.look_again(procedure, steps, &record.begun).await;
         }
-        // Ids sort by the time of their making.
-        let mut known: BTreeSet<RunId> = self.runs().await?.into_iter().collect();
-        known.retain(|id| id < run);
-        record.known = known;
+        record.seen_at = self.clock.monotonic();
+        record.known = known_at_first(self.runs().await?, run, after(&entries));
+        if matches!(record.kind, PlanKind::Restore { .. }) {
+            record.outstanding = self.outstanding(&[]).await;
+        }
         if record.safety.broken_glass {
             record.safety.review_due = Some(record.started_at + self.review_due);
         }
@@ -168,6 +170,9 @@ pub(super) fn taken_up(
         opening,
         passed,
         way: Way::new(left_at_shares(&steps, entries)),
+        seen_at: Duration::ZERO,
+        resumed: true,
+        outstanding: Outstanding::default(),
     };
     Ok((run, steps))
 }
@@ -254,6 +259,23 @@ impl Engine {
         }
         done
     }
+}
+
+/// The newest runs that the journal knew when the run was planned.
+fn after(entries: &[JournalEntry]) -> Vec<RunId> {
+    let begin = entries.iter().find_map(|entry| match &entry.event {
+        JournalEvent::Started { after, .. } => Some(after.clone()),
+        _ => None,
+    });
+    begin.unwrap_or_default()
+}
+
+/// The runs that a run was planned with: those that it names, and what is older than all of these. Old journals name none, and ids sort by
+/// the time of their making.
+fn known_at_first(runs: Vec<RunId>, run: &RunId, after: Vec<RunId>) -> BTreeSet<RunId> {
+    let oldest = after.iter().min().unwrap_or(run).clone();
+    let older = runs.into_iter().filter(|id| *id < oldest);
+    older.chain(after).collect()
 }
 
 /// When each step that has begun did so first.

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::history::{left_by_restore, reopened};
+use super::history::{self, later, left_by_restore, put_back, reopened};
+use super::outstanding::Outstanding;
 use super::plan::{Draft, Plan};
 use super::procedure::{Procedure, Step};
 use super::{Engine, Refusal};
@@ -29,15 +30,13 @@ impl Engine {
         let (held, unreadable) = self.ledger.held_among(begun).await?;
         let began = entries.iter().map(|entry| entry.at).min();
         let seen_first = began.unwrap_or(Timestamp::UNIX_EPOCH);
-        let restored = self.restored_since(seen_first).await?;
-        let later = self.later_than(run).await?;
+        let past = self.past().await?;
+        let later = later(&past, run);
+        let restored = put_back(&later);
         let mut reopened_by_me = Vec::new();
-        for other in held.iter().filter(|held| held.run < *run) {
-            let holder = self.entries(&other.run).await.unwrap_or_default();
-            let after = self.later_than(&other.run).await?;
-            if let Some((_, snapshot)) =
-                reopened(other, &holder, &after).filter(|(seen_by, _)| seen_by == run)
-            {
+        for other in held.iter().filter(|held| held.run != *run) {
+            let after = history::later(&past, &other.run);
+            if let Some((_, snapshot)) = reopened(other, &after).filter(|(seen_by, _)| seen_by == run) {
                 reopened_by_me.push(Held::new(run.clone(), other.at, snapshot));
             }
         }
@@ -98,9 +97,16 @@ impl Engine {
                     );
                     planned.drift = drift(&prior, &observed, left);
                     let held = Held::new(run.clone(), seen_first, prior.clone());
-                    if let Some((_, seen)) = reopened(&held, &entries, &later) {
+                    if let Some((_, seen)) = reopened(&held, &later) {
                         // What would be written back is not what was there last.
                         planned.drift.extend(prior.differences(&seen));
+                    }
+                    if partly(begun, &prior) {
+                        planned.drift.push(Difference {
+                            path: "prior".to_owned(),
+                            expected: Some("a state of its own".into()),
+                            found: Some("partly stopped, before this run, by nobody knows whom".into()),
+                        });
                     }
                     planned.found = Some(observed.snapshot().clone());
                     planned.caveats = observed.caveats().to_vec();
@@ -109,6 +115,8 @@ impl Engine {
             });
         }
         let (planned, opening) = procedure.in_stages(planned);
+        let mut calls = Outstanding::read(&past, self.clock.now(), seen_at).calls;
+        calls.retain(|call| planned.iter().any(|step| step.target == call.target));
         let kind = PlanKind::Restore { of: run.clone() };
         Ok(Plan::draft(
             RunId::generate(self.clock.now()),
@@ -118,8 +126,16 @@ impl Engine {
             seen_at,
         )
         .knowing(known)
-        .opening_with(opening))
+        .opening_with(opening)
+        .awaiting(calls))
     }
+}
+
+/// Whether the prior state was seen partly stopped, without a mark of who did that: on a machine with a journal of its own that may be
+/// half of another run.
+fn partly(begun: &[PlannedStep], prior: &Snapshot) -> bool {
+    let same = |step: &&PlannedStep| matches!(&step.prior, Prior::Observed { snapshot } if snapshot == prior);
+    begun.iter().find(same).is_some_and(|step| step.partly)
 }
 
 fn is_gone(error: &Error) -> bool {
@@ -242,7 +258,7 @@ fn planned_step(index: u32, stage: u32, step: &Step, prior: Prior) -> PlannedSte
 /// A target that is as before the stop has not drifted: there is nothing to put back. Otherwise every witness that differs from the
 /// prior state counts, however early it changed, and every field that is not as the stop was seen to leave it. If the stop was never
 /// seen to hold (it crashed or failed), a field counts only when the target serves in a way that it did not before.
-fn drift(prior: &Snapshot, observed: &Observation, left: Option<&Snapshot>) -> Vec<Difference> {
+pub(super) fn drift(prior: &Snapshot, observed: &Observation, left: Option<&Snapshot>) -> Vec<Difference> {
     let found = observed.snapshot();
     let from_prior = prior.differences(found);
     if from_prior.is_empty() {

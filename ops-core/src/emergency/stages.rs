@@ -79,6 +79,7 @@ impl Engine {
             None => None,
             Some(cause) => Some(self.go_back(&run, &steps, cause, &mut course).await),
         };
+        self.close_behind(&run, &mut course.reports).await;
         self.end(&run, course, aborted).await
     }
 

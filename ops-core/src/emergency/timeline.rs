@@ -83,10 +83,12 @@ fn line(entry: &JournalEntry, began: Timestamp, actions: &BTreeMap<u32, Text>) -
             approval,
             ..
         } => (None, messages::run_began(plan, procedure, actor.id(), approval)),
-        JournalEvent::Intent { step, target } => {
+        JournalEvent::Intent { step, target, .. } => {
             (Some((step, target)), messages::step_began(&named(step, target)))
         }
-        JournalEvent::Applied { step, target, error } => (
+        JournalEvent::Applied {
+            step, target, error, ..
+        } => (
             Some((step, target)),
             messages::step_answered(&named(step, target), error.as_deref()),
         ),

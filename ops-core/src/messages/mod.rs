@@ -11,8 +11,8 @@ pub use self::timeline::{
     run_began, run_ended, run_noted, run_published, step_answered, step_began, step_ended, timeline_heading,
 };
 use crate::model::{
-    AbortCause, Aborted, GateReport, GateResult, Lang, OutcomeStatus, PlanKind, Prior, Share, StepResult,
-    Text, Timestamp, Verdict,
+    AbortCause, Aborted, GateReport, GateResult, Lang, OutcomeStatus, PlanKind, Prior, RunId, Share,
+    StepResult, TargetId, Text, Timestamp, Verdict,
 };
 use std::time::Duration;
 
@@ -29,6 +29,15 @@ pub fn restore_service(name: &str) -> Text {
     Text::new(
         format!("サービス {name} を停止前の状態に戻す"),
         format!("restore service {name}"),
+    )
+}
+
+/// A restore that must let the call of another run pass by.
+pub fn waits_for_call(target: &TargetId, run: &RunId, longest: Duration) -> Text {
+    let seconds = longest.as_secs_f64().ceil();
+    Text::new(
+        format!("{target}: {run} の呼び出しがまだ効く可能性があるため、最長 {seconds} 秒待つ"),
+        format!("{target}: waits up to {seconds} s for a call of {run} that may still land"),
     )
 }
 

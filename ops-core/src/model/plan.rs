@@ -84,6 +84,9 @@ pub struct PlannedStep {
     /// For a restore in parts: the share of the users that this step lets in. `None`: all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<Share>,
+    /// For a stop: the prior state was a partly stopped one, of which nobody knows whose it is. A restore of it needs a decision.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partly: bool,
 }
 
 impl PlannedStep {
@@ -109,6 +112,7 @@ impl PlannedStep {
             caveats: Vec::new(),
             promised,
             share: None,
+            partly: false,
         }
     }
 }

@@ -1,4 +1,5 @@
 use std::fmt::Debug;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,10 @@ pub enum JournalEvent {
         /// For a restore: its gates and the like.
         #[serde(default, skip_serializing_if = "Opening::is_plain")]
         opening: Opening,
+        /// The newest runs that the journal knew when this one was planned: the order of runs goes by this, not by the clocks of
+        /// the machines. Empty in old journals.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        after: Vec<RunId>,
     },
     /// A step is about to act.
     Intent {
@@ -44,6 +49,10 @@ pub enum JournalEvent {
         step: u32,
         /// Its target.
         target: TargetId,
+        /// For how long from this entry on the step may issue its call; what has not taken effect by then never will. Absent in old
+        /// journals: 30 s.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timeout: Option<Duration>,
     },
     /// The provider accepted the step, or gave an error.
     Applied {
@@ -53,6 +62,9 @@ pub enum JournalEvent {
         target: TargetId,
         /// The provider's error, without secrets.
         error: Option<String>,
+        /// A call of the step got no answer: it may still take effect until the timeout of the intent is over.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unanswered: bool,
     },
     /// The read-back of a step ended.
     Verified {

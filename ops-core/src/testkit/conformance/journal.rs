@@ -164,15 +164,18 @@ fn whole_run(run: &RunId, target: &TargetId) -> Vec<JournalEntry> {
             signatures: vec![Digest::of(b"signature")],
             glass: Some(BrokenGlass::new("課金が暴走", vec!["approvals".to_owned()])),
             opening,
+            after: vec![run.clone()],
         },
         JournalEvent::Intent {
             step: 0,
             target: target.clone(),
+            timeout: Some(Duration::from_secs(30)),
         },
         JournalEvent::Applied {
             step: 0,
             target: target.clone(),
             error: Some("stop failed: timed out".to_owned()),
+            unanswered: true,
         },
         JournalEvent::Verified {
             step: 0,

@@ -1,0 +1,133 @@
+//! Calls that land late: of processes that died, and of those that heard no answer.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends at what it did not expect, and shares its doubles as ports"
+)]
+
+mod support_emergency;
+
+use std::time::Duration;
+
+use ops_core::model::{IdempotencyKey, Lang, Opening, OutcomeStatus, PlanKind, RunId, TargetId, Timestamp};
+use ops_core::ports::{JournalEntry, JournalEvent};
+use support_emergency::{Stop, World, alice, settle_tasks};
+
+const RUN: &str = "run_0000000000000000000000000000dead";
+
+/// What a process leaves behind that announced a call and died.
+async fn dead_run(world: &World, plan: PlanKind, at: Timestamp) -> RunId {
+    let id = RunId::new(RUN).unwrap();
+    let steps = world.engine.plan_stop(&world.procedure()).await.steps().to_vec();
+    let template = world.engine.plan_stop(&world.procedure()).await;
+    let target: TargetId = world.targets[0].id().clone();
+    let started = JournalEvent::Started {
+        procedure: template.procedure().name().to_owned(),
+        plan,
+        digest: template.digest(),
+        actor: alice(),
+        approval: "no approval needed".to_owned(),
+        steps,
+        after: Vec::new(),
+        signatures: Vec::new(),
+        glass: None,
+        opening: Opening::default(),
+    };
+    let intent = JournalEvent::Intent {
+        step: 0,
+        target,
+        timeout: Some(Duration::from_secs(30)),
+    };
+    for event in [started, intent] {
+        let entry = JournalEntry::new(id.clone(), at, event);
+        world.journal.append(&entry).await.unwrap();
+    }
+    id
+}
+
+/// The call lands so much later.
+fn lands_after(world: &World, delay: Duration, restore: bool) {
+    let (target, prior) = (world.targets[0].clone(), world.targets[0].snapshot());
+    let key = IdempotencyKey::for_step(&RunId::new(RUN).unwrap(), 0);
+    tokio::spawn(async move {
+        tokio::time::sleep(delay).await;
+        let action = Stop::of(&target);
+        if restore {
+            let _ = action.restore(&prior, &key).await;
+        } else {
+            let _ = action.apply(&key).await;
+        }
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restore_acts_after_every_call_of_a_dead_stop_that_may_still_land() {
+    // At any moment of the call's time, and whether the clock that wrote the intent was right or four minutes off.
+    for second in (1..30).step_by(4) {
+        for skew in [-240, 0, 240_i64] {
+            let world = World::of(1);
+            let before = world.bytes();
+            let now = world.clock.time().as_unix_micros();
+            let at = Timestamp::from_unix_micros(now + skew * 1_000_000);
+            let dead = dead_run(&world, PlanKind::Stop, at).await;
+            lands_after(&world, Duration::from_secs(second), false);
+
+            let plan = world
+                .engine
+                .plan_restore(&dead, &world.procedure())
+                .await
+                .unwrap();
+            let waits: Vec<_> = plan
+                .waits()
+                .iter()
+                .map(|wait| wait.get(Lang::En).to_owned())
+                .collect();
+            assert_eq!(waits.len(), 1, "{second} s, skew {skew}: {waits:?}");
+            let plan = world.people.approve(plan, world.clock.time()).unwrap();
+            let restored = world.engine.execute(plan).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            settle_tasks().await;
+            assert_eq!(
+                restored.status,
+                OutcomeStatus::Verified,
+                "{second} s, skew {skew}"
+            );
+            assert_eq!(
+                world.bytes(),
+                before,
+                "{second} s, skew {skew}: a late call undid it"
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restore_does_not_wait_for_calls_that_were_answered_or_are_long_over() {
+    let world = World::of(1);
+    let stopped = world.stop().await;
+    let plan = world.engine.plan_restore(&stopped.run, &world.procedure()).await;
+    assert!(plan.unwrap().waits().is_empty(), "answered");
+
+    let world = World::of(1);
+    let dead = dead_run(&world, PlanKind::Stop, world.clock.time()).await;
+    tokio::time::sleep(Duration::from_secs(331)).await;
+    let plan = world.engine.plan_restore(&dead, &world.procedure()).await;
+    assert!(plan.unwrap().waits().is_empty(), "long over");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_acts_at_once_and_closes_again_what_a_dead_restore_opens_late() {
+    let world = World::of(1);
+    let of = RunId::new("run_00000000000000000000000000000001").unwrap();
+    dead_run(&world, PlanKind::Restore { of }, world.clock.time()).await;
+    lands_after(&world, Duration::from_secs(20), true);
+    let began = tokio::time::Instant::now();
+    let effect = async {
+        world.targets[0].effects(2).await;
+        began.elapsed()
+    };
+    let (outcome, effect) = tokio::join!(world.stop(), effect);
+    assert!(effect < Duration::from_secs(1), "closing never waits: {effect:?}");
+    assert_eq!(outcome.status, OutcomeStatus::Verified);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(world.all_stopped(), "the stop said so");
+}
