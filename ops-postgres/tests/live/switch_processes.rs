@@ -69,13 +69,10 @@ impl Process {
     }
 
     fn wait_until_stopped(&mut self) {
-        let lines = BufReader::new(self.0.stdout.take().unwrap()).lines();
-        for line in lines.map_while(Result::ok) {
-            if line.contains("STOPPED") {
-                return;
-            }
-        }
-        panic!("a child ended without being stopped");
+        // Borrowed, not taken: the child goes on writing when it ends.
+        let mut lines = BufReader::new(self.0.stdout.as_mut().unwrap()).lines();
+        let stopped = lines.any(|line| line.is_ok_and(|line| line.contains("STOPPED")));
+        assert!(stopped, "a child ended without being stopped");
     }
 }
 
