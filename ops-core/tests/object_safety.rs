@@ -37,6 +37,7 @@ ports!(
     Notifier,
     PiiMasker,
     ProcessRegistry,
+    Ramp,
     RateLimiter,
     SwitchHints,
     SwitchStore,

@@ -188,7 +188,8 @@ where
         let mut stopping = self.stopping.clone();
         let mut beside = JoinSet::new();
         if let Some(path) = shared.options.last_known.clone() {
-            beside.spawn(keep(Arc::clone(&shared), path));
+            // Subscribed before the first poll, so that its state is not missed.
+            beside.spawn(keep(shared.to_keep.subscribe(), path));
         }
         let mut link = None;
         tokio::select! {
@@ -329,8 +330,7 @@ async fn report(shared: Arc<Shared>, processes: Arc<dyn ProcessRegistry>) {
 }
 
 /// Keeps the newest state in the file, off the way from a poll to its effect.
-async fn keep(shared: Arc<Shared>, path: std::path::PathBuf) {
-    let mut states = shared.to_keep.subscribe();
+async fn keep(mut states: watch::Receiver<Option<SwitchState>>, path: std::path::PathBuf) {
     while states.changed().await.is_ok() {
         let Some(state) = states.borrow_and_update().clone() else {
             continue;
