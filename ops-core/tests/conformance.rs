@@ -211,8 +211,8 @@ async fn a_process_that_was_silent_for_an_hour_is_gone_and_not_before() {
     let directory = tempfile::tempdir().unwrap();
     let files = FileProcesses::open(directory.path()).unwrap();
     let registries: [Arc<dyn ProcessRegistry>; 2] = [
-        Arc::new(InMemoryProcesses::with_clock(clock.clone())),
-        Arc::new(files.with_clock(clock.clone())),
+        Arc::new(InMemoryProcesses::with_clock(Arc::clone(&clock) as _)),
+        Arc::new(files.with_clock(Arc::clone(&clock) as _)),
     ];
     let process = SwitchProcess::new(ProcessId::generate(), "chat", "1", Timestamp::UNIX_EPOCH);
     for registry in &registries {

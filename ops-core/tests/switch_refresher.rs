@@ -1,4 +1,5 @@
 //! The refresher, its layers, and what holds when everything else is down.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use ops_core::error::{ErrorKind, Result};
 use ops_core::ports::{SwitchHint, SwitchHints};
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
-use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::{AssertSqlSafe, PgPool, Row};
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
@@ -55,8 +55,29 @@ impl PostgresSwitchHints {
             .connect_lazy_with(self.options.clone());
         let mut listener = PgListener::connect_with(&pool).await.map_err(failed(LISTEN))?;
         listener.eager_reconnect(false);
-        listener.listen(CHANNEL).await.map_err(failed(LISTEN))?;
         Ok(listener)
+    }
+
+    /// Whether the session of `listener` is its own: while another connection is inside a transaction, a pooler that shares sessions serves it
+    /// from elsewhere, or not at all. Asked first, because `LISTEN` behind such a pooler would stay with a session of somebody else, whose
+    /// next user's driver may stumble over the notification.
+    async fn has_own_session(&self, listener: &mut PgListener) -> Result<bool> {
+        let before = backend(listener).await?;
+        let other = self.pool.begin().await.map_err(failed(LISTEN))?;
+        let after = timeout(ARRIVES_WITHIN, backend(listener)).await;
+        other.rollback().await.map_err(failed(LISTEN))?;
+        match after {
+            Ok(after) => Ok(before == after?),
+            Err(_) => Ok(false),
+        }
+    }
+
+    async fn begin(&self, listener: &mut PgListener) -> Result<SwitchHint> {
+        if !self.has_own_session(listener).await? {
+            return Ok(SwitchHint::Lost);
+        }
+        listener.listen(CHANNEL).await.map_err(failed(LISTEN))?;
+        self.test(listener).await
     }
 
     /// Sends a nonce the way of a real change and waits for it.
@@ -101,7 +122,7 @@ impl SwitchHints for PostgresSwitchHints {
                         .await
                         .map_err(|_| error(ErrorKind::Timeout, LISTEN))??,
                 );
-                let hint = self.test(&mut listener).await;
+                let hint = self.begin(&mut listener).await;
                 *state = State::Listening(listener);
                 hint
             }
@@ -127,6 +148,11 @@ impl PostgresSwitchHints {
             }
         }
     }
+}
+
+async fn backend(listener: &mut PgListener) -> Result<i32> {
+    let row = sqlx::raw_sql("select pg_backend_pid()").fetch_one(listener).await;
+    row.and_then(|row| row.try_get(0)).map_err(failed(LISTEN))
 }
 
 fn cut() -> ops_core::error::Error {

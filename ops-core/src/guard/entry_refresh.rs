@@ -18,7 +18,7 @@ pub struct EntryRefresh {
     store: Arc<dyn SwitchStore>,
     clock: Arc<dyn Clock>,
     one_at_a_time: Mutex<()>,
-    /// In microseconds of the monotonic clock; 0: never.
+    /// In microseconds of the monotonic clock, plus 1; 0: never.
     tried: AtomicU64,
     contact: AtomicU64,
     began: Duration,
@@ -81,7 +81,7 @@ impl EntryRefresh {
             Err(error) => {
                 let contact = match self.contact.load(Ordering::Acquire) {
                     0 => self.began,
-                    micros => Duration::from_micros(micros),
+                    stamp => Duration::from_micros(stamp - 1),
                 };
                 let age = now.saturating_sub(contact);
                 self.switch.change(|layers, _, _| layers.judge_staleness(age));
@@ -95,12 +95,14 @@ impl EntryRefresh {
         let age = self
             .clock
             .monotonic()
-            .saturating_sub(Duration::from_micros(tried));
+            .saturating_sub(Duration::from_micros(tried.saturating_sub(1)));
         tried != 0 && age < max_age
     }
 }
 
-/// Never 0, which stands for never.
+/// One more than the time, because 0 stands for never.
 fn stamp(at: Duration) -> u64 {
-    u64::try_from(at.as_micros()).unwrap_or(u64::MAX).max(1)
+    u64::try_from(at.as_micros())
+        .unwrap_or(u64::MAX)
+        .saturating_add(1)
 }

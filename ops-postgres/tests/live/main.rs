@@ -5,6 +5,7 @@
 mod audit;
 mod journal;
 mod obstacles;
+mod pooler;
 mod privileges;
 mod read_only;
 mod readiness;

@@ -37,7 +37,7 @@ fn child_of_the_switch_tests() {
         .build()
         .unwrap();
     runtime.block_on(switch.stopped(brain));
-    println!("STOPPED");
+    std::io::Write::write_all(&mut std::io::stdout(), b"STOPPED\n").unwrap();
     // Until the parent closes standard input.
     let _ = std::io::stdin().read_line(&mut String::new());
 }
@@ -69,13 +69,10 @@ impl Process {
     }
 
     fn wait_until_stopped(&mut self) {
-        let lines = BufReader::new(self.0.stdout.take().unwrap()).lines();
-        for line in lines.map_while(Result::ok) {
-            if line.contains("STOPPED") {
-                return;
-            }
-        }
-        panic!("a child ended without being stopped");
+        // Borrowed, not taken: the child goes on writing when it ends.
+        let mut lines = BufReader::new(self.0.stdout.as_mut().unwrap()).lines();
+        let stopped = lines.any(|line| line.is_ok_and(|line| line.contains("STOPPED")));
+        assert!(stopped, "a child ended without being stopped");
     }
 }
 
@@ -99,12 +96,12 @@ async fn a_stop_reaches_real_processes_and_names_the_one_that_is_frozen() {
     frozen.signal("-STOP");
     let store = Arc::new(PostgresSwitchStore::new(&world.store));
     let off = SwitchOff::new(
-        store.clone(),
+        Arc::clone(&store) as _,
         Arc::new(SystemClock::new()),
         Actor::person("alice").unwrap(),
         "brain",
     );
-    let off = off.unwrap().with_acknowledgements(processes.clone());
+    let off = off.unwrap().with_acknowledgements(Arc::clone(&processes) as _);
     off.stop().await.unwrap();
     for child in &mut children {
         child.wait_until_stopped();

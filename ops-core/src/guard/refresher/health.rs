@@ -16,6 +16,8 @@ pub struct SwitchHealth {
     pub source: SwitchSource,
     /// Whether hints arrive; `None`: there are none, or it is not known. Without them polling carries the bound alone.
     pub hints: Option<bool>,
+    /// Why they cannot be listened for now.
+    pub hint_fault: Option<String>,
     /// The features that stop unless there is contact again, and when; zero: stopped for that reason.
     pub stops_in: Vec<(String, Duration)>,
     /// The store's generation went back, as after a restore from a backup: it stops, and opens nothing until it has passed `generation`.

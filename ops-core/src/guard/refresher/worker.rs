@@ -34,6 +34,7 @@ pub(super) struct Shared {
 struct Seen {
     contact: Option<Duration>,
     hints: Option<bool>,
+    hint_fault: Option<String>,
     went_back: bool,
     fault: Option<String>,
 }
@@ -95,6 +96,7 @@ impl Shared {
             generation,
             source,
             hints: seen.hints,
+            hint_fault: seen.hint_fault.clone(),
             stops_in,
             went_back: seen.went_back,
             fault: seen.fault.clone(),
@@ -186,7 +188,8 @@ where
         let mut stopping = self.stopping.clone();
         let mut beside = JoinSet::new();
         if let Some(path) = shared.options.last_known.clone() {
-            beside.spawn(keep(Arc::clone(&shared), path));
+            // Subscribed before the first poll, so that its state is not missed.
+            beside.spawn(keep(shared.to_keep.subscribe(), path));
         }
         let mut link = None;
         tokio::select! {
@@ -269,6 +272,21 @@ where
 }
 
 impl Shared {
+    fn note(&self, hint: &Result<SwitchHint>) {
+        let mut seen = self.seen();
+        let before = seen.hints;
+        (seen.hints, seen.hint_fault) = match hint {
+            Ok(hint) => (Some(*hint != SwitchHint::Lost), None),
+            // What was seen to be lost stays so until hints are seen to arrive.
+            Err(error) => (before.filter(|arrive| !arrive), Some(error.to_string())),
+        };
+        if seen.hints == Some(false) && before != Some(false) {
+            tracing::warn!(
+                "hints of the switch store do not arrive (a transaction pooler?): a stop takes up to a poll interval"
+            );
+        }
+    }
+
     fn judge_staleness(&self) {
         let age = self.age();
         self.switch.change(|layers, _, _| layers.judge_staleness(age));
@@ -279,23 +297,11 @@ impl Shared {
 async fn listen(shared: Arc<Shared>, hints: Arc<dyn SwitchHints>) {
     loop {
         let hint = hints.next().await;
+        shared.note(&hint);
         match hint {
-            Ok(SwitchHint::Changed | SwitchHint::Arrive) => {
-                shared.seen().hints = Some(true);
-                shared.poll_now.notify_one();
-            }
-            Ok(SwitchHint::Lost) => {
-                let before = shared.seen().hints.replace(false);
-                if before != Some(false) {
-                    tracing::warn!(
-                        "hints of the switch store do not arrive (a transaction pooler?): a stop takes up to a poll interval"
-                    );
-                }
-            }
-            Err(_) => {
-                shared.seen().hints = None;
-                shared.options.clock.sleep(shared.options.poll).await;
-            }
+            Ok(SwitchHint::Changed | SwitchHint::Arrive) => shared.poll_now.notify_one(),
+            Ok(SwitchHint::Lost) => {}
+            Err(_) => shared.options.clock.sleep(shared.options.poll).await,
         }
     }
 }
@@ -324,8 +330,7 @@ async fn report(shared: Arc<Shared>, processes: Arc<dyn ProcessRegistry>) {
 }
 
 /// Keeps the newest state in the file, off the way from a poll to its effect.
-async fn keep(shared: Arc<Shared>, path: std::path::PathBuf) {
-    let mut states = shared.to_keep.subscribe();
+async fn keep(mut states: watch::Receiver<Option<SwitchState>>, path: std::path::PathBuf) {
     while states.changed().await.is_ok() {
         let Some(state) = states.borrow_and_update().clone() else {
             continue;
