@@ -183,7 +183,7 @@ async fn a_damaged_switch_file_journal_or_path_turns_red() {
     let state = directory.path().join(".ops");
     Providers::in_directory(&state).unwrap();
     std::fs::write(state.join("switches/switches.json"), "rubbish").unwrap();
-    std::fs::write(state.join("journal/runs/no run"), "rubbish").unwrap();
+    std::fs::write(state.join("journal/held/no-target.json"), "rubbish").unwrap();
     let checks = FileReadiness::new(&state).examine(&[]).await;
     let red: Vec<_> = checks
         .iter()

@@ -55,6 +55,8 @@ fn refused(operation: &'static str, path: &Path, source: io::Error) -> Error {
     let kind = match source.kind() {
         io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
         io::ErrorKind::Unsupported => ErrorKind::Unsupported,
+        // Something else stands in the file's place: damage, not an outage.
+        io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => ErrorKind::Unexpected,
         _ => ErrorKind::Unavailable,
     };
     Error::new(kind, operation)

@@ -41,7 +41,8 @@ impl Engine {
         }
     }
 
-    /// The signatures that runs other than `run` have used, within 2 s; an error if a run that could have used one cannot be read.
+    /// The signatures that runs other than `run` have used, within 2 s; an error if the journal goes away meanwhile. A run whose entries are damaged
+    /// is passed over: the persons who signed have to be asked again for every run anyhow, and an approval lives for minutes.
     pub(super) async fn spent(
         &self,
         run: &RunId,
@@ -61,6 +62,10 @@ impl Engine {
         for id in self.runs().await?.into_iter().filter(|id| id != run) {
             match self.entries(&id).await {
                 Ok(entries) => spent.extend(used(&entries).map(|signature| (*signature, id.clone()))),
+                // One damaged file must not keep every other run from being put back.
+                Err(error) if error.kind() == ErrorKind::Unexpected => {
+                    tracing::warn!(%error, run = %id, "whether this run used approvals cannot be read");
+                }
                 Err(error) if id >= oldest => {
                     return Err(Error::new(ErrorKind::Unavailable, "look for used approvals")
                         .context("run", id.to_string())
