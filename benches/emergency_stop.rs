@@ -156,7 +156,15 @@ async fn append(journal: &dyn Journal) -> Result<f64> {
     let mut samples = Vec::new();
     for step in 0..APPENDS {
         let (step, target) = (u32::try_from(step).unwrap_or(0), target.clone());
-        let entry = JournalEntry::new(run.clone(), clock.now(), JournalEvent::Intent { step, target });
+        let entry = JournalEntry::new(
+            run.clone(),
+            clock.now(),
+            JournalEvent::Intent {
+                step,
+                target,
+                timeout: None,
+            },
+        );
         let began = Instant::now();
         journal.append(&entry).await?;
         samples.push(began.elapsed().as_secs_f64() * 1e6);
