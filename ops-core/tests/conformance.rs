@@ -1,4 +1,5 @@
 //! Every provider of this crate against the suite of its port.
+#![allow(clippy::clone_on_ref_ptr, reason = "a test shares its doubles as ports")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};

@@ -1,6 +1,7 @@
 //! Calls that land late: of processes that died, and of those that heard no answer.
 #![allow(
     clippy::unwrap_used,
+    clippy::clone_on_ref_ptr,
     reason = "a test ends at what it did not expect, and shares its doubles as ports"
 )]
 
