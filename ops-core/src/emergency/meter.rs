@@ -9,7 +9,7 @@ use crate::ports::{JournalEntry, JournalEvent, PiiMasker};
 
 /// Counts what the machinery does, for a metrics endpoint of the process that holds the `Ops`.
 ///
-/// Labels are procedure names (masked; after [`MOST_PROCEDURES`] of them `other`) and closed lists, so that no run, target or person
+/// Labels are procedure names (masked; after 32 of them `other`) and closed lists, so that no run, target or person
 /// becomes a time series. Counters begin with the process and take a lock for a few additions.
 #[derive(Debug)]
 pub struct Meter {
