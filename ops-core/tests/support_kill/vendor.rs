@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use ops_core::emergency::{Engine, Procedure, Step};
@@ -71,7 +72,8 @@ impl Vendor {
         let step = |number| {
             let vendor = self.clone();
             let id = TargetId::new(format!("test:t{number}")).unwrap();
-            let step = Step::new(Arc::new(Stop { vendor, number, id }));
+            // A restore waits this long for a call of a killed process.
+            let step = Step::new(Arc::new(Stop { vendor, number, id })).with_timeout(Duration::from_secs(2));
             step.closing(stage(number)).opening(1 - stage(number))
         };
         Procedure::new("stop-all", (0..TARGETS).map(step).collect()).unwrap()
