@@ -3,12 +3,16 @@
 //! [`BuiltinMasker`] finds and masks within text; [`mask_email`], [`mask_phone`] and [`mask_name`] mask a value that is known
 //! to be one.
 
+mod detector;
 mod email;
+mod language;
 mod masker;
 mod name;
 mod phone;
+mod structured;
 mod text;
 
+pub use self::detector::Detector;
 pub use self::email::mask_email;
 pub use self::masker::BuiltinMasker;
 pub use self::name::mask_name;
