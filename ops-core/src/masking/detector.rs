@@ -1,15 +1,27 @@
+use std::sync::Arc;
+
 use super::{language, structured};
 use crate::model::PiiSpan;
+use crate::ports::Recognizer;
 
 /// Finds personal and confidential values in text.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
-pub struct Detector;
+pub struct Detector {
+    recognizers: Vec<Arc<dyn Recognizer>>,
+}
 
 impl Detector {
     /// A detector with the built-in recognisers.
     pub fn new() -> Self {
-        Self
+        Self::default()
+    }
+
+    /// Also asks `recognizer`.
+    #[must_use]
+    pub fn with_recognizer(mut self, recognizer: Arc<dyn Recognizer>) -> Self {
+        self.recognizers.push(recognizer);
+        self
     }
 
     /// The places of `text` that hold such a value: in order, not overlapping, on character boundaries.
@@ -17,6 +29,9 @@ impl Detector {
     /// Nothing is allocated for text without any.
     pub fn detect(&self, text: &str) -> Vec<PiiSpan> {
         let mut found = Vec::new();
+        for recognizer in &self.recognizers {
+            recognizer.find(text, &mut found);
+        }
         structured::find(text, &mut found);
         language::find(text, &mut found);
         // Of two that overlap, the one that begins first counts, and of those the longer.

@@ -17,6 +17,7 @@ mod masker;
 mod notifier;
 mod process;
 mod readiness;
+mod recognizer;
 mod switch;
 mod traffic;
 
@@ -34,5 +35,6 @@ pub use self::masker::PiiMasker;
 pub use self::notifier::Notifier;
 pub use self::process::{CallCount, Presence, ProcessId, ProcessRegistry, SwitchProcess};
 pub use self::readiness::ReadinessProbe;
+pub use self::recognizer::Recognizer;
 pub use self::switch::{SwitchHint, SwitchHints, SwitchLink, SwitchState, SwitchStore, SwitchedOff};
 pub use self::traffic::{TrafficCapability, TrafficController};
