@@ -2,12 +2,18 @@
 //! all stores share.
 
 mod chain;
+mod checkpoint;
+mod note;
 mod page;
 mod recorder;
 mod spool;
+mod tree;
 
 pub use self::chain::{ChainVerifier, link, verify};
+pub use self::checkpoint::{Checkpoint, Growth};
+pub use self::note::{Note, NoteSigner, NoteVerifier};
 pub use self::page::PageCursor;
 pub(crate) use self::page::page;
 pub use self::recorder::{Recorded, Recorder};
 pub use self::spool::{Delivered, Spool};
+pub use self::tree::{Prover, Tree, leaf_hash, verify_consistency, verify_inclusion};
