@@ -93,6 +93,14 @@ impl AuditStore for LosesAnswers {
     async fn search(&self, tenant: &TenantId, query: &AuditQuery) -> Result<AuditPage> {
         self.inner.search(tenant, query).await
     }
+    async fn chain(
+        &self,
+        tenant: &TenantId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<(AuditReceipt, AuditRecord)>> {
+        AuditStore::chain(&self.inner, tenant, after, limit).await
+    }
     async fn verify(&self, tenant: &TenantId) -> Result<ChainReport> {
         self.inner.verify(tenant).await
     }
@@ -127,6 +135,9 @@ impl AuditStore for Hangs {
         pending().await
     }
     async fn search(&self, _: &TenantId, _: &AuditQuery) -> Result<AuditPage> {
+        pending().await
+    }
+    async fn chain(&self, _: &TenantId, _: u64, _: u32) -> Result<Vec<(AuditReceipt, AuditRecord)>> {
         pending().await
     }
     async fn verify(&self, _: &TenantId) -> Result<ChainReport> {

@@ -98,6 +98,14 @@ impl AuditStore for Part<InMemoryAudit> {
     async fn search(&self, tenant: &TenantId, query: &AuditQuery) -> Result<AuditPage> {
         self.1.search(tenant, query).await
     }
+    async fn chain(
+        &self,
+        tenant: &TenantId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<(AuditReceipt, AuditRecord)>> {
+        AuditStore::chain(&self.1, tenant, after, limit).await
+    }
     async fn verify(&self, tenant: &TenantId) -> Result<ChainReport> {
         self.1.verify(tenant).await
     }

@@ -110,6 +110,15 @@ impl AuditStore for Unreachable {
         self.fail("search audit trail")
     }
 
+    async fn chain(
+        &self,
+        _tenant: &TenantId,
+        _after: u64,
+        _limit: u32,
+    ) -> Result<Vec<(AuditReceipt, AuditRecord)>> {
+        self.fail("read audit trail")
+    }
+
     async fn verify(&self, _tenant: &TenantId) -> Result<ChainReport> {
         self.fail("verify audit trail")
     }

@@ -1,3 +1,4 @@
+use super::leaf_hash;
 use crate::model::{ActorKind, AuditOutcome, AuditRecord, Digest, TenantId};
 use crate::ports::{AuditFault, AuditReceipt, ChainReport};
 
@@ -27,6 +28,11 @@ pub fn link(previous: Option<&Digest>, sequence: u64, record: &AuditRecord) -> D
     node.number(sequence);
     node.bytes(content(record).as_bytes());
     node.digest()
+}
+
+/// What stands for `record` in the hash tree of its tenant, over the same bytes as [`link`].
+pub fn leaf(record: &AuditRecord) -> Digest {
+    leaf_hash(content(record).as_bytes())
 }
 
 /// Verifies a whole chain, oldest record first. See [`ChainVerifier`] for what is found, and to verify while reading.

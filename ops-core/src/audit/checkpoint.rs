@@ -66,13 +66,13 @@ impl Checkpoint {
     /// The checkpoint of `tree`, which holds the records of `tenant` in the log called `log`.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] for a name that is empty, or has a space, a plus sign or a control character.
+    /// [`ErrorKind::InvalidInput`] for a name that is empty, or has a space, a plus sign, a stroke or a control character.
     pub fn of(log: &str, tenant: &TenantId, tree: &Tree) -> Result<Self> {
-        let unfit = |c: char| c.is_whitespace() || c.is_control() || c == '+';
+        let unfit = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '+' | '/');
         if log.is_empty() || log.contains(unfit) {
             return Err(Error::new(ErrorKind::InvalidInput, "write checkpoint").context(
                 "log",
-                "must be a name without spaces and plus signs, such as audit.example.com",
+                "must be a name without space, plus sign and stroke, such as audit.example.com",
             ));
         }
         Ok(Self {
@@ -80,6 +80,11 @@ impl Checkpoint {
             size: tree.size(),
             root: tree.root(),
         })
+    }
+
+    /// The tenant that the origin names.
+    pub fn tenant(&self) -> Option<&str> {
+        self.origin.split_once('/').map(|(_, tenant)| tenant)
     }
 
     /// The signed note: by the key of the log, and by a witness or the next key while keys are changed.

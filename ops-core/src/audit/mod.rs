@@ -5,15 +5,17 @@ mod chain;
 mod checkpoint;
 mod note;
 mod page;
+mod proof;
 mod recorder;
 mod spool;
 mod tree;
 
-pub use self::chain::{ChainVerifier, link, verify};
+pub use self::chain::{ChainVerifier, leaf, link, verify};
 pub use self::checkpoint::{Checkpoint, Growth};
 pub use self::note::{Note, NoteSigner, NoteVerifier};
 pub use self::page::PageCursor;
 pub(crate) use self::page::page;
+pub use self::proof::{RecordProof, growth_since, prove, tree};
 pub use self::recorder::{Recorded, Recorder};
 pub use self::spool::{Delivered, Spool};
 pub use self::tree::{Prover, Tree, leaf_hash, verify_consistency, verify_inclusion};

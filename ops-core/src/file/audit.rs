@@ -76,6 +76,26 @@ impl AuditStore for FileAudit {
         .await
     }
 
+    /// Reads the whole file each time: ask for many at once.
+    async fn chain(
+        &self,
+        tenant: &TenantId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<(AuditReceipt, AuditRecord)>> {
+        let (trail, tenant) = (Arc::clone(&self.trail), tenant.clone());
+        blocking("read audit records", move || {
+            let log = trail.log(&tenant);
+            let entries = entries(&log, log.read_after(Place::default())?.0)?.into_iter();
+            Ok(entries
+                .filter(|entry| entry.receipt.sequence > after)
+                .take(usize::try_from(limit).unwrap_or(usize::MAX))
+                .map(|entry| (entry.receipt, entry.record))
+                .collect())
+        })
+        .await
+    }
+
     /// Verifies what is on the disk. A line that cannot be read is a fault of the chain, not an error.
     async fn verify(&self, tenant: &TenantId) -> Result<ChainReport> {
         let (trail, tenant) = (Arc::clone(&self.trail), tenant.clone());

@@ -73,6 +73,20 @@ impl AuditStore for InMemoryAudit {
         page(chain.iter().map(|(_, record)| record), tenant, query)
     }
 
+    async fn chain(
+        &self,
+        tenant: &TenantId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<(AuditReceipt, AuditRecord)>> {
+        self.plug.check("read audit records")?;
+        let chain = self.chain(tenant).into_iter();
+        Ok(chain
+            .filter(|(receipt, _)| receipt.sequence > after)
+            .take(usize::try_from(limit).unwrap_or(usize::MAX))
+            .collect())
+    }
+
     async fn verify(&self, tenant: &TenantId) -> Result<ChainReport> {
         self.plug.check("verify audit records")?;
         Ok(verify(self.chain(tenant)))

@@ -153,6 +153,14 @@ pub trait AuditStore: Debug + Send + Sync + 'static {
     async fn append(&self, record: &AuditRecord) -> Result<AuditReceipt>;
     /// Finds records of one tenant.
     async fn search(&self, tenant: &TenantId, query: &AuditQuery) -> Result<AuditPage>;
+    /// The records of one tenant behind position `after` (0: from the beginning), oldest first, at most `limit` of them; none: there are
+    /// no more. Reads what is stored, fit or not: whoever asks checks it.
+    async fn chain(
+        &self,
+        tenant: &TenantId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<(AuditReceipt, AuditRecord)>>;
     /// Verifies the chain of one tenant.
     async fn verify(&self, tenant: &TenantId) -> Result<ChainReport>;
 }

@@ -127,6 +127,18 @@ impl AuditStore for PostgresAuditStore {
         Ok(AuditPage::new(records, next))
     }
 
+    async fn chain(
+        &self,
+        tenant: &TenantId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<(AuditReceipt, AuditRecord)>> {
+        let mut transaction = self.begin("begin read only", tenant, READ).await?;
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        let rows = page_after(&mut transaction, tenant, after, limit, READ).await?;
+        rows.into_iter().map(|row| row.read(tenant)).collect()
+    }
+
     async fn verify(&self, tenant: &TenantId) -> Result<ChainReport> {
         // One snapshot for head and records: appends that go on meanwhile are not seen.
         let mut transaction = self
@@ -136,7 +148,7 @@ impl AuditStore for PostgresAuditStore {
         let mut verifier = ChainVerifier::new();
         let mut last = 0;
         loop {
-            let page = page_after(&mut transaction, tenant, last).await?;
+            let page = page_after(&mut transaction, tenant, last, VERIFY_PAGE, VERIFY).await?;
             let Some(end) = page.last() else { break };
             last = end.sequence();
             for row in page {
@@ -209,16 +221,19 @@ async fn page_after(
     transaction: &mut PgTransaction<'_>,
     tenant: &TenantId,
     last: i64,
+    limit: u32,
+    operation: &'static str,
 ) -> Result<Vec<AuditRow>> {
     let statement = format!(
-        "select {COLUMNS} from ops.audit_log where tenant = $1 and sequence > $2 order by sequence limit {VERIFY_PAGE}"
+        "select {COLUMNS} from ops.audit_log where tenant = $1 and sequence > $2 order by sequence limit $3"
     );
     sqlx::query_as(AssertSqlSafe(statement))
         .bind(tenant.as_str())
         .bind(last)
+        .bind(i64::from(limit))
         .fetch_all(&mut **transaction)
         .await
-        .map_err(failed(VERIFY))
+        .map_err(failed(operation))
 }
 
 /// The head row is written with each record: it shows newest records that were cut off while it was left as it is.
@@ -292,5 +307,6 @@ fn search_statement(
 
 const APPEND: &str = "append audit record";
 const SEARCH: &str = "search audit records";
+const READ: &str = "read audit chain";
 const VERIFY: &str = "verify audit chain";
 const VERIFY_PAGE: u32 = 1000;

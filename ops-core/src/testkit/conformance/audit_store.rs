@@ -15,6 +15,37 @@ pub async fn audit_store(port: &dyn AuditStore) {
     pages_have_no_gap_and_no_repetition(port).await;
     every_condition_filters(port).await;
     writers_at_the_same_time_make_one_chain(port).await;
+    the_chain_is_read_oldest_first(port).await;
+}
+
+async fn the_chain_is_read_oldest_first(port: &dyn AuditStore) {
+    let (tenant, other) = (fresh_tenant(), fresh_tenant());
+    let records: Vec<_> = [3, 1, 2, 5, 4].map(|n| record(&tenant, n)).into();
+    let mut wanted = Vec::new();
+    for record in &records {
+        wanted.push((ok("append", port.append(record).await), record.clone()));
+        ok(
+            "append for another tenant",
+            port.append(&self::record(&other, 1)).await,
+        );
+    }
+    for page in [1, 2, 5, 100] {
+        let (mut found, mut after) = (Vec::new(), 0);
+        loop {
+            let links = ok("read of the chain", port.chain(&tenant, after, page).await);
+            assert!(
+                links.len() <= usize::try_from(page).unwrap_or(usize::MAX),
+                "no more records than asked for"
+            );
+            let Some((last, _)) = links.last() else { break };
+            after = last.sequence;
+            found.extend(links);
+        }
+        assert_eq!(
+            found, wanted,
+            "the chain of a tenant must be read in its order, page by page, with the receipts of its appends"
+        );
+    }
 }
 
 async fn an_unknown_tenant_has_nothing(port: &dyn AuditStore) {
