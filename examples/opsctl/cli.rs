@@ -296,8 +296,49 @@ pub(crate) struct AuditArgs {
 pub(crate) enum AuditVerb {
     /// Find records, newest first
     Search(SearchArgs),
-    /// Verify the hash chain
-    Verify,
+    /// Verify the hash chain; with --checkpoint also that the trail is still the one that was signed; with --proof one record, offline
+    Verify(VerifyArgs),
+    /// Make a key that signs checkpoints: FILE is the private key, FILE.pub the public one
+    Keygen {
+        /// What the log is called, such as audit.example.com
+        name: String,
+        /// Where the private key goes; never overwritten
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Sign how long the trail is and the root of its hash tree; keep the file where this system cannot change it
+    Checkpoint {
+        /// The private key
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// Where the checkpoint goes. One that is there already must be of the same trail, or nothing is signed
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// Public keys of the checkpoint that is there already, one a line; the one of --key is known
+        #[arg(long, value_name = "FILE")]
+        public_key: Option<PathBuf>,
+    },
+    /// Prove that a record is in the trail that was signed; the proof goes to standard output
+    Prove {
+        /// The id of the record
+        id: uuid::Uuid,
+        /// The signed checkpoint
+        #[arg(long, value_name = "FILE")]
+        checkpoint: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// A checkpoint that was kept elsewhere
+    #[arg(long, value_name = "FILE", requires = "public_key", conflicts_with = "proof")]
+    pub(crate) checkpoint: Option<PathBuf>,
+    /// A proof of one record; needs neither configuration nor store
+    #[arg(long, value_name = "FILE", requires = "public_key")]
+    pub(crate) proof: Option<PathBuf>,
+    /// Public keys, one a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) public_key: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -2,12 +2,22 @@ use ops_core::model::Timestamp;
 use ops_core::ports::AuditQuery;
 use serde_json::json;
 
-use crate::cli::{AuditArgs, AuditVerb, Global, SearchArgs};
+use super::audit_proof;
+use crate::cli::{AuditArgs, AuditVerb, Global, SearchArgs, VerifyArgs};
 use crate::exit::{Exit, Failure};
 use crate::print::Printer;
 use crate::session::Session;
 
 pub(crate) async fn run(global: &Global, printer: &Printer, args: &AuditArgs) -> Result<Exit, Failure> {
+    match &args.verb {
+        AuditVerb::Keygen { name, out } => return audit_proof::keygen(printer, name, out),
+        AuditVerb::Verify(VerifyArgs {
+            proof: Some(proof),
+            public_key: Some(keys),
+            ..
+        }) => return audit_proof::check(printer, proof, keys),
+        _ => {}
+    }
     let session = Session::open(global, printer).await?;
     // What waits in the spool belongs to the trail; if it cannot be delivered, the answer says so.
     let waiting = session.world.deliver_audit().await;
@@ -27,7 +37,13 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &AuditArgs) ->
     let complete = waiting.is_none() && unrecorded.is_empty();
     match &args.verb {
         AuditVerb::Search(args) => search(&session, printer, args, complete).await,
-        AuditVerb::Verify => verify(&session, printer, complete).await,
+        AuditVerb::Verify(args) => verify(&session, printer, args, complete).await,
+        AuditVerb::Checkpoint { key, out, public_key } => {
+            audit_proof::checkpoint(&session, printer, key, out, public_key.as_deref(), complete).await
+        }
+        AuditVerb::Prove { id, checkpoint } => audit_proof::prove(&session, printer, *id, checkpoint).await,
+        // Answered above: it needs no session.
+        AuditVerb::Keygen { name, out } => audit_proof::keygen(printer, name, out),
     }
 }
 
@@ -95,13 +111,26 @@ async fn search(
     Ok(Exit::Done)
 }
 
-async fn verify(session: &Session, printer: &Printer, complete: bool) -> Result<Exit, Failure> {
+async fn verify(
+    session: &Session,
+    printer: &Printer,
+    args: &VerifyArgs,
+    complete: bool,
+) -> Result<Exit, Failure> {
     let world = &session.world;
-    let report = world.ops.providers().audit.verify(&world.config.tenant).await?;
+    let mut report = world.ops.providers().audit.verify(&world.config.tenant).await?;
+    let against = match (&args.checkpoint, &args.public_key) {
+        (Some(checkpoint), Some(keys)) => Some(audit_proof::compare(session, checkpoint, keys).await?),
+        _ => None,
+    };
+    if let Some((_, Some(fault))) = &against {
+        report.faults.push(fault.clone());
+    }
     let exit = if report.intact() { Exit::Done } else { Exit::Failed };
     if printer.json() {
         printer.document(&json!({
             "records": report.records, "head": report.head, "intact": report.intact(), "faults": report.faults,
+            "checkpoint": against.as_ref().map(|(checkpoint, _)| checkpoint),
             "complete": complete, "exit_code": exit.code(),
         }));
         return Ok(exit);
@@ -123,10 +152,16 @@ async fn verify(session: &Session, printer: &Printer, complete: bool) -> Result<
         printer.line(&printer.warn(&format!("  ✘ #{}: {}", fault.sequence, fault.what)));
     }
     if report.intact() {
-        printer.line(&printer.pick(
-            "改ざんは見つかりません（末尾の切り落としは、控えておいた先頭ハッシュと比べて確認してください）",
-            "no tampering found (compare the head with a copy kept elsewhere to see that the newest records were not cut off)",
-        ));
+        printer.line(&match &against {
+            Some((seen, _)) => printer.pick(
+                &format!("改ざんは見つかりません。控え（{} 件）の時点から書き換えも切り落としもありません", seen.size),
+                &format!("no tampering found; nothing of the {} signed records was changed or cut off", seen.size),
+            ),
+            None => printer.pick(
+                "改ざんは見つかりません（末尾の切り落としと作り直しは --checkpoint で確認できます）",
+                "no tampering found (a cut-off of the newest records and a chain computed anew show with --checkpoint)",
+            ),
+        });
     }
     Ok(exit)
 }

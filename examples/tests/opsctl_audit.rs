@@ -1,0 +1,95 @@
+//! Checkpoints and proofs by the tool: what a copy kept elsewhere shows, and what is checked with files alone.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use support::{Ran, Simulation, opsctl};
+
+fn audit_file(simulation: &Simulation) -> PathBuf {
+    let files = fs::read_dir(simulation.path().join(".ops/audit")).expect("an audit folder");
+    files
+        .flatten()
+        .map(|file| file.path())
+        .find(|path| path.extension().is_some_and(|end| end == "jsonl"))
+        .expect("an audit file")
+}
+
+fn elsewhere(dir: &Path, arguments: &[&str]) -> Ran {
+    Ran::of(opsctl(dir).args(arguments).output().expect("opsctl runs"))
+}
+
+#[test]
+fn a_trail_that_was_put_back_is_found_by_the_checkpoint_and_never_signed_over() {
+    let simulation = Simulation::start(&["--world", "gcp"]);
+    assert_eq!(simulation.run(&["stop", "llm-brain-stop"]).code, 0);
+    let older = fs::read(audit_file(&simulation)).expect("the trail");
+    assert_eq!(simulation.run(&["stop", "api-stop"]).code, 0);
+
+    let made = simulation.run(&["audit", "keygen", "audit.example.com", "--out", "audit.key"]);
+    assert_eq!(made.code, 0, "{}", made.err);
+    assert!(!made.out.contains("PRIVATE"), "{}", made.out);
+    let again = simulation.run(&["audit", "keygen", "audit.example.com", "--out", "audit.key"]);
+    assert_eq!(again.code, 2, "a key is never overwritten");
+
+    let sign = ["audit", "checkpoint", "--key", "audit.key", "--out", "checkpoint", "--json"];
+    let signed = simulation.run(&sign);
+    assert_eq!(signed.code, 0, "{}", signed.err);
+    let size = signed.json()["checkpoint"]["size"].as_u64().expect("a size");
+    assert!(size > 0);
+    let kept = fs::read_to_string(simulation.path().join("checkpoint")).expect("a checkpoint");
+    assert!(kept.starts_with("audit.example.com/") && kept.contains("\n\n— audit.example.com "), "{kept}");
+
+    let verify = ["audit", "verify", "--checkpoint", "checkpoint", "--public-key", "audit.key.pub", "--json"];
+    let sound = simulation.run(&verify);
+    assert_eq!(sound.code, 0, "{}{}", sound.out, sound.err);
+    assert_eq!(sound.json()["checkpoint"]["size"], size);
+
+    fs::write(audit_file(&simulation), older).expect("the older trail");
+    assert_eq!(simulation.run(&["audit", "verify"]).code, 0, "the chain alone shows nothing");
+    let found = simulation.run(&verify);
+    assert_eq!(found.code, 1, "{}", found.out);
+    assert!(found.out.contains("fewer records than were signed"), "{}", found.out);
+    let refused = simulation.run(&sign);
+    assert_eq!(refused.code, 1, "{}{}", refused.out, refused.err);
+    let after = fs::read_to_string(simulation.path().join("checkpoint")).expect("a checkpoint");
+    assert_eq!(after, kept, "the largest one that was signed stays");
+}
+
+#[test]
+fn a_record_is_proven_where_there_is_nothing_but_two_files() {
+    let simulation = Simulation::start(&["--world", "gcp"]);
+    assert_eq!(simulation.run(&["stop", "llm-brain-stop"]).code, 0);
+    let key = ["audit", "keygen", "audit.example.com", "--out", "audit.key"];
+    assert_eq!(simulation.run(&key).code, 0);
+    let sign = ["audit", "checkpoint", "--key", "audit.key", "--out", "checkpoint"];
+    assert_eq!(simulation.run(&sign).code, 0);
+    let records = simulation.run(&["audit", "search", "--json"]).json();
+    let id = records["records"][0]["id"].as_str().expect("an id").to_owned();
+    let proof = simulation.run(&["audit", "prove", &id, "--checkpoint", "checkpoint"]);
+    assert_eq!(proof.code, 0, "{}", proof.err);
+
+    let other = tempfile::tempdir().expect("a temporary folder");
+    let (file, public) = (other.path().join("proof.json"), other.path().join("key.pub"));
+    fs::write(&file, &proof.out).expect("the proof");
+    fs::copy(simulation.path().join("audit.key.pub"), public).expect("the public key");
+    drop(simulation);
+    let verify = ["audit", "verify", "--proof", "proof.json", "--public-key", "key.pub", "--json"];
+    let holds = elsewhere(other.path(), &verify);
+    assert_eq!(holds.code, 0, "{}{}", holds.out, holds.err);
+    assert_eq!(holds.json()["record"]["id"], id);
+
+    let mut forged: Value = serde_json::from_str(&proof.out).expect("a proof");
+    forged["record"]["actor"] = serde_json::json!({"kind": "person", "id": "somebody-else"});
+    fs::write(&file, forged.to_string()).expect("the proof");
+    let refused = elsewhere(other.path(), &verify);
+    assert_eq!(refused.code, 1, "{}{}", refused.out, refused.err);
+
+    fs::write(&file, "rubbish").expect("a file");
+    assert_eq!(elsewhere(other.path(), &verify).code, 2);
+    let unknown = elsewhere(other.path(), &["audit", "verify", "--proof", "nothing", "--public-key", "key.pub"]);
+    assert_eq!(unknown.code, 2);
+    assert!(unknown.err.contains("nothing"), "{}", unknown.err);
+}
