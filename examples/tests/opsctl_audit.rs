@@ -34,24 +34,51 @@ fn a_trail_that_was_put_back_is_found_by_the_checkpoint_and_never_signed_over() 
     let again = simulation.run(&["audit", "keygen", "audit.example.com", "--out", "audit.key"]);
     assert_eq!(again.code, 2, "a key is never overwritten");
 
-    let sign = ["audit", "checkpoint", "--key", "audit.key", "--out", "checkpoint", "--json"];
+    let sign = [
+        "audit",
+        "checkpoint",
+        "--key",
+        "audit.key",
+        "--out",
+        "checkpoint",
+        "--json",
+    ];
     let signed = simulation.run(&sign);
     assert_eq!(signed.code, 0, "{}", signed.err);
     let size = signed.json()["checkpoint"]["size"].as_u64().expect("a size");
     assert!(size > 0);
     let kept = fs::read_to_string(simulation.path().join("checkpoint")).expect("a checkpoint");
-    assert!(kept.starts_with("audit.example.com/") && kept.contains("\n\n— audit.example.com "), "{kept}");
+    assert!(
+        kept.starts_with("audit.example.com/") && kept.contains("\n\n— audit.example.com "),
+        "{kept}"
+    );
 
-    let verify = ["audit", "verify", "--checkpoint", "checkpoint", "--public-key", "audit.key.pub", "--json"];
+    let verify = [
+        "audit",
+        "verify",
+        "--checkpoint",
+        "checkpoint",
+        "--public-key",
+        "audit.key.pub",
+        "--json",
+    ];
     let sound = simulation.run(&verify);
     assert_eq!(sound.code, 0, "{}{}", sound.out, sound.err);
     assert_eq!(sound.json()["checkpoint"]["size"], size);
 
     fs::write(audit_file(&simulation), older).expect("the older trail");
-    assert_eq!(simulation.run(&["audit", "verify"]).code, 0, "the chain alone shows nothing");
+    assert_eq!(
+        simulation.run(&["audit", "verify"]).code,
+        0,
+        "the chain alone shows nothing"
+    );
     let found = simulation.run(&verify);
     assert_eq!(found.code, 1, "{}", found.out);
-    assert!(found.out.contains("fewer records than were signed"), "{}", found.out);
+    assert!(
+        found.out.contains("fewer records than were signed"),
+        "{}",
+        found.out
+    );
     let refused = simulation.run(&sign);
     assert_eq!(refused.code, 1, "{}{}", refused.out, refused.err);
     let after = fs::read_to_string(simulation.path().join("checkpoint")).expect("a checkpoint");
@@ -76,7 +103,15 @@ fn a_record_is_proven_where_there_is_nothing_but_two_files() {
     fs::write(&file, &proof.out).expect("the proof");
     fs::copy(simulation.path().join("audit.key.pub"), public).expect("the public key");
     drop(simulation);
-    let verify = ["audit", "verify", "--proof", "proof.json", "--public-key", "key.pub", "--json"];
+    let verify = [
+        "audit",
+        "verify",
+        "--proof",
+        "proof.json",
+        "--public-key",
+        "key.pub",
+        "--json",
+    ];
     let holds = elsewhere(other.path(), &verify);
     assert_eq!(holds.code, 0, "{}{}", holds.out, holds.err);
     assert_eq!(holds.json()["record"]["id"], id);
@@ -89,7 +124,10 @@ fn a_record_is_proven_where_there_is_nothing_but_two_files() {
 
     fs::write(&file, "rubbish").expect("a file");
     assert_eq!(elsewhere(other.path(), &verify).code, 2);
-    let unknown = elsewhere(other.path(), &["audit", "verify", "--proof", "nothing", "--public-key", "key.pub"]);
+    let unknown = elsewhere(
+        other.path(),
+        &["audit", "verify", "--proof", "nothing", "--public-key", "key.pub"],
+    );
     assert_eq!(unknown.code, 2);
     assert!(unknown.err.contains("nothing"), "{}", unknown.err);
 }

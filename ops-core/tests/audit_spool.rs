@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "all of this file is test code")]
 
 use std::future::pending;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -211,7 +212,7 @@ async fn two_records_of_one_id_both_reach_the_store() {
     let delivered = spool.deliver(&InMemoryAudit::new()).await.unwrap();
     assert_eq!(
         (delivered.stored, delivered.refused, delivered.pending),
-        (1, 1, 0)
+        (2, 1, 0)
     );
 }
 
@@ -244,24 +245,186 @@ async fn nothing_raw_reaches_store_or_spool() {
     assert_eq!(stored.details["氏名"], "田中 *");
     assert_eq!(stored.details["reason"], "田中 *様 (090-****-5678) から");
     assert_eq!(stored.details["count"], "3");
-    let spooled = std::fs::read_to_string(directory.path().join("spool.jsonl")).unwrap();
-    for personal in ["tanaka", "太郎", "1234"] {
-        assert!(!spooled.contains(personal), "{personal}");
+    let mut files = 0;
+    for segment in segments(directory.path()) {
+        let spooled = std::fs::read(segment).unwrap();
+        let spooled = String::from_utf8_lossy(&spooled);
+        assert!(spooled.contains("t***@example.com"));
+        for personal in ["tanaka", "太郎", "1234"] {
+            assert!(!spooled.contains(personal), "{personal}");
+        }
+        files += 1;
     }
+    assert_eq!(files, 1);
+}
+
+/// The segments of all processes, oldest first.
+fn segments(spool: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for process in std::fs::read_dir(spool).unwrap().flatten() {
+        for file in std::fs::read_dir(process.path()).into_iter().flatten().flatten() {
+            if file.path().extension().is_some_and(|end| end == "segment") {
+                found.push(file.path());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// A spool of `n` records whose process is gone.
+async fn left_behind(directory: &Path, n: i64) -> PathBuf {
+    let spool = Spool::open(directory).unwrap();
+    for n in 0..n {
+        spool.append(record(n)).await.unwrap();
+    }
+    drop(spool);
+    segments(directory).remove(0)
+}
+
+/// Where the last frame of a segment begins: the last byte that is not zero belongs to it.
+fn end_of(bytes: &[u8]) -> usize {
+    bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1
+}
+
+async fn delivered_names(spool: &Spool) -> (ops_core::audit::Delivered, Vec<String>) {
+    let store = InMemoryAudit::new();
+    let delivered = spool.deliver(&store).await.unwrap();
+    let chain = store.chain(&tenant());
+    let names = chain
+        .iter()
+        .map(|(_, record)| record.resource_id.clone())
+        .collect();
+    (delivered, names)
 }
 
 #[tokio::test]
 async fn a_spool_cut_short_by_a_crash_keeps_what_was_acknowledged() {
     let directory = tempfile::tempdir().unwrap();
-    let spool = Spool::open(directory.path()).unwrap();
-    for n in 0..3 {
-        spool.append(record(n)).await.unwrap();
-    }
-    let file = directory.path().join("spool.jsonl");
+    let file = left_behind(directory.path(), 3).await;
     let whole = std::fs::read(&file).unwrap();
-    std::fs::write(&file, &whole[..whole.len() - 5]).unwrap();
+    std::fs::write(&file, &whole[..end_of(&whole) - 5]).unwrap();
     let reopened = Spool::open(directory.path()).unwrap();
     assert_eq!(reopened.pending().await.unwrap().len(), 2);
-    reopened.append(record(3)).await.unwrap();
-    assert_eq!(reopened.deliver(&InMemoryAudit::new()).await.unwrap().stored, 3);
+    reopened.append(record(3_000)).await.unwrap();
+    let (delivered, names) = delivered_names(&reopened).await;
+    assert_eq!(names, ["0", "1", "3000"]);
+    assert_eq!(
+        (delivered.missing, delivered.damaged, delivered.pending),
+        (0, 0, 0)
+    );
+}
+
+#[tokio::test]
+async fn damage_in_the_middle_is_kept_aside_counted_and_holds_up_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = left_behind(directory.path(), 5).await;
+    let mut bytes = std::fs::read(&file).unwrap();
+    let place = end_of(&bytes) / 2;
+    bytes[place] ^= 1;
+    std::fs::write(&file, &bytes).unwrap();
+    let (delivered, names) = delivered_names(&Spool::open(directory.path()).unwrap()).await;
+    assert_eq!(names, ["0", "1", "3", "4"]);
+    assert_eq!(
+        (delivered.missing, delivered.damaged, delivered.pending),
+        (1, 1, 0)
+    );
+    let kept: Vec<_> = std::fs::read_dir(directory.path())
+        .unwrap()
+        .flatten()
+        .filter(|file| file.file_name().to_string_lossy().starts_with("damaged-"))
+        .collect();
+    assert_eq!(kept.len(), 1);
+    let aside = std::fs::read(kept[0].path()).unwrap();
+    assert!(String::from_utf8_lossy(&aside).contains("emergency.stop"));
+}
+
+#[tokio::test]
+async fn a_segment_that_is_gone_shows_as_missing_records() {
+    let directory = tempfile::tempdir().unwrap();
+    let _ = left_behind(directory.path(), 400).await;
+    let files = segments(directory.path());
+    assert!(files.len() > 1, "{files:?}");
+    let lost = std::fs::read(&files[0]).unwrap();
+    let lost = String::from_utf8_lossy(&lost).matches("emergency.stop").count();
+    std::fs::remove_file(&files[0]).unwrap();
+    let (delivered, names) = delivered_names(&Spool::open(directory.path()).unwrap()).await;
+    assert_eq!(delivered.missing, lost as u64);
+    assert_eq!(names.len(), 400 - lost);
+}
+
+#[tokio::test]
+async fn what_is_delivered_leaves_no_file_of_a_process_that_is_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let _ = left_behind(directory.path(), 400).await;
+    let (delivered, names) = delivered_names(&Spool::open(directory.path()).unwrap()).await;
+    assert_eq!((delivered.stored, delivered.pending), (400, 0));
+    assert_eq!(names, (0..400).map(|n| n.to_string()).collect::<Vec<_>>());
+    assert!(segments(directory.path()).is_empty());
+    let left: Vec<_> = std::fs::read_dir(directory.path()).unwrap().flatten().collect();
+    assert!(left.iter().all(|entry| entry.path().is_file()), "{left:?}");
+}
+
+#[tokio::test]
+async fn a_spool_of_the_version_before_is_delivered() {
+    let directory = tempfile::tempdir().unwrap();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/spool/v1/spool.jsonl");
+    std::fs::copy(fixture, directory.path().join("spool.jsonl")).unwrap();
+    let spool = Spool::open(directory.path()).unwrap();
+    assert_eq!(spool.pending().await.unwrap().len(), 4);
+    spool.append(record(3)).await.unwrap();
+    let store = InMemoryAudit::new();
+    let delivered = spool.deliver(&store).await.unwrap();
+    assert_eq!((delivered.stored, delivered.pending), (5, 0));
+    let chain = store.chain(&TenantId::new("org_soulsyncs").unwrap());
+    let stopped: Vec<_> = chain
+        .iter()
+        .filter_map(|(_, record)| record.resource_id.rsplit('/').next())
+        .collect();
+    assert_eq!(
+        stopped,
+        [
+            "chatwork-webhook",
+            "soulkun-mobile-api",
+            "proactive-monitor",
+            "soulkun-mcp-server"
+        ]
+    );
+    assert!(spool.pending().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_segment_of_a_newer_version_is_said_to_be_one_and_nothing_is_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = left_behind(directory.path(), 1).await;
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[10] = b'9';
+    std::fs::write(&file, &bytes).unwrap();
+    let spool = Spool::open(directory.path()).unwrap();
+    let error = spool.deliver(&InMemoryAudit::new()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unexpected);
+    assert!(error.to_string().contains("newer"), "{error}");
+    assert_eq!(std::fs::read(&file).unwrap(), bytes);
+}
+
+#[tokio::test]
+async fn many_callers_are_answered_and_the_state_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let spool = Spool::open(directory.path()).unwrap();
+    let callers = (0..64).map(|n| {
+        let spool = spool.clone();
+        tokio::spawn(async move { spool.append(record(n)).await })
+    });
+    for caller in callers.collect::<Vec<_>>() {
+        caller.await.unwrap().unwrap();
+    }
+    let status = spool.status().await.unwrap();
+    assert_eq!((status.records, status.oldest), (64, Some(record(0).at)));
+    assert!(status.bytes > 64 * 100);
+    let (delivered, names) = delivered_names(&spool).await;
+    assert_eq!((delivered.stored, delivered.missing, names.len()), (64, 0, 64));
+    assert_eq!(spool.status().await.unwrap().records, 0);
+    // The process lives on and goes on appending.
+    spool.append(record(100)).await.unwrap();
+    assert_eq!(delivered_names(&spool).await.1, ["100"]);
 }

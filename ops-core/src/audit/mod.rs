@@ -17,5 +17,5 @@ pub use self::page::PageCursor;
 pub(crate) use self::page::page;
 pub use self::proof::{RecordProof, growth_since, prove, tree};
 pub use self::recorder::{Recorded, Recorder};
-pub use self::spool::{Delivered, Spool};
+pub use self::spool::{Delivered, Spool, SpoolStatus};
 pub use self::tree::{Prover, Tree, leaf_hash, verify_consistency, verify_inclusion};

@@ -35,6 +35,44 @@ impl Directory {
         Self::open(self.path.join(name))
     }
 
+    /// A directory in this one that is there already.
+    pub(crate) fn known(&self, name: &str) -> Self {
+        Self {
+            path: self.path.join(name),
+        }
+    }
+
+    /// Gives a directory in this one another name, which survives a crash.
+    pub(crate) fn rename(&self, from: &str, to: &str) -> Result<Self> {
+        let (old, new) = (self.path.join(from), self.path.join(to));
+        fs::rename(&old, &new)
+            .and_then(|()| sync(&self.path))
+            .map_err(|source| refused("name directory", &new, source))?;
+        Ok(Self { path: new })
+    }
+
+    /// Removes the directory with all that is in it, if it is there.
+    pub(crate) fn remove_all(&self) -> Result<()> {
+        unless_missing(fs::remove_dir_all(&self.path))
+            .map_err(|source| refused("remove directory", &self.path, source))
+    }
+
+    /// Removes a file, if it is there.
+    pub(crate) fn remove(&self, name: &str) -> Result<()> {
+        let path = self.file(name);
+        unless_missing(fs::remove_file(&path)).map_err(|source| refused("remove file", &path, source))
+    }
+
+    /// What a file holds; `None` if there is no such file.
+    pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let path = self.file(name);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(missing) if missing.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(refused("read file", &path, source)),
+        }
+    }
+
     /// The path of a file in this directory.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
@@ -44,7 +82,12 @@ impl Directory {
     pub(crate) fn names(&self) -> Result<Vec<String>> {
         let failed = |source| refused("list directory", &self.path, source);
         let mut names = Vec::new();
-        for entry in fs::read_dir(&self.path).map_err(failed)? {
+        let entries = match fs::read_dir(&self.path) {
+            // Somebody removed it meanwhile.
+            Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(names),
+            entries => entries.map_err(failed)?,
+        };
+        for entry in entries {
             let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
             if !name.starts_with('.') {
                 names.push(name);
@@ -85,6 +128,13 @@ pub(super) fn sync(path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()?;
     }
     Ok(())
+}
+
+fn unless_missing(done: io::Result<()>) -> io::Result<()> {
+    match done {
+        Err(missing) if missing.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
 }
 
 /// Options for a file that only its owner may read.

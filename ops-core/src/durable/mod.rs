@@ -1,15 +1,18 @@
 //! Files that survive a crash: what `file` and the audit spool are built on.
 
 mod directory;
+pub(crate) mod frame;
 mod line;
 mod lock;
 mod log;
+mod segment;
 mod whole;
 
 pub(crate) use self::directory::{Directory, file_name};
 pub(crate) use self::line::Line;
 pub(crate) use self::lock::Lock;
 pub(crate) use self::log::{Log, Place};
+pub(crate) use self::segment::{Medium, Segment, segment_name, segments};
 pub(crate) use self::whole::{read_whole, write_new, write_over, write_plain};
 
 use std::io;

@@ -40,12 +40,12 @@ pub(crate) fn write_over(path: &Path, json: &str) -> Result<()> {
 }
 
 /// As [`write_over`], but the text as it is, without a checksum; other writers may write the same text at the same time.
-pub(crate) fn write_plain(path: &Path, text: &str) -> Result<()> {
+pub(crate) fn write_plain(path: &Path, text: impl AsRef<[u8]>) -> Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
     let made = directory.join(format!(".{}", uuid::Uuid::new_v4().simple()));
     let write = || {
         let mut file = private().write(true).create_new(true).open(&made)?;
-        file.write_all(text.as_bytes())?;
+        file.write_all(text.as_ref())?;
         file.sync_all()?;
         fs::rename(&made, path)?;
         sync_parent(path)

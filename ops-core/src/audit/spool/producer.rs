@@ -1,0 +1,247 @@
+use std::fs;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::writer::{APPEND, NextMedium, Writer};
+use crate::durable::{
+    Directory, Lock, Medium, Segment, frame, read_whole, segment_name, segments, write_over,
+};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{AuditRecord, Timestamp};
+
+/// The directory that one process appends to, for as long as it lives.
+#[derive(Debug)]
+pub(super) struct Producer {
+    writer: Writer,
+    /// Says that the process lives.
+    _lock: Lock,
+}
+
+impl Producer {
+    /// Makes a directory of its own in `root`.
+    pub(super) fn start(root: &Directory, at: Timestamp) -> Result<Self> {
+        // Version 7 with the time of the first record: directories are read in the order in which they were made.
+        let micros = at.as_unix_micros().max(0).unsigned_abs();
+        let nanos = u32::try_from(micros % 1_000_000).unwrap_or(0) * 1_000;
+        let stamp = uuid::Timestamp::from_unix(uuid::NoContext, micros / 1_000_000, nanos);
+        let name = Uuid::new_v7(stamp).simple().to_string();
+        // Nobody reads a name that begins with a dot, so that nobody takes a directory that is not locked yet for a dead one.
+        let hidden = root.within(&format!(".{name}"))?;
+        let lock = Lock::take(&hidden.file(LOCK))?;
+        let directory = root.rename(&format!(".{name}"), &name)?;
+        let mut number = 0;
+        let next: NextMedium = Box::new(move |room| {
+            number += 1;
+            let segment = Segment::create(&directory, number, room)?;
+            Ok(Box::new(segment) as Box<dyn Medium>)
+        });
+        Ok(Self {
+            writer: Writer::start(next, FIRST_ROOM)?,
+            _lock: lock,
+        })
+    }
+
+    /// Returns when the record survives a power cut.
+    pub(super) async fn append(&self, record: &AuditRecord) -> Result<()> {
+        let payload = serde_json::to_vec(record)
+            .map_err(|source| Error::new(ErrorKind::InvalidInput, APPEND).source(source))?;
+        match self.writer.push(payload).await {
+            Ok(written) => written,
+            Err(_) => {
+                Err(Error::new(ErrorKind::Unavailable, APPEND).context("cause", "the writer has ended"))
+            }
+        }
+    }
+}
+
+/// A producer's directory as a reader sees it.
+#[derive(Debug)]
+pub(super) struct Leftover {
+    name: String,
+    directory: Directory,
+    place: Position,
+}
+
+/// How far a producer's records are delivered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Position {
+    segment: u64,
+    offset: usize,
+    /// The number that the next record must have.
+    number: u64,
+}
+
+/// What was found on the way to the next records.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) records: Vec<AuditRecord>,
+    /// Numbers that are missing.
+    pub(super) missing: u64,
+    /// Bytes that are no record, with their name for the place where they are kept.
+    pub(super) damaged: Vec<(String, Vec<u8>)>,
+    next: Position,
+}
+
+impl Batch {
+    /// Nothing is left that could be read now.
+    pub(super) fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.damaged.is_empty()
+    }
+}
+
+impl Leftover {
+    /// Every producer's directory in `root`, oldest first.
+    pub(super) fn all(root: &Directory) -> Result<Vec<Self>> {
+        let mut all = Vec::new();
+        for name in root.names()? {
+            if Uuid::try_parse(&name).is_err() {
+                continue;
+            }
+            let directory = root.known(&name);
+            // A position that cannot be read costs a second delivery, which stores nothing twice.
+            let place = read_whole(&directory.file(PLACE))
+                .ok()
+                .flatten()
+                .and_then(|text| serde_json::from_str(&text).ok())
+                .unwrap_or_default();
+            all.push(Self {
+                name,
+                directory,
+                place,
+            });
+        }
+        Ok(all)
+    }
+
+    /// The next records, at most `most`.
+    pub(super) fn next(&self, most: usize) -> Result<Batch> {
+        let mut batch = Batch {
+            next: self.place,
+            ..Batch::default()
+        };
+        let alive = !self.is_dead();
+        // Listed after the look at the lock: of a dead process nothing is missed.
+        let numbers = segments(&self.directory)?;
+        for segment in numbers
+            .iter()
+            .copied()
+            .filter(|number| *number >= self.place.segment)
+        {
+            let Some(bytes) = self.bytes(segment)? else {
+                continue;
+            };
+            // Behind a segment with a successor nothing comes.
+            let open = alive && numbers.last() == Some(&segment);
+            let mut at = frame::BEGINNING.len();
+            if segment == batch.next.segment {
+                at = at.max(batch.next.offset);
+            }
+            batch.next.segment = segment;
+            batch.next.offset = at;
+            self.take(&bytes, at, open, most, &mut batch);
+            if batch.records.len() >= most {
+                break;
+            }
+        }
+        Ok(batch)
+    }
+
+    fn take(&self, bytes: &[u8], mut at: usize, open: bool, most: usize, batch: &mut Batch) {
+        while batch.records.len() < most {
+            let end = match frame::read(bytes, at) {
+                frame::Found::Frame { number, payload, end } => {
+                    // A lower number was given again after a sync that failed.
+                    batch.missing += number.saturating_sub(batch.next.number);
+                    batch.next.number = batch.next.number.max(number + 1);
+                    match serde_json::from_slice(payload) {
+                        Ok(record) => batch.records.push(record),
+                        Err(_) => batch
+                            .damaged
+                            .push((self.place_name(batch.next.segment, at), payload.to_vec())),
+                    }
+                    end
+                }
+                frame::Found::End => break,
+                // The process is just writing.
+                frame::Found::Damage { .. } if open => break,
+                // Cut off by a crash before anybody was told that it is kept.
+                frame::Found::Damage { next: None } => break,
+                frame::Found::Damage { next: Some(next) } => {
+                    let bytes = bytes.get(at..next).unwrap_or_default();
+                    batch
+                        .damaged
+                        .push((self.place_name(batch.next.segment, at), bytes.to_vec()));
+                    next
+                }
+            };
+            at = end;
+            batch.next.offset = end;
+        }
+    }
+
+    fn place_name(&self, segment: u64, at: usize) -> String {
+        format!("{}-{segment}-{at}", self.name)
+    }
+
+    /// Remembers that `batch` is delivered, and removes what is not needed any more.
+    pub(super) fn delivered(&mut self, batch: &Batch) -> Result<()> {
+        self.place = batch.next;
+        let text = serde_json::to_string(&self.place)
+            .map_err(|source| Error::new(ErrorKind::Unexpected, APPEND).source(source))?;
+        write_over(&self.directory.file(PLACE), &text)?;
+        for number in segments(&self.directory)? {
+            if number < self.place.segment {
+                self.directory.remove(&segment_name(number))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the directory of a process that is gone, once all of it is delivered.
+    pub(super) fn clear(&self) -> Result<()> {
+        if self.is_dead() && self.next(1)?.is_empty() {
+            self.directory.remove_all()?;
+        }
+        Ok(())
+    }
+
+    /// How many bytes its segments take.
+    pub(super) fn bytes_held(&self) -> Result<u64> {
+        let mut held = 0;
+        for number in segments(&self.directory)? {
+            let path = self.directory.file(&segment_name(number));
+            held += fs::metadata(path).map_or(0, |found| found.len());
+        }
+        Ok(held)
+    }
+
+    fn is_dead(&self) -> bool {
+        Lock::is_free(&self.directory.file(LOCK))
+    }
+
+    /// The bytes of a segment; `None` if another reader removed it meanwhile.
+    fn bytes(&self, number: u64) -> Result<Option<Vec<u8>>> {
+        let name = segment_name(number);
+        let Some(bytes) = self.directory.read(&name)? else {
+            return Ok(None);
+        };
+        let beginning = bytes.get(..frame::BEGINNING.len()).unwrap_or(&bytes);
+        // A crash while the file was made leaves a shorter one, or zeros: nothing was written to it yet.
+        let begun = frame::BEGINNING.starts_with(beginning) || beginning.iter().all(|byte| *byte == 0);
+        if !begun {
+            return Err(Error::new(ErrorKind::Unexpected, "read audit spool")
+                .context("file", self.directory.file(&name).display().to_string())
+                .context(
+                    "cause",
+                    "is no segment that this version reads: use the version that wrote it, or a newer one",
+                ));
+        }
+        Ok(Some(bytes))
+    }
+}
+
+const LOCK: &str = "lock";
+const PLACE: &str = "delivered";
+/// A process that keeps a record or two takes little room.
+const FIRST_ROOM: usize = 64 << 10;

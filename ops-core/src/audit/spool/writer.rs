@@ -1,0 +1,363 @@
+use std::fmt;
+use std::io;
+use std::mem;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use tokio::sync::oneshot;
+
+use crate::durable::{Medium, frame};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Writes payloads behind each other, many callers by one disk write: each gets its answer when its own bytes are durable.
+///
+/// While one batch is on its way to the disk the next one gathers, so that more callers make larger batches, not longer queues.
+#[derive(Debug)]
+pub(super) struct Writer {
+    queue: Arc<Queue>,
+}
+
+/// Makes the next file, with room for at least so many bytes.
+pub(super) type NextMedium = Box<dyn FnMut(usize) -> Result<Box<dyn Medium>> + Send>;
+
+#[derive(Debug, Default)]
+struct Queue {
+    state: Mutex<State>,
+    filled: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: Vec<Waiting>,
+    closed: bool,
+}
+
+struct Waiting {
+    payload: Vec<u8>,
+    done: oneshot::Sender<Result<()>>,
+}
+
+impl Writer {
+    /// Starts the thread that writes. It ends when the writer is dropped and all that was given to it is written.
+    pub(super) fn start(next: NextMedium, room: usize) -> Result<Self> {
+        let queue = Arc::new(Queue::default());
+        let log = Log {
+            next,
+            room,
+            medium: None,
+            left: 0,
+            number: 0,
+            buffer: Vec::new(),
+        };
+        let shared = Arc::clone(&queue);
+        thread::Builder::new()
+            .name("ops-audit-spool".to_owned())
+            .spawn(move || run(&shared, log))
+            .map_err(|source| Error::new(ErrorKind::Unavailable, APPEND).source(source))?;
+        Ok(Self { queue })
+    }
+
+    /// Hands over a payload; the answer comes when it is durable or cannot be.
+    pub(super) fn push(&self, payload: Vec<u8>) -> oneshot::Receiver<Result<()>> {
+        let (done, answer) = oneshot::channel();
+        self.queue.lock().waiting.push(Waiting { payload, done });
+        self.queue.filled.notify_one();
+        answer
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue.lock().closed = true;
+        self.queue.filled.notify_one();
+    }
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All that waits, once there is something; `None` when no more can come.
+    fn take(&self) -> Option<Vec<Waiting>> {
+        let mut state = self.lock();
+        while state.waiting.is_empty() {
+            if state.closed {
+                return None;
+            }
+            state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        Some(mem::take(&mut state.waiting))
+    }
+}
+
+fn run(queue: &Queue, mut log: Log) {
+    while let Some(batch) = queue.take() {
+        let mut rest = batch.into_iter().peekable();
+        while rest.peek().is_some() {
+            let part: Vec<_> = rest.by_ref().take(MOST_AT_ONCE).collect();
+            let written = log.append(&part);
+            for waiting in part {
+                let answer = match &written {
+                    Ok(()) => Ok(()),
+                    Err(failed) => Err(failed.error()),
+                };
+                // Nobody waits any more: the caller was dropped, the record is kept all the same.
+                let _ = waiting.done.send(answer);
+            }
+        }
+    }
+}
+
+/// The files, one behind the other.
+struct Log {
+    next: NextMedium,
+    room: usize,
+    medium: Option<Box<dyn Medium>>,
+    /// How many bytes fit into the file.
+    left: usize,
+    /// Of the next frame. One that was not acknowledged is given again.
+    number: u64,
+    buffer: Vec<u8>,
+}
+
+impl Log {
+    fn append(&mut self, batch: &[Waiting]) -> Result<(), Failed> {
+        self.buffer.clear();
+        for (number, waiting) in (self.number..).zip(batch) {
+            frame::write(&mut self.buffer, number, &waiting.payload);
+        }
+        let written = self.write().or_else(|_| {
+            // After a failed sync nobody knows what the file holds: it is never synced or written again. Another one may do.
+            self.medium = None;
+            self.write()
+        });
+        if written.is_err() {
+            self.medium = None;
+        } else {
+            self.number += u64::try_from(batch.len()).unwrap_or(u64::MAX);
+        }
+        written
+    }
+
+    fn write(&mut self) -> Result<(), Failed> {
+        if self.medium.is_none() || self.left < self.buffer.len() {
+            let room = self.room.max(self.buffer.len());
+            self.medium = Some((self.next)(room)?);
+            self.left = room;
+            self.room = (self.room * 4).min(MOST_ROOM);
+        }
+        let Some(medium) = &mut self.medium else {
+            return Ok(());
+        };
+        medium.write(&self.buffer)?;
+        medium.sync()?;
+        self.left -= self.buffer.len();
+        Ok(())
+    }
+}
+
+/// Why a batch is not on the disk; each of its callers is told.
+#[derive(Clone, Debug)]
+struct Failed {
+    kind: ErrorKind,
+    cause: String,
+}
+
+impl Failed {
+    fn error(&self) -> Error {
+        Error::new(self.kind, APPEND).context("cause", self.cause.clone())
+    }
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self {
+            kind: error.kind(),
+            cause: error.to_string(),
+        }
+    }
+}
+
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Self {
+        Self {
+            kind: ErrorKind::Unavailable,
+            cause: error.to_string(),
+        }
+    }
+}
+
+impl fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiting").finish_non_exhaustive()
+    }
+}
+
+pub(super) const APPEND: &str = "spool audit record";
+/// The largest file unless a batch is larger.
+const MOST_ROOM: usize = 4 << 20;
+/// A batch that takes long holds up those behind it.
+const MOST_AT_ONCE: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::durable::frame::Found;
+
+    /// Files in memory that show what was durable, and fail when told to.
+    #[derive(Debug, Default)]
+    struct Disk {
+        files: Mutex<Vec<Vec<u8>>>,
+        synced: AtomicUsize,
+        /// So many syncs fail from now on.
+        failing: AtomicUsize,
+        full: AtomicBool,
+    }
+
+    struct MemoryFile {
+        disk: Arc<Disk>,
+        number: usize,
+        pending: Vec<u8>,
+        poisoned: bool,
+    }
+
+    impl Medium for MemoryFile {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+            assert!(
+                !self.poisoned,
+                "a file whose sync failed must not be written again"
+            );
+            self.pending.extend_from_slice(bytes);
+            Ok(())
+        }
+
+        fn sync(&mut self) -> io::Result<()> {
+            assert!(
+                !self.poisoned,
+                "a file whose sync failed must not be synced again"
+            );
+            let fails = self
+                .disk
+                .failing
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+            if fails.is_ok() {
+                self.poisoned = true;
+                return Err(io::Error::other("the disk is ill"));
+            }
+            self.disk.synced.fetch_add(1, Ordering::SeqCst);
+            let pending = mem::take(&mut self.pending);
+            self.disk.files.lock().unwrap()[self.number].extend(pending);
+            Ok(())
+        }
+    }
+
+    fn writer(disk: &Arc<Disk>, room: usize) -> Writer {
+        let disk = Arc::clone(disk);
+        let next: NextMedium = Box::new(move |_| {
+            if disk.full.load(Ordering::SeqCst) {
+                return Err(
+                    Error::new(ErrorKind::Unavailable, "make segment").context("cause", "no space left")
+                );
+            }
+            let mut files = disk.files.lock().unwrap();
+            files.push(Vec::new());
+            Ok(Box::new(MemoryFile {
+                disk: Arc::clone(&disk),
+                number: files.len() - 1,
+                pending: Vec::new(),
+                poisoned: false,
+            }))
+        });
+        Writer::start(next, room).unwrap()
+    }
+
+    fn durable(disk: &Disk) -> Vec<(u64, Vec<u8>)> {
+        let mut frames = Vec::new();
+        for file in &*disk.files.lock().unwrap() {
+            let mut at = 0;
+            while let Found::Frame { number, payload, end } = frame::read(file, at) {
+                frames.push((number, payload.to_vec()));
+                at = end;
+            }
+        }
+        frames
+    }
+
+    #[tokio::test]
+    async fn what_is_acknowledged_is_durable_and_numbered_without_a_gap() {
+        let disk = Arc::new(Disk::default());
+        let writer = writer(&disk, 100);
+        let answers: Vec<_> = (0..200_u8).map(|n| writer.push(vec![n; 10])).collect();
+        for answer in answers {
+            answer.await.unwrap().unwrap();
+        }
+        let frames = durable(&disk);
+        assert_eq!(
+            frames.iter().map(|(number, _)| *number).collect::<Vec<_>>(),
+            (0..200).collect::<Vec<_>>()
+        );
+        assert!(
+            (0..200_u8)
+                .zip(&frames)
+                .all(|(n, (_, payload))| *payload == vec![n; 10])
+        );
+    }
+
+    #[tokio::test]
+    async fn many_callers_share_a_sync() {
+        let disk = Arc::new(Disk::default());
+        let writer = writer(&disk, 1 << 20);
+        // They gather while the first file is being made.
+        let guard = disk.files.lock().unwrap();
+        let answers: Vec<_> = (0..64_u8).map(|n| writer.push(vec![n])).collect();
+        drop(guard);
+        for answer in answers {
+            answer.await.unwrap().unwrap();
+        }
+        assert!(disk.synced.load(Ordering::SeqCst) <= 2, "{disk:?}");
+    }
+
+    #[tokio::test]
+    async fn a_failed_sync_gives_up_the_file_and_the_records_go_to_the_next_one() {
+        let disk = Arc::new(Disk::default());
+        let writer = writer(&disk, 1 << 20);
+        writer.push(vec![1]).await.unwrap().unwrap();
+        disk.failing.store(1, Ordering::SeqCst);
+        writer.push(vec![2]).await.unwrap().unwrap();
+        writer.push(vec![3]).await.unwrap().unwrap();
+        assert_eq!(durable(&disk), [(0, vec![1]), (1, vec![2]), (2, vec![3])]);
+        assert_eq!(disk.files.lock().unwrap().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_made_durable_is_said_to_its_caller_and_leaves_no_gap() {
+        let disk = Arc::new(Disk::default());
+        let writer = writer(&disk, 1 << 20);
+        writer.push(vec![1]).await.unwrap().unwrap();
+        disk.failing.store(2, Ordering::SeqCst);
+        let error = writer.push(vec![2]).await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.to_string().contains("the disk is ill"), "{error}");
+        disk.full.store(true, Ordering::SeqCst);
+        let error = writer.push(vec![3]).await.unwrap().unwrap_err();
+        assert!(error.to_string().contains("no space left"), "{error}");
+        disk.full.store(false, Ordering::SeqCst);
+        writer.push(vec![4]).await.unwrap().unwrap();
+        assert_eq!(durable(&disk), [(0, vec![1]), (1, vec![4])]);
+    }
+
+    #[tokio::test]
+    async fn dropping_the_writer_loses_nothing_that_it_was_given() {
+        let disk = Arc::new(Disk::default());
+        let writer = writer(&disk, 1 << 20);
+        let answers: Vec<_> = (0..50_u8).map(|n| writer.push(vec![n])).collect();
+        drop(writer);
+        for answer in answers {
+            answer.await.unwrap().unwrap();
+        }
+        assert_eq!(durable(&disk).len(), 50);
+    }
+}
