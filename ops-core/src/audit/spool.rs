@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::durable::{Directory, Log, Place, blocking, damaged};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{AuditRecord, Digest};
-use crate::ports::AuditStore;
+use crate::ports::{AuditStore, PiiMasker};
 
 /// Keeps audit records on this machine while the audit store cannot take them.
 ///
@@ -104,7 +104,8 @@ impl Spool {
         Ok(pending.into_iter().map(|(_, record)| record).collect())
     }
 
-    /// Hands all pending records to `store`, oldest first. Ends early when the store cannot take more now.
+    /// Hands all pending records to `store`, oldest first. Ends early when the store cannot take more now. Of a refusal, only its kind
+    /// is kept: a spool has no masker.
     ///
     /// # Errors
     /// As [`append`](Self::append): the spool itself failed. What the store said is in [`Delivered::error`].
@@ -112,6 +113,15 @@ impl Spool {
     /// # Cancellation
     /// Dropping the future may leave records both stored and pending; the next delivery stores nothing twice.
     pub async fn deliver(&self, store: &dyn AuditStore) -> Result<Delivered> {
+        self.deliver_masked(store, None).await
+    }
+
+    /// As [`deliver`](Self::deliver); with a masker, the text of a refusal is kept, masked.
+    pub(super) async fn deliver_masked(
+        &self,
+        store: &dyn AuditStore,
+        masker: Option<&dyn PiiMasker>,
+    ) -> Result<Delivered> {
         let mut delivered = Delivered::default();
         let files = Arc::clone(&self.files);
         let pending = blocking("read audit spool", move || files.pending(files.spool.read()?)).await?;
@@ -122,7 +132,11 @@ impl Spool {
                     delivered.stored += 1;
                 }
                 Err(error) if is_final(&error) => {
-                    self.refuse(content, record, error.to_string()).await?;
+                    let said = masker.map_or_else(
+                        || error.kind().to_string(),
+                        |masker| masker.mask(&error.to_string()).into_owned(),
+                    );
+                    self.refuse(content, record, said).await?;
                     delivered.refused += 1;
                 }
                 Err(error) => {

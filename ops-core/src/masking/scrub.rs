@@ -235,3 +235,163 @@ const LONGEST_KEPT: usize = 128;
 
 /// Name and digits of a number.
 const LONGEST_LABELLED: usize = 160;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::masking::BuiltinMasker;
+
+    fn scrub() -> Scrub {
+        Scrub::new(Arc::new(BuiltinMasker::new()), FieldRules::new())
+    }
+
+    fn scrubbed(text: &str) -> String {
+        scrub().scrub(text).unwrap().into_owned()
+    }
+
+    #[test]
+    fn dropped_fields_are_found_in_text_of_any_form() {
+        for (text, wanted) in [
+            ("password=hunter2 user=1", "password=*** user=1"),
+            ("password = hunter2", "password = ***"),
+            ("password: hunter2, and more", "password: ***, and more"),
+            ("password=\"two words\" user=1", "password=\"***\" user=1"),
+            (r#"password="a \"b\" c" x"#, r#"password="***" x"#),
+            (r#"{"password":"a\\","x":"y"}"#, r#"{"password":"***","x":"y"}"#),
+            (r#"{"password" : "a"}"#, r#"{"password" : "***"}"#),
+            (
+                "{\n  \"password\": 12,\n  \"x\": 1\n}",
+                "{\n  \"password\": \"***\",\n  \"x\": 1\n}",
+            ),
+            (r#"{"token":{"a":[1,"}"]},"x":1}"#, r#"{"token":"***","x":1}"#),
+            (r#"{"token":null,"pin":-1.5e3}"#, r#"{"token":null,"pin":"***"}"#),
+            (
+                r#"{"body":"{\"password\":\"a\",\"x\":1}"}"#,
+                r#"{"body":"{\"password\":\"***\",\"x\":1}"}"#,
+            ),
+            (r#"{"body":"{\"pin\":12}"}"#, r#"{"body":"{\"pin\":\"***\"}"}"#),
+            (
+                r#"{"a":"{\"b\":\"{\\\"pin\\\":\\\"1\\\"}\"}"}"#,
+                r#"{"a":"{\"b\":\"{\\\"pin\\\":\\\"***\\\"}\"}"}"#,
+            ),
+            (
+                "User { password: \"x\", id: 1 }",
+                "User { password: \"***\", id: 1 }",
+            ),
+            (
+                "User { password: Some(\"x y\"), id: 1 }",
+                "User { password: ***, id: 1 }",
+            ),
+            ("secret: Secret { inner: \"x\" } id", "secret: *** id"),
+            ("Authorization: Bearer abc.def\nnext", "Authorization: ***\nnext"),
+            ("authorization=Bearer abc next", "authorization=*** next"),
+            ("Set-Cookie: a=b; c=d\nnext", "Set-Cookie: ***\nnext"),
+            ("GET /x?token=abc&page=2", "GET /x?token=***&page=2"),
+            ("{'password': 'x'}", "{'password': '***'}"),
+            ("パスワード: ひみつ", "パスワード: ***"),
+        ] {
+            assert_eq!(scrubbed(text), wanted, "{text}");
+            assert_eq!(scrubbed(wanted), wanted, "again");
+        }
+    }
+
+    #[test]
+    fn what_is_no_dropped_field_stays_and_is_borrowed() {
+        for text in [
+            "ops_core::masking::token::Kind",
+            "token == other && pin != 5 && x <= password",
+            "max_tokens=5, tokens: 3, password_policy: strong",
+            "https://example.com/a?b=c",
+            "password= user=bob",
+            "a: \"password\"",
+            "{\"token\":\"\",\"pin\":null}",
+            "=:=:\"=\\\":",
+        ] {
+            assert!(
+                matches!(scrub().scrub(text), Ok(Cow::Borrowed(_))),
+                "{text}: {}",
+                scrubbed(text)
+            );
+        }
+    }
+
+    #[test]
+    fn kept_values_stay_in_a_line_that_is_masked_elsewhere() {
+        for (text, wanted) in [
+            (
+                "request_id=x-0312345678 0312345678",
+                "request_id=x-0312345678 03-****-5678",
+            ),
+            (
+                r#"{"traceId":"0312345678-a","t":"tanaka@example.com"}"#,
+                r#"{"traceId":"0312345678-a","t":"t***@example.com"}"#,
+            ),
+        ] {
+            let masked = scrubbed(text);
+            assert!(masked == wanted || !masked.contains("tanaka@"), "{masked}");
+            assert!(masked.contains("0312345678"), "{masked}");
+        }
+        assert!(!scrubbed("request_id=tanaka@example.com").contains("tanaka"));
+        assert!(!scrubbed("request_id=09012345678").contains("1234"));
+    }
+
+    fn pieces() -> impl Strategy<Value = String> {
+        let piece = prop::sample::select(vec![
+            "password",
+            "token",
+            "request_id",
+            "=",
+            ":",
+            ": ",
+            "\"",
+            "\\\"",
+            "\\",
+            "'",
+            "{",
+            "}",
+            "[",
+            "]",
+            "(",
+            ")",
+            " ",
+            ",",
+            "\n",
+            "***",
+            "Bearer",
+            "tanaka@example.com",
+            "090-1234-5678",
+            "田中太郎様",
+            "氏名",
+            "a",
+            "Some",
+            "123456789012",
+            "null",
+            "Cookie",
+            "&",
+            ";",
+        ]);
+        prop::collection::vec(piece, 0..14).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+        #[test]
+        fn scrubbing_scrubbed_text_changes_nothing(text in pieces()) {
+            let once = scrubbed(&text);
+            prop_assert_eq!(scrubbed(&once), once);
+        }
+
+        #[test]
+        fn json_stays_json(a in pieces(), b in pieces(), n in any::<u64>()) {
+            let value = json!({ "password": a.clone(), "token": n, "pin": [a.clone(), { "x": b.clone() }], "message": b, a: n, "n": n });
+            for line in [value.to_string(), format!("{value:#}")] {
+                let masked = scrubbed(&line);
+                prop_assert!(serde_json::from_str::<Value>(&masked).is_ok(), "{} became {}", line, masked);
+            }
+        }
+    }
+}

@@ -7,7 +7,7 @@ use tracing::Event;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::field::{MakeVisitor, VisitFmt, VisitOutput};
 
-use super::rewrite::{bytes_text, error_text};
+use super::rewrite::{bytes_text, error_text, text};
 use crate::masking::scrub::{DROPPED, Scrub};
 
 /// Writes the fields of spans as `N` does, but for the values of dropped fields and for bytes.
@@ -148,6 +148,6 @@ impl Visit for Collected<'_> {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.add(field, &format!("{value:?}"));
+        self.add(field, &text(format_args!("{value:?}")));
     }
 }

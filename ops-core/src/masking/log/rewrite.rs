@@ -1,11 +1,11 @@
 use std::error::Error;
-use std::fmt::Debug;
+use std::fmt::{self, Debug, Write as _};
 
 use tracing::Event;
 use tracing::field::{Field, Value, Visit, display};
 
 use crate::masking::FieldRules;
-use crate::masking::scrub::DROPPED;
+use crate::masking::scrub::{DROPPED, Withheld};
 
 /// Calls `with` with `event`, or, if it has fields to drop or bytes, with an event in which only those are other.
 ///
@@ -40,14 +40,23 @@ pub(super) fn bytes_text(bytes: &[u8]) -> String {
 
 /// An error with its sources.
 pub(super) fn error_text(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
+    let mut text = text(format_args!("{error}"));
     let mut source = error.source();
     while let Some(error) = source {
         text.push_str(": ");
-        text.push_str(&error.to_string());
+        text.push_str(&self::text(format_args!("{error}")));
         source = error.source();
     }
     text
+}
+
+/// As `format!`, but a value that cannot be written is no panic.
+pub(super) fn text(arguments: fmt::Arguments<'_>) -> String {
+    let mut text = String::new();
+    match text.write_fmt(arguments) {
+        Ok(()) => text,
+        Err(fmt::Error) => Withheld::Unformatted.to_string(),
+    }
 }
 
 struct Probe<'a> {
@@ -135,6 +144,6 @@ impl Visit for Copy<'_> {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.keep(field, || Box::new(display(format!("{value:?}"))));
+        self.keep(field, || Box::new(display(text(format_args!("{value:?}")))));
     }
 }
