@@ -7,8 +7,8 @@ pub(super) struct FieldInText<'a> {
     pub(super) name: &'a str,
     /// The value without its quotes.
     pub(super) value: Range<usize>,
-    /// How many backslashes stand before each quote; `None` if the name is not in quotes.
-    pub(super) name_level: Option<usize>,
+    /// What closes the name, a quote with the backslashes before it; `None` if the name is not in quotes.
+    pub(super) name_quote: Option<&'a str>,
     pub(super) in_quotes: bool,
 }
 
@@ -17,23 +17,30 @@ pub(super) struct FieldInText<'a> {
 /// The end of a value without quotes is a guess: it is the end of a word, of brackets, or of a header.
 pub(super) fn scan<'a>(text: &'a str, rules: &FieldRules, mut visit: impl FnMut(Interest, FieldInText<'a>)) {
     let bytes = text.as_bytes();
+    let mut strings = text.trim_start().starts_with('{').then(Strings::default);
     let mut at = 0;
     while let Some(found) = bytes[at..].iter().position(|byte| matches!(byte, b'=' | b':')) {
         let sign = at + found;
         at = sign + 1;
-        let Some((name, name_level)) = name_before(text, sign) else {
+        let Some((name, name_quote)) = name_before(text, sign) else {
             continue;
         };
         let interest = if rules.drops(name) {
             Interest::Dropped
         } else if rules.keeps(name) {
             Interest::Kept
-        } else if name_level.is_some() && number_follows(bytes, at) {
+        } else if name_quote.is_some() && number_follows(bytes, at) {
             Interest::Number
         } else {
             continue;
         };
-        let Some(field) = value_after(text, sign, name, name_level) else {
+        let inside = strings.as_mut().is_some_and(|strings| strings.hold(bytes, sign));
+        let end = if inside {
+            string_end(bytes, sign, b'"', 0)
+        } else {
+            bytes.len()
+        };
+        let Some(field) = value_after(&bytes[..end], sign, name, name_quote) else {
             continue;
         };
         if interest == Interest::Dropped {
@@ -55,7 +62,7 @@ pub(super) enum Interest {
 /// Shorter numbers are counts, years, ports.
 const SHORTEST_NUMBER: usize = 9;
 
-fn name_before(text: &str, sign: usize) -> Option<(&str, Option<usize>)> {
+fn name_before(text: &str, sign: usize) -> Option<(&str, Option<&str>)> {
     let bytes = text.as_bytes();
     if matches!(bytes.get(sign + 1), Some(b'=' | b':')) && bytes[sign] == bytes[sign + 1] {
         return None;
@@ -72,12 +79,17 @@ fn name_before(text: &str, sign: usize) -> Option<(&str, Option<usize>)> {
         let start = name_start(bytes, end);
         return (start < end).then(|| (&text[start..end], None));
     };
+    let closed = end;
     end -= 1;
     let level = backslashes_before(bytes, end);
+    if !(level + 1).is_power_of_two() {
+        // A backslash of the text, and not of a quote within a string.
+        return None;
+    }
     end -= level;
     let start = name_start(bytes, end);
     let opened = start.checked_sub(1).map(|at| bytes[at]) == Some(quote);
-    (start < end && opened).then(|| (&text[start..end], Some(level)))
+    (start < end && opened).then(|| (&text[start..end], Some(&text[end..closed])))
 }
 
 fn name_start(bytes: &[u8], end: usize) -> usize {
@@ -105,19 +117,40 @@ fn number_follows(bytes: &[u8], at: usize) -> bool {
     value.iter().take_while(|byte| byte.is_ascii_digit()).count() >= SHORTEST_NUMBER
 }
 
+/// Which parts of JSON are strings. A quote behind `password=` ends the string that it is in, and opens none.
+#[derive(Default)]
+struct Strings {
+    at: usize,
+    inside: bool,
+}
+
+impl Strings {
+    /// Whether `place`, which is behind every place asked for before, is in a string.
+    fn hold(&mut self, bytes: &[u8], place: usize) -> bool {
+        while self.at < place {
+            match bytes[self.at] {
+                b'\\' if self.inside => self.at += 1,
+                b'"' => self.inside = !self.inside,
+                _ => {}
+            }
+            self.at += 1;
+        }
+        self.inside
+    }
+}
+
 fn value_after<'a>(
-    text: &'a str,
+    bytes: &[u8],
     sign: usize,
     name: &'a str,
-    name_level: Option<usize>,
+    name_quote: Option<&'a str>,
 ) -> Option<FieldInText<'a>> {
-    let bytes = text.as_bytes();
     let mut start = sign + 1;
     let spaced = bytes[sign] == b':' || bytes[sign - 1] == b' ';
     while let Some(byte) = bytes.get(start) {
         match byte {
             b' ' | b'\t' if spaced => start += 1,
-            b'\n' | b'\r' if name_level.is_some() => start += 1,
+            b'\n' | b'\r' if name_quote.is_some() => start += 1,
             _ => break,
         }
     }
@@ -129,7 +162,7 @@ fn value_after<'a>(
             (from..string_end(bytes, from, *quote, level), true)
         }
         _ if matches!(first, b'{' | b'[' | b'(') => (start..group_end(bytes, start), false),
-        _ if name_level.is_none() && bytes[sign] == b':' && header(name) => {
+        _ if name_quote.is_none() && bytes[sign] == b':' && header(name) => {
             (start..line_end(bytes, start), false)
         }
         _ => (start..word_end(bytes, start), false),
@@ -137,7 +170,7 @@ fn value_after<'a>(
     (!value.is_empty()).then_some(FieldInText {
         name,
         value,
-        name_level,
+        name_quote,
         in_quotes,
     })
 }

@@ -55,7 +55,7 @@ impl<'a, M: MakeWriter<'a>> MakeWriter<'a> for MaskedWriter<M> {
 pub struct Gate<W: Write> {
     sink: Option<W>,
     logs: MaskedLogs,
-    scratch: Box<Scratch>,
+    scratch: Scratch,
     /// Up to the next line break nothing is written.
     skipping: bool,
 }
@@ -71,7 +71,7 @@ struct Scratch {
 
 impl<W: Write> Gate<W> {
     pub(super) fn new(sink: Option<W>, logs: MaskedLogs, metadata: Option<&Metadata<'_>>) -> Self {
-        let mut scratch = SCRATCH.try_with(Cell::take).ok().flatten().unwrap_or_default();
+        let mut scratch = SCRATCH.try_with(Cell::take).unwrap_or_default();
         scratch.place(metadata);
         Self {
             sink,
@@ -208,7 +208,7 @@ impl<W: Write> Drop for Gate<W> {
         }
         let scratch = mem::take(&mut self.scratch);
         if scratch.held.capacity() <= LARGEST_KEPT {
-            let _ = SCRATCH.try_with(|kept| kept.set(Some(scratch)));
+            let _ = SCRATCH.try_with(|kept| kept.set(scratch));
         }
     }
 }
@@ -234,7 +234,14 @@ impl Scratch {
 }
 
 thread_local! {
-    static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
+    static SCRATCH: Cell<Scratch> = const {
+        Cell::new(Scratch {
+            held: Vec::new(),
+            target: String::new(),
+            file: String::new(),
+            line: None,
+        })
+    };
 }
 
 /// A larger buffer is given back to the allocator.
