@@ -102,11 +102,7 @@ fn measure(what: &str, stages: &Stages, line: fn()) {
             tracing::dispatcher::with_default(stage, || {
                 let span = info_span!("request", id = "019c0d5e-8f7a-7b3c", method = "GET");
                 let _entered = span.enter();
-                let began = Instant::now();
-                for _ in 0..LINES {
-                    line();
-                }
-                round.push(began.elapsed().as_secs_f64() * 1e9 / f64::from(LINES));
+                round.push(time(line));
             });
         }
     }
@@ -117,6 +113,16 @@ fn measure(what: &str, stages: &Stages, line: fn()) {
         both - bare,
         both / bare
     );
+}
+
+/// Nanoseconds per line.
+#[expect(clippy::disallowed_methods, reason = "a bench measures real time")]
+fn time(line: fn()) -> f64 {
+    let began = Instant::now();
+    for _ in 0..LINES {
+        line();
+    }
+    began.elapsed().as_secs_f64() * 1e9 / f64::from(LINES)
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
