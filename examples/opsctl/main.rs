@@ -12,8 +12,11 @@ mod verbs;
 mod world;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
+use ops_core::masking::BuiltinMasker;
+use ops_core::masking::log::MaskedLogs;
 
 use crate::cli::{Cli, Verb};
 use crate::exit::Exit;
@@ -22,12 +25,16 @@ use crate::print::Printer;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let printer = Printer::new(cli.global.json, cli.global.lang);
+    let logs = MaskedLogs::new(Arc::new(BuiltinMasker::new()));
     tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
         .with_max_level(tracing::Level::ERROR)
         .with_target(false)
         .without_time()
+        .map_fmt_fields(|fields| logs.fields(fields))
+        .map_event_format(|format| logs.format(format))
+        .with_writer(logs.writer(std::io::stderr))
         .init();
+    logs.install_panic_hook();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

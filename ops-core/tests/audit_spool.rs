@@ -193,9 +193,7 @@ async fn a_conflict_is_set_aside_with_its_reason_and_does_not_hold_up_the_rest()
         (1, 1, 0)
     );
     let aside = std::fs::read_to_string(directory.path().join("refused.jsonl")).unwrap();
-    assert!(
-        aside.contains(&changed.id.to_string()) && aside.contains("another") && aside.contains("conflict")
-    );
+    assert!(aside.contains(&changed.id.to_string()) && aside.contains("conflict"));
 }
 
 #[tokio::test]

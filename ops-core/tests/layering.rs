@@ -40,6 +40,8 @@ const SIDEWAYS: &[(&str, &str)] = &[
     ("config", "http"),
     // The recorder waits for a store no longer than a deadline.
     ("audit", "resilience"),
+    // A gate before every transport masks what leaves.
+    ("masking", "http"),
     // A test ends the process between two steps of a write.
     ("durable", "failpoint"),
 ];
@@ -83,6 +85,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("jiff", &["ops-core/src/model/timestamp.rs"]),
     ("jiff_sqlx", &[]),
     ("sqlx", &["ops-postgres/"]),
+    ("tracing_subscriber", &["ops-core/src/masking/log/"]),
     ("hyper", &["ops-core/src/testkit/"]),
     (
         "std::env",

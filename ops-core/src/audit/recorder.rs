@@ -14,7 +14,8 @@ use crate::resilience::{Deadline, caught};
 /// # What is masked
 /// The texts `action`, `resource_type` and `resource_id`, every detail (its name counts as a label: a detail called `氏名` holds
 /// a name), and the actor's id. Ids should be opaque: of a mail address used as an id only the masked form is kept, so
-/// that two people may become one. Tenant, run, times and ids are kept as they are.
+/// that two people may become one. Tenant, run, times and ids are kept as they are. What store and spool say when they fail is masked
+/// too, in [`Recorded`] and in the spool.
 #[derive(Clone, Debug)]
 pub struct Recorder {
     store: Arc<dyn AuditStore>,
@@ -86,7 +87,7 @@ impl Recorder {
         // After a timeout the store may have the record all the same: it knows the id when the spool delivers it again.
         let reason = match stored {
             Ok(receipt) => return Recorded::Stored(receipt),
-            Err(error) => error.to_string(),
+            Err(error) => self.masker.mask(&error.to_string()).into_owned(),
         };
         let Some(spool) = &self.spool else {
             return Recorded::Lost {
@@ -96,7 +97,7 @@ impl Recorder {
         match spool.append(record).await {
             Ok(()) => Recorded::Spooled { reason },
             Err(error) => Recorded::Lost {
-                reason: format!("{reason}; {error}"),
+                reason: self.masker.mask(&format!("{reason}; {error}")).into_owned(),
             },
         }
     }
@@ -107,7 +108,7 @@ impl Recorder {
     /// As [`Spool::deliver`].
     pub async fn deliver(&self) -> Result<Delivered> {
         match &self.spool {
-            Some(spool) => spool.deliver(&*self.store).await,
+            Some(spool) => spool.deliver_masked(&*self.store, Some(&*self.masker)).await,
             None => Ok(Delivered::default()),
         }
     }

@@ -90,6 +90,13 @@ impl HttpRequest {
         Ok(self.with_header("content-type", "application/json".to_owned()))
     }
 
+    /// Sets the body; its content type is a header of its own.
+    #[must_use]
+    pub fn with_body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        self
+    }
+
     /// Sets the time limit of the whole exchange.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {

@@ -2,9 +2,11 @@
 //!
 //! Plan, audit record, notice and report take their words from here, so they cannot drift apart.
 
+mod leak;
 mod readiness;
 mod rollback;
 mod timeline;
+pub use self::leak::{pii_leak_first_action, pii_leaked};
 pub use self::readiness::*;
 pub use self::rollback::{component, rollback_phases, rollback_rule};
 pub use self::timeline::{

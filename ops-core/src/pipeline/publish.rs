@@ -193,12 +193,16 @@ impl Publisher {
             if let Ok((position, sent)) = ended {
                 let delivery = &mut deliveries[position];
                 (delivery.receipt, delivery.error) = match sent {
-                    Ok(accepted) => (accepted.receipt().map(str::to_owned), None),
-                    Err(error) => (None, Some(error.to_string())),
+                    Ok(accepted) => (accepted.receipt().map(|said| self.masked(said)), None),
+                    Err(error) => (None, Some(self.masked(&error.to_string()))),
                 };
             }
         }
         deliveries
+    }
+
+    fn masked(&self, text: &str) -> String {
+        self.masker.mask(text).into_owned()
     }
 
     fn notice(&self, outcome: &Outcome, audience: &str) -> Notice {
@@ -236,6 +240,10 @@ impl Publisher {
         let body = Text::new(lines(Lang::Ja), lines(Lang::En));
         let at = self.clock.now();
         let subject = messages::notice_subject(&outcome.kind, &outcome.procedure, outcome.status);
+        let subject = Text::new(
+            self.masked(subject.get(Lang::Ja)),
+            self.masked(subject.get(Lang::En)),
+        );
         Notice::new(
             // A resumed run has something new to tell.
             format!("{}/{audience}/{}", outcome.run, at.as_unix_micros()),

@@ -15,7 +15,7 @@ use self::producer::{Leftover, Producer};
 use crate::durable::{Directory, Lock, Log, blocking, write_plain};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{AuditRecord, Timestamp};
-use crate::ports::AuditStore;
+use crate::ports::{AuditStore, PiiMasker};
 
 /// Keeps audit records on this machine while the audit store cannot take them.
 ///
@@ -159,7 +159,7 @@ impl Spool {
     }
 
     /// Hands all pending records to `store`, those of one process in their order. Ends early when the store cannot take more now, and at
-    /// once when another process is at it.
+    /// once when another process is at it. Of a refusal, only its kind is kept: a spool has no masker.
     ///
     /// # Errors
     /// As [`pending`](Self::pending): the spool itself failed. What the store said is in [`Delivered::error`].
@@ -167,6 +167,15 @@ impl Spool {
     /// # Cancellation
     /// Dropping the future may leave records both stored and pending; the next delivery stores nothing twice.
     pub async fn deliver(&self, store: &dyn AuditStore) -> Result<Delivered> {
+        self.deliver_masked(store, None).await
+    }
+
+    /// As [`deliver`](Self::deliver); with a masker, the text of a refusal is kept, masked.
+    pub(super) async fn deliver_masked(
+        &self,
+        store: &dyn AuditStore,
+        masker: Option<&dyn PiiMasker>,
+    ) -> Result<Delivered> {
         let mut delivered = Delivered::default();
         let files = Arc::clone(&self.files);
         let turn = blocking("read audit spool", move || {
@@ -174,18 +183,23 @@ impl Spool {
         })
         .await?;
         if turn.is_some() {
-            self.deliver_all(store, &mut delivered).await?;
+            self.deliver_all(store, masker, &mut delivered).await?;
         }
         drop(turn);
         delivered.pending = self.pending().await?.len() as u64;
         Ok(delivered)
     }
 
-    async fn deliver_all(&self, store: &dyn AuditStore, delivered: &mut Delivered) -> Result<()> {
+    async fn deliver_all(
+        &self,
+        store: &dyn AuditStore,
+        masker: Option<&dyn PiiMasker>,
+        delivered: &mut Delivered,
+    ) -> Result<()> {
         let files = Arc::clone(&self.files);
         let pending = blocking("read audit spool", move || files.legacy.pending()).await?;
         for (content, record) in pending {
-            if !self.hand_over(store, record, delivered).await? {
+            if !self.hand_over(store, masker, record, delivered).await? {
                 return Ok(());
             }
             let files = Arc::clone(&self.files);
@@ -209,7 +223,7 @@ impl Spool {
                     break;
                 }
                 for record in &batch.records {
-                    if !self.hand_over(store, record.clone(), delivered).await? {
+                    if !self.hand_over(store, masker, record.clone(), delivered).await? {
                         return Ok(());
                     }
                 }
@@ -245,14 +259,19 @@ impl Spool {
     async fn hand_over(
         &self,
         store: &dyn AuditStore,
+        masker: Option<&dyn PiiMasker>,
         record: AuditRecord,
         delivered: &mut Delivered,
     ) -> Result<bool> {
         match store.append(&record).await {
             Ok(_) => delivered.stored += 1,
             Err(error) if is_final(&error) => {
+                let said = masker.map_or_else(
+                    || error.kind().to_string(),
+                    |masker| masker.mask(&error.to_string()).into_owned(),
+                );
                 let files = Arc::clone(&self.files);
-                blocking("set audit record aside", move || files.refuse(&record, &error)).await?;
+                blocking("set audit record aside", move || files.refuse(&record, said)).await?;
                 delivered.refused += 1;
             }
             Err(error) => {
@@ -282,11 +301,8 @@ impl Files {
         Ok(started)
     }
 
-    fn refuse(&self, record: &AuditRecord, error: &Error) -> Result<()> {
-        let refused = Refused {
-            record,
-            error: error.to_string(),
-        };
+    fn refuse(&self, record: &AuditRecord, error: String) -> Result<()> {
+        let refused = Refused { record, error };
         let text = serde_json::to_string(&refused)
             .map_err(|source| Error::new(ErrorKind::InvalidInput, "set audit record aside").source(source))?;
         self.refused.lock()?.append(&[text])
