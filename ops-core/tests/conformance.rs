@@ -185,6 +185,21 @@ async fn in_memory_inventory() {
 }
 
 #[tokio::test]
+async fn in_memory_queues() {
+    let port = InMemoryQueues::new();
+    let (api, web) = (
+        TargetId::new("memory:api").unwrap(),
+        TargetId::new("memory:web").unwrap(),
+    );
+    let queue = |name: &str, target: &TargetId| {
+        FeedingQueue::new(name, QueueKind::TaskQueue, target.clone(), QueueMatch::Host)
+    };
+    let expected = [queue("both", &api), queue("both", &web), queue("one", &api)];
+    expected.iter().for_each(|queue| port.add(queue.clone()));
+    testkit::queue_inspector(&port, &expected, &TargetId::new("memory:quiet").unwrap()).await;
+}
+
+#[tokio::test]
 async fn file_journal() {
     let directory = tempfile::tempdir().unwrap();
     testkit::journal(&FileJournal::open(directory.path()).unwrap()).await;

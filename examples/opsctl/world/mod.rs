@@ -1,6 +1,7 @@
 //! The configuration made real: providers, procedures, approvers.
 
 mod checkup;
+mod drills;
 mod platforms;
 mod rules;
 mod storage;
@@ -20,8 +21,10 @@ use ops_core::ports::{Action, DatabaseGuard, SwitchHint, SwitchHints};
 use ops_core::procedures::{LlmBrain, api_stop, database_read_only, llm_brain_stop};
 
 pub(crate) use self::checkup::examination;
+pub(crate) use self::drills::DrillsTogether;
 use self::platforms::Platforms;
 use self::storage::Storage;
+pub(crate) use self::storage::shared_drills;
 use crate::exit::Failure;
 use crate::progress::Progress;
 

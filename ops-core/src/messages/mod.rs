@@ -2,10 +2,12 @@
 //!
 //! Plan, audit record, notice and report take their words from here, so they cannot drift apart.
 
+mod queue;
 mod readiness;
 mod refusal;
 mod rollback;
 mod timeline;
+pub use self::queue::*;
 pub use self::readiness::*;
 pub use self::refusal::*;
 pub use self::rollback::{component, rollback_phases, rollback_rule};

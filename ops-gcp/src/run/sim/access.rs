@@ -6,8 +6,8 @@ use ops_core::model::Timestamp;
 use ops_core::testkit::SimRequest;
 use serde_json::{Value, json};
 
-use super::refusal::Refusal;
 use super::state::Route;
+use crate::refusal::Refusal;
 use crate::run::readiness::{OPERATION, REQUIRED};
 
 /// What a caller may do, and what the vendor's clock says.

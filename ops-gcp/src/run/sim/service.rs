@@ -4,9 +4,9 @@ use ops_core::error::Result;
 use serde_json::{Map, Value, json};
 
 use super::fields::{self, is_latest, percent};
-use super::refusal::Refusal;
 use super::seed::{Scaling, ServiceSeed};
 use super::spec::{Spec, SpecScaling};
+use crate::refusal::Refusal;
 use crate::run::name::ServiceName;
 
 #[derive(Debug)]

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use super::BrokenRule;
 use super::access::Access;
 use super::fields;
-use super::refusal::Refusal;
 use super::service::{Ending, Service};
 use super::spec::Spec;
+use crate::refusal::Refusal;
 use crate::run::name::ServiceName;
 
 /// What a path leads to.
