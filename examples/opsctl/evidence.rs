@@ -61,7 +61,7 @@ impl Evidence {
             None => TenantId::new("drill")?,
         };
         let here: Arc<dyn DrillLog> = Arc::new(FileDrillLog::open(directory.join("drills"))?);
-        let drills = match &shared {
+        let drills: Arc<dyn DrillLog> = match &shared {
             None => here,
             Some(shared) => Arc::new(DrillsTogether {
                 here,

@@ -16,10 +16,10 @@ use ops_core::http::HttpHealthProbe;
 use ops_core::masking::BuiltinMasker;
 use ops_core::memory::{
     InMemoryApprovals, InMemoryAudit, InMemoryDatabase, InMemoryDrillLog, InMemoryHealth, InMemoryInventory,
-    InMemoryJournal, InMemoryNotifier, InMemoryProcesses, InMemoryReadiness, InMemorySwitches,
-    InMemoryTraffic,
+    InMemoryJournal, InMemoryNotifier, InMemoryProcesses, InMemoryQueues, InMemoryReadiness,
+    InMemorySwitches, InMemoryTraffic,
 };
-use ops_core::model::{Actor, TargetId, Timestamp, Verdict};
+use ops_core::model::{Actor, FeedingQueue, QueueKind, QueueMatch, TargetId, Timestamp, Verdict};
 use ops_core::ports::{
     HealthProbe, Notifier, Presence, ProcessId, ProcessRegistry, SwitchProcess, TrafficController,
 };

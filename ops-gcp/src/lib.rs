@@ -22,4 +22,4 @@ mod error;
 mod operation;
 mod pages;
 #[cfg(feature = "sim")]
-mod refusal;
+mod sim;

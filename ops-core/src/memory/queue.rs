@@ -42,11 +42,6 @@ impl InMemoryQueues {
         of_target
             .map(|queue| {
                 let waiting = queue.waiting.unwrap_or(0);
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "a rate of messages; a cast saturates"
-                )]
                 let sent = queue.per_second.map_or(waiting, |rate| waiting.min(rate as u64));
                 queue.waiting = Some(waiting - sent);
                 sent

@@ -57,8 +57,8 @@ pub fn queue_losses(queue: &FeedingQueue) -> Text {
     let (limit_ja, limit_en) = match (queue.attempts, queue.keeps.map(span)) {
         (Some(1), _) => ("再試行なし".to_owned(), "it is not tried again".to_owned()),
         (Some(attempts), Some((ja, en))) => (
-            format!("{attempts} 回の試行または {ja} で"),
-            format!("after {attempts} attempts or {en}"),
+            format!("{attempts} 回の試行（遅くとも {ja}）で"),
+            format!("after {attempts} attempts, {en} at the latest"),
         ),
         (Some(attempts), None) => (
             format!("{attempts} 回の試行で"),
@@ -201,7 +201,7 @@ mod tests {
         );
         assert_eq!(
             en(queue_losses(&queue)),
-            "after 5 attempts or 6 min, it is lost; the first in 5 min"
+            "after 5 attempts, 6 min at the latest, it is lost; the first in 5 min"
         );
         assert_eq!(
             en(burst(&queue.burst())),

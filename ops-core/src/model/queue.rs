@@ -131,7 +131,7 @@ impl FeedingQueue {
         };
         let lasts = match (messages, self.per_second) {
             (Some(0), _) => Some(Duration::ZERO),
-            #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+            _ if self.kind == QueueKind::ScheduledJob => Some(Duration::ZERO),
             (Some(messages), Some(rate)) if rate > 0.0 => {
                 Duration::try_from_secs_f64(messages as f64 / rate).ok()
             }
@@ -142,7 +142,7 @@ impl FeedingQueue {
             per_second: self.per_second.unwrap_or(0.0) * f64::from(u8::from(!self.paused)),
             lasts,
             whole: messages.is_some(),
-            paced: messages == Some(0) || self.per_second.is_some(),
+            paced: messages == Some(0) || self.kind == QueueKind::ScheduledJob || self.per_second.is_some(),
         }
     }
 }
@@ -232,6 +232,7 @@ mod tests {
         assert_eq!(Burst::of(&[paused]), Burst::of(&[]));
         let mut job = queue(QueueKind::ScheduledJob);
         assert_eq!(job.burst().messages, 1, "one that is being retried");
+        assert!(job.burst().paced);
         job.attempts = Some(1);
         assert_eq!(job.burst().messages, 0, "a run that is not retried is missed");
     }

@@ -43,11 +43,6 @@ fn value(point: &Item) -> Option<f64> {
 
 /// A count of messages. A negative or endless one is none.
 pub(super) fn count(value: f64) -> Option<u64> {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "checked to be a count"
-    )]
     (value.is_finite() && value >= 0.0).then_some(value as u64)
 }
 

@@ -35,15 +35,17 @@ use crate::run::{CloudRunTraffic, ServiceName};
 /// It needs rights that a stop does not (see [`REQUIRED`]): give it the everyday credential.
 ///
 /// ```
-/// use std::sync::Arc;
-/// use ops_core::{error::Result, governance::queues_feeding, model::{Burst, TargetId}, ports::Clock};
+/// use ops_core::{error::Result, model::{Burst, TargetId}};
 /// use ops_gcp::{queues::GcpQueues, run::CloudRunTraffic};
-/// use std::time::Duration;
 ///
-/// async fn burst(cloud_run: &CloudRunTraffic, api: TargetId, clock: Arc<dyn Clock>) -> Result<Burst> {
+/// async fn burst(cloud_run: &CloudRunTraffic, api: TargetId) -> Result<Burst> {
 ///     let queues = GcpQueues::new(cloud_run, "soul-kun", ["asia-northeast1".to_owned()])?;
-///     let found = queues_feeding(&queues.inspectors(), &[api], clock, Duration::from_secs(3)).await;
-///     Ok(Burst::of(&found.queues))
+///     let mut found = Vec::new();
+///     // In an application: `governance::queues_feeding`, which asks all at once and bounds each.
+///     for inspector in queues.inspectors() {
+///         found.extend(inspector.feeding(&[api.clone()]).await.queues);
+///     }
+///     Ok(Burst::of(&found))
 /// }
 /// ```
 #[derive(Clone, Debug)]

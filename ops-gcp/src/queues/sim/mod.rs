@@ -25,8 +25,8 @@ use self::route::{Route, page};
 pub use self::seed::{JobSeed, QueueSeed, SubscriptionSeed};
 use self::stock::{Job, Queue, Subscription, Task};
 use super::{REQUIRED, pubsub, tasks};
-use crate::refusal::Refusal;
 use crate::run::ServiceName;
+use crate::sim::refusal::Refusal;
 
 /// The queues of one simulated project.
 #[derive(Debug)]

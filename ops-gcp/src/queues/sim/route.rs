@@ -1,7 +1,7 @@
 use ops_core::testkit::SimRequest;
 use serde_json::{Map, Value, json};
 
-use crate::refusal::Refusal;
+use crate::sim::refusal::Refusal;
 
 /// What a request is about; `None` is somebody else's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,18 +142,15 @@ pub(super) fn page(
         Some(Ok(size)) => size.min(most),
         Some(Err(_)) => return Err(Refusal::invalid("pageSize must be a number")),
     };
-    let (from, left) = match request.query("pageToken") {
-        None => (0, page),
+    let from = match request.query("pageToken") {
+        None => 0,
         // A token is of one list.
-        Some(token) => (
-            token
-                .strip_prefix(&format!("{key}+/="))
-                .and_then(|from| from.parse().ok())
-                .ok_or_else(|| Refusal::invalid("the page token is not one of this list"))?,
-            page,
-        ),
+        Some(token) => token
+            .strip_prefix(&format!("{key}+/="))
+            .and_then(|from| from.parse().ok())
+            .ok_or_else(|| Refusal::invalid("the page token is not one of this list"))?,
     };
-    let items: Vec<_> = all.iter().skip(from).take(asked.min(left)).cloned().collect();
+    let items: Vec<_> = all.iter().skip(from).take(asked.min(page)).cloned().collect();
     let next = from + items.len();
     let mut answer = Map::new();
     if !items.is_empty() {

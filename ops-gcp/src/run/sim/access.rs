@@ -7,8 +7,8 @@ use ops_core::testkit::SimRequest;
 use serde_json::{Value, json};
 
 use super::state::Route;
-use crate::refusal::Refusal;
 use crate::run::readiness::{OPERATION, REQUIRED};
+use crate::sim::refusal::Refusal;
 
 /// What a caller may do, and what the vendor's clock says.
 #[derive(Debug)]

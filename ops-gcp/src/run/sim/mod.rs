@@ -35,7 +35,7 @@ use self::service::Service;
 use self::state::{Route, State};
 use super::PROVIDER;
 use super::name::ServiceName;
-use crate::refusal::Refusal;
+use crate::sim::refusal::Refusal;
 
 /// A simulated Cloud Run control plane, and the users of its services.
 ///

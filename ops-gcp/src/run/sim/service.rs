@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 use super::fields::{self, is_latest, percent};
 use super::seed::{Scaling, ServiceSeed};
 use super::spec::{Spec, SpecScaling};
-use crate::refusal::Refusal;
 use crate::run::name::ServiceName;
+use crate::sim::refusal::Refusal;
 
 #[derive(Debug)]
 pub(super) struct Service {

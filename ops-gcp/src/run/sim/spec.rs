@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::fields::{self, SCALING_FIELDS};
 use super::seed::Scaling;
-use crate::refusal::Refusal;
+use crate::sim::refusal::Refusal;
 
 /// The wanted state: scaling, traffic, and every other field that a caller may write.
 #[derive(Clone, Debug, PartialEq)]

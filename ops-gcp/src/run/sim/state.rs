@@ -11,8 +11,8 @@ use super::access::Access;
 use super::fields;
 use super::service::{Ending, Service};
 use super::spec::Spec;
-use crate::refusal::Refusal;
 use crate::run::name::ServiceName;
+use crate::sim::refusal::Refusal;
 
 /// What a path leads to.
 #[derive(Debug)]
