@@ -55,7 +55,7 @@ pub fn queue_backlog(queue: &FeedingQueue) -> Text {
 /// What is lost if the target is stopped for long.
 pub fn queue_losses(queue: &FeedingQueue) -> Text {
     let (limit_ja, limit_en) = match (queue.attempts, queue.keeps.map(span)) {
-        (Some(1), _) => ("再試行なし".to_owned(), "it is not tried again".to_owned()),
+        (Some(1), _) => ("再試行なしで、".to_owned(), "it is not tried again".to_owned()),
         (Some(attempts), Some((ja, en))) => (
             format!("{attempts} 回の試行（遅くとも {ja}）で"),
             format!("after {attempts} attempts, {en} at the latest"),
@@ -107,7 +107,7 @@ pub fn burst(burst: &Burst) -> Text {
     let (pace_ja, pace_en) = match (burst.lasts.map(span), burst.paced) {
         _ if *messages == 0 && burst.whole => (String::new(), String::new()),
         (Some((ja, en)), _) => (
-            format!("（毎秒最大 {} 件、{ja} 以内）", burst.per_second),
+            format!("（毎秒最大 {} 件、{ja}以内）", burst.per_second),
             format!(" within {en} ({} a second at most)", burst.per_second),
         ),
         (None, true) => (
@@ -209,7 +209,7 @@ mod tests {
         );
         assert_eq!(
             burst(&queue.burst()).get(Lang::Ja),
-            "再開時に 1200 件が届く（毎秒最大 10 件、2 分 以内）。停止中に増えた分は加算"
+            "再開時に 1200 件が届く（毎秒最大 10 件、2 分以内）。停止中に増えた分は加算"
         );
         queue.waiting = None;
         assert_eq!(
