@@ -27,10 +27,7 @@ impl Looking {
         let clock = std::sync::Arc::clone(&world.ops.providers().clock);
         Self(tokio::spawn(async move {
             let found = queues_feeding(&inspectors, &targets, clock, BUDGET).await;
-            match unread {
-                Some((part, why)) => found.and(QueuesFound::unread(part, why)),
-                None => found,
-            }
+            found.and(unread)
         }))
     }
 

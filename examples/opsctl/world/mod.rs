@@ -17,7 +17,7 @@ use ops_core::emergency::{ApprovalPolicy, Approver, Approvers, Contact, Gate, Pr
 use ops_core::error::Result;
 use ops_core::http::HttpHealthProbe;
 use ops_core::model::{Actor, Observation, Share, TargetId, Text, Timestamp};
-use ops_core::ports::{Action, DatabaseGuard, QueueInspector, SwitchHint, SwitchHints};
+use ops_core::ports::{Action, DatabaseGuard, QueueInspector, QueuesFound, SwitchHint, SwitchHints};
 use ops_core::procedures::{LlmBrain, api_stop, database_read_only, llm_brain_stop};
 
 pub(crate) use self::checkup::examination;
@@ -276,7 +276,7 @@ impl World {
     }
 
     /// What tells which queues deliver to a target, and what could not be made of it.
-    pub(crate) fn queue_inspectors(&self) -> (Vec<Arc<dyn QueueInspector>>, Option<(String, String)>) {
+    pub(crate) fn queue_inspectors(&self) -> (Vec<Arc<dyn QueueInspector>>, QueuesFound) {
         self.platforms.queue_inspectors()
     }
 

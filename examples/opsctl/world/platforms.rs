@@ -6,7 +6,7 @@ use ops_core::config::{
 use ops_core::error::Result;
 use ops_core::http::{HostPolicy, HttpTransport, ReqwestTransport};
 use ops_core::model::{TargetId, Text};
-use ops_core::ports::{Clock, QueueInspector, TrafficController};
+use ops_core::ports::{Clock, QueueInspector, QueuesFound, TrafficController};
 use ops_gcp::auth::StaticToken;
 use ops_gcp::queues::GcpQueues;
 use ops_gcp::run::CloudRunTraffic;
@@ -202,11 +202,11 @@ impl Platforms {
     }
 
     /// What tells which queues deliver to a target, and what could not be made of it.
-    pub(super) fn queue_inspectors(&self) -> (Vec<Arc<dyn QueueInspector>>, Option<(String, String)>) {
+    pub(super) fn queue_inspectors(&self) -> (Vec<Arc<dyn QueueInspector>>, QueuesFound) {
         match &self.queues {
-            None => (Vec::new(), None),
-            Some(Ok(queues)) => (queues.inspectors(), None),
-            Some(Err(why)) => (Vec::new(), Some(("Google Cloud".to_owned(), why.clone()))),
+            None => (Vec::new(), QueuesFound::default()),
+            Some(Ok(queues)) => (queues.inspectors(), QueuesFound::default()),
+            Some(Err(why)) => (Vec::new(), QueuesFound::unread("Google Cloud", why)),
         }
     }
 
