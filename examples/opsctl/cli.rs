@@ -79,6 +79,8 @@ pub(crate) enum Verb {
     Audit(AuditArgs),
     /// Prove that a stop and a restore would work; act on nothing
     Doctor(DoctorArgs),
+    /// Print the figures of all runs, drills and records that are kept, in the text format of Prometheus
+    Metrics(MetricsArgs),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -160,6 +162,16 @@ pub(crate) struct DoctorArgs {
     /// Also write the figures to this file, in the text format of Prometheus
     #[arg(long, value_name = "FILE")]
     pub(crate) metrics: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MetricsArgs {
+    /// Also the figures that `doctor --metrics FILE` wrote [default: doctor.prom in state_dir, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) doctor: Option<PathBuf>,
+    /// Write them to this file instead, in place of the old one at once
+    #[arg(long, value_name = "FILE")]
+    pub(crate) write: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -108,7 +108,9 @@ impl Failure {
                     .for_each(|fault| printer.error(&format!("  {fault}")));
             }
             Self::Refused(refusal) => {
-                printer.error(&printer.pick(&format!("拒否: {refusal}"), &format!("refused: {refusal}")));
+                let text = refusal.text();
+                let why = printer.text(&text);
+                printer.error(&printer.pick(&format!("拒否: {why}"), &format!("refused: {why}")));
                 if let Refusal::Drifted { steps } | Refusal::Changed { steps } = refusal {
                     printer.drift(steps);
                 }

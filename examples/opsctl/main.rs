@@ -6,6 +6,7 @@ mod exit;
 mod interrupt;
 mod print;
 mod progress;
+mod queues;
 mod session;
 mod sim_world;
 mod verbs;
@@ -71,6 +72,7 @@ async fn run(cli: &Cli, printer: &Printer) -> Exit {
         Verb::Db(args) => verbs::db::run(global, printer, args).await,
         Verb::Audit(args) => verbs::audit::run(global, printer, args).await,
         Verb::Doctor(args) => verbs::doctor::run(global, printer, args).await,
+        Verb::Metrics(args) => verbs::metrics::run(global, printer, args).await,
     };
     result.unwrap_or_else(|failure| failure.show(printer))
 }

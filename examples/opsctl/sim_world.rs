@@ -1,9 +1,14 @@
 //! The simulated vendors with the services of the first runbook, and the configuration that leads to them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use ops_core::clock::SystemClock;
 use ops_core::error::{Error, ErrorKind, Result};
+use ops_core::ports::Clock;
 use ops_core::testkit::{Fault, FaultRule, Faults, LoopbackServer};
+use ops_gcp::queues::REQUIRED;
+use ops_gcp::queues::sim::{JobSeed, QueueSeed, QueueSim, SubscriptionSeed};
 use ops_gcp::run::sim::{BrokenRule as CloudRunRule, CloudRunSim, ServiceSeed};
 use ops_railway::railway::sim::{BrokenRule as RailwayRule, RailwaySim, ServiceSeed as RailwaySeed};
 use ops_railway::vercel::sim::{BrokenRule as VercelRule, ProjectSeed, VercelSim};
@@ -190,8 +195,50 @@ async fn start_cloud_run(
             _ => return Err(unknown_rule(rule)),
         });
     }
-    let server = LoopbackServer::start(Arc::clone(&sim) as _).await?;
+    let queues = QueueSim::beside(
+        Arc::clone(&sim) as _,
+        PROJECT,
+        Arc::new(SystemClock::new()),
+        faults.clone(),
+    );
+    add_queues(&queues);
+    for permission in REQUIRED {
+        sim.grant(permission);
+    }
+    let server = LoopbackServer::start(queues).await?;
     Ok((sim, server))
+}
+
+/// One of each kind, and one that nobody asks about.
+fn add_queues(queues: &QueueSim) {
+    let host = |name: &str| format!("{name}-sim.a.run.app");
+    let url = |name: &str, path: &str| format!("https://{}/{path}", host(name));
+    let events = SubscriptionSeed::push_to(&url("soul-kun-api", "events"));
+    queues.add_subscription(
+        "memory-events",
+        events.dead_letters("projects/soul-kun/topics/memory-dead", 10),
+    );
+    queues.publish("memory-events", 1_200);
+    queues.add_subscription("analytics", SubscriptionSeed::pulled());
+    let replies = QueueSeed::new()
+        .to_host(&host("chatwork-webhook"))
+        .rate(5.0)
+        .attempts(50);
+    queues.add_queue(REGION, "chatwork-replies", replies);
+    queues.create_tasks(
+        REGION,
+        "chatwork-replies",
+        300,
+        &url("chatwork-webhook", "reply"),
+        None,
+    );
+    let next = SystemClock::new().now() + Duration::from_secs(300);
+    let monitor = JobSeed::calls(&url("proactive-monitor", "check"), next);
+    queues.add_job(
+        REGION,
+        "proactive-check",
+        monitor.schedule("*/5 * * * *", Duration::from_secs(300)),
+    );
 }
 
 async fn start_paas(faults: &Faults, rules: &[String]) -> Result<Paas, Failure> {

@@ -247,3 +247,58 @@ async fn without_the_database_the_stop_stops_and_says_what_it_could_not_record()
     write(&mut world.app().await).await.expect("writable again");
     world.database.drop_all().await.expect("removed");
 }
+
+#[tokio::test]
+async fn a_drill_is_evidence_for_every_machine_that_uses_the_database() {
+    let Some(world) = World::start("drills").await else {
+        return;
+    };
+    // Under another name than the one that makes a drill bring a database of its own.
+    let here = world.simulation.path();
+    let config = std::fs::read_to_string(here.join("ops.toml")).expect("a configuration");
+    let config = config.replace("\"DATABASE_URL\"", "\"OPS_APP_DATABASE_URL\"");
+    let other = tempfile::tempdir().expect("another machine");
+    for dir in [here, other.path()] {
+        std::fs::write(dir.join("ops.toml"), &config).expect("writable");
+    }
+    let run = |dir: &Path, url: &str, arguments: &[&str]| {
+        let mut command = opsctl(dir);
+        command.env("OPS_APP_DATABASE_URL", url);
+        Ran::of(command.args(arguments).output().expect("opsctl runs"))
+    };
+    let url = world.database.owner_url().expose_secret();
+    let drill = |procedure: &str| run(here, url, &["drill", procedure, "--world", "gcp", "--json"]);
+
+    // The first verb that connects makes the tables; a drill makes none.
+    let before = drill("api-stop");
+    assert_eq!(before.code, 0, "{}{}", before.out, before.err);
+    assert!(before.err.contains("この端末にだけ"), "{}", before.err);
+    assert_eq!(run(here, url, &["runs"]).code, 0);
+    let drilled = drill("llm-brain-stop");
+    assert_eq!(drilled.code, 0, "{}{}", drilled.out, drilled.err);
+
+    let last = |dir: &Path, url: &str, procedure: &str| {
+        let ran = run(dir, url, &["plan", procedure, "--json"]);
+        ran.json()["last_drill"]["verdict"].clone()
+    };
+    assert_eq!(last(other.path(), url, "llm-brain-stop"), "passed");
+    assert_eq!(last(other.path(), url, "api-stop"), serde_json::Value::Null);
+    assert_eq!(
+        last(here, url, "api-stop"),
+        "passed",
+        "that of this machine is still read"
+    );
+    let listed = run(here, url, &["drill", "list", "--json"]).json();
+    assert_eq!(
+        listed["drills"].as_array().map(Vec::len),
+        Some(2),
+        "each once: {listed}"
+    );
+    let away = "postgres://nobody@127.0.0.1:1/none";
+    assert_eq!(
+        last(here, away, "llm-brain-stop"),
+        "passed",
+        "without the database too"
+    );
+    world.database.drop_all().await.expect("removed");
+}

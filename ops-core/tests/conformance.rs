@@ -16,10 +16,10 @@ use ops_core::http::HttpHealthProbe;
 use ops_core::masking::BuiltinMasker;
 use ops_core::memory::{
     InMemoryApprovals, InMemoryAudit, InMemoryDatabase, InMemoryDrillLog, InMemoryHealth, InMemoryInventory,
-    InMemoryJournal, InMemoryNotifier, InMemoryProcesses, InMemoryReadiness, InMemorySwitches,
-    InMemoryTraffic,
+    InMemoryJournal, InMemoryNotifier, InMemoryProcesses, InMemoryQueues, InMemoryReadiness,
+    InMemorySwitches, InMemoryTraffic,
 };
-use ops_core::model::{Actor, TargetId, Timestamp, Verdict};
+use ops_core::model::{Actor, FeedingQueue, QueueKind, QueueMatch, TargetId, Timestamp, Verdict};
 use ops_core::ports::{
     HealthProbe, Notifier, Presence, ProcessId, ProcessRegistry, SwitchProcess, TrafficController,
 };
@@ -182,6 +182,21 @@ async fn in_memory_inventory() {
     let target = TargetId::new("memory:api").unwrap();
     port.deploy(target.clone(), "api");
     testkit::inventory(&port, &[target]).await;
+}
+
+#[tokio::test]
+async fn in_memory_queues() {
+    let port = InMemoryQueues::new();
+    let (api, web) = (
+        TargetId::new("memory:api").unwrap(),
+        TargetId::new("memory:web").unwrap(),
+    );
+    let queue = |name: &str, target: &TargetId| {
+        FeedingQueue::new(name, QueueKind::TaskQueue, target.clone(), QueueMatch::Host)
+    };
+    let expected = [queue("both", &api), queue("both", &web), queue("one", &api)];
+    expected.iter().for_each(|queue| port.add(queue.clone()));
+    testkit::queue_inspector(&port, &expected, &TargetId::new("memory:quiet").unwrap()).await;
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ use ops_core::masking::BuiltinMasker;
 use ops_core::memory::InMemoryJournal;
 use ops_core::model::TenantId;
 use ops_core::pipeline::{DrillSetup, DrillWorld, drill};
+use ops_core::ports::Journal;
 use ops_core::{Ops, Providers};
 use support_emergency::{Fault, Stop, Target, VirtualClock, alice, quick};
 
@@ -191,4 +192,55 @@ async fn labels_are_masked_and_their_number_is_bounded() {
 async fn without_a_meter_there_are_no_metrics() {
     let ops = Ops::new(Providers::in_memory(), TenantId::new("org_metrics").unwrap());
     assert_eq!(ops.metrics(&["stop-all"]).await, "");
+}
+
+/// What a job that runs now and then can show: all of it from what is kept.
+#[tokio::test(start_paused = true)]
+async fn what_is_durable_is_shown_by_a_process_that_has_done_nothing_itself() {
+    let bench = Bench::new();
+    let targets: Vec<_> = (0..2).map(Target::numbered).collect();
+    let all = procedure("stop-all", &targets);
+    let drilled = drill(DrillSetup::new(alice(), "in memory"), || async {
+        Ok::<_, Refusal>(DrillWorld::new(bench.ops.clone(), all.clone()))
+    });
+    let kept = drilled.await.unwrap().report;
+    let _ = bench.ops.keep_drill(&kept, &alice()).await.unwrap();
+    let report = bench.ops.stop(&all, alice()).await.unwrap();
+    tokio::time::advance(Duration::from_secs(600)).await;
+
+    let other = Ops::new(
+        bench.ops.providers().clone(),
+        TenantId::new("org_metrics").unwrap(),
+    );
+    let shown = samples(&other.durable_metrics(&["stop-all"]).await.unwrap());
+    let stop = r#"procedure="stop-all",kind="stop""#;
+    assert!(shown[&format!("ops_runs_started_total{{{stop}}}")] >= 1.0);
+    assert_eq!(shown["ops_last_drill_passed{procedure=\"stop-all\"}"], 1.0);
+    assert_eq!(shown["ops_runs_unpublished"], 0.0);
+    assert_eq!(shown["ops_oldest_unpublished_run_age_seconds"], 0.0);
+    assert_eq!(shown["ops_runs_unreadable"], 0.0);
+    assert!(shown.contains_key("ops_held_states"));
+
+    // A run that died on the way.
+    let entries = bench.ops.engine().entries(&report.outcome.run).await.unwrap();
+    let mut began = entries[0].clone();
+    began.at = bench.clock.time() - Duration::from_secs(90);
+    began.run = ops_core::model::RunId::new("run_died").unwrap();
+    bench.journal.append(&began).await.unwrap();
+    let shown = samples(&other.durable_metrics(&[]).await.unwrap());
+    assert_eq!(shown["ops_runs_unpublished"], 1.0);
+    let age = shown["ops_oldest_unpublished_run_age_seconds"];
+    assert!((90.0..100.0).contains(&age), "{age}");
+    assert_eq!(other.metrics(&[]).await, "", "its own meter is not touched");
+
+    // Nothing is made up when the journal cannot be read.
+    bench.journal.set_reachable(false);
+    let spool = Ops::new(
+        Providers {
+            journal_spool: None,
+            ..bench.ops.providers().clone()
+        },
+        TenantId::new("org_metrics").unwrap(),
+    );
+    assert!(spool.durable_metrics(&[]).await.is_err());
 }

@@ -41,6 +41,7 @@ ports!(
     Notifier,
     PiiMasker,
     ProcessRegistry,
+    QueueInspector,
     Ramp,
     RateLimiter,
     ReadinessProbe,

@@ -9,8 +9,8 @@ mod support_emergency;
 
 use ops_core::emergency::timeline;
 use ops_core::error::ErrorKind;
-use ops_core::model::{Lang, RunId, TargetId, Timestamp};
-use ops_core::ports::{JournalEntry, JournalEvent};
+use ops_core::model::{AbortCause, Actor, Lang, RunId, TargetId, Timestamp, Verdict};
+use ops_core::ports::{GateMoment, JournalEntry, JournalEvent};
 use support_emergency::{Fault, World, quick};
 
 #[tokio::test(start_paused = true)]
@@ -98,4 +98,81 @@ fn a_run_without_its_beginning_and_with_a_clock_that_went_back_is_shown_all_the_
         rows[0]
     );
     assert_eq!(ops_core::emergency::timeline(&[]), None);
+}
+
+#[test]
+fn gates_an_abort_and_a_review_are_told_in_their_own_words() {
+    let run = RunId::generate(Timestamp::UNIX_EPOCH);
+    let target = TargetId::new("test:t").unwrap();
+    let gate = |moment| JournalEvent::Gate { gate: 1, moment };
+    let unhealthy = Verdict::NotYet {
+        reason: "HTTP 503".to_owned(),
+    };
+    let cause = AbortCause::Asked {
+        by: Actor::person("carol").unwrap(),
+        reason: "still failing".to_owned(),
+    };
+    let closed = |verdict| JournalEvent::ClosedAgain {
+        target: target.clone(),
+        verdict,
+        left: None,
+    };
+    let reviewed = JournalEvent::Reviewed {
+        by: Actor::person("dave").unwrap(),
+        note: "it was right".to_owned(),
+    };
+    let told = [
+        (
+            gate(GateMoment::Waiting),
+            "gate 2 … began to look",
+            "確認 2 … 確認を開始",
+        ),
+        (
+            gate(GateMoment::Saw { seen: Verdict::Holds }),
+            "gate 2 … saw: healthy",
+            "確認 2 … 正常",
+        ),
+        (
+            gate(GateMoment::Saw {
+                seen: unhealthy.clone(),
+            }),
+            "gate 2 … saw: not healthy: HTTP 503",
+            "確認 2 … 正常でない: HTTP 503",
+        ),
+        (gate(GateMoment::Passed), "gate 2 … passed", "確認 2 … 通過"),
+        (
+            gate(GateMoment::Failed {
+                reason: "patience".to_owned(),
+            }),
+            "gate 2 … failed: patience",
+            "確認 2 … 通過できず: patience",
+        ),
+        (
+            JournalEvent::Aborted { cause },
+            "aborted: aborted by carol: still failing; what was opened is closed again",
+            "中止: carol が中止した: still failing。開けたものをもう一度止める",
+        ),
+        (
+            closed(Verdict::Holds),
+            "test:t closed again … verified",
+            "test:t をもう一度停止 … 確認済み",
+        ),
+        (
+            closed(unhealthy),
+            "test:t closed again … not seen to be stopped: HTTP 503",
+            "test:t をもう一度停止 … 停止を確認できず: HTTP 503",
+        ),
+        (
+            reviewed,
+            "reviewed by dave: it was right",
+            "dave がレビュー: it was right",
+        ),
+    ];
+    for (event, en, ja) in told {
+        let about = matches!(event, JournalEvent::ClosedAgain { .. }).then(|| target.clone());
+        let entry = JournalEntry::new(run.clone(), Timestamp::UNIX_EPOCH, event);
+        let line = timeline(&[entry]).unwrap().lines.remove(0);
+        assert_eq!((line.what.get(Lang::En), line.what.get(Lang::Ja)), (en, ja));
+        assert_eq!(line.target, about);
+    }
 }

@@ -4,6 +4,10 @@
 //! |---|---|---|
 //! | [`run`] | a Cloud Run service | manual scaling with zero instances, no new revision |
 //!
+//! | module | what it looks at |
+//! |---|---|
+//! | [`queues`] | what goes on delivering to a stopped Cloud Run service: Pub/Sub push, Cloud Tasks, Cloud Scheduler |
+//!
 //! Every provider is built from the same parts: a transport, a [`TokenSource`](auth::TokenSource), a clock, and a base URL
 //! that tests and drills point at a simulation. Nothing here reads the environment or retries: the engine does the latter.
 //!
@@ -11,7 +15,11 @@
 //! its documented traps. They are for tests, drills and `opsctl sim`.
 
 pub mod auth;
+pub mod queues;
 pub mod run;
 
 mod error;
 mod operation;
+mod pages;
+#[cfg(feature = "sim")]
+mod sim;

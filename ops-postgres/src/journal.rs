@@ -1,11 +1,12 @@
 use async_trait::async_trait;
-use ops_core::error::{Error, ErrorKind, Result};
+use ops_core::error::{ErrorKind, Result};
 use ops_core::model::{RunId, TargetId, Timestamp};
 use ops_core::ports::{Held, Journal, JournalEntry};
 use sqlx::PgPool;
 
 use crate::PostgresStore;
 use crate::error::{error, failed};
+use crate::stored::Stored;
 
 /// The journal in the schema `ops`, shared by all processes that use the database.
 ///
@@ -43,7 +44,7 @@ impl PostgresJournal {
 
     async fn open_hold(&self, operation: &'static str, target: &TargetId) -> Result<Option<Held>> {
         let row: Option<HoldRow> = sqlx::query_as(
-            "select run, at_micros, snapshot from ops.journal_hold where target = $1 and released_at is null",
+            "select position, run, at_micros, snapshot from ops.journal_hold where target = $1 and released_at is null",
         )
         .bind(target.as_str())
         .fetch_optional(&self.pool)
@@ -68,15 +69,16 @@ impl Journal for PostgresJournal {
     }
 
     async fn entries(&self, run: &RunId) -> Result<Vec<JournalEntry>> {
-        let rows: Vec<String> =
-            sqlx::query_scalar("select entry from ops.journal_entry where run = $1 order by position")
+        let rows: Vec<(i64, String)> =
+            sqlx::query_as("select position, entry from ops.journal_entry where run = $1 order by position")
                 .bind(run.as_str())
                 .fetch_all(&self.pool)
                 .await
                 .map_err(failed(READ))?;
-        rows.iter()
-            .map(|text| serde_json::from_str(text).map_err(|_| foreign(READ, "an entry is not readable")))
-            .collect()
+        let read = |(position, text): &(i64, String)| {
+            Stored::new(READ, ENTRIES, format!("position {position}, {run}")).parse(text)
+        };
+        rows.iter().map(read).collect()
     }
 
     async fn runs(&self) -> Result<Vec<RunId>> {
@@ -88,7 +90,10 @@ impl Journal for PostgresJournal {
         .await
         .map_err(failed(READ))?;
         rows.into_iter()
-            .map(|run| RunId::new(run).map_err(|_| foreign(READ, "a run id is not readable")))
+            .map(|run| {
+                RunId::new(&run)
+                    .map_err(|_| Stored::new(READ, ENTRIES, "a run").wrong("its run is no run id"))
+            })
             .collect()
     }
 
@@ -107,7 +112,7 @@ impl Journal for PostgresJournal {
 
     async fn held(&self) -> Result<Vec<Held>> {
         let rows: Vec<HoldRow> = sqlx::query_as(
-            "select run, at_micros, snapshot from ops.journal_hold where released_at is null order by position",
+            "select position, run, at_micros, snapshot from ops.journal_hold where released_at is null order by position",
         )
         .fetch_all(&self.pool)
         .await
@@ -133,19 +138,19 @@ impl Journal for PostgresJournal {
     }
 }
 
-type HoldRow = (String, i64, String);
+type HoldRow = (i64, String, i64, String);
 
-fn held(operation: &'static str, (run, at, snapshot): HoldRow) -> Result<Held> {
-    let run = RunId::new(run).map_err(|_| foreign(operation, "a run id is not readable"))?;
-    let snapshot =
-        serde_json::from_str(&snapshot).map_err(|_| foreign(operation, "a held snapshot is not readable"))?;
-    Ok(Held::new(run, Timestamp::from_unix_micros(at), snapshot))
+fn held(operation: &'static str, (position, run, at, snapshot): HoldRow) -> Result<Held> {
+    let stored = Stored::new(operation, "ops.journal_hold", format!("position {position}"));
+    let run = RunId::new(run).map_err(|_| stored.wrong("its run is no run id"))?;
+    Ok(Held::new(
+        run,
+        Timestamp::from_unix_micros(at),
+        stored.parse(&snapshot)?,
+    ))
 }
 
-fn foreign(operation: &'static str, reason: &'static str) -> Error {
-    error(ErrorKind::Unexpected, operation).context("reason", reason)
-}
-
+const ENTRIES: &str = "ops.journal_entry";
 const APPEND: &str = "append to the journal";
 const READ: &str = "read the journal";
 const HOLD: &str = "hold a snapshot";

@@ -4,6 +4,7 @@
 //!   and setting back exactly.
 //! - [`PostgresAuditStore`] keeps one hash chain for each tenant, behind row level security.
 //! - [`PostgresJournal`] holds prior states: the first writer wins, across all processes.
+//! - [`PostgresDrillLog`] keeps the evidence of drills.
 //! - [`PostgresApprovals`] brings approvals from one machine to another.
 //! - [`PostgresSwitchStore`] shares which features are stopped, [`PostgresSwitchHints`] tells early, [`PostgresProcesses`] knows who has applied it.
 //! - [`ScratchDatabase`] makes a database with roles of its own for tests and drills, and drops it.
@@ -34,6 +35,7 @@
 
 mod approval;
 mod audit;
+mod drill_log;
 mod error;
 mod guard;
 mod hints;
@@ -42,10 +44,12 @@ mod journal;
 mod process;
 mod scratch;
 mod store;
+mod stored;
 mod switch;
 
 pub use self::approval::PostgresApprovals;
 pub use self::audit::PostgresAuditStore;
+pub use self::drill_log::PostgresDrillLog;
 pub use self::guard::{PostgresDatabaseGuard, PostgresReadiness};
 pub use self::hints::PostgresSwitchHints;
 pub use self::journal::PostgresJournal;

@@ -2,7 +2,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use ops_core::error::{ErrorKind, Result};
+use ops_core::error::{Error, ErrorKind, Result};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
@@ -57,8 +57,10 @@ impl PostgresStore {
     /// `PermissionDenied` unless the role may create a schema (or owns `ops`); `InvalidConfig` when the schema is newer than
     /// this program or its history was changed.
     pub async fn migrate(&self) -> Result<()> {
-        if self.schema_version().await? == Some(LATEST) {
-            return Ok(());
+        match self.schema_version().await? {
+            Some(LATEST) => return Ok(()),
+            Some(newer) if newer > LATEST => return Err(other_schema(MIGRATE, Some(newer))),
+            _ => {}
         }
         migrator()
             .run(&self.pool)
@@ -73,12 +75,7 @@ impl PostgresStore {
     pub async fn check_schema(&self) -> Result<()> {
         match self.schema_version().await? {
             Some(LATEST) => Ok(()),
-            found => Err(error(ErrorKind::InvalidConfig, "check schema ops")
-                .context("expected", LATEST.to_string())
-                .context(
-                    "found",
-                    found.map_or_else(|| "none".to_owned(), |version| version.to_string()),
-                )),
+            found => Err(other_schema("check schema ops", found)),
         }
     }
 
@@ -207,6 +204,23 @@ async fn current_database(options: &PgConnectOptions) -> sqlx::Result<String> {
     Ok(database)
 }
 
+/// The schema is not that of this program.
+fn other_schema(operation: &'static str, found: Option<i64>) -> Error {
+    let remedy = match found {
+        Some(found) if found > LATEST => {
+            "a newer version of this program made it: use that version; nothing was changed"
+        }
+        _ => "any verb that stops or restores brings it up to date",
+    };
+    error(ErrorKind::InvalidConfig, operation)
+        .context("expected", LATEST.to_string())
+        .context(
+            "found",
+            found.map_or_else(|| "none".to_owned(), |version| version.to_string()),
+        )
+        .context("remedy", remedy)
+}
+
 fn migrator() -> Migrator {
     let migrations = MIGRATIONS
         .iter()
@@ -221,7 +235,7 @@ fn migrator() -> Migrator {
     migrator
 }
 
-const MIGRATIONS: [(i64, &str, &str); 6] = [
+const MIGRATIONS: [(i64, &str, &str); 7] = [
     (1, "journal", include_str!("../migrations/0001_journal.sql")),
     (2, "switch", include_str!("../migrations/0002_switch.sql")),
     (3, "audit", include_str!("../migrations/0003_audit.sql")),
@@ -236,6 +250,7 @@ const MIGRATIONS: [(i64, &str, &str); 6] = [
         "switch process",
         include_str!("../migrations/0006_switch_process.sql"),
     ),
+    (7, "drill", include_str!("../migrations/0007_drill.sql")),
 ];
 const LATEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 

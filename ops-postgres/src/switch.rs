@@ -9,6 +9,7 @@ use sqlx::{AssertSqlSafe, PgPool, Row};
 
 use crate::error::{error, failed};
 use crate::identifier::literal;
+use crate::stored::Stored;
 use crate::{PostgresProcesses, PostgresStore, PostgresSwitchHints};
 
 /// The stopped features in one row of the schema `ops`. Works behind a transaction pooler: its statements need no session.
@@ -51,12 +52,9 @@ impl SwitchStore for PostgresSwitchStore {
         let generation: i64 = row.try_get(0).map_err(failed(READ))?;
         let stopped: String = row.try_get(1).map_err(failed(READ))?;
         let mut state = SwitchState::default();
-        state.generation = u64::try_from(generation).map_err(|_| {
-            error(ErrorKind::Unexpected, READ).context("reason", "the generation is negative")
-        })?;
-        state.stopped = serde_json::from_str(&stopped).map_err(|_| {
-            error(ErrorKind::Unexpected, READ).context("reason", "the stopped features are not readable")
-        })?;
+        let row = Stored::new(READ, "ops.switch_state", "its only one");
+        state.generation = u64::try_from(generation).map_err(|_| row.wrong("its generation is negative"))?;
+        state.stopped = row.parse(&stopped)?;
         Ok(state)
     }
 

@@ -8,7 +8,8 @@ mod world;
 
 use ops_core::testkit;
 use ops_postgres::{
-    PostgresApprovals, PostgresAuditStore, PostgresJournal, PostgresProcesses, PostgresSwitchStore,
+    PostgresApprovals, PostgresAuditStore, PostgresDrillLog, PostgresJournal, PostgresProcesses,
+    PostgresSwitchStore,
 };
 
 use self::world::World;
@@ -39,6 +40,13 @@ async fn the_approval_store_keeps_its_contract() {
 async fn the_switch_store_keeps_its_contract() {
     let Some(world) = World::new().await else { return };
     testkit::switch_store(&PostgresSwitchStore::new(&world.store)).await;
+    world.close().await;
+}
+
+#[tokio::test]
+async fn the_drill_log_keeps_its_contract() {
+    let Some(world) = World::new().await else { return };
+    testkit::drill_log(&PostgresDrillLog::new(&world.store)).await;
     world.close().await;
 }
 

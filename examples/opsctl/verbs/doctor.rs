@@ -36,7 +36,7 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &DoctorArgs) -
 }
 
 /// In place of the old file at once: whoever collects it reads one or the other, whole.
-fn write(file: &Path, text: &str) -> Result<(), Failure> {
+pub(super) fn write(file: &Path, text: &str) -> Result<(), Failure> {
     let made = file.with_extension("tmp");
     std::fs::write(&made, text)
         .and_then(|()| std::fs::rename(&made, file))

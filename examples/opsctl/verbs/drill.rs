@@ -38,7 +38,7 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &DrillArgs) ->
         return drill_evidence::run(global, printer, verb).await;
     }
     // A place that cannot be used is said before the drill, not after it.
-    let evidence = Evidence::open(global, args.evidence.as_deref())?;
+    let evidence = Evidence::open(global, printer, args.evidence.as_deref()).await?;
     printer.line(&printer.pick(
         "訓練: 模擬のベンダーに対して、本番と同じ手順で 停止 → 確認 → 復旧 を行います。実在のサービスには触れません。",
         "Drill: stop, verify and restore by the production path, on simulated vendors. No real service is touched.",

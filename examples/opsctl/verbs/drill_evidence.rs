@@ -21,7 +21,7 @@ pub(crate) async fn run(global: &Global, printer: &Printer, verb: &DrillVerb) ->
 }
 
 async fn list(global: &Global, printer: &Printer, named: Option<&Path>) -> Result<Exit, Failure> {
-    let evidence = open(global, named)?;
+    let evidence = open(global, printer, named).await?;
     let reports = evidence.ops.providers().drills.list().await?;
     if printer.json() {
         let drills: Vec<_> = reports.iter().map(summary).collect();
@@ -51,7 +51,7 @@ async fn show(
     run: &RunId,
     named: Option<&Path>,
 ) -> Result<Exit, Failure> {
-    let evidence = open(global, named)?;
+    let evidence = open(global, printer, named).await?;
     let report = evidence.ops.providers().drills.find(run).await?;
     let report = report.ok_or_else(|| {
         Failure::usage(
@@ -140,8 +140,9 @@ async fn prove(
     Ok(session.world.ops.prove_drill(report).await?)
 }
 
-fn open(global: &Global, named: Option<&Path>) -> Result<Evidence, Failure> {
-    Evidence::open(global, named)?.ok_or_else(|| {
+async fn open(global: &Global, printer: &Printer, named: Option<&Path>) -> Result<Evidence, Failure> {
+    let evidence = Evidence::open(global, printer, named).await?;
+    evidence.ok_or_else(|| {
         Failure::usage(
             format!(
                 "there is no configuration file {} that says where drills are kept",

@@ -8,6 +8,7 @@ pub(crate) mod db;
 pub(crate) mod doctor;
 pub(crate) mod drill;
 pub(crate) mod drill_evidence;
+pub(crate) mod metrics;
 pub(crate) mod plan;
 pub(crate) mod restore;
 pub(crate) mod resume;

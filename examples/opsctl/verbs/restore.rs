@@ -1,11 +1,13 @@
 use ops_core::emergency::{BreakGlass, Refusal};
 use ops_core::model::{PlanKind, RunId};
 use ops_core::pipeline::Report;
+use ops_core::ports::QueuesFound;
 
 use super::resume::unknown;
 use crate::cli::{Global, RestoreArgs};
 use crate::exit::{Exit, Failure};
 use crate::print::{Printer, plan_document, report_document};
+use crate::queues::{self, Looking};
 use crate::session::{Session, started};
 
 pub(crate) async fn run(global: &Global, printer: &Printer, args: &RestoreArgs) -> Result<Exit, Failure> {
@@ -21,11 +23,16 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &RestoreArgs) 
     if let Some(reason) = &args.skip_gates {
         plan = plan.without_gates(&BreakGlass::new(reason)?);
     }
+    let looking = Looking::begin(world, plan.steps());
     printer.plan(&plan);
+    let found = looking.end().await;
+    queues::show(&found, printer);
     if args.dry_run {
         session.ask_if_needed(&plan, printer).await;
         if printer.json() {
-            printer.document(&plan_document(&plan));
+            let mut document = plan_document(&plan);
+            document["queues"] = queues::document(&found);
+            printer.document(&document);
         }
         return Ok(Exit::Done);
     }
@@ -42,7 +49,8 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &RestoreArgs) 
     }
     let report = world.ops.carry_out(plan, &session.actor).await?;
     printer.report(&report, procedure.contacts());
-    conclude(&session, printer, &report, name).await
+    queues::show_burst(&found, printer);
+    conclude(&session, printer, &report, name, Some(&found)).await
 }
 
 /// Says whether a restore that has ended is exact, by a second read with fresh clients.
@@ -51,6 +59,7 @@ pub(crate) async fn conclude(
     printer: &Printer,
     report: &Report,
     name: &str,
+    found: Option<&QueuesFound>,
 ) -> Result<Exit, Failure> {
     let run = &report.outcome.run;
     let ended = Exit::from(report.outcome.status);
@@ -63,6 +72,9 @@ pub(crate) async fn conclude(
     if printer.json() {
         let mut document = report_document(report, exit.code());
         document["restored_exactly"] = exact.into();
+        if let Some(found) = found {
+            document["queues"] = queues::document(found);
+        }
         printer.document(&document);
         return Ok(exit);
     }

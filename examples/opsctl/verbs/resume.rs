@@ -38,7 +38,7 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &ResumeArgs) -
         }
         return Ok(ended);
     }
-    super::restore::conclude(&session, printer, &report, name).await
+    super::restore::conclude(&session, printer, &report, name, None).await
 }
 
 pub(crate) fn unknown(run: &RunId) -> Failure {

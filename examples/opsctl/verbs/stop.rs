@@ -3,6 +3,7 @@ use ops_core::emergency::BreakGlass;
 use crate::cli::{Global, StopArgs};
 use crate::exit::{Exit, Failure};
 use crate::print::{Printer, report_document};
+use crate::queues::{self, Looking};
 use crate::session::Session;
 
 pub(crate) async fn run(global: &Global, printer: &Printer, args: &StopArgs) -> Result<Exit, Failure> {
@@ -14,6 +15,8 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &StopArgs) -> 
     let procedure = session.procedure(&args.plan.procedure, &args.plan.param)?;
     let plan = world.ops.plan(&procedure).await;
     printer.plan(&plan);
+    // It goes on beside the stop, which waits for nothing of it.
+    let looking = Looking::begin(world, plan.steps());
     let now = world.now();
     printer.broken_rules(&plan.broken_rules(&session.actor, now));
     let plan = match &args.break_glass {
@@ -31,7 +34,9 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &StopArgs) -> 
     let report = world.ops.carry_out(plan, &session.actor).await?;
     let exit = Exit::from(report.outcome.status);
     if printer.json() {
-        printer.document(&report_document(&report, exit.code()));
+        let mut document = report_document(&report, exit.code());
+        document["queues"] = queues::document(&looking.end().await);
+        printer.document(&document);
         return Ok(exit);
     }
     printer.report(&report, procedure.contacts());
@@ -64,5 +69,6 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &StopArgs) -> 
         "  {}: opsctl restore {run}",
         printer.pick("復旧", "put it back")
     ));
+    queues::show(&looking.end().await, printer);
     Ok(exit)
 }

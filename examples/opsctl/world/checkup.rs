@@ -15,7 +15,7 @@ use ops_postgres::{PostgresDatabaseGuard, PostgresReadiness, PostgresStore, Post
 use ops_railway::railway::RailwayInventory;
 use ops_railway::vercel::VercelInventory;
 
-use super::platforms::{Connector, Tokens, target};
+use super::platforms::{Connector, Tokens, regions, target};
 use crate::exit::Failure;
 
 /// Everything that the configuration names.
@@ -60,6 +60,14 @@ pub(crate) async fn examination(
         let tokens = connector.tokens(&gcp.token_env, emergency);
         examination = credential(examination, "Google Cloud", &gcp.token_env, emergency, &tokens);
         let regions = regions(config);
+        if let Some(token) = tokens.looking().filter(|_| !regions.is_empty()) {
+            examination = match connector.queues(gcp, token, regions.clone()) {
+                Ok(queues) => examination.with_probe("Google Cloud (queues)", Arc::new(queues), []),
+                Err(error) => {
+                    examination.with_checks([need_valid_credential("Google Cloud (queues)").failed(&error)])
+                }
+            };
+        }
         let made = Made {
             probe: tokens
                 .button()
@@ -106,17 +114,6 @@ pub(crate) async fn examination(
         examination = with_database(examination, database, env, clock).await;
     }
     Ok(examination)
-}
-
-/// The regions that the configuration speaks of: the vendor lists one at a time.
-fn regions(config: &OpsConfig) -> Vec<String> {
-    let gcp = config.gcp.iter();
-    let own = gcp.flat_map(|gcp| gcp.region.iter().chain(&gcp.inventory_regions));
-    let of_services = config
-        .services
-        .iter()
-        .filter_map(|service| service.region.as_ref());
-    own.chain(of_services).cloned().collect()
 }
 
 fn credential(

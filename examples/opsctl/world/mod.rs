@@ -1,6 +1,7 @@
 //! The configuration made real: providers, procedures, approvers.
 
 mod checkup;
+mod drills;
 mod platforms;
 mod rules;
 mod storage;
@@ -16,12 +17,14 @@ use ops_core::emergency::{ApprovalPolicy, Approver, Approvers, Contact, Gate, Pr
 use ops_core::error::Result;
 use ops_core::http::HttpHealthProbe;
 use ops_core::model::{Actor, Observation, Share, TargetId, Text, Timestamp};
-use ops_core::ports::{Action, DatabaseGuard, SwitchHint, SwitchHints};
+use ops_core::ports::{Action, DatabaseGuard, QueueInspector, QueuesFound, SwitchHint, SwitchHints};
 use ops_core::procedures::{LlmBrain, api_stop, database_read_only, llm_brain_stop};
 
 pub(crate) use self::checkup::examination;
+pub(crate) use self::drills::DrillsTogether;
 use self::platforms::Platforms;
 use self::storage::Storage;
+pub(crate) use self::storage::shared_drills;
 use crate::exit::Failure;
 use crate::progress::Progress;
 
@@ -270,6 +273,11 @@ impl World {
             .with_stop_approval(policy(approvals.stop, approvals.valid_for))
             .with_restore_approval(self.restore_policy())
             .with_automation(rules::automation(&self.config.automation))
+    }
+
+    /// What tells which queues deliver to a target, and what could not be made of it.
+    pub(crate) fn queue_inspectors(&self) -> (Vec<Arc<dyn QueueInspector>>, QueuesFound) {
+        self.platforms.queue_inspectors()
     }
 
     fn service(&self, name: &str) -> Result<Arc<dyn Action>, Failure> {

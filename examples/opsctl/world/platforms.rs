@@ -6,8 +6,9 @@ use ops_core::config::{
 use ops_core::error::Result;
 use ops_core::http::{HostPolicy, HttpTransport, ReqwestTransport};
 use ops_core::model::{TargetId, Text};
-use ops_core::ports::{Clock, TrafficController};
+use ops_core::ports::{Clock, QueueInspector, QueuesFound, TrafficController};
 use ops_gcp::auth::StaticToken;
+use ops_gcp::queues::GcpQueues;
 use ops_gcp::run::CloudRunTraffic;
 use ops_railway::railway::{RailwayToken, RailwayTraffic};
 use ops_railway::vercel::VercelTraffic;
@@ -23,6 +24,8 @@ pub(super) struct Platforms {
     railway: Option<Client>,
     vercel: Option<Client>,
     transport: Arc<dyn HttpTransport>,
+    /// What lists the queues of Google Cloud; why nothing does.
+    queues: Option<Result<GcpQueues, String>>,
     /// Credentials that the button should have and has not.
     pub(super) warnings: Vec<Text>,
 }
@@ -104,6 +107,19 @@ impl<'a> Connector<'a> {
         .build()
     }
 
+    pub(super) fn queues(
+        &self,
+        gcp: &GcpConfig,
+        token: SecretString,
+        regions: Vec<String>,
+    ) -> Result<GcpQueues> {
+        let queues = GcpQueues::new(&self.cloud_run(gcp, token)?, &gcp.project, regions)?;
+        match &gcp.api_base_url {
+            Some(url) => queues.with_base_url(url),
+            None => Ok(queues),
+        }
+    }
+
     pub(super) fn railway(&self, railway: &RailwayConfig, token: SecretString) -> Result<RailwayTraffic> {
         let token = match railway.token_kind {
             RailwayTokenKind::Bearer => RailwayToken::Bearer(token),
@@ -136,11 +152,19 @@ impl Platforms {
             railway: None,
             vercel: None,
             transport: Arc::clone(&connector.transport),
+            queues: None,
             warnings: Vec::new(),
         };
         if let Some(gcp) = &config.gcp {
             let token = platforms.button(&connector, &gcp.token_env, gcp.emergency_token_env.as_deref());
             platforms.cloud_run = token.and_then(|token| client(connector.cloud_run(gcp, token)));
+            let tokens = connector.tokens(&gcp.token_env, gcp.emergency_token_env.as_deref());
+            platforms.queues = Some(match tokens.looking() {
+                Some(token) => connector
+                    .queues(gcp, token, regions(config))
+                    .map_err(|error| error.to_string()),
+                None => Err(format!("{} is not set", gcp.token_env)),
+            });
         }
         if let Some(railway) = &config.railway {
             let emergency = railway.emergency_token_env.as_deref();
@@ -177,6 +201,15 @@ impl Platforms {
         tokens.button()
     }
 
+    /// What tells which queues deliver to a target, and what could not be made of it.
+    pub(super) fn queue_inspectors(&self) -> (Vec<Arc<dyn QueueInspector>>, QueuesFound) {
+        match &self.queues {
+            None => (Vec::new(), QueuesFound::default()),
+            Some(Ok(queues)) => (queues.inspectors(), QueuesFound::default()),
+            Some(Err(why)) => (Vec::new(), QueuesFound::unread("Google Cloud", why)),
+        }
+    }
+
     pub(super) fn controller(
         &self,
         config: &OpsConfig,
@@ -206,6 +239,17 @@ impl Platforms {
         };
         Ok((Arc::clone(controller), target))
     }
+}
+
+/// The regions that the configuration speaks of: the vendor lists one at a time.
+pub(super) fn regions(config: &OpsConfig) -> Vec<String> {
+    let gcp = config.gcp.iter();
+    let own = gcp.flat_map(|gcp| gcp.region.iter().chain(&gcp.inventory_regions));
+    let of_services = config
+        .services
+        .iter()
+        .filter_map(|service| service.region.as_ref());
+    own.chain(of_services).cloned().collect()
 }
 
 /// What a service is called in journals, and the variable of its platform's everyday credential.

@@ -15,12 +15,13 @@ use ops_core::ports::{
     ApprovalStore, AuditStore, DrillLog, Journal, Notifier, ProcessRegistry, SwitchHints, SwitchStore,
 };
 use ops_postgres::{
-    PostgresApprovals, PostgresAuditStore, PostgresDatabaseGuard, PostgresJournal, PostgresProcesses,
-    PostgresStore, PostgresSwitchHints, PostgresSwitchStore,
+    PostgresApprovals, PostgresAuditStore, PostgresDatabaseGuard, PostgresDrillLog, PostgresJournal,
+    PostgresProcesses, PostgresStore, PostgresSwitchHints, PostgresSwitchStore,
 };
 use secrecy::SecretString;
 
 use super::Database;
+use super::drills::DrillsTogether;
 use super::unreachable::Unreachable;
 use crate::exit::Failure;
 
@@ -171,6 +172,10 @@ impl Storage {
             Arc::new(PostgresSwitchStore::new(store)),
         );
         self.providers.approvals = Arc::new(PostgresApprovals::new(store));
+        self.providers.drills = Arc::new(DrillsTogether {
+            here: Arc::clone(&self.providers.drills),
+            shared: Arc::new(PostgresDrillLog::new(store)),
+        });
         self.put(journal, switches, audit, database);
         self.providers.processes = Arc::new(PostgresProcesses::new(store));
         self.hints = Some(Arc::new(PostgresSwitchHints::new(store)));
@@ -228,6 +233,16 @@ async fn open(url: &SecretString) -> Result<PostgresStore> {
         let store = PostgresStore::connect(url).await?;
         store.migrate().await?;
         Ok(store)
+    })
+    .await
+}
+
+/// The reports of drills in the database of `url`; its schema is not touched.
+pub(crate) async fn shared_drills(url: &SecretString) -> Result<PostgresDrillLog> {
+    within_budget(async {
+        let store = PostgresStore::connect(url).await?;
+        store.check_schema().await?;
+        Ok(PostgresDrillLog::new(&store))
     })
     .await
 }

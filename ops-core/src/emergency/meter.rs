@@ -33,6 +33,8 @@ struct Counts {
     refused: BTreeMap<&'static str, u64>,
     held: Option<u64>,
     drills: BTreeMap<String, (Timestamp, bool)>,
+    /// By name: what it is, and its value.
+    gauges: BTreeMap<&'static str, (&'static str, f64)>,
 }
 
 #[derive(Debug)]
@@ -94,6 +96,11 @@ impl Meter {
         let procedure = self.label(&mut counts, procedure);
         let drilled = (last.at, last.verdict == DrillVerdict::Passed);
         counts.drills.insert(procedure, drilled);
+    }
+
+    /// Says a number that is not counted here.
+    pub(crate) fn set_gauge(&self, name: &'static str, help: &'static str, value: f64) {
+        self.counts().gauges.insert(name, (help, value));
     }
 
     /// The counters in the Prometheus text format, as they are `now`.
@@ -180,7 +187,7 @@ impl Meter {
         gauge(
             &mut text,
             "ops_runs_open",
-            "Runs that began in this process and have not ended.",
+            "Runs that were seen to begin and not to end.",
             &[(String::new(), counts.open.len() as f64)],
         );
         if let Some(held) = counts.held {
@@ -209,6 +216,9 @@ impl Meter {
             "Whether the last drill was passed.",
             &drills(&|(_, passed)| f64::from(u8::from(*passed))),
         );
+        for (name, (help, value)) in &counts.gauges {
+            gauge(&mut text, name, help, &[(String::new(), *value)]);
+        }
         text
     }
 

@@ -1,17 +1,16 @@
-use std::fmt::Display;
-
 use thiserror::Error as ThisError;
 
 use super::Violation;
 use crate::error::Error;
-use crate::model::{PlannedStep, RunId};
+use crate::messages;
+use crate::model::{Lang, PlannedStep, RunId, TargetId, Text};
 
 /// Why a plan is not made or not carried out. Nothing has been changed.
 #[derive(Debug, ThisError)]
 #[non_exhaustive]
 pub enum Refusal {
     /// Not enough valid approvals.
-    #[error("{needed} persons must approve, {valid} did{}", listed("; ", faults))]
+    #[error("{}", english(messages::not_approved(*needed, *valid, faults)))]
     NotApproved {
         /// How many different persons must agree.
         needed: usize,
@@ -21,16 +20,16 @@ pub enum Refusal {
         faults: Vec<String>,
     },
     /// The approval has run out.
-    #[error("the approval has run out")]
+    #[error("{}", english(messages::approval_expired()))]
     Expired,
     /// Somebody changed targets since the stop; the steps show the difference.
-    #[error("changed since the stop:{}", listed(" ", steps.iter().map(|step| &step.target)))]
+    #[error("{}", english(messages::changed_since_stop(targets(steps))))]
     Drifted {
         /// The steps whose target is not as the stop left it.
         steps: Vec<PlannedStep>,
     },
     /// No prior state of this run is held: it was restored, or another run holds it.
-    #[error("{run} holds no prior state{}", elsewhere(held_by))]
+    #[error("{}", english(messages::nothing_held(run, held_by)))]
     NothingHeld {
         /// The run.
         run: RunId,
@@ -38,46 +37,46 @@ pub enum Refusal {
         held_by: Vec<RunId>,
     },
     /// The journal does not know the run.
-    #[error("the journal does not know {run}")]
+    #[error("{}", english(messages::unknown_run(run)))]
     UnknownRun {
         /// The run.
         run: RunId,
     },
     /// The procedure at hand is not the one of the run.
-    #[error("not the procedure of this run: {what}")]
+    #[error("{}", english(messages::wrong_procedure(what)))]
     WrongProcedure {
         /// What does not fit.
         what: String,
     },
     /// Automation may stop, never restore.
-    #[error("automation may stop, never restore")]
+    #[error("{}", english(messages::automation_may_not_restore()))]
     AutomationMayNotRestore,
     /// A later run has restored: going on would stop again, or open what was stopped anew.
-    #[error("{by} has restored since; begin anew instead")]
+    #[error("{}", english(messages::superseded(by)))]
     Superseded {
         /// The restore.
         by: RunId,
     },
     /// What was approved is not what is there; the drift of each step is how it differs from the approved request.
-    #[error("changed since it was approved:{}", listed(" ", steps.iter().map(|step| &step.target)))]
+    #[error("{}", english(messages::changed_since_approval(targets(steps))))]
     Changed {
         /// The steps that differ.
         steps: Vec<PlannedStep>,
     },
     /// An approval is good for one run.
-    #[error("{by} has used these approvals already; ask for new ones")]
+    #[error("{}", english(messages::approvals_used(by)))]
     Replayed {
         /// The run that used them.
         by: RunId,
     },
     /// The stop would break rules. A person may go ahead by breaking the glass and naming each of them.
-    #[error("breaks a rule:{}", listed(" ", rules))]
+    #[error("{}", english(messages::breaks_rules(&listed(rules))))]
     Violates {
         /// What to name.
         rules: Vec<Violation>,
     },
     /// A broken glass names a rule that the procedure does not have.
-    #[error("there is no rule {name}; the rules are{}", listed(" ", known))]
+    #[error("{}", english(messages::unknown_rule(name, known)))]
     UnknownRule {
         /// The unknown name.
         name: String,
@@ -85,44 +84,55 @@ pub enum Refusal {
         known: Vec<String>,
     },
     /// The run has no review that this actor may close.
-    #[error("cannot be reviewed: {what}")]
+    #[error("{}", english(messages::no_review(what)))]
     NoReview {
         /// Why not.
         what: String,
     },
     /// A stop is not aborted: restore it.
-    #[error("{run} is no restore; only a restore is aborted")]
+    #[error("{}", english(messages::not_a_restore(run)))]
     NotARestore {
         /// The run.
         run: RunId,
     },
     /// The restore has put everything back: to stop it now is a new stop.
-    #[error("{run} has put everything back; stop anew instead")]
+    #[error("{}", english(messages::restore_completed(run)))]
     Completed {
         /// The restore.
         run: RunId,
     },
     /// It could not be found out whether it may be done.
-    #[error("could not find out: {0}")]
+    #[error("{}", english(messages::undecided(.0)))]
     Undecided(#[from] Error),
 }
 
-/// Each item behind `separator`.
-fn listed<T: Display>(separator: &str, items: impl IntoIterator<Item = T>) -> String {
-    items
-        .into_iter()
-        .map(|item| format!("{separator}{item}"))
-        .collect()
-}
-
-fn elsewhere(held_by: &[RunId]) -> String {
-    match held_by {
-        [] => ": it was restored already, or stopped nothing".to_owned(),
-        holders => format!("; restore{}", listed(" ", holders)),
-    }
-}
-
 impl Refusal {
+    /// The reason in words, in both languages; `Display` shows the English one.
+    pub fn text(&self) -> Text {
+        match self {
+            Self::NotApproved {
+                needed,
+                valid,
+                faults,
+            } => messages::not_approved(*needed, *valid, faults),
+            Self::Expired => messages::approval_expired(),
+            Self::Drifted { steps } => messages::changed_since_stop(targets(steps)),
+            Self::NothingHeld { run, held_by } => messages::nothing_held(run, held_by),
+            Self::UnknownRun { run } => messages::unknown_run(run),
+            Self::WrongProcedure { what } => messages::wrong_procedure(what),
+            Self::AutomationMayNotRestore => messages::automation_may_not_restore(),
+            Self::Superseded { by } => messages::superseded(by),
+            Self::Changed { steps } => messages::changed_since_approval(targets(steps)),
+            Self::Replayed { by } => messages::approvals_used(by),
+            Self::Violates { rules } => messages::breaks_rules(&listed(rules)),
+            Self::UnknownRule { name, known } => messages::unknown_rule(name, known),
+            Self::NoReview { what } => messages::no_review(what),
+            Self::NotARestore { run } => messages::not_a_restore(run),
+            Self::Completed { run } => messages::restore_completed(run),
+            Self::Undecided(error) => messages::undecided(error),
+        }
+    }
+
     /// The rule that refused, as a word for metrics.
     pub fn name(&self) -> &'static str {
         match self {
@@ -134,12 +144,96 @@ impl Refusal {
             Self::WrongProcedure { .. } => "wrong_procedure",
             Self::AutomationMayNotRestore => "automation",
             Self::Superseded { .. } => "superseded",
+            Self::Changed { .. } => "changed",
+            Self::Replayed { .. } => "replayed",
+            Self::Violates { .. } => "violates",
+            Self::UnknownRule { .. } => "unknown_rule",
+            Self::NoReview { .. } => "no_review",
+            Self::NotARestore { .. } => "not_a_restore",
+            Self::Completed { .. } => "completed",
             Self::Undecided(_) => "undecided",
-            #[allow(
-                unreachable_patterns,
-                reason = "a rule that has no word yet is counted all the same"
-            )]
-            _ => "other",
         }
+    }
+}
+
+fn targets(steps: &[PlannedStep]) -> impl Iterator<Item = &TargetId> {
+    steps.iter().map(|step| &step.target)
+}
+
+fn listed(rules: &[Violation]) -> Vec<String> {
+    rules.iter().map(Violation::to_string).collect()
+}
+
+fn english(text: Text) -> String {
+    text.get(Lang::En).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    fn all() -> Vec<Refusal> {
+        let run = || RunId::generate(crate::model::Timestamp::UNIX_EPOCH);
+        let words = || vec!["a".to_owned(), "b".to_owned()];
+        vec![
+            Refusal::NotApproved {
+                needed: 2,
+                valid: 1,
+                faults: words(),
+            },
+            Refusal::Expired,
+            Refusal::Drifted { steps: Vec::new() },
+            Refusal::NothingHeld {
+                run: run(),
+                held_by: vec![run()],
+            },
+            Refusal::UnknownRun { run: run() },
+            Refusal::WrongProcedure { what: "x".to_owned() },
+            Refusal::AutomationMayNotRestore,
+            Refusal::Superseded { by: run() },
+            Refusal::Changed { steps: Vec::new() },
+            Refusal::Replayed { by: run() },
+            Refusal::Violates {
+                rules: vec![Violation::new("keep-one", "none is left")],
+            },
+            Refusal::UnknownRule {
+                name: "x".to_owned(),
+                known: words(),
+            },
+            Refusal::NoReview { what: "x".to_owned() },
+            Refusal::NotARestore { run: run() },
+            Refusal::Completed { run: run() },
+            Refusal::Undecided(Error::new(ErrorKind::Unavailable, "read")),
+        ]
+    }
+
+    #[test]
+    fn every_refusal_has_a_word_of_its_own_and_a_text_in_both_languages() {
+        let mut names: Vec<_> = all().iter().map(Refusal::name).collect();
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count);
+        assert!(!names.contains(&"other"));
+        for refusal in all() {
+            let (ja, en) = (refusal.text().get(Lang::Ja).to_owned(), refusal.to_string());
+            assert_eq!(en, refusal.text().get(Lang::En), "one source");
+            assert!(ja.chars().any(|letter| !letter.is_ascii()), "{ja}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_what_it_is_about() {
+        let refusal = Refusal::NotApproved {
+            needed: 2,
+            valid: 1,
+            faults: vec!["bob: expired".to_owned()],
+        };
+        assert_eq!(refusal.to_string(), "2 persons must approve, 1 did; bob: expired");
+        assert_eq!(
+            refusal.text().get(Lang::Ja),
+            "2 人の承認が必要ですが、有効なものは 1 人分です; bob: expired"
+        );
     }
 }

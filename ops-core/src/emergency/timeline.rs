@@ -75,21 +75,28 @@ fn line(entry: &JournalEntry, began: Timestamp, actions: &BTreeMap<u32, Text>) -
         let text = || Text::new(target.as_str(), target.as_str());
         actions.get(step).cloned().unwrap_or_else(text)
     };
-    let (place, what) = match &entry.event {
+    let (step, target, what) = match &entry.event {
         JournalEvent::Started {
             procedure,
             plan,
             actor,
             approval,
             ..
-        } => (None, messages::run_began(plan, procedure, actor.id(), approval)),
-        JournalEvent::Intent { step, target, .. } => {
-            (Some((step, target)), messages::step_began(&named(step, target)))
-        }
+        } => (
+            None,
+            None,
+            messages::run_began(plan, procedure, actor.id(), approval),
+        ),
+        JournalEvent::Intent { step, target, .. } => (
+            Some(step),
+            Some(target),
+            messages::step_began(&named(step, target)),
+        ),
         JournalEvent::Applied {
             step, target, error, ..
         } => (
-            Some((step, target)),
+            Some(step),
+            Some(target),
             messages::step_answered(&named(step, target), error.as_deref()),
         ),
         JournalEvent::Verified {
@@ -99,22 +106,24 @@ fn line(entry: &JournalEntry, began: Timestamp, actions: &BTreeMap<u32, Text>) -
             verdict,
             ..
         } => (
-            Some((step, target)),
+            Some(step),
+            Some(target),
             messages::step_ended(&named(step, target), result, verdict),
         ),
-        JournalEvent::Ended { status } => (None, messages::run_ended(*status)),
-        JournalEvent::Published { audited } => (None, messages::run_published(*audited)),
-        #[allow(
-            unreachable_patterns,
-            reason = "an event that has no words yet is shown all the same"
-        )]
-        _ => (None, messages::run_noted()),
+        JournalEvent::Ended { status } => (None, None, messages::run_ended(*status)),
+        JournalEvent::Published { audited } => (None, None, messages::run_published(*audited)),
+        JournalEvent::Gate { gate, moment } => (None, None, messages::gate_moment(*gate, moment)),
+        JournalEvent::Aborted { cause } => (None, None, messages::run_aborted(cause)),
+        JournalEvent::ClosedAgain { target, verdict, .. } => {
+            (None, Some(target), messages::target_closed_again(target, verdict))
+        }
+        JournalEvent::Reviewed { by, note } => (None, None, messages::run_reviewed(by.id(), note)),
     };
     TimelineLine {
         at: entry.at,
         offset: entry.at.saturating_since(began),
-        step: place.map(|(step, _)| *step),
-        target: place.map(|(_, target)| target.clone()),
+        step: step.copied(),
+        target: target.cloned(),
         what,
     }
 }

@@ -5,9 +5,11 @@ mod coverage;
 mod credentials;
 mod diagnosis;
 mod doctor;
+mod queues;
 
 pub use self::approvers::check_approvers;
 pub use self::coverage::Ignored;
 pub use self::credentials::{Credential, check_credential};
 pub use self::diagnosis::Diagnosis;
 pub use self::doctor::{Examination, doctor};
+pub use self::queues::queues_feeding;

@@ -421,7 +421,7 @@ pub fn need_no_prepared_transactions(database: &str) -> Need {
     )
 }
 
-fn need(
+pub(super) fn need(
     name: &str,
     subject: &str,
     (ja, en): (impl Into<String>, impl Into<String>),

@@ -1,6 +1,7 @@
-use crate::model::{Lang, OutcomeStatus, PlanKind, StepResult, Text, Verdict};
+use crate::model::{AbortCause, Lang, OutcomeStatus, PlanKind, StepResult, TargetId, Text, Verdict};
+use crate::ports::GateMoment;
 
-use super::step_line;
+use super::{abort_cause, step_line};
 
 /// A run has begun.
 pub fn run_began(kind: &PlanKind, procedure: &str, actor: &str, approval: &str) -> Text {
@@ -63,9 +64,57 @@ pub fn run_published(audited: bool) -> Text {
     }
 }
 
-/// An entry that has no words of its own.
-pub fn run_noted() -> Text {
-    Text::new("その他の記録", "another entry")
+/// Something happened at a gate, counted from 0.
+pub fn gate_moment(gate: u32, moment: &GateMoment) -> Text {
+    let number = gate + 1;
+    let (ja, en) = match moment {
+        GateMoment::Waiting => ("確認を開始".to_owned(), "began to look".to_owned()),
+        GateMoment::Saw { seen } => match (seen, seen.reason().unwrap_or_default()) {
+            (Verdict::Holds, _) => ("正常".to_owned(), "saw: healthy".to_owned()),
+            (Verdict::NotYet { .. }, why) => {
+                (format!("正常でない: {why}"), format!("saw: not healthy: {why}"))
+            }
+            (Verdict::Unknown { .. }, why) => (format!("確認できず: {why}"), format!("saw nothing: {why}")),
+        },
+        GateMoment::Passed => ("通過".to_owned(), "passed".to_owned()),
+        GateMoment::Failed { reason } => (format!("通過できず: {reason}"), format!("failed: {reason}")),
+    };
+    Text::new(format!("確認 {number} … {ja}"), format!("gate {number} … {en}"))
+}
+
+/// A restore has begun to go back to stopped.
+pub fn run_aborted(cause: &AbortCause) -> Text {
+    let cause = abort_cause(cause);
+    Text::new(
+        format!("中止: {}。開けたものをもう一度止める", cause.get(Lang::Ja)),
+        format!(
+            "aborted: {}; what was opened is closed again",
+            cause.get(Lang::En)
+        ),
+    )
+}
+
+/// A target of an aborted restore was closed again.
+pub fn target_closed_again(target: &TargetId, verdict: &Verdict) -> Text {
+    let (ja, en) = match (verdict, verdict.reason().unwrap_or_default()) {
+        (Verdict::Holds, _) => ("確認済み".to_owned(), "verified".to_owned()),
+        (_, why) => (
+            format!("停止を確認できず: {why}"),
+            format!("not seen to be stopped: {why}"),
+        ),
+    };
+    Text::new(
+        format!("{target} をもう一度停止 … {ja}"),
+        format!("{target} closed again … {en}"),
+    )
+}
+
+/// Somebody looked at a run that broke the glass.
+pub fn run_reviewed(by: &str, note: &str) -> Text {
+    Text::new(
+        format!("{by} がレビュー: {note}"),
+        format!("reviewed by {by}: {note}"),
+    )
 }
 
 /// The heading and the columns of a timeline.

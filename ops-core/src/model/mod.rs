@@ -12,6 +12,7 @@ mod opening;
 mod outcome;
 mod pii;
 mod plan;
+mod queue;
 mod readiness;
 mod severity;
 mod share;
@@ -35,6 +36,7 @@ pub use self::opening::{AbortCause, Aborted, ClosedAgain, GateReport, GateResult
 pub use self::outcome::{Outcome, OutcomeStatus, StepReport, StepResult};
 pub use self::pii::{PiiCategory, PiiSpan, PiiType};
 pub use self::plan::{Digest, Effect, PlanKind, PlannedStep, Prior};
+pub use self::queue::{Burst, FeedingQueue, GivenUp, QueueKind, QueueMatch};
 pub use self::readiness::{Check, CheckState, Need};
 pub use self::severity::Severity;
 pub use self::share::Share;

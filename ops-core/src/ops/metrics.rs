@@ -2,12 +2,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Ops;
-use crate::emergency::{Meter, Refusal};
+use crate::emergency::{Meter, Refusal, Watch};
 use crate::error::Result;
+use crate::model::Timestamp;
+use crate::ports::{JournalEntry, JournalEvent};
 use crate::resilience::Deadline;
 
 /// How long the stores may take to say what is held and what was drilled.
 const LOOK_UP_BUDGET: Duration = Duration::from_secs(2);
+
+/// How long the journal may take to give all that it has.
+const REPLAY_BUDGET: Duration = Duration::from_secs(20);
 
 impl Ops {
     /// Counts what is done through this handle and its later clones.
@@ -40,6 +45,75 @@ impl Ops {
             }
         }
         meter.render(clock.now())
+    }
+
+    /// The metrics of what is durable, in the same format, for a job that runs now and then and holds no `Ops` for long: a meter of its own
+    /// is shown every entry of the journal, so that the counters are those of all runs ever. Besides: runs that were never recorded and told to
+    /// their end, runs that cannot be read, audit records that wait in the spool.
+    ///
+    /// # Errors
+    /// The journal's when not even its list of runs can be read in 20 s. A run that cannot be read is counted.
+    pub async fn durable_metrics(&self, procedures: &[&str]) -> Result<String> {
+        let clock = &*self.providers.clock;
+        let meter = Arc::new(Meter::new(Arc::clone(&self.providers.masker)));
+        let deadline = Deadline::after(clock, REPLAY_BUDGET);
+        let runs = deadline
+            .bound(clock, "read the journal", self.engine.runs())
+            .await?;
+        let (mut unpublished, mut oldest, mut unreadable) = (0_u32, None, 0_u32);
+        for run in runs {
+            let entries = self.engine.entries(&run);
+            let Ok(entries) = deadline.bound(clock, "read a run", entries).await else {
+                unreadable = unreadable.saturating_add(1);
+                continue;
+            };
+            entries.iter().for_each(|entry| meter.seen(entry));
+            let published = |entry: &JournalEntry| matches!(entry.event, JournalEvent::Published { .. });
+            if let Some(first) = entries.first().filter(|_| !entries.iter().any(published)) {
+                unpublished = unpublished.saturating_add(1);
+                oldest = Some(oldest.map_or(first.at, |oldest: Timestamp| oldest.min(first.at)));
+            }
+        }
+        let now = clock.now();
+        let age = |since: Option<Timestamp>| since.map_or(0.0, |at| now.saturating_since(at).as_secs_f64());
+        for (name, help, value) in [
+            (
+                "ops_runs_unpublished",
+                "Runs that were not recorded and told to their end: resume them.",
+                f64::from(unpublished),
+            ),
+            (
+                "ops_oldest_unpublished_run_age_seconds",
+                "Since the oldest of them began; 0 without any.",
+                age(oldest),
+            ),
+            (
+                "ops_runs_unreadable",
+                "Runs whose entries cannot be read.",
+                f64::from(unreadable),
+            ),
+        ] {
+            meter.set_gauge(name, help, value);
+        }
+        if let Some(spool) = &self.providers.audit_spool
+            && let Ok(waiting) = deadline.bound(clock, "read the spool", spool.pending()).await
+        {
+            let count = u32::try_from(waiting.len()).unwrap_or(u32::MAX);
+            let oldest = waiting.iter().map(|record| record.at).min();
+            meter.set_gauge(
+                "ops_audit_spool_records",
+                "Audit records that the store has not taken yet.",
+                f64::from(count),
+            );
+            meter.set_gauge(
+                "ops_oldest_spooled_record_age_seconds",
+                "Since what the oldest of them tells; 0 without any.",
+                age(oldest),
+            );
+        }
+        let mut of_the_past = self.clone();
+        of_the_past.meter = Some(meter);
+        Ok(of_the_past.metrics(procedures).await)
     }
 
     pub(super) fn counted<T>(&self, result: Result<T, Refusal>) -> Result<T, Refusal> {

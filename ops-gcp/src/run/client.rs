@@ -15,14 +15,14 @@ use crate::operation::{Operation, OperationName, PollDelays};
 
 /// The calls of the Cloud Run Admin API v2: three that a stop and a restore need; the readers of readiness and inventory ask by themselves.
 #[derive(Clone, Debug)]
-pub(super) struct Client {
-    pub(super) transport: Arc<dyn HttpTransport>,
-    pub(super) token: Arc<dyn TokenSource>,
-    pub(super) clock: Arc<dyn Clock>,
+pub(crate) struct Client {
+    pub(crate) transport: Arc<dyn HttpTransport>,
+    pub(crate) token: Arc<dyn TokenSource>,
+    pub(crate) clock: Arc<dyn Clock>,
     /// Without a slash at the end.
-    pub(super) base_url: String,
+    pub(crate) base_url: String,
     /// Of Resource Manager, without a slash at the end.
-    pub(super) resource_manager_url: String,
+    pub(crate) resource_manager_url: String,
 }
 
 impl Client {
@@ -83,7 +83,7 @@ impl Client {
     }
 
     /// Sends a request with the credential; any status is an answer.
-    pub(super) async fn ask(&self, request: HttpRequest) -> Result<HttpResponse> {
+    pub(crate) async fn ask(&self, request: HttpRequest) -> Result<HttpResponse> {
         let request = request.with_bearer(&self.token.token().await?);
         self.transport.send(request).await
     }

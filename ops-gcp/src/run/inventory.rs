@@ -9,6 +9,7 @@ use super::client::Client;
 use super::name::ServiceName;
 use super::{CloudRunTraffic, PROVIDER};
 use crate::error::from_response;
+use crate::pages::{PAGES, page_url};
 
 /// The Cloud Run services of a project, in the regions that it is told.
 ///
@@ -54,13 +55,11 @@ impl CloudRunInventory {
         let (mut found, mut unreachable) = (Vec::new(), Vec::new());
         let mut token: Option<String> = None;
         for _ in 0..PAGES {
-            let mut url = format!(
-                "{}/v2/projects/{}/locations/{region}/services?pageSize={PAGE}",
+            let url = format!(
+                "{}/v2/projects/{}/locations/{region}/services",
                 self.client.base_url, self.project
             );
-            if let Some(token) = &token {
-                url += &format!("&pageToken={}", encoded(token));
-            }
+            let url = page_url(&url, PAGE, token.as_deref());
             let response = self.client.ask(HttpRequest::new(Method::Get, url)).await?;
             if !response.is_success() {
                 return Err(from_response(&response, LIST, PROVIDER));
@@ -142,21 +141,5 @@ struct Listed {
     name: String,
 }
 
-/// A page token is the vendor's text: what is not plain is escaped.
-fn encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                encoded.push(char::from(byte));
-            }
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
-}
-
 const LIST: &str = "list services";
 const PAGE: u32 = 100;
-/// How many pages are read before the list is given up as endless.
-const PAGES: u32 = 100;

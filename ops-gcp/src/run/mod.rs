@@ -27,9 +27,10 @@ use ops_core::model::{Accepted, IdempotencyKey, Observation, RunId, Snapshot, Ta
 use ops_core::ports::{TrafficCapability, TrafficController};
 
 pub use self::builder::CloudRunTrafficBuilder;
-use self::client::Client;
+pub(crate) use self::client::Client;
 pub use self::inventory::CloudRunInventory;
-use self::name::ServiceName;
+pub(crate) use self::name::ServiceName;
+pub(crate) use self::readiness::{RESOURCE_MANAGER, project_permissions_path};
 use self::settings::{Settings, snapshot};
 use self::wire::Service;
 use self::write::{MARKER, Write, label_value};
@@ -89,6 +90,10 @@ impl CloudRunTraffic {
     /// `InvalidInput`, naming every part that cannot be one.
     pub fn target(project: &str, region: &str, service: &str) -> Result<TargetId> {
         ServiceName::new(project, region, service)?.target()
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
     }
 
     async fn write(

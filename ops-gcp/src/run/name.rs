@@ -5,15 +5,15 @@ use super::PROVIDER;
 
 /// Project, region and name of a service, each safe to put into a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ServiceName {
-    pub(super) project: String,
-    pub(super) region: String,
-    pub(super) service: String,
+pub(crate) struct ServiceName {
+    pub(crate) project: String,
+    pub(crate) region: String,
+    pub(crate) service: String,
 }
 
 impl ServiceName {
     /// Checks the three parts and names every one that is wrong.
-    pub(super) fn new(project: &str, region: &str, service: &str) -> Result<Self> {
+    pub(crate) fn new(project: &str, region: &str, service: &str) -> Result<Self> {
         let number = !project.is_empty() && project.bytes().all(|byte| byte.is_ascii_digit());
         let checks = [
             ("project", number || is_segment(project), PROJECT_RULE),
@@ -32,7 +32,7 @@ impl ServiceName {
     }
 
     /// Reads `cloud-run:{project}/{region}/{service}`.
-    pub(super) fn of(target: &TargetId) -> Result<Self> {
+    pub(crate) fn of(target: &TargetId) -> Result<Self> {
         let parts: Vec<_> = target.name().split('/').collect();
         match parts[..] {
             [project, region, service] if target.system() == PROVIDER => Self::new(project, region, service),
@@ -40,7 +40,7 @@ impl ServiceName {
         }
     }
 
-    pub(super) fn target(&self) -> Result<TargetId> {
+    pub(crate) fn target(&self) -> Result<TargetId> {
         TargetId::new(format!(
             "{PROVIDER}:{}/{}/{}",
             self.project, self.region, self.service
@@ -48,7 +48,7 @@ impl ServiceName {
     }
 
     /// `projects/{project}/locations/{region}/services/{service}`
-    pub(super) fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         format!(
             "projects/{}/locations/{}/services/{}",
             self.project, self.region, self.service

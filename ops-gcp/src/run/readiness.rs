@@ -35,10 +35,10 @@ pub(super) const PROJECT_EXCESS: &[&str] = &[
 ];
 
 /// Unverified: there was no description of Resource Manager v3 to test against.
-pub(super) const RESOURCE_MANAGER: &str = "https://cloudresourcemanager.googleapis.com";
+pub(crate) const RESOURCE_MANAGER: &str = "https://cloudresourcemanager.googleapis.com";
 
 /// Unverified, as [`RESOURCE_MANAGER`]: `POST /v3/projects/{project}:testIamPermissions`.
-fn project_permissions_path(project: &str) -> String {
+pub(crate) fn project_permissions_path(project: &str) -> String {
     format!("/v3/projects/{project}:testIamPermissions")
 }
 

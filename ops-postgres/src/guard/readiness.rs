@@ -200,7 +200,12 @@ select bool_and(has_table_privilege(current_user, 'ops.' || name, right_)) from 
     ('journal_entry', 'SELECT'), ('journal_entry', 'INSERT'),
     ('journal_hold', 'SELECT'), ('journal_hold', 'INSERT'), ('journal_hold', 'UPDATE'),
     ('switch_state', 'SELECT'), ('switch_state', 'INSERT'), ('switch_state', 'UPDATE'),
-    ('read_only_marker', 'SELECT'), ('read_only_marker', 'INSERT'), ('read_only_marker', 'DELETE')
+    ('read_only_marker', 'SELECT'), ('read_only_marker', 'INSERT'), ('read_only_marker', 'DELETE'),
+    ('approval_request', 'SELECT'), ('approval_request', 'INSERT'), ('approval_request', 'UPDATE'),
+    ('approval', 'SELECT'), ('approval', 'INSERT'), ('approval', 'UPDATE'),
+    ('switch_process', 'SELECT'), ('switch_process', 'INSERT'), ('switch_process', 'UPDATE'),
+    ('switch_process', 'DELETE'),
+    ('drill', 'SELECT'), ('drill', 'INSERT')
 ) needed(name, right_)";
 
 const AUDIT_TABLES: &str = "

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod audit;
+mod damage;
 mod journal;
 mod obstacles;
 mod pooler;

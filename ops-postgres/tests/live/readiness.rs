@@ -121,6 +121,46 @@ async fn an_audit_role_that_would_fall_silent_is_named() {
 }
 
 #[tokio::test]
+async fn a_right_on_any_table_that_the_button_writes_to_is_missed() {
+    let Some(world) = World::new().await else {
+        return;
+    };
+    let audit = PostgresStore::connect(world.scratch.audit_url()).await.unwrap();
+    let probe = PostgresReadiness::new(&world.guard(), clock()).with_audit(&audit);
+    let mut session = world.owner().await;
+    for (table, right) in [
+        ("approval_request", "insert"),
+        ("approval_request", "update"),
+        ("approval", "select"),
+        ("approval", "insert"),
+        ("switch_process", "insert"),
+        ("switch_process", "delete"),
+        ("drill", "insert"),
+    ] {
+        run(
+            &mut session,
+            &format!("revoke {right} on ops.{table} from current_user"),
+        )
+        .await
+        .unwrap();
+        assert_eq!(
+            not_ready(&probe, &world.target()).await,
+            missing(&["own-tables"]),
+            "{right} on {table}"
+        );
+        run(
+            &mut session,
+            &format!("grant {right} on ops.{table} to current_user"),
+        )
+        .await
+        .unwrap();
+    }
+    assert_eq!(not_ready(&probe, &world.target()).await, BTreeMap::new());
+    audit.close().await;
+    world.close().await;
+}
+
+#[tokio::test]
 async fn a_wrong_clock_and_an_old_schema_are_named() {
     let Some(world) = World::new().await else {
         return;

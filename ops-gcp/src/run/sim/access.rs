@@ -6,9 +6,9 @@ use ops_core::model::Timestamp;
 use ops_core::testkit::SimRequest;
 use serde_json::{Value, json};
 
-use super::refusal::Refusal;
 use super::state::Route;
 use crate::run::readiness::{OPERATION, REQUIRED};
+use crate::sim::refusal::Refusal;
 
 /// What a caller may do, and what the vendor's clock says.
 #[derive(Debug)]

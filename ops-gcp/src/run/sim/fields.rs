@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::refusal::Refusal;
+use crate::sim::refusal::Refusal;
 
 /// Checks every name and type of a PATCH body. The inside of template, annotations and the like is not looked at.
 pub(super) fn check(body: &Map<String, Value>) -> Result<(), Refusal> {

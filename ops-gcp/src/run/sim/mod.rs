@@ -17,7 +17,6 @@
 
 mod access;
 mod fields;
-mod refusal;
 mod seed;
 mod service;
 mod spec;
@@ -31,12 +30,12 @@ use ops_core::model::{TargetId, Timestamp};
 use ops_core::testkit::{Fault, Faults, Handler, Reply, SimRequest};
 use serde_json::Value;
 
-use self::refusal::Refusal;
 pub use self::seed::{Scaling, ServiceSeed};
 use self::service::Service;
 use self::state::{Route, State};
 use super::PROVIDER;
 use super::name::ServiceName;
+use crate::sim::refusal::Refusal;
 
 /// A simulated Cloud Run control plane, and the users of its services.
 ///

@@ -4,10 +4,10 @@ use ops_core::error::Result;
 use serde_json::{Map, Value, json};
 
 use super::fields::{self, is_latest, percent};
-use super::refusal::Refusal;
 use super::seed::{Scaling, ServiceSeed};
 use super::spec::{Spec, SpecScaling};
 use crate::run::name::ServiceName;
+use crate::sim::refusal::Refusal;
 
 #[derive(Debug)]
 pub(super) struct Service {

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::fields::{self, SCALING_FIELDS};
-use super::refusal::Refusal;
 use super::seed::Scaling;
+use crate::sim::refusal::Refusal;
 
 /// The wanted state: scaling, traffic, and every other field that a caller may write.
 #[derive(Clone, Debug, PartialEq)]

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use super::BrokenRule;
 use super::access::Access;
 use super::fields;
-use super::refusal::Refusal;
 use super::service::{Ending, Service};
 use super::spec::Spec;
 use crate::run::name::ServiceName;
+use crate::sim::refusal::Refusal;
 
 /// What a path leads to.
 #[derive(Debug)]

@@ -1,10 +1,12 @@
+//! Error answers of the simulated control planes.
+
 use ops_core::http::HttpResponse;
 use ops_core::testkit::Reply;
 use serde_json::{Value, json};
 
 /// An error answer in Google's form.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(crate) struct Refusal {
     code: u16,
     status: &'static str,
     message: String,
@@ -12,11 +14,11 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    pub(super) fn invalid(message: impl Into<String>) -> Self {
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new(400, "INVALID_ARGUMENT", message)
     }
 
-    pub(super) fn stale_etag() -> Self {
+    pub(crate) fn stale_etag() -> Self {
         Self::new(
             409,
             "ABORTED",
@@ -24,11 +26,11 @@ impl Refusal {
         )
     }
 
-    pub(super) fn unauthenticated() -> Self {
+    pub(crate) fn unauthenticated() -> Self {
         Self::new(401, "UNAUTHENTICATED", "request is missing a valid bearer token")
     }
 
-    pub(super) fn forbidden() -> Self {
+    pub(crate) fn forbidden() -> Self {
         Self::new(
             403,
             "PERMISSION_DENIED",
@@ -36,7 +38,7 @@ impl Refusal {
         )
     }
 
-    pub(super) fn disabled_api() -> Self {
+    pub(crate) fn disabled_api() -> Self {
         Self {
             reason: Some("SERVICE_DISABLED"),
             ..Self::new(
@@ -47,27 +49,27 @@ impl Refusal {
         }
     }
 
-    pub(super) fn not_found() -> Self {
+    pub(crate) fn not_found() -> Self {
         Self::new(404, "NOT_FOUND", "the resource was not found")
     }
 
-    pub(super) fn too_many() -> Self {
+    pub(crate) fn too_many() -> Self {
         Self::new(429, "RESOURCE_EXHAUSTED", "quota exceeded")
     }
 
-    pub(super) fn not_simulated(what: &str) -> Self {
+    pub(crate) fn not_simulated(what: &str) -> Self {
         Self::new(501, "UNIMPLEMENTED", format!("the simulation does not do {what}"))
     }
 
-    pub(super) fn unavailable() -> Self {
+    pub(crate) fn unavailable() -> Self {
         Self::new(503, "UNAVAILABLE", "the service is currently unavailable")
     }
 
-    pub(super) fn message(&self) -> &str {
+    pub(crate) fn message(&self) -> &str {
         &self.message
     }
 
-    pub(super) fn reply(&self) -> Reply {
+    pub(crate) fn reply(&self) -> Reply {
         let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         if self.code == 429 {
             headers.push(("retry-after".to_owned(), "1".to_owned()));

@@ -1,0 +1,3 @@
+//! What the simulated control planes share.
+
+pub(crate) mod refusal;
