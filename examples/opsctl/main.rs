@@ -3,6 +3,7 @@
 mod cli;
 mod evidence;
 mod exit;
+mod input;
 mod interrupt;
 mod print;
 mod progress;
@@ -12,16 +13,17 @@ mod verbs;
 mod world;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 
 use crate::cli::{Cli, Verb};
-use crate::exit::Exit;
+use crate::exit::{Exit, Failure};
 use crate::print::Printer;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let printer = Printer::new(cli.global.json, cli.global.lang);
+    let cli = Arc::new(Cli::parse());
+    let printer = Arc::new(Printer::new(cli.global.json, cli.global.lang));
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_max_level(tracing::Level::ERROR)
@@ -46,7 +48,7 @@ fn main() -> ExitCode {
     exit.into()
 }
 
-async fn run(cli: &Cli, printer: &Printer) -> Exit {
+async fn run(cli: &Arc<Cli>, printer: &Arc<Printer>) -> Exit {
     let global = &cli.global;
     let result = match &cli.verb {
         Verb::Drill(args) => verbs::drill::run(global, printer, args).await,
@@ -64,6 +66,20 @@ async fn run(cli: &Cli, printer: &Printer) -> Exit {
         Verb::Db(args) => verbs::db::run(global, printer, args).await,
         Verb::Audit(args) => verbs::audit::run(global, printer, args).await,
         Verb::Doctor(args) => verbs::doctor::run(global, printer, args).await,
+        Verb::Mask(_) | Verb::Detect => filter(cli, printer).await,
     };
     result.unwrap_or_else(|failure| failure.show(printer))
+}
+
+/// What turns standard input into standard output blocks, on a thread that an interruption does not wait for.
+async fn filter(cli: &Arc<Cli>, printer: &Arc<Printer>) -> Result<Exit, Failure> {
+    let (cli, printer) = (Arc::clone(cli), Arc::clone(printer));
+    let task = tokio::task::spawn_blocking(move || match &cli.verb {
+        Verb::Mask(args) => verbs::mask::run(&cli.global, &printer, args),
+        _ => verbs::detect::run(&printer),
+    });
+    match task.await {
+        Ok(result) => result,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
 }
