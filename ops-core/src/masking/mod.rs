@@ -18,6 +18,7 @@ mod keys;
 mod language;
 mod masker;
 mod name;
+mod pem;
 mod phone;
 mod pieces;
 mod stream;

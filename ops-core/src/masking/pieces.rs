@@ -1,7 +1,8 @@
 use super::BuiltinMasker;
 use super::form::placeholder;
 use super::json::JsonState;
-use crate::model::{PiiSpan, Treatment};
+use super::pem::{self, Block, DASHES, LONGEST_LABEL, is_body};
+use crate::model::{PiiSpan, PiiType, Treatment};
 
 /// Cuts text of any length into pieces that can be masked by themselves. Where it cuts depends on the text alone and not on how
 /// much of it is there already, so that text in chunks is masked as the whole.
@@ -36,10 +37,6 @@ pub(super) const WINDOW: usize = 64 * 1024;
 
 /// How far from the end of a window a cut stays, so that what a value is found by is not cut away from it.
 const MARGIN: usize = 4 * 1024;
-
-const PEM_BEGIN: &str = "-----BEGIN ";
-const PEM_END: &str = "-----END ";
-const DASHES: &str = "-----";
 
 impl Pieces {
     /// The whole of `text`; `None` if nothing changes.
@@ -165,7 +162,8 @@ impl Pieces {
             .unwrap_or_else(|| front.to_owned());
         edited.push_str(&placeholder(over.kind));
         self.json.advance(front);
-        self.swallowing = Some(Swallow::Value);
+        let is_pem = pem::next(&window[over.start..], 0).is_some_and(|(begin, _)| begin == 0);
+        self.swallowing = Some(if is_pem { Swallow::Pem } else { Swallow::Value });
         Piece {
             length: window.len(),
             edited: Some(edited),
@@ -174,7 +172,7 @@ impl Pieces {
 
     /// A PEM block that is longer than the window: what is in front of it, and its mask.
     fn long_pem(&mut self, masker: &BuiltinMasker, block: &str, begin: usize) -> Piece {
-        let kind = crate::model::PiiType::ApiKey;
+        let kind = PiiType::ApiKey;
         if masker.treatment(kind) == Treatment::Keep {
             return self.lines(masker, block);
         }
@@ -182,7 +180,7 @@ impl Pieces {
         let front = front.unwrap_or_else(|| block[..begin].to_owned());
         self.swallowing = Some(Swallow::Pem);
         Piece {
-            length: begin + PEM_BEGIN.len(),
+            length: begin + DASHES.len(),
             edited: Some(front + &placeholder(kind)),
         }
     }
@@ -217,29 +215,25 @@ struct OpenPem {
     lines: usize,
 }
 
-/// The PEM block that `lines` do not end, and that each of its lines so far may belong to.
+/// The PEM block that `lines` do not end.
 fn open_pem(lines: &str) -> Option<OpenPem> {
     let (mut ended, mut first) = (0, 0);
     loop {
-        let begin = ended + memchr::memmem::find(&lines.as_bytes()[ended..], PEM_BEGIN.as_bytes())?;
+        let (begin, block) = pem::next(lines, ended)?;
         if let Some(at) = lines[ended..begin].rfind('\n') {
             first = ended + at + 1;
         }
-        match lines[begin..].find(PEM_END) {
-            Some(end) => ended = begin + end + PEM_END.len(),
-            None => {
-                let mut body = lines[begin..].split_inclusive('\n').skip(1);
-                let open = body.all(|line| line.bytes().all(is_pem));
-                return open.then_some(OpenPem { begin, lines: first });
-            }
+        match block {
+            Block::Ends(end) | Block::Broken(end) => ended = end,
+            Block::Open => return Some(OpenPem { begin, lines: first }),
         }
     }
 }
 
 /// How much at the front of `text` belongs to a PEM block that has begun before, and whether the block ends there.
 fn pem_rest(text: &str, last: bool) -> (usize, bool) {
-    let body = text.bytes().take_while(|byte| is_pem(*byte)).count();
-    let Some(end) = text[..body].find(PEM_END) else {
+    let body = text.bytes().take_while(|byte| is_body(*byte)).count();
+    let Some(end) = text[..body].find(pem::END) else {
         // The mark may be cut apart.
         let whole = body < text.len() || last;
         let kept = if whole {
@@ -249,31 +243,19 @@ fn pem_rest(text: &str, last: bool) -> (usize, bool) {
         };
         return (kept, body < text.len());
     };
-    match text[end + PEM_END.len()..].find(DASHES) {
-        Some(label) if label <= LONGEST_LABEL => (end + PEM_END.len() + label + DASHES.len(), true),
+    match text[end + pem::END.len()..].find(DASHES) {
+        Some(label) if label <= LONGEST_LABEL => (end + pem::END.len() + label + DASHES.len(), true),
         None if text.len() - end <= LONGEST_LABEL && !last => (end, false),
-        _ => (end + PEM_END.len(), true),
+        _ => (end + pem::END.len(), true),
     }
 }
 
-/// The labels of PEM blocks are shorter.
-const LONGEST_LABEL: usize = 64;
-
 /// How much of the end of `text` may be the front of `-----END `.
 fn trailing_dashes(text: &str) -> usize {
-    (1..PEM_END.len())
+    (1..pem::END.len())
         .rev()
-        .find(|length| text.ends_with(&PEM_END[..*length]))
+        .find(|length| text.ends_with(&pem::END[..*length]))
         .unwrap_or(0)
-}
-
-/// Whether a PEM block may hold this: base64, headers, marks and line breaks.
-fn is_pem(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'+' | b'/' | b'=' | b'-' | b':' | b',' | b' ' | b'\r' | b'\n'
-        )
 }
 
 /// Whether a long value ends before this.
@@ -329,22 +311,17 @@ mod tests {
 
     #[test]
     fn a_pem_block_is_open_while_its_lines_may_belong_to_it() {
+        let (begin, end) = ("-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----");
         for (lines, open) in [
-            ("a\n", None),
-            ("a\n-----BEGIN KEY-----\nQUJD\n", Some((2, 2))),
-            ("-----BEGIN KEY-----\nQUJD\n-----END KEY-----\n", None),
-            (
-                "-----BEGIN KEY-----\nQUJD\n-----END KEY-----\na -----BEGIN KEY-----\n",
-                Some((45, 43)),
-            ),
-            (
-                "a\nb -----BEGIN KEY-----\n-----END KEY----------BEGIN KEY-----\n",
-                Some((41, 2)),
-            ),
-            ("-----BEGIN KEY-----\nwhat is this?\n", None),
+            ("a\n".to_owned(), None),
+            (format!("a\n{begin}\nQUJD\n"), Some((2, 2))),
+            (format!("{begin}\nQUJD\n{end}\n"), None),
+            (format!("{begin}\nQUJD\n{end}\na {begin}\n"), Some((61, 59))),
+            (format!("a\nb {begin}\n{end}{begin}\n"), Some((57, 2))),
+            (format!("{begin}\nwhat is this?\n"), None),
         ] {
             let open = open.map(|(begin, lines)| OpenPem { begin, lines });
-            assert_eq!(open_pem(lines), open, "{lines}");
+            assert_eq!(open_pem(&lines), open, "{lines}");
         }
     }
 

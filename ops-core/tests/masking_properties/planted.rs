@@ -42,6 +42,13 @@ impl Recognizer for Planted {
                 .count();
             found.push(PiiSpan::new(at, at + length, PiiType::ApiKey));
         }
+        // A recogniser that reads over the strings of JSON.
+        if let (Some(start), Some(end)) = (text.find("<<"), text.rfind(">>"))
+            && start < end
+            && !text[start..end].contains('\n')
+        {
+            found.push(PiiSpan::new(start, end + 2, PiiType::ApiKey));
+        }
         // What follows a label, a mask included.
         for (at, label) in text.match_indices("password=") {
             let start = at + label.len();
@@ -51,14 +58,6 @@ impl Recognizer for Planted {
             if end > start {
                 found.push(PiiSpan::new(start, end, PiiType::ApiKey));
             }
-        }
-        let mut from = 0;
-        while let Some(begin) = text[from..].find("-----BEGIN ").map(|at| from + at) {
-            let Some(end) = text[begin..].find("-----END KEY-----").map(|at| begin + at + 17) else {
-                break;
-            };
-            found.push(PiiSpan::new(begin, end, PiiType::ApiKey));
-            from = end;
         }
     }
 }
@@ -152,9 +151,9 @@ pub(crate) const PIECES: &[&str] = &[
     "PERSON]",
     "[PERSON:new:0123456789abcdef0123456789abcdef]",
     "[EMAIL:sealed:new:QUJD]",
-    "-----BEGIN KEY-----\nQUJD\n-----END KEY-----",
-    "-----BEGIN KEY-----\n",
-    "-----END KEY-----",
+    "-----BEGIN PRIVATE KEY-----\nQUJD\n-----END PRIVATE KEY-----",
+    "-----BEGIN PRIVATE KEY-----\n",
+    "-----END PRIVATE KEY-----",
     "QUJD\n",
     "{\"a\": ",
     "\"b\": ",
