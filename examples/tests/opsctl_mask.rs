@@ -11,9 +11,9 @@ use support::opsctl;
 
 /// Runs a verb over `input` in an empty folder, which it must leave empty.
 fn filter(arguments: &[&str], input: &[u8]) -> Output {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().expect("a temporary folder");
     let output = filter_in(dir.path(), arguments, input);
-    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(dir.path()).expect("readable").count(), 0);
     output
 }
 
@@ -24,14 +24,14 @@ fn filter_in(dir: &Path, arguments: &[&str], input: &[u8]) -> Output {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap();
-    let mut stdin = process.stdin.take().unwrap();
+        .expect("opsctl starts");
+    let mut stdin = process.stdin.take().expect("piped");
     let output = std::thread::scope(|scope| {
         scope.spawn(move || {
             // A tool that refuses does not read on.
             let _ = stdin.write_all(input);
         });
-        process.wait_with_output().unwrap()
+        process.wait_with_output().expect("opsctl ends")
     });
     assert!(!String::from_utf8_lossy(&output.stderr).contains("panicked"));
     output
@@ -46,7 +46,7 @@ fn masked(arguments: &[&str], input: &[u8]) -> String {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    String::from_utf8(output.stdout).unwrap()
+    String::from_utf8(output.stdout).expect("UTF-8")
 }
 
 #[test]
