@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use ops_core::model::Lang;
+use ops_core::model::{Destination, Lang};
 
 /// Stop safely, prove it, put it back exactly.
 ///
@@ -81,6 +81,46 @@ pub(crate) enum Verb {
     Doctor(DoctorArgs),
     /// Print the figures of all runs, drills and records that are kept, in the text format of Prometheus
     Metrics(MetricsArgs),
+    /// Mask personal data: standard input to standard output
+    Mask(MaskArgs),
+    /// Find personal data: a line {"text": …} in, a line {"spans": […]} out
+    Detect,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MaskArgs {
+    /// Where the text goes
+    #[arg(long = "for", value_enum, value_name = "DESTINATION")]
+    pub(crate) destination: MaskFor,
+    /// Also report lines that are no JSON
+    #[arg(long)]
+    pub(crate) json_lines: bool,
+    /// The keys for pseudonyms and encryption, one a line: an id and 64 hexadecimal digits, the current one first
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MaskFor {
+    /// A log
+    Log,
+    /// Outside the company, such as a language model
+    External,
+    /// A table or file that is kept
+    Storage,
+    /// A screen of the company's own support
+    Support,
+}
+
+impl From<MaskFor> for Destination {
+    fn from(to: MaskFor) -> Self {
+        match to {
+            MaskFor::Log => Self::Log,
+            MaskFor::External => Self::External,
+            MaskFor::Storage => Self::Storage,
+            MaskFor::Support => Self::Support,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -3,6 +3,7 @@
 mod cli;
 mod evidence;
 mod exit;
+mod input;
 mod interrupt;
 mod print;
 mod progress;
@@ -20,12 +21,12 @@ use ops_core::masking::BuiltinMasker;
 use ops_core::masking::log::MaskedLogs;
 
 use crate::cli::{Cli, Verb};
-use crate::exit::Exit;
+use crate::exit::{Exit, Failure};
 use crate::print::Printer;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let printer = Printer::new(cli.global.json, cli.global.lang);
+    let cli = Arc::new(Cli::parse());
+    let printer = Arc::new(Printer::new(cli.global.json, cli.global.lang));
     let logs = MaskedLogs::new(Arc::new(BuiltinMasker::new()));
     tracing_subscriber::fmt()
         .with_max_level(tracing::Level::ERROR)
@@ -54,7 +55,7 @@ fn main() -> ExitCode {
     exit.into()
 }
 
-async fn run(cli: &Cli, printer: &Printer) -> Exit {
+async fn run(cli: &Arc<Cli>, printer: &Arc<Printer>) -> Exit {
     let global = &cli.global;
     let result = match &cli.verb {
         Verb::Drill(args) => verbs::drill::run(global, printer, args).await,
@@ -73,6 +74,20 @@ async fn run(cli: &Cli, printer: &Printer) -> Exit {
         Verb::Audit(args) => verbs::audit::run(global, printer, args).await,
         Verb::Doctor(args) => verbs::doctor::run(global, printer, args).await,
         Verb::Metrics(args) => verbs::metrics::run(global, printer, args).await,
+        Verb::Mask(_) | Verb::Detect => filter(cli, printer).await,
     };
     result.unwrap_or_else(|failure| failure.show(printer))
+}
+
+/// What turns standard input into standard output blocks, on a thread that an interruption does not wait for.
+async fn filter(cli: &Arc<Cli>, printer: &Arc<Printer>) -> Result<Exit, Failure> {
+    let (cli, printer) = (Arc::clone(cli), Arc::clone(printer));
+    let task = tokio::task::spawn_blocking(move || match &cli.verb {
+        Verb::Mask(args) => verbs::mask::run(&cli.global, &printer, args),
+        _ => verbs::detect::run(&printer),
+    });
+    match task.await {
+        Ok(result) => result,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
 }

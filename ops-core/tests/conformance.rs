@@ -13,17 +13,20 @@ use ops_core::file::{
 };
 use ops_core::guard::{GovernorLimiter, RateLimits};
 use ops_core::http::HttpHealthProbe;
-use ops_core::masking::BuiltinMasker;
+use ops_core::masking::{BuiltinMasker, MaskingKeys};
 use ops_core::memory::{
     InMemoryApprovals, InMemoryAudit, InMemoryDatabase, InMemoryDrillLog, InMemoryHealth, InMemoryInventory,
     InMemoryJournal, InMemoryNotifier, InMemoryProcesses, InMemoryQueues, InMemoryReadiness,
     InMemorySwitches, InMemoryTraffic,
 };
-use ops_core::model::{Actor, FeedingQueue, QueueKind, QueueMatch, TargetId, Timestamp, Verdict};
+use ops_core::model::{
+    Actor, Destination, FeedingQueue, QueueKind, QueueMatch, TargetId, Timestamp, Verdict,
+};
 use ops_core::ports::{
     HealthProbe, Notifier, Presence, ProcessId, ProcessRegistry, SwitchProcess, TrafficController,
 };
 use ops_core::testkit::{self, Handler, LoopbackServer, Reply, SimRequest};
+use secrecy::SecretString;
 use serde_json::json;
 
 #[tokio::test]
@@ -270,7 +273,14 @@ async fn governor_limiter() {
 
 #[tokio::test]
 async fn builtin_masker() {
-    testkit::pii_masker(&BuiltinMasker::new()).await;
+    testkit::pii_masker_forms(&BuiltinMasker::new()).await;
+    let file = format!("k {}", "5e".repeat(32));
+    let keys = Arc::new(MaskingKeys::parse(&SecretString::from(file)).unwrap());
+    for destination in Destination::ALL {
+        let masker = BuiltinMasker::new().with_destination(destination);
+        testkit::pii_masker(&masker).await;
+        testkit::pii_masker(&masker.with_keys(Arc::clone(&keys))).await;
+    }
 }
 
 #[tokio::test]

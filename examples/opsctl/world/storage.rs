@@ -81,7 +81,8 @@ impl Storage {
             Err(error) => failed(("承認の保管場所", "store of approvals"), error),
         };
         let audit_spool = Spool::open(dir.join("audit-spool")).ok();
-        let (masker, clock) = (Arc::new(BuiltinMasker::new()), Arc::new(SystemClock::new()));
+        let masker = Arc::new(BuiltinMasker::new().with_policy(config.masking));
+        let clock = Arc::new(SystemClock::new());
         let providers = Providers {
             journal,
             journal_spool: None,

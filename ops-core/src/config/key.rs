@@ -18,6 +18,7 @@ pub(super) const ROOT: &[&str] = &[
     "approver",
     "window",
     "automation",
+    "masking",
 ];
 /// The keys of `[gcp]`.
 pub(super) const GCP: &[&str] = &[
@@ -80,6 +81,30 @@ pub(super) const HEALTH: &[&str] = &["name", "url", "field", "equals"];
 pub(super) const UNCOVERED: &[&str] = &["target", "reason", "until"];
 /// The keys of `[approvals]`.
 pub(super) const APPROVALS: &[&str] = &["stop", "restore", "valid_minutes", "review_days"];
+/// The keys of `[masking]`.
+pub(super) const MASKING: &[&str] = &["log", "external", "storage", "support"];
+/// The keys of `[masking.log]` and its like: categories and types.
+pub(super) const MASKED: &[&str] = &[
+    "direct",
+    "indirect",
+    "confidential",
+    "address",
+    "api_key",
+    "bank_account",
+    "corporate_number",
+    "credit_card",
+    "department",
+    "drivers_license",
+    "email",
+    "employee_id",
+    "health_insurance",
+    "ip",
+    "my_number",
+    "passport",
+    "person",
+    "phone",
+    "postal_code",
+];
 /// The keys of an `[[approver]]`.
 pub(super) const APPROVER: &[&str] = &["name", "public_key"];
 

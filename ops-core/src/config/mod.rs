@@ -27,6 +27,7 @@ mod fault;
 mod gate;
 mod health;
 mod key;
+mod masking;
 mod platform;
 mod preset;
 mod procedure;
@@ -66,7 +67,7 @@ pub use self::service::ServiceConfig;
 pub use self::switch::{OnStale, SwitchConfig};
 pub use self::uncovered::UncoveredConfig;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Lang, TenantId};
+use crate::model::{Lang, MaskingPolicy, TenantId};
 
 /// The whole of `ops.toml`. What it says is consistent when it was read; whoever changes a field keeps it so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -121,6 +122,13 @@ pub struct OpsConfig {
     pub windows: Vec<WindowConfig>,
     /// How much automation may stop.
     pub automation: AutomationConfig,
+    /// What becomes of personal values, by where a text goes. Default: the table of [`MaskingPolicy`].
+    #[serde(skip_serializing_if = "is_default")]
+    pub masking: MaskingPolicy,
+}
+
+fn is_default(policy: &MaskingPolicy) -> bool {
+    *policy == MaskingPolicy::default()
 }
 
 impl OpsConfig {
@@ -320,6 +328,9 @@ fn read(root: &Section<'_>, report: &mut Report<'_>) -> Option<OpsConfig> {
         approvers,
         windows: windows.into_iter().collect::<Option<_>>()?,
         automation,
+        masking: root
+            .section("masking", key::MASKING, report)
+            .map_or_else(MaskingPolicy::default, |section| masking::read(&section, report)),
     })
 }
 

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::{language, structured};
+use super::{language, pem, structured};
 use crate::model::PiiSpan;
 use crate::ports::Recognizer;
 
@@ -32,6 +32,7 @@ impl Detector {
         for recognizer in &self.recognizers {
             recognizer.find(text, &mut found);
         }
+        pem::find(text, &mut found);
         structured::find(text, &mut found);
         language::find(text, &mut found);
         // Of two that overlap, the one that begins first counts, and of those the longer.

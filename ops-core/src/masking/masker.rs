@@ -1,67 +1,320 @@
 use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
 
-use super::text::Edits;
-use super::{email, name, phone};
+use super::first_forms::FirstForms;
+use super::form::{partial, placeholder};
+use super::json::{JsonState, outside_escapes, parts, push_escaped, unescaped};
+use super::pieces::{Pieces, WINDOW};
+use super::token::tokens;
+use super::{Detector, MaskStream, MaskWriter, MaskingKeys};
+use crate::model::{Destination, MaskingPolicy, PiiSpan, PiiType, Treatment};
 use crate::ports::PiiMasker;
 
-/// Masks mail addresses, Japanese telephone numbers, and Japanese names that are marked as such. No dictionary, no I/O.
+/// Masks what a [`Detector`] finds, as a [`MaskingPolicy`] says for one [`Destination`]. No I/O.
 ///
-/// | recognised | becomes |
-/// |---|---|
-/// | `tanaka@example.com`, also in full width | `t***@example.com` |
-/// | 10 or 11 digits from 0, or `+81`, half or full width, with or without hyphens, spaces, brackets | `090-****-5678` |
-/// | two or more kanji before 様, さん, 氏, 殿, くん, ちゃん (one kanji before 様 and さん) | `田中 *様` |
-/// | a name after 氏名, お名前, 姓名, フルネーム or 担当者名 and a colon or an equals sign, also as a JSON field | `氏名: 田中 *` |
-///
-/// **Not recognised:** names without such a mark; names in kana or letters before 様 and the like (カズさん); family names
-/// longer than two characters without a space after them (the first two characters are kept); local parts of mail addresses
-/// in other scripts; numbers of other countries; numbers split over lines; postal addresses, cards, My Number and other
-/// identifiers; Japanese text that JSON spells as `\uXXXX`. Words that end in 様 or さん without being names are known by a
-/// short list; a word beyond it is masked, as is a 10-digit number from 0 that is no telephone number.
+/// Masked text is never masked again, whatever the destination of the second masker. In JSON, masks stay inside strings, no escape is cut
+/// apart, and a bare number or word that must go becomes a string. A value of a megabyte is as good as one of ten bytes, but context that is
+/// further away than 32 KiB within one line does not count.
 ///
 /// ```
 /// use ops_core::masking::BuiltinMasker;
+/// use ops_core::model::Destination;
 /// use ops_core::ports::PiiMasker;
 ///
 /// let masker = BuiltinMasker::new();
 /// let text = "田中太郎様 (tanaka@example.com, 090-1234-5678) から申請";
 /// assert_eq!(masker.mask(text), "田中 *様 (t***@example.com, 090-****-5678) から申請");
+/// // Nobody has given a key, so that what should be encrypted is dropped.
+/// let masker = masker.with_destination(Destination::Storage);
+/// assert_eq!(masker.mask("tanaka@example.com"), "[EMAIL]");
 /// ```
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct BuiltinMasker;
+pub struct BuiltinMasker {
+    detector: Detector,
+    policy: MaskingPolicy,
+    destination: Destination,
+    keys: Option<Arc<MaskingKeys>>,
+}
 
-impl BuiltinMasker {
-    /// A masker.
-    pub fn new() -> Self {
-        Self
+impl Default for BuiltinMasker {
+    fn default() -> Self {
+        Self {
+            detector: Detector::new().with_recognizer(Arc::new(FirstForms)),
+            policy: MaskingPolicy::default(),
+            destination: Destination::Log,
+            keys: None,
+        }
     }
 }
 
-impl PiiMasker for BuiltinMasker {
-    fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let mut masked = Cow::Borrowed(text);
-        // A mask may lay bare what the masked word was part of, so that it is looked at again.
-        for _ in 0..ROUNDS {
-            let mut changed = false;
-            for find in [email::find, phone::find, name::find] {
-                let mut edits = Edits::default();
-                find(&masked, &mut edits);
-                if let Some(edited) = edits.apply(&masked) {
-                    masked = Cow::Owned(edited);
-                    changed = true;
-                }
-            }
-            if !changed {
-                break;
+impl BuiltinMasker {
+    /// A masker for logs, with the built-in detector and the default policy.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Masks what goes to `destination`.
+    #[must_use]
+    pub fn with_destination(mut self, destination: Destination) -> Self {
+        self.destination = destination;
+        self
+    }
+
+    /// Treats values as `policy` says.
+    #[must_use]
+    pub fn with_policy(mut self, policy: MaskingPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Masks what `detector` finds.
+    #[must_use]
+    pub fn with_detector(mut self, detector: Detector) -> Self {
+        self.detector = detector;
+        self
+    }
+
+    /// Makes pseudonyms and encrypted values with `keys`; without, such values are dropped.
+    #[must_use]
+    pub fn with_keys(mut self, keys: Arc<MaskingKeys>) -> Self {
+        self.keys = Some(keys);
+        self
+    }
+
+    /// Where the text goes.
+    pub fn destination(&self) -> Destination {
+        self.destination
+    }
+
+    /// Masks a value that is known to be of `kind`; the whole of it, whatever it looks like.
+    ///
+    /// ```
+    /// use ops_core::{masking::BuiltinMasker, model::PiiType};
+    ///
+    /// assert_eq!(BuiltinMasker::new().mask_value(PiiType::Person, "田中 太郎"), "田中 *");
+    /// ```
+    pub fn mask_value(&self, kind: PiiType, value: &str) -> String {
+        match self.treatment(kind) {
+            Treatment::Keep => value.to_owned(),
+            Treatment::Partial => partial(kind, value),
+            Treatment::Drop => placeholder(kind),
+            Treatment::Pseudonym => match &self.keys {
+                Some(keys) => keys.pseudonym(kind, value),
+                None => placeholder(kind),
+            },
+            Treatment::Encrypt => {
+                let sealed = self.keys.as_ref().and_then(|keys| keys.seal(kind, value).ok());
+                sealed.map_or_else(|| placeholder(kind), |sealed| sealed.to_string())
             }
         }
-        masked
+    }
+
+    /// Masks text that comes in pieces.
+    pub fn stream(&self) -> MaskStream {
+        MaskStream::new(self.clone())
+    }
+
+    /// Masks what is written, and writes it to `output`.
+    pub fn writer<W: std::io::Write>(&self, output: W) -> MaskWriter<W> {
+        MaskWriter::new(self.stream(), output)
+    }
+
+    pub(super) fn treatment(&self, kind: PiiType) -> Treatment {
+        self.policy.treatment(kind, self.destination)
+    }
+
+    /// The places that must not stay as they are.
+    pub(super) fn find(&self, text: &str) -> Vec<PiiSpan> {
+        let mut found = self.detector.detect(text);
+        found.retain(|span| self.treatment(span.kind) != Treatment::Keep);
+        found
+    }
+
+    /// `text` with the places in `found` masked; `None` if nothing changes. `state` is that of the beginning of `text`.
+    pub(super) fn edited(&self, text: &str, found: Vec<PiiSpan>, state: JsonState) -> Option<String> {
+        let mut edited: Option<String> = None;
+        let mut done = 0;
+        let mut found = found.into_iter().peekable();
+        while let Some(first) = found.next() {
+            // Lines are settled one by one: only those with something in them are looked at again.
+            let start = text[..first.start].rfind('\n').map_or(0, |at| at + 1);
+            let mut end = line_end(text, first.end);
+            let mut spans = vec![first];
+            while let Some(next) = found.next_if(|next| next.start <= end) {
+                end = line_end(text, next.end.max(end));
+                spans.push(next);
+            }
+            for span in &mut spans {
+                span.start -= start;
+                span.end -= start;
+            }
+            let state = if start == 0 { state } else { state.at_line_begin() };
+            if let Some(settled) = self.settled(&text[start..end], &spans, state) {
+                let edited = edited.get_or_insert_with(|| String::with_capacity(text.len()));
+                edited.push_str(&text[done..start]);
+                edited.push_str(&settled);
+                done = end;
+            }
+        }
+        edited.map(|edited| edited + &text[done..])
+    }
+
+    /// Masks until there is nothing left to mask: a mask may lay bare what the masked word was part of.
+    fn settled(&self, text: &str, found: &[PiiSpan], state: JsonState) -> Option<String> {
+        let mut settled = self.rewritten(text, found, state)?;
+        for _ in 1..ROUNDS {
+            let found = self.find(&settled);
+            match self.rewritten(&settled, &found, state) {
+                Some(rewritten) => settled = rewritten,
+                None => break,
+            }
+        }
+        Some(settled)
+    }
+
+    /// Masks each of the places once.
+    fn rewritten(&self, text: &str, found: &[PiiSpan], state: JsonState) -> Option<String> {
+        if found.is_empty() {
+            return None;
+        }
+        let masked = tokens(text);
+        let mut edits = Edits::new(text);
+        let (mut json, mut read) = (state, 0);
+        for span in found {
+            let place = outside_escapes(text, span.start..span.end);
+            let place = place.start.max(edits.done)..place.end;
+            if place.is_empty() {
+                continue;
+            }
+            let token = text.as_bytes()[read..place.start].iter().rev();
+            let token =
+                token.take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
+            let from = place.start - token.count();
+            json.advance(&text[read..from]);
+            read = from;
+            for part in parts(json, text, place) {
+                for range in without(text, part.range, &masked) {
+                    self.edit(&mut edits, span.kind, range, part.bare);
+                }
+            }
+        }
+        edits.finish()
+    }
+
+    fn edit(&self, edits: &mut Edits<'_>, kind: PiiType, mut range: Range<usize>, bare: bool) {
+        if range.start < edits.done || range.is_empty() {
+            return;
+        }
+        let raw = &edits.text[range.clone()];
+        let escaped = raw.contains('\\');
+        let value = if escaped {
+            Cow::Owned(unescaped(raw))
+        } else {
+            Cow::Borrowed(raw)
+        };
+        let shown = partial(kind, &value);
+        let added = shown.strip_prefix(&*value).filter(|added| !added.is_empty());
+        if let Some(added) = added.filter(|added| edits.text[range.end..].starts_with(added)) {
+            // Masked already, as in `田中 *`. A stricter policy takes the rest of it too.
+            if self.treatment(kind) == Treatment::Partial {
+                return;
+            }
+            range.end += added.len();
+        }
+        let mask = self.mask_value(kind, &value);
+        if mask != raw {
+            edits.replace(range, &mask, escaped && value != raw, bare);
+        }
     }
 }
 
 /// More than any text was seen to need; it bounds the work for a hostile one.
-const ROUNDS: usize = 8;
+const ROUNDS: usize = 16;
+
+impl PiiMasker for BuiltinMasker {
+    fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let edited = if text.len() < WINDOW {
+            let found = self.find(text);
+            if found.is_empty() {
+                return Cow::Borrowed(text);
+            }
+            let mut state = JsonState::default();
+            state.begin(text);
+            self.edited(text, found, state)
+        } else {
+            Pieces::default().edit_all(self, text)
+        };
+        edited.map_or(Cow::Borrowed(text), Cow::Owned)
+    }
+}
+
+/// A text with replacements, made from its front.
+struct Edits<'a> {
+    text: &'a str,
+    /// Up to where the text is copied.
+    done: usize,
+    edited: String,
+}
+
+impl<'a> Edits<'a> {
+    fn new(text: &'a str) -> Self {
+        Self {
+            text,
+            done: 0,
+            edited: String::new(),
+        }
+    }
+
+    fn replace(&mut self, range: Range<usize>, mask: &str, escape: bool, quote: bool) {
+        self.edited.push_str(&self.text[self.done..range.start]);
+        let quotation = if quote { "\"" } else { "" };
+        self.edited.push_str(quotation);
+        if escape {
+            push_escaped(mask, &mut self.edited);
+        } else {
+            self.edited.push_str(mask);
+        }
+        self.edited.push_str(quotation);
+        self.done = range.end;
+    }
+
+    fn finish(mut self) -> Option<String> {
+        if self.done == 0 {
+            return None;
+        }
+        self.edited.push_str(&self.text[self.done..]);
+        Some(self.edited)
+    }
+}
+
+fn line_end(text: &str, at: usize) -> usize {
+    memchr::memchr(b'\n', &text.as_bytes()[at..]).map_or(text.len(), |length| at + length)
+}
+
+/// What of `range` is no mask yet. Beside a mask, a remainder counts only if it holds something.
+fn without(text: &str, range: Range<usize>, masked: &[Range<usize>]) -> Vec<Range<usize>> {
+    let first = masked.partition_point(|token| token.end <= range.start);
+    let tokens = masked[first..].iter().take_while(|token| token.start < range.end);
+    let (mut rest, mut at) = (Vec::new(), range.start);
+    for token in tokens {
+        rest.push(at..token.start.max(at));
+        at = token.end;
+    }
+    if at == range.start {
+        return vec![range];
+    }
+    rest.push(at..range.end.max(at));
+    rest.retain(|rest| {
+        text[rest.clone()]
+            .chars()
+            .filter(|c| c.is_alphanumeric())
+            .nth(1)
+            .is_some()
+    });
+    rest
+}
 
 #[cfg(test)]
 mod tests {

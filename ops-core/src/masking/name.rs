@@ -1,4 +1,5 @@
-use super::text::{Edits, half_width};
+use super::text::half_width;
+use crate::model::{PiiSpan, PiiType};
 
 /// Masks a person's name: the family name stays, as in `田中 *`.
 ///
@@ -18,20 +19,20 @@ pub fn mask_name(name: &str) -> String {
 }
 
 /// Finds names after a label and names before an honorific.
-pub(super) fn find(text: &str, edits: &mut Edits) {
+pub(super) fn find(text: &str, found: &mut Vec<PiiSpan>) {
     let mut marks = Vec::new();
     for label in LABELS {
         marks.extend(text.match_indices(label).map(|(at, _)| (at, Mark::Label(label))));
     }
     for honorific in HONORIFICS {
-        let found = text.match_indices(honorific.text);
-        marks.extend(found.map(|(at, _)| (at, Mark::Honorific(honorific))));
+        let places = text.match_indices(honorific.text);
+        marks.extend(places.map(|(at, _)| (at, Mark::Honorific(honorific))));
     }
     marks.sort_by_key(|(at, _)| *at);
     for (at, mark) in marks {
         match mark {
-            Mark::Label(label) => after_label(text, at + label.len(), edits),
-            Mark::Honorific(honorific) => before_honorific(text, at, honorific, edits),
+            Mark::Label(label) => after_label(text, at + label.len(), found),
+            Mark::Honorific(honorific) => before_honorific(text, at, honorific, found),
         }
     }
 }
@@ -141,15 +142,20 @@ const ROLES: &[&str] = &[
 /// A longer run of kanji is no name.
 const LONGEST: usize = 8;
 
-fn before_honorific(text: &str, at: usize, honorific: &Honorific, edits: &mut Edits) {
-    if at < edits.end() {
+/// Where the last name ends.
+fn end_of(found: &[PiiSpan]) -> usize {
+    found.last().map_or(0, |span| span.end)
+}
+
+fn before_honorific(text: &str, at: usize, honorific: &Honorific, found: &mut Vec<PiiSpan>) {
+    if at < end_of(found) {
         return;
     }
     let after = &text[at + honorific.text.len()..];
     if honorific.not_before.iter().any(|word| after.starts_with(word)) {
         return;
     }
-    let before = &text[edits.end()..at];
+    let before = &text[end_of(found)..at];
     let given = last_run(before);
     let count = given.chars().count();
     let veto = honorific.not_after_word.contains(&given)
@@ -165,9 +171,9 @@ fn before_honorific(text: &str, at: usize, honorific: &Honorific, edits: &mut Ed
     let start = if family.is_empty() || family.chars().count() > LONGEST {
         start
     } else {
-        edits.end() + front.trim_end_matches([' ', '\u{3000}']).len() - family.len()
+        end_of(found) + front.trim_end_matches([' ', '\u{3000}']).len() - family.len()
     };
-    edits.replace(start..at, mask_name(&text[start..at]));
+    found.push(PiiSpan::new(start, at, PiiType::Person));
 }
 
 /// The kanji at the end of `text`; of a run that is too long for a name, one character more than a name may have.
@@ -182,7 +188,7 @@ fn last_run(text: &str) -> &str {
     &text[text.len() - length..]
 }
 
-fn after_label(text: &str, label_end: usize, edits: &mut Edits) {
+fn after_label(text: &str, label_end: usize, found: &mut Vec<PiiSpan>) {
     let Some(start) = value_start(text, label_end) else {
         return;
     };
@@ -201,12 +207,13 @@ fn after_label(text: &str, label_end: usize, edits: &mut Edits) {
     } else {
         rest.len() - rest.trim_start_matches([' ', '\u{3000}']).len() + first.len() + second.len()
     };
-    let name = &value[..end];
     // Masked already.
     if value[end..].starts_with(" *") {
         return;
     }
-    edits.replace(start..start + end, mask_name(name));
+    if start >= end_of(found) {
+        found.push(PiiSpan::new(start, start + end, PiiType::Person));
+    }
 }
 
 /// Where the value of a label begins: after a colon or an equals sign, with spaces and quotation marks around it.
@@ -247,9 +254,7 @@ mod tests {
     use super::*;
 
     fn mask(text: &str) -> String {
-        let mut edits = Edits::default();
-        find(text, &mut edits);
-        edits.apply(text).unwrap_or_else(|| text.to_owned())
+        crate::masking::first_forms::masked_by(find, text)
     }
 
     #[test]

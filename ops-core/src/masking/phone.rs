@@ -1,6 +1,7 @@
 use std::ops::Range;
 
-use super::text::{Edits, escape_tail, escaped, half_width};
+use super::text::{escape_tail, escaped, half_width};
+use crate::model::{PiiSpan, PiiType};
 
 /// Masks a telephone number: its first group and its last four digits stay, as in `090-****-1234`.
 ///
@@ -21,13 +22,13 @@ pub fn mask_phone(number: &str) -> String {
 }
 
 /// Finds telephone numbers: groups of digits, with at most two separators between two groups.
-pub(super) fn find(text: &str, edits: &mut Edits) {
+pub(super) fn find(text: &str, found: &mut Vec<PiiSpan>) {
     let groups = groups(text);
     let mut next = 0;
     while next < groups.len() {
         match number_at(text, &groups, next) {
-            Some((range, taken, mask)) => {
-                edits.replace(range, mask);
+            Some((range, taken)) => {
+                found.push(PiiSpan::new(range.start, range.end, PiiType::Phone));
                 next += taken;
             }
             None => next += 1,
@@ -84,8 +85,8 @@ fn groups(text: &str) -> Vec<Group> {
     groups
 }
 
-/// The number that begins at group `first`: its place, how many groups it takes, its mask.
-fn number_at(text: &str, groups: &[Group], first: usize) -> Option<(Range<usize>, usize, String)> {
+/// The number that begins at group `first`: its place, and how many groups it takes.
+fn number_at(text: &str, groups: &[Group], first: usize) -> Option<(Range<usize>, usize)> {
     let group = &groups[first];
     let (start, international) = start_of(text, group)?;
     let mut digits = String::new();
@@ -101,8 +102,8 @@ fn number_at(text: &str, groups: &[Group], first: usize) -> Option<(Range<usize>
         if followed.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_') {
             return None;
         }
-        if let Some(number) = Number::read(&digits, international) {
-            return Some((start..group.range.end, taken, number.masked()));
+        if Number::read(&digits, international).is_some() {
+            return Some((start..group.range.end, taken));
         }
     }
     None
@@ -221,9 +222,7 @@ mod tests {
     use super::*;
 
     fn mask(text: &str) -> String {
-        let mut edits = Edits::default();
-        find(text, &mut edits);
-        edits.apply(text).unwrap_or_else(|| text.to_owned())
+        crate::masking::first_forms::masked_by(find, text)
     }
 
     #[test]

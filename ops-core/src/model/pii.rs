@@ -1,6 +1,9 @@
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind, Result};
 
 /// What kind of personal or confidential value a span of text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -100,6 +103,22 @@ impl PiiType {
     }
 }
 
+/// The type of that name, in upper or lower case.
+impl FromStr for PiiType {
+    type Err = Error;
+    fn from_str(name: &str) -> Result<Self> {
+        let found = Self::ALL
+            .into_iter()
+            .find(|kind| kind.as_str().eq_ignore_ascii_case(name));
+        found.ok_or_else(|| {
+            Error::new(ErrorKind::InvalidInput, "read a type of personal value").context(
+                "type",
+                "must be one of the names that detection gives, such as EMAIL",
+            )
+        })
+    }
+}
+
 impl fmt::Display for PiiType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
@@ -117,6 +136,17 @@ pub enum PiiCategory {
     Indirect,
     /// Must be neither stored nor logged: a salary, an evaluation, a health condition.
     Confidential,
+}
+
+impl PiiCategory {
+    /// The name that configuration and serialisation use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Indirect => "indirect",
+            Self::Confidential => "confidential",
+        }
+    }
 }
 
 /// A place in a text that holds a personal or confidential value.
@@ -147,6 +177,7 @@ mod tests {
     fn the_name_is_the_serialised_one() {
         for kind in PiiType::ALL {
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+            assert_eq!(kind.as_str().to_lowercase().parse::<PiiType>().unwrap(), kind);
         }
     }
 }

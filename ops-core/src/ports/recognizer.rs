@@ -7,6 +7,7 @@ use crate::model::PiiSpan;
 /// # Contract
 /// - Appends to `found`, in any order; spans lie on character boundaries of `text` and are not empty.
 /// - Pure and fast: no I/O, no lock held over a call, nothing allocated for text without a find.
+/// - A value, and what it is found by, stands in one line; only a PEM block goes over lines.
 /// - What it finds in a text it finds in the same place when other text is put in front of it or behind it, a line break between.
 pub trait Recognizer: Debug + Send + Sync + 'static {
     /// Appends the places of `text` that this recogniser knows.

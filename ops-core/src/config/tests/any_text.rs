@@ -16,6 +16,8 @@ fn line() -> impl Strategy<Value = String> {
             key::HEALTH,
             key::APPROVALS,
             key::APPROVER,
+            key::MASKING,
+            key::MASKED,
         ]
         .concat(),
     );
@@ -26,6 +28,7 @@ fn line() -> impl Strategy<Value = String> {
         Just("{ name = \"a\" }".to_owned()),
         Just("\"cloud-run\"".to_owned()),
         Just("\"api-stop\"".to_owned()),
+        Just("\"drop\"".to_owned()),
         Just("[[\"a\"]]".to_owned()),
         Just("'''".to_owned()),
         "[-+]?[0-9a-fx_.]{0,50}",

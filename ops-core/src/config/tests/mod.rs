@@ -1,6 +1,7 @@
 mod any_text;
 mod consistency;
 mod gates;
+mod masking;
 mod presets;
 mod reading;
 mod rules;
@@ -105,6 +106,11 @@ public_key = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
 [[approver]]
 name = "bob"
 public_key = "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c"
+[masking.log]
+indirect = "partial"
+employee_id = "pseudonym"
+[masking.storage]
+confidential = "encrypt"
 "##;
 
 /// A configuration without a fault, to which a test adds one from line 8 on.

@@ -31,7 +31,7 @@ pub use self::health_probe::{Health, health_probe};
 pub use self::inventory::inventory;
 pub use self::journal::journal;
 pub use self::notifier::notifier;
-pub use self::pii_masker::pii_masker;
+pub use self::pii_masker::{pii_masker, pii_masker_forms};
 pub use self::process_registry::process_registry;
 pub use self::queue_inspector::queue_inspector;
 pub use self::rate_limiter::rate_limiter;

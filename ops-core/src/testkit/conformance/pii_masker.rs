@@ -24,9 +24,37 @@ pub async fn pii_masker(port: &dyn PiiMasker) {
             twice, once,
             "masking masked text must change nothing, but {text:?} changed again"
         );
+        // Valid UTF-8 by its type; what stands around a value must not be torn.
+        for (before, after) in [("𠮷。", "、é"), ("\n", "\r\n"), ("\u{3000}", "\u{feff}")] {
+            let around = format!("{before}{text}{after}");
+            let masked = port.mask(&around);
+            assert!(
+                masked.starts_with(before) && masked.ends_with(after),
+                "what stands around a value must stay: {around:?} became {masked:?}"
+            );
+        }
         stays_json(
             port,
-            &json!({ "message": text, "list": [text, 1, null], *text: true }),
+            &json!({ "message": text, "list": [text, 1, null], *text: true, "numbers": [4_111_111_111_111_111_u64, -1.5e300] }),
+        );
+    }
+}
+
+/// The forms of the first runbook, of a provider that masks in part.
+///
+/// # Panics
+/// With the form that `port` does not give.
+pub async fn pii_masker_forms(port: &dyn PiiMasker) {
+    for (text, masked) in [
+        ("tanaka@example.com", "t***@example.com"),
+        ("090-9999-1234", "090-****-1234"),
+        ("０９０－９９９９－１２３４", "090-****-1234"),
+        ("氏名: 田中 太郎", "氏名: 田中 *"),
+    ] {
+        assert_eq!(
+            port.mask(text),
+            masked,
+            "{text} must be masked in the form of the runbook"
         );
     }
 }

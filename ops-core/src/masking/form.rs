@@ -1,0 +1,162 @@
+use std::net::{IpAddr, Ipv6Addr};
+
+use super::text::half_width;
+use super::{mask_email, mask_name, mask_phone};
+use crate::model::PiiType;
+
+/// The partial form of a value, as logs and screens show it.
+///
+/// | type | form |
+/// |---|---|
+/// | mail address | first character and domain: `t***@example.com` |
+/// | telephone number | first group and last four digits: `090-****-1234` |
+/// | name | family name: `田中 *`; of a Latin name its first letter: `T *` ([`mask_name`](super::mask_name) has the rules) |
+/// | payment card | last four digits: `****-****-****-1234` |
+/// | postal address | prefecture: `東京都***`; `[ADDRESS]` without one |
+/// | network address | network: `203.0.113.***`, `2001:db8:1::***` (24 and 48 bits) |
+/// | all others | the type: `[MY_NUMBER]` |
+pub(super) fn partial(kind: PiiType, value: &str) -> String {
+    let form = match kind {
+        PiiType::Email => Some(mask_email(value)).filter(|form| form != "***"),
+        PiiType::Phone => Some(mask_phone(value)).filter(|form| form != "****"),
+        PiiType::Person => Some(mask_name(value)).filter(|form| form != "*"),
+        PiiType::CreditCard => card(value),
+        PiiType::Address => prefecture(value),
+        PiiType::Ip => network(value),
+        _ => None,
+    };
+    form.unwrap_or_else(|| placeholder(kind))
+}
+
+/// What is left of a value that is dropped: its type, as in `[MY_NUMBER]`.
+pub(super) fn placeholder(kind: PiiType) -> String {
+    format!("[{kind}]")
+}
+
+fn card(value: &str) -> Option<String> {
+    let digits: String = value
+        .chars()
+        .map(half_width)
+        .filter(char::is_ascii_digit)
+        .collect();
+    // Fewer digits than any card has: too few to hide behind four of them.
+    (digits.len() >= 12).then(|| format!("****-****-****-{}", &digits[digits.len() - 4..]))
+}
+
+fn network(value: &str) -> Option<String> {
+    let half: String = value.trim().chars().map(half_width).collect();
+    match half.parse().ok()? {
+        IpAddr::V4(address) => {
+            let [a, b, c, _] = address.octets();
+            Some(format!("{a}.{b}.{c}.***"))
+        }
+        IpAddr::V6(address) => {
+            let [a, b, c, ..] = address.segments();
+            let network = Ipv6Addr::from([a, b, c, 0, 0, 0, 0, 0]).to_string();
+            Some(format!("{network}***"))
+        }
+    }
+}
+
+fn prefecture(value: &str) -> Option<String> {
+    let rest = value.trim_start();
+    let found = PREFECTURES.iter().find(|name| rest.starts_with(**name))?;
+    Some(format!("{found}***"))
+}
+
+const PREFECTURES: [&str; 47] = [
+    "北海道",
+    "青森県",
+    "岩手県",
+    "宮城県",
+    "秋田県",
+    "山形県",
+    "福島県",
+    "茨城県",
+    "栃木県",
+    "群馬県",
+    "埼玉県",
+    "千葉県",
+    "東京都",
+    "神奈川県",
+    "新潟県",
+    "富山県",
+    "石川県",
+    "福井県",
+    "山梨県",
+    "長野県",
+    "岐阜県",
+    "静岡県",
+    "愛知県",
+    "三重県",
+    "滋賀県",
+    "京都府",
+    "大阪府",
+    "兵庫県",
+    "奈良県",
+    "和歌山県",
+    "鳥取県",
+    "島根県",
+    "岡山県",
+    "広島県",
+    "山口県",
+    "徳島県",
+    "香川県",
+    "愛媛県",
+    "高知県",
+    "福岡県",
+    "佐賀県",
+    "長崎県",
+    "熊本県",
+    "大分県",
+    "宮崎県",
+    "鹿児島県",
+    "沖縄県",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_type_keeps_what_its_form_says() {
+        for (kind, value, form) in [
+            (PiiType::Email, "tanaka@example.com", "t***@example.com"),
+            (PiiType::Email, "tanaka", "[EMAIL]"),
+            (PiiType::Phone, "090-9999-1234", "090-****-1234"),
+            (PiiType::Phone, "110", "[PHONE]"),
+            (PiiType::Person, "田中 太郎", "田中 *"),
+            (PiiType::Person, "タナカ　タロウ", "タナカ *"),
+            (PiiType::Person, "タナカタロウ", "タナ *"),
+            (PiiType::Person, "林", "林 *"),
+            (PiiType::Person, "John Smith", "J *"),
+            (PiiType::Person, " ", "[PERSON]"),
+            (PiiType::CreditCard, "4111 1111 1111 1234", "****-****-****-1234"),
+            (
+                PiiType::CreditCard,
+                "４１１１１１１１１１１１１２３４",
+                "****-****-****-1234",
+            ),
+            (PiiType::CreditCard, "1234", "[CREDIT_CARD]"),
+            (PiiType::Address, "東京都千代田区千代田1-1", "東京都***"),
+            (PiiType::Address, "京都府京都市", "京都府***"),
+            (PiiType::Address, "1600 Pennsylvania Avenue", "[ADDRESS]"),
+            (PiiType::Ip, "203.0.113.77", "203.0.113.***"),
+            (PiiType::Ip, "2001:db8:1:2::77", "2001:db8:1::***"),
+            (PiiType::Ip, "::1", "::***"),
+            (PiiType::Ip, "not one", "[IP]"),
+            (PiiType::MyNumber, "123456789018", "[MY_NUMBER]"),
+            (PiiType::Confidential, "500万円", "[CONFIDENTIAL]"),
+        ] {
+            assert_eq!(partial(kind, value), form, "{value}");
+        }
+    }
+
+    #[test]
+    fn no_type_shows_a_value_that_it_cannot_read() {
+        for kind in PiiType::ALL {
+            let form = partial(kind, "秘密abc-秘密");
+            assert!(!form.contains("abc"), "{form}");
+        }
+    }
+}
