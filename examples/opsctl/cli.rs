@@ -248,6 +248,9 @@ pub(crate) struct ApproveArgs {
     /// Sign although nobody filed a request that shows what the digest stands for
     #[arg(long)]
     pub(crate) blind: bool,
+    /// With --json: sign. Without it, --json only shows what would be signed
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Args)]

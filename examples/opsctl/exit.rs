@@ -3,7 +3,7 @@ use std::process::ExitCode;
 use ops_core::config::ConfigFaults;
 use ops_core::emergency::Refusal;
 use ops_core::error::{Error, ErrorKind};
-use ops_core::model::OutcomeStatus;
+use ops_core::model::{Lang, OutcomeStatus, Text};
 use serde_json::json;
 
 use crate::print::Printer;
@@ -60,6 +60,8 @@ pub(crate) enum Failure {
     Config { file: String, faults: ConfigFaults },
     /// A rule says no.
     Refused(Refusal),
+    /// The world moved between what was agreed on and the change; nothing was changed.
+    Overtaken { what: Text, remedy: String },
     /// It could not be done.
     Failed(Error),
 }
@@ -77,7 +79,7 @@ impl Failure {
             Self::Usage { .. } | Self::Config { .. } => Exit::Usage,
             Self::Refused(Refusal::Undecided(_)) => Exit::Failed,
             Self::Refused(Refusal::UnknownRun { .. } | Refusal::UnknownRule { .. }) => Exit::Usage,
-            Self::Refused(_) => Exit::Refused,
+            Self::Refused(_) | Self::Overtaken { .. } => Exit::Refused,
             Self::Failed(error) if error.kind() == ErrorKind::InvalidConfig => Exit::Usage,
             Self::Failed(error) if error.kind() == ErrorKind::InvalidInput => Exit::Usage,
             Self::Failed(_) => Exit::Failed,
@@ -125,6 +127,14 @@ impl Failure {
                     printer.error(&printer.pick("  何も変更していません", "  nothing has been changed"));
                 }
             }
+            Self::Overtaken { what, remedy } => {
+                printer.error(&printer.pick(
+                    &format!("拒否: {}", printer.text(what)),
+                    &format!("refused: {}", printer.text(what)),
+                ));
+                printer.error(&format!("  → {remedy}"));
+                printer.error(&printer.pick("  何も変更していません", "  nothing has been changed"));
+            }
             Self::Failed(error) => printer.error(&format!("opsctl: {error}")),
         }
         exit
@@ -159,6 +169,9 @@ impl Failure {
                 json!({"kind": "violates", "message": refusal.to_string(), "rules": rules})
             }
             Self::Refused(refusal) => json!({"kind": "refused", "message": refusal.to_string()}),
+            Self::Overtaken { what, remedy } => {
+                json!({"kind": "overtaken", "message": what.get(Lang::En), "remedy": remedy})
+            }
             Self::Failed(error) => json!({"kind": error.kind().to_string(), "message": error.to_string()}),
         };
         json!({"error": error, "exit_code": exit.code()})

@@ -60,11 +60,38 @@ fn an_approver_sees_the_plan_and_a_digest_that_nobody_asked_for_is_refused() {
     );
 
     let digest = digest_of(&simulation.run(&["stop", "api-stop", "--dry-run", "--json"]));
+    // A program is shown what it would sign, and signs by a second call.
+    let shown = simulation.run(&["approve", &digest, "--key", "bob.key", "--json"]);
+    assert_eq!(shown.code, 2, "{}{}", shown.out, shown.err);
+    let shown = shown.json();
+    assert_eq!(
+        (&shown["signed"], &shown["plan_digest"]),
+        (&false.into(), &digest.as_str().into())
+    );
+    let steps = shown["request"]["steps"].as_array().expect("the steps");
+    assert!(
+        steps
+            .iter()
+            .any(|step| step["target"].to_string().contains("soulkun-mcp-server"))
+    );
+    assert_eq!(
+        simulation.run(&["stop", "api-stop"]).code,
+        5,
+        "nothing was signed"
+    );
+
     let file = simulation.path().join(format!(".ops/approvals/{digest}.request"));
     let request = std::fs::read_to_string(&file).expect("a request");
     // It shows less than it signs.
     std::fs::write(&file, request.replace("soulkun-mcp-server", "something-harmless")).expect("written");
     assert_eq!(simulation.run(&["approve", &digest, "--key", "bob.key"]).code, 2);
+    write_key(simulation.path(), "carol", 3);
+    let blind = simulation.run(&["approve", &digest, "--key", "carol.key", "--blind", "--json"]);
+    assert_eq!(
+        (blind.code, &blind.json()["request"]),
+        (2, &serde_json::Value::Null)
+    );
+    assert!(!blind.out.contains("something-harmless"), "{}", blind.out);
     std::fs::write(&file, request).expect("written");
 
     let forged = simulation
@@ -120,7 +147,14 @@ async fn approvals_given_on_another_machine_arrive_through_postgresql() {
     for name in ["bob", "carol"] {
         let approved = run(
             elsewhere.path(),
-            &["approve", &digest, "--key", &format!("{name}.key"), "--json"],
+            &[
+                "approve",
+                &digest,
+                "--key",
+                &format!("{name}.key"),
+                "--json",
+                "--yes",
+            ],
         );
         assert_eq!(approved.code, 0, "{}{}", approved.out, approved.err);
         assert_eq!(approved.json()["request"]["asked_by"]["id"], "alice");

@@ -16,17 +16,20 @@ use self::word::{Count, Word};
 
 const A: u64 = 1;
 const B: u64 = 2;
+/// Their places.
+const AT_A: usize = 0;
+const AT_B: usize = 1;
 
 #[test]
 fn a_stop_made_here_is_never_undone_by_an_adoption_not_even_for_a_moment() {
     loom::model(|| {
         // Stopped by the store until the adoption opens it: the stop made here changes no bit but the one that tells.
-        let word = Arc::new(Word::new(A));
+        let word = Arc::new(Word::new(A, 2));
         let adopting = {
             let word = Arc::clone(&word);
             thread::spawn(move || word.put_in_force(0))
         };
-        word.stop_here(A);
+        word.stop_here(AT_A);
         assert!(!word.allows(A), "at once");
         thread::yield_now();
         assert!(!word.allows(A), "and while the adoption goes on");
@@ -38,10 +41,10 @@ fn a_stop_made_here_is_never_undone_by_an_adoption_not_even_for_a_moment() {
 #[test]
 fn stops_of_two_threads_and_an_adoption_are_all_in_force_in_the_end() {
     loom::model(|| {
-        let word = Arc::new(Word::new(0));
+        let word = Arc::new(Word::new(0, 2));
         let stopping = {
             let word = Arc::clone(&word);
-            thread::spawn(move || word.stop_here(B))
+            thread::spawn(move || word.stop_here(AT_B))
         };
         let adopting = {
             let word = Arc::clone(&word);
@@ -56,12 +59,12 @@ fn stops_of_two_threads_and_an_adoption_are_all_in_force_in_the_end() {
 #[test]
 fn a_count_of_zero_after_a_stop_means_that_nothing_runs() {
     loom::model(|| {
-        let state = Arc::new((Word::new(0), Count::new()));
+        let state = Arc::new((Word::new(0, 2), Count::new()));
         let calling = {
             let state = Arc::clone(&state);
             thread::spawn(move || state.1.begin(|| state.0.allows(A)))
         };
-        state.0.stop_here(A);
+        state.0.stop_here(AT_A);
         let running = state.1.running();
         let entered = calling.join().unwrap();
         assert!(!entered || running == 1, "a call runs that the count did not see");
@@ -70,5 +73,62 @@ fn a_count_of_zero_after_a_stop_means_that_nothing_runs() {
             u64::from(entered),
             "a refused call must not stay counted"
         );
+    });
+}
+
+#[test]
+fn a_stop_made_here_after_a_read_began_is_not_forgotten_by_its_adoption() {
+    loom::model(|| {
+        // Stopped here before, and shown by the store.
+        let word = Arc::new(Word::new(0, 2));
+        word.stop_here(AT_A);
+        let since = word.moment();
+        let adopting = {
+            let word = Arc::clone(&word);
+            thread::spawn(move || {
+                word.forget(A, &since);
+                word.put_in_force(0);
+            })
+        };
+        word.stop_here(AT_A);
+        assert_eq!(word.local(), A, "at once");
+        adopting.join().unwrap();
+        assert!(!word.allows(A) && word.local() == A, "and after it");
+    });
+}
+
+#[test]
+fn a_stop_that_is_being_made_while_a_read_begins_is_forgotten_only_if_the_read_can_have_seen_it() {
+    loom::model(|| {
+        let word = Arc::new(Word::new(0, 2));
+        let stopping = {
+            let word = Arc::clone(&word);
+            thread::spawn(move || word.stop_here(AT_A))
+        };
+        let since = word.moment();
+        let seen = word.local() == A;
+        word.forget(A, &since);
+        word.put_in_force(0);
+        stopping.join().unwrap();
+        assert!(seen || word.local() == A, "forgotten, though nobody had seen it");
+        assert_eq!(word.allows(A), word.local() == 0);
+    });
+}
+
+#[test]
+fn a_stop_that_returned_before_the_read_began_is_forgotten_with_it() {
+    loom::model(|| {
+        let word = Arc::new(Word::new(0, 2));
+        word.stop_here(AT_A);
+        let stopping = {
+            let word = Arc::clone(&word);
+            thread::spawn(move || word.stop_here(AT_B))
+        };
+        let since = word.moment();
+        word.forget(A, &since);
+        word.put_in_force(0);
+        assert!(word.allows(A), "a stop of another feature keeps it closed");
+        stopping.join().unwrap();
+        assert!(!word.allows(B));
     });
 }

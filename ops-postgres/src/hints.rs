@@ -1,4 +1,5 @@
 use std::fmt;
+use std::future::Future;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -35,6 +36,8 @@ enum State {
 const QUIET: Duration = Duration::from_secs(30);
 const ARRIVES_WITHIN: Duration = Duration::from_secs(2);
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
+/// A connection that does not answer for so long is dead: no statement here waits for anything.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 const TEST: &str = "test:";
 const LISTEN: &str = "listen for switches";
 
@@ -63,9 +66,9 @@ impl PostgresSwitchHints {
     /// next user's driver may stumble over the notification.
     async fn has_own_session(&self, listener: &mut PgListener) -> Result<bool> {
         let before = backend(listener).await?;
-        let other = self.pool.begin().await.map_err(failed(LISTEN))?;
+        let other = answered(self.pool.begin()).await?;
         let after = timeout(ARRIVES_WITHIN, backend(listener)).await;
-        other.rollback().await.map_err(failed(LISTEN))?;
+        answered(other.rollback()).await?;
         match after {
             Ok(after) => Ok(before == after?),
             Err(_) => Ok(false),
@@ -76,7 +79,7 @@ impl PostgresSwitchHints {
         if !self.has_own_session(listener).await? {
             return Ok(SwitchHint::Lost);
         }
-        listener.listen(CHANNEL).await.map_err(failed(LISTEN))?;
+        answered(listener.listen(CHANNEL)).await?;
         self.test(listener).await
     }
 
@@ -84,10 +87,7 @@ impl PostgresSwitchHints {
     async fn test(&self, listener: &mut PgListener) -> Result<SwitchHint> {
         let nonce = format!("{TEST}{}", Uuid::new_v4().simple());
         let statement = format!("select pg_notify('{CHANNEL}', '{nonce}')");
-        sqlx::raw_sql(AssertSqlSafe(statement))
-            .execute(&self.pool)
-            .await
-            .map_err(failed(LISTEN))?;
+        answered(sqlx::raw_sql(AssertSqlSafe(statement)).execute(&self.pool)).await?;
         let arrival = async {
             loop {
                 match listener.try_recv().await {
@@ -151,8 +151,16 @@ impl PostgresSwitchHints {
 }
 
 async fn backend(listener: &mut PgListener) -> Result<i32> {
-    let row = sqlx::raw_sql("select pg_backend_pid()").fetch_one(listener).await;
-    row.and_then(|row| row.try_get(0)).map_err(failed(LISTEN))
+    let row = answered(sqlx::raw_sql("select pg_backend_pid()").fetch_one(listener)).await?;
+    row.try_get(0).map_err(failed(LISTEN))
+}
+
+/// Bounded here: the server's own limits do not reach us over a connection that was cut without a word.
+async fn answered<T>(work: impl Future<Output = sqlx::Result<T>>) -> Result<T> {
+    timeout(ANSWERS_WITHIN, work)
+        .await
+        .map_err(|_| error(ErrorKind::Timeout, LISTEN).context("reason", "no answer on an open connection"))?
+        .map_err(failed(LISTEN))
 }
 
 fn cut() -> ops_core::error::Error {

@@ -9,7 +9,8 @@ use crate::PostgresStore;
 use crate::error::{error, failed};
 use crate::identifier::literal;
 
-/// The processes that have a kill switch, in the schema `ops`. Works behind a transaction pooler.
+/// The processes that have a kill switch, in the schema `ops`. Works behind a transaction pooler. A role that does not own the schema needs
+/// [`PostgresStore::grant_switches`].
 #[derive(Clone, Debug)]
 pub struct PostgresProcesses {
     pool: PgPool,

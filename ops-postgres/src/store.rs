@@ -117,6 +117,47 @@ impl PostgresStore {
         Ok(())
     }
 
+    /// Lets `role`, an application's, read the switches, stop and open features, hear of changes, and say what it has applied; nothing else. Without it a
+    /// process of that role cannot be stopped from elsewhere, or cannot be seen to be.
+    ///
+    /// ```sql
+    /// grant usage on schema ops to app;
+    /// grant select on ops.schema_migration to app;
+    /// grant select, update on ops.switch_state to app;
+    /// grant select, insert, update, delete on ops.switch_process to app;
+    /// ```
+    ///
+    /// # Errors
+    /// `PermissionDenied` unless the connected role owns the schema.
+    pub async fn grant_switches(&self, role: &str) -> Result<()> {
+        let granted: bool = sqlx::query_scalar(
+            "select has_schema_privilege($1, 'ops', 'USAGE')
+                and has_table_privilege($1, 'ops.schema_migration', 'SELECT')
+                and has_table_privilege($1, 'ops.switch_state', 'SELECT') and has_table_privilege($1, 'ops.switch_state', 'UPDATE')
+                and has_table_privilege($1, 'ops.switch_process', 'SELECT') and has_table_privilege($1, 'ops.switch_process', 'INSERT')
+                and has_table_privilege($1, 'ops.switch_process', 'UPDATE') and has_table_privilege($1, 'ops.switch_process', 'DELETE')",
+        )
+        .bind(role)
+        .fetch_one(&self.pool)
+        .await
+        .map_err(failed(GRANT_SWITCHES))?;
+        if granted {
+            return Ok(());
+        }
+        let role = quoted(role);
+        let statements = format!(
+            "grant usage on schema ops to {role};
+             grant select on ops.schema_migration to {role};
+             grant select, update on ops.switch_state to {role};
+             grant select, insert, update, delete on ops.switch_process to {role};"
+        );
+        sqlx::raw_sql(AssertSqlSafe(statements))
+            .execute(&self.pool)
+            .await
+            .map_err(failed(GRANT_SWITCHES))?;
+        Ok(())
+    }
+
     /// The database that `url` names, without connecting; the user's name where it names none, as the server would take it.
     ///
     /// # Errors
@@ -156,6 +197,40 @@ impl PostgresStore {
     /// The `application_name` of our sessions.
     pub(crate) fn session_name(&self) -> &str {
         &self.session_name
+    }
+
+    /// Whether the table of the switches is there and may be read, however new the schema is. Without a prepared statement, so that a
+    /// transaction pooler may be in between.
+    ///
+    /// # Errors
+    /// `InvalidConfig` when it is not there, `PermissionDenied` when it may not be read.
+    pub(crate) async fn check_switches(&self) -> Result<()> {
+        let found = sqlx::raw_sql(
+            "select has_schema_privilege(n.oid, 'USAGE') and has_table_privilege(c.oid, 'SELECT')
+             from pg_class c join pg_namespace n on n.oid = c.relnamespace
+             where n.nspname = 'ops' and c.relname = 'switch_state'",
+        )
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(failed(CHECK_SWITCHES))?;
+        let wrong = |kind, reason, remedy| {
+            Err(error(kind, CHECK_SWITCHES)
+                .context("reason", reason)
+                .context("remedy", remedy))
+        };
+        match found {
+            None => wrong(
+                ErrorKind::InvalidConfig,
+                "there is no table ops.switch_state",
+                "migrate the schema first (PostgresStore::migrate), and check the database's name",
+            ),
+            Some(row) if row.try_get::<bool, _>(0).map_err(failed(CHECK_SWITCHES))? => Ok(()),
+            Some(_) => wrong(
+                ErrorKind::PermissionDenied,
+                "this role may not read ops.switch_state",
+                "let the owner of the schema grant it (PostgresStore::grant_switches)",
+            ),
+        }
     }
 
     async fn schema_version(&self) -> Result<Option<i64>> {
@@ -265,5 +340,7 @@ const SESSION_SETTINGS: [(&str, &str); 5] = [
 
 const CONNECT: &str = "connect";
 const MIGRATE: &str = "migrate schema ops";
+const GRANT_SWITCHES: &str = "grant the switches";
+const CHECK_SWITCHES: &str = "check the table of switches";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const MAX_CONNECTIONS: u32 = 4;

@@ -27,12 +27,15 @@ impl PostgresSwitchStore {
     }
 
     /// Store, notifications and processes of the database of `url`, whose schema is migrated: what a refresher of the kill switch connects to
-    /// in its own runtime.
+    /// in its own runtime. A role that does not own the schema needs [`PostgresStore::grant_switches`].
     ///
     /// # Errors
-    /// As [`PostgresStore::connect`].
+    /// As [`PostgresStore::connect`]; `InvalidConfig` when there is no table of switches, `PermissionDenied` when it may not be read. An older or
+    /// newer schema will do as long as that table is there: while application and schema are being replaced, stops go on arriving. What is
+    /// missing for the acknowledgement then stands in [`SwitchHealth::report_fault`](ops_core::guard::SwitchHealth::report_fault).
     pub async fn link(url: &SecretString) -> Result<SwitchLink> {
         let store = PostgresStore::connect(url).await?;
+        store.check_switches().await?;
         Ok(SwitchLink {
             store: Arc::new(Self::new(&store)),
             hints: Some(Arc::new(PostgresSwitchHints::new(&store))),

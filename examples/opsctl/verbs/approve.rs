@@ -35,15 +35,25 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &ApproveArgs) 
                 format!("add one with public_key = \"{public}\""),
             )
         })?;
-    let request = session.world.ops.providers().approvals.requested(digest).await?;
-    match request.as_ref().filter(|request| request.is_genuine()) {
+    let asked = session.world.ops.providers().approvals.requested(digest).await?;
+    // What shows something else than what is signed is nothing to show.
+    let request = asked.as_ref().filter(|request| request.is_genuine());
+    match request {
         Some(request) => show(printer, request),
-        None if args.blind => printer.error(&printer.warn(&printer.pick(
-            "⚠ 内容を見ずに署名します",
-            "⚠ signing without seeing what is signed",
-        ))),
+        None if args.blind => {
+            printer.error(&printer.warn(&printer.pick(
+                "⚠ 内容を見ずに署名します",
+                "⚠ signing without seeing what is signed",
+            )));
+            if asked.is_some() {
+                printer.error(&printer.warn(&printer.pick(
+                    "⚠ このダイジェストの依頼は、署名する内容と違うものを示しています",
+                    "⚠ there is a request for this digest, and it shows something else than what is signed",
+                )));
+            }
+        }
         None => {
-            let what = match request {
+            let what = match asked {
                 None => "nobody has asked for approval of this digest",
                 Some(_) => "the request shows something else than what is signed",
             };
@@ -52,6 +62,14 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &ApproveArgs) 
                 "the one who runs it files it with --dry-run; --blind signs without seeing it",
             ));
         }
+    }
+    if printer.json() && !args.yes {
+        // A program reads what a person would have seen above; it signs when it says that it has.
+        printer.document(&json!({
+            "person": person.name, "plan_digest": digest, "signed": false, "until": null, "request": request,
+            "remedy": "look at the request, then repeat with --yes", "exit_code": Exit::Usage.code(),
+        }));
+        return Ok(Exit::Usage);
     }
     let until = session.world.now() + session.world.config.approvals.valid_for;
     let approval = Approval::sign(&person.name, digest, until, &key);
@@ -66,7 +84,7 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &ApproveArgs) 
     ));
     if printer.json() {
         printer.document(&json!({
-            "person": person.name, "plan_digest": digest, "until": until, "request": request, "exit_code": 0,
+            "person": person.name, "plan_digest": digest, "signed": true, "until": until, "request": request, "exit_code": 0,
         }));
     }
     Ok(Exit::Done)

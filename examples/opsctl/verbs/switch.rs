@@ -1,5 +1,6 @@
 use ops_core::audit::Recorded;
-use ops_core::model::{AuditOutcome, AuditRecord, Digest};
+use ops_core::error::ErrorKind;
+use ops_core::model::{AuditOutcome, AuditRecord, Digest, Text};
 use ops_core::ports::Presence;
 use serde_json::json;
 
@@ -77,7 +78,26 @@ async fn open_unheld(session: &Session, printer: &Printer, feature: &str) -> Res
             world.now(),
         )
         .inspect_err(|_| printer.error(&format!("  → opsctl approve {digest} --key FILE --blind")))?;
-    world.open_switch(feature, &session.actor).await?;
+    // What was agreed on is that generation. A newer one may be a newer stop.
+    let opened = world
+        .open_switch_at(state.generation, feature, &session.actor)
+        .await;
+    opened.map_err(|error| match error.kind() {
+        ErrorKind::Conflict => Failure::Overtaken {
+            what: Text::new(
+                format!(
+                    "承認は世代 {} のスイッチに対するもので、その後スイッチが変更されました（新しい停止かもしれません）",
+                    state.generation
+                ),
+                format!(
+                    "what was agreed on is generation {} of the switches, and they were changed since (perhaps by a newer stop)",
+                    state.generation
+                ),
+            ),
+            remedy: format!("opsctl switch list, then opsctl switch open {feature}"),
+        },
+        _ => Failure::Failed(error),
+    })?;
     // What is written is not what is in force until it has been read back.
     let open = !switches.read().await?.stopped.contains_key(feature);
     let record = AuditRecord::new(
@@ -133,11 +153,13 @@ async fn list(session: &Session, printer: &Printer) -> Result<Exit, Failure> {
             ),
         };
         printer.line(&format!("{:<24} {shown}", switch.name));
-        let owing = processes
-            .iter()
-            .flatten()
-            .filter(|presence| presence.owes(&switch.name, state.generation));
-        let owing: Vec<_> = owing.map(|presence| presence.process.name()).collect();
+        // Not an empty list where nothing is known.
+        let owing = processes.as_ref().ok().map(|presences| -> Vec<_> {
+            let owing = presences
+                .iter()
+                .filter(|presence| presence.owes(&switch.name, state.generation));
+            owing.map(|presence| presence.process.name()).collect()
+        });
         documents.push(json!({
             "feature": switch.name, "stopped": off.is_some(), "admitted": admitted, "by": off,
             "layer": off.map(|_| "shared"), "not_applied_by": owing,
@@ -145,19 +167,21 @@ async fn list(session: &Session, printer: &Printer) -> Result<Exit, Failure> {
     }
     let generation = state.generation;
     printer.line(&printer.pick(&format!("世代 {generation}"), &format!("generation {generation}")));
-    let listed = match &processes {
+    let (exit, processes_error) = match &processes {
         Ok(presences) => {
             for presence in presences {
                 printer.line(&process_line(printer, presence, generation));
             }
-            presences.as_slice()
+            (Exit::Done, None)
         }
         Err(error) => {
             printer.error(&printer.pick(
-                &format!("プロセスの一覧を読めません: {error}"),
-                &format!("the processes cannot be listed: {error}"),
+                &format!("プロセスの一覧を読めません。停止がどこまで届いたかは不明です: {error}"),
+                &format!(
+                    "the processes cannot be listed, so it is not known how far a stop has come: {error}"
+                ),
             ));
-            &[]
+            (Exit::Unverified, Some(error.to_string()))
         }
     };
     if hints == Some(false) {
@@ -168,17 +192,17 @@ async fn list(session: &Session, printer: &Printer) -> Result<Exit, Failure> {
     }
     if printer.json() {
         printer.document(&json!({
-            "generation": generation, "switches": documents, "processes": listed,
-            "notifications_arrive": hints, "exit_code": 0,
+            "generation": generation, "switches": documents, "processes": processes.as_ref().ok(),
+            "processes_error": processes_error, "notifications_arrive": hints, "exit_code": exit.code(),
         }));
     }
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 fn process_line(printer: &Printer, presence: &Presence, generation: u64) -> String {
     let process = &presence.process;
     let silent = presence.silent_for.as_secs();
-    let (ja, en) = match (presence.is_missing(), process.generation < generation) {
+    let (ja, en) = match (presence.is_missing(), process.generation != generation) {
         (true, _) => (
             format!("応答なし ({silent} 秒)"),
             format!("missing, silent for {silent} s"),

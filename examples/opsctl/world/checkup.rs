@@ -7,14 +7,19 @@ use ops_core::config::{DatabaseConfig, Env, OpsConfig, Platform};
 use ops_core::error::Result;
 use ops_core::file::FileReadiness;
 use ops_core::governance::{Credential, Examination, Ignored, check_approvers, check_credential};
-use ops_core::messages::{need_credential_set, need_reachable, need_store, need_valid_credential};
+use ops_core::messages::{
+    need_credential_set, need_notifications, need_reachable, need_store, need_valid_credential,
+};
 use ops_core::model::{Check, TargetId, Text};
 use ops_core::ports::{Clock, Inventory, ReadinessProbe, SwitchStore};
 use ops_gcp::run::CloudRunInventory;
-use ops_postgres::{PostgresDatabaseGuard, PostgresReadiness, PostgresStore, PostgresSwitchStore};
+use ops_postgres::{
+    PostgresDatabaseGuard, PostgresReadiness, PostgresStore, PostgresSwitchHints, PostgresSwitchStore,
+};
 use ops_railway::railway::RailwayInventory;
 use ops_railway::vercel::VercelInventory;
 
+use super::arrive;
 use super::platforms::{Connector, Tokens, regions, target};
 use crate::exit::Failure;
 
@@ -178,6 +183,12 @@ async fn with_database(
     let need = need_store(store.database(), Text::new("停止スイッチ", "switch table"));
     checks.push(match switches {
         Ok(_) => need.ready(),
+        Err(error) => need.failed(&error),
+    });
+    let need = need_notifications(store.database());
+    checks.push(match arrive(&PostgresSwitchHints::new(&store)).await {
+        Ok(true) => need.ready(),
+        Ok(false) => need.missing("one was sent and did not arrive: a transaction-mode pooler swallows them"),
         Err(error) => need.failed(&error),
     });
     let mut guard = PostgresDatabaseGuard::new(&store);

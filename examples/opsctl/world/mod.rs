@@ -14,7 +14,7 @@ use ops_core::Ops;
 use ops_core::actions::{MakeReadOnly, StopTraffic, SwitchOff};
 use ops_core::config::{Env, GateAfter, GateConfig, OpsConfig, ProcedureConfig, ProcedureKind};
 use ops_core::emergency::{ApprovalPolicy, Approver, Approvers, Contact, Gate, Procedure, Step};
-use ops_core::error::Result;
+use ops_core::error::{Error, ErrorKind, Result};
 use ops_core::http::HttpHealthProbe;
 use ops_core::model::{Actor, Observation, Share, TargetId, Text, Timestamp};
 use ops_core::ports::{Action, DatabaseGuard, QueueInspector, QueuesFound, SwitchHint, SwitchHints};
@@ -257,12 +257,12 @@ impl World {
         policy(approvals.restore, approvals.valid_for)
     }
 
-    /// Opens a feature outside of a run.
-    pub(crate) async fn open_switch(&self, feature: &str, actor: &Actor) -> Result<(), Failure> {
+    /// Opens a feature outside of a run, as long as the switches are those of `generation`.
+    pub(crate) async fn open_switch_at(&self, generation: u64, feature: &str, actor: &Actor) -> Result<()> {
         let providers = self.ops.providers();
         let (store, clock) = (Arc::clone(&providers.switches), Arc::clone(&providers.clock));
         SwitchOff::new(store, clock, actor.clone(), feature)?
-            .open()
+            .open_at(generation)
             .await?;
         Ok(())
     }
@@ -304,12 +304,7 @@ impl World {
 
     /// Whether notifications of switch changes arrive, by a test of this moment; `None`: there are none, or it cannot be found out.
     pub(crate) async fn hints_arrive(&self) -> Option<bool> {
-        let hints = self.hints.as_ref()?;
-        let first = tokio::time::timeout(Duration::from_secs(6), hints.next()).await;
-        match first.ok()?.ok()? {
-            SwitchHint::Lost => Some(false),
-            _ => Some(true),
-        }
+        arrive(&**self.hints.as_ref()?).await.ok()
     }
 
     fn database(&self) -> Result<&Database, Failure> {
@@ -349,6 +344,15 @@ impl World {
             Err(error) => Some(error.to_string()),
         }
     }
+}
+
+/// Whether hints arrive, by a test of this moment.
+async fn arrive(hints: &dyn SwitchHints) -> Result<bool> {
+    let late = |_| Error::new(ErrorKind::Timeout, "test notifications");
+    let first = tokio::time::timeout(Duration::from_secs(6), hints.next())
+        .await
+        .map_err(late)??;
+    Ok(first != SwitchHint::Lost)
 }
 
 fn policy(persons: u32, valid_for: Duration) -> ApprovalPolicy {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::guard::{Feature, KillSwitch};
+use crate::guard::{Feature, KillSwitch, Moment};
 use crate::messages;
 use crate::model::{
     Accepted, Actor, Effect, IdempotencyKey, Observation, RunId, Share, Snapshot, TargetId, TargetState,
@@ -34,7 +34,8 @@ const PARTLY: &str = "partly open";
 /// In hundredths of a percent; only where the state is [`PARTLY`].
 const ADMITTED: &str = "admitted";
 /// How long the processes may take to be listed; what waits for the verdict is not the stop.
-const LIST_BUDGET: Duration = Duration::from_secs(2);
+/// Less than the engine grants an observation, so that a slow list is a verdict of its own and not a failed look.
+const LIST_BUDGET: Duration = Duration::from_secs(1);
 /// How often a lost race for the store is run again.
 const ROUNDS: usize = 16;
 
@@ -91,21 +92,48 @@ impl SwitchOff {
         self.close(None).await
     }
 
-    /// Opens the feature in the store, then in this process.
+    /// Opens the feature in the store, then in this process. A stop that is made in this process meanwhile stays.
     ///
     /// # Errors
     /// The store's; nothing is opened then.
     pub async fn open(&self) -> Result<Accepted> {
+        let since = self.moment();
         let accepted = self
             .update(|stopped| stopped.remove(&self.feature).is_some())
             .await?;
-        self.open_local().await?;
+        self.open_local(since).await?;
         Ok(accepted)
     }
 
-    async fn open_local(&self) -> Result<()> {
-        if let Some((switch, feature)) = &self.local {
-            switch.open_here(*feature);
+    /// As [`open`](Self::open), but only what was agreed on: the switches as `generation` has them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`] when they were written since, by whomever: nothing is opened then. Else the store's.
+    pub async fn open_at(&self, generation: u64) -> Result<Accepted> {
+        let since = self.moment();
+        let SwitchState {
+            generation: found,
+            mut stopped,
+        } = self.store.read().await?;
+        if found != generation {
+            return Err(Error::new(ErrorKind::Conflict, "open switch")
+                .context("agreed generation", generation.to_string())
+                .context("found", found.to_string()));
+        }
+        stopped.remove(&self.feature);
+        let written = self.store.write(generation, &stopped).await?;
+        self.open_local(since).await?;
+        Ok(Accepted::with_receipt(format!("generation {written}")))
+    }
+
+    /// Now, where this process has the feature too.
+    fn moment(&self) -> Option<Moment> {
+        self.local.as_ref().map(|(switch, _)| switch.moment())
+    }
+
+    async fn open_local(&self, since: Option<Moment>) -> Result<()> {
+        if let (Some((switch, feature)), Some(since)) = (&self.local, since) {
+            switch.open_here_unless_stopped(*feature, &since);
             switch.refresh(&*self.store).await?;
         }
         Ok(())
@@ -113,6 +141,7 @@ impl SwitchOff {
 
     /// Stops it for all but `share`.
     async fn admit(&self, share: Share, run: Option<RunId>) -> Result<Accepted> {
+        let since = self.moment();
         let mut off = SwitchedOff::new(self.clock.now(), self.actor.clone(), run);
         off.admitted = Some(share);
         let accepted = self.update(|stopped| {
@@ -127,7 +156,7 @@ impl SwitchOff {
             true
         });
         let accepted = accepted.await?;
-        self.open_local().await?;
+        self.open_local(since).await?;
         Ok(accepted)
     }
 
@@ -202,7 +231,11 @@ impl Action for SwitchOff {
     }
 
     fn limitations(&self) -> Vec<Text> {
-        Vec::new()
+        let silent = self
+            .processes
+            .as_ref()
+            .map(|_| messages::silent_processes_expire());
+        silent.into_iter().collect()
     }
 
     async fn observe(&self) -> Result<Observation> {

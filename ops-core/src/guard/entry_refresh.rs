@@ -67,6 +67,9 @@ impl EntryRefresh {
     /// As [`refresh_if_older`](Self::refresh_if_older).
     pub async fn refresh(&self) -> Result<()> {
         let clock = &*self.clock;
+        // Before the store is asked: what has been without contact for too long does not go on while it hangs.
+        self.judge_staleness(clock.monotonic());
+        let since = self.switch.moment();
         let read = Deadline::after(clock, BUDGET)
             .bound(clock, "read switches", self.store.read())
             .await;
@@ -75,19 +78,23 @@ impl EntryRefresh {
         match read {
             Ok(state) => {
                 self.contact.store(stamp(now), Ordering::Release);
-                self.switch.adopt(&state);
+                self.switch.adopt_shared(&state, Some(&since));
                 Ok(())
             }
             Err(error) => {
-                let contact = match self.contact.load(Ordering::Acquire) {
-                    0 => self.began,
-                    stamp => Duration::from_micros(stamp - 1),
-                };
-                let age = now.saturating_sub(contact);
-                self.switch.change(|layers, _, _| layers.judge_staleness(age));
+                self.judge_staleness(now);
                 Err(error)
             }
         }
+    }
+
+    fn judge_staleness(&self, now: Duration) {
+        let contact = match self.contact.load(Ordering::Acquire) {
+            0 => self.began,
+            stamp => Duration::from_micros(stamp - 1),
+        };
+        let age = now.saturating_sub(contact);
+        self.switch.change(|layers, _| layers.judge_staleness(age));
     }
 
     fn tried_within(&self, max_age: Duration) -> bool {

@@ -13,6 +13,7 @@ mod atomic {
 }
 
 pub use self::entry_refresh::EntryRefresh;
+pub(crate) use self::kill_switch::Moment;
 pub use self::kill_switch::{Feature, GuardedCall, KillSwitch, SwitchLayer, SwitchSource};
 pub use self::rate_limit::{GovernorLimiter, RateLimited, RateLimits};
 pub use self::refresher::{RefreshOptions, SwitchHealth, SwitchRefresher};

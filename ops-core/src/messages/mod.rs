@@ -72,6 +72,15 @@ pub fn switch_off(feature: &str) -> Text {
     )
 }
 
+/// What the registry of processes cannot tell.
+pub fn silent_processes_expire() -> Text {
+    Text::new(
+        "60 分を超えて応答のないプロセス（凍結・通信断）は一覧から消え、未適用として表示されない。復帰すると次の読み取りで停止を適用する",
+        "a process that was silent for more than 60 minutes (frozen, cut off) is listed no more and not named as one that has not applied the \
+         stop; when it comes back it applies it with its next read",
+    )
+}
+
 /// Opening a feature's kill switch.
 pub fn switch_on(feature: &str) -> Text {
     Text::new(

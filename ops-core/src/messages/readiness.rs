@@ -83,6 +83,22 @@ pub fn need_reachable(subject: &str) -> Need {
     )
 }
 
+/// Notifications of switch changes that arrive.
+pub fn need_notifications(database: &str) -> Need {
+    need(
+        "switch-notifications",
+        database,
+        (
+            "停止スイッチの通知が届く",
+            "notifications of the kill switch arrive",
+        ),
+        (
+            "トランザクション方式のプーラーを通さない接続（直接、またはセッション方式）にする。それまで停止はポーリングの間隔（1 秒）で伝わる",
+            "connect without a transaction-mode pooler in between (directly, or in session mode); until then a stop spreads with the poll interval (1 s)",
+        ),
+    )
+}
+
 /// A credential whose scope covers the target.
 pub fn need_scope(subject: &str) -> Need {
     need(

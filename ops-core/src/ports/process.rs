@@ -89,7 +89,7 @@ pub struct SwitchProcess {
     pub instance: String,
     /// When it began.
     pub started: Timestamp,
-    /// The generation of the shared store that is in force in it; 0 before the first.
+    /// The generation of the shared store that it read last, and whose stops are in force in it; 0 before the first.
     pub generation: u64,
     /// Its features and their guarded calls.
     pub calls: BTreeMap<String, CallCount>,
@@ -142,9 +142,10 @@ impl Presence {
     /// After this much silence a process is missing: three signs of life did not come.
     pub const MISSING_AFTER: Duration = Duration::from_secs(15);
 
-    /// Whether it has not applied `generation`, though it has the feature.
+    /// Whether it has not applied `generation`, the present one of the store, though it has the feature. A higher one is not that one: the
+    /// store may have gone back (restored from a backup), and begun to count anew.
     pub fn owes(&self, feature: &str, generation: u64) -> bool {
-        self.process.calls.contains_key(feature) && self.process.generation < generation
+        self.process.calls.contains_key(feature) && self.process.generation != generation
     }
 
     /// Whether nothing was heard of it for longer than [`MISSING_AFTER`](Self::MISSING_AFTER).

@@ -26,6 +26,7 @@ fn the_presets_are_the_tables_of_the_two_runbooks() {
         config.database.as_ref().unwrap().name.as_deref(),
         Some("soul_kun")
     );
+    assert_eq!(config.switches[0].env.as_deref(), Some("USE_BRAIN_ARCHITECTURE"));
     let brain = config.procedure("llm-brain-stop").unwrap();
     assert_eq!(brain.kind.services(), &services[..1]);
     assert!(brain.read_only_database);

@@ -4,7 +4,6 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Env, OnStale, SwitchConfig};
-use crate::guard::word::Word;
 use crate::model::Share;
 use crate::ports::SwitchState;
 
@@ -66,7 +65,7 @@ struct Adopted {
 pub(in crate::guard) enum Adoption {
     /// It was taken over.
     Taken,
-    /// It is older than what was seen before.
+    /// It is not newer than what was seen before, and says something else: it opens nothing.
     Older,
 }
 
@@ -126,22 +125,22 @@ impl Layers {
         self.source
     }
 
-    /// Takes over a state of the shared store; a fresh read ends staleness.
-    pub(in crate::guard) fn adopt_shared(
+    /// Takes over a state of the shared store; a fresh read ends staleness. Also gives the bits whose stop the store now shows itself.
+    pub(super) fn adopt_shared(
         &mut self,
         state: &SwitchState,
         bit_of: &dyn Fn(&str) -> u64,
-        word: &Word,
-    ) -> Adoption {
+    ) -> (Adoption, u64) {
         self.stale = 0;
         let adoption = self.shared.adopt(state, bit_of);
-        if adoption == Adoption::Taken {
-            self.source = SwitchSource::Shared;
-            let partly = self.shared.admitted.keys().fold(0, |bits, bit| bits | bit);
-            // The store shows these stops itself now.
-            word.forget(self.shared.stopped & !partly);
+        match adoption {
+            Adoption::Older => (adoption, 0),
+            Adoption::Taken => {
+                self.source = SwitchSource::Shared;
+                let partly = self.shared.admitted.keys().fold(0, |bits, bit| bits | bit);
+                (adoption, self.shared.stopped & !partly)
+            }
         }
-        adoption
     }
 
     /// Begins with what the shared store said before the process was started.
@@ -180,7 +179,8 @@ impl Layers {
 }
 
 impl Adopted {
-    /// An older state may stop, as after a restore of the store from a backup, and opens nothing.
+    /// An older state may stop, as after a restore of the store from a backup, and opens nothing; so does another of the same generation, as
+    /// when the store was restored and written since.
     fn adopt(&mut self, state: &SwitchState, bit_of: &dyn Fn(&str) -> u64) -> Adoption {
         let mut stopped = 0;
         let mut admitted = BTreeMap::new();
@@ -191,7 +191,9 @@ impl Adopted {
                 admitted.insert(bit, share);
             }
         }
-        if self.generation.is_some_and(|seen| state.generation < seen) {
+        let differs = self.stopped != stopped || self.admitted != admitted;
+        let older = |seen| state.generation < seen || (state.generation == seen && differs);
+        if self.generation.is_some_and(older) {
             let whole = stopped & !admitted.keys().fold(0, |bits, bit| bits | bit);
             self.stopped |= stopped;
             self.admitted.retain(|bit, _| whole & bit == 0);

@@ -8,7 +8,7 @@ mod share;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering, fence};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ pub(super) use self::layers::Adoption;
 use self::layers::Layers;
 pub use self::layers::{SwitchLayer, SwitchSource};
 use self::share::{feature_key, is_admitted};
+pub(crate) use super::word::Moment;
 use super::word::{Count, Word};
 use crate::config::{Env, SwitchConfig};
 use crate::error::{Error, ErrorKind, Result};
@@ -124,7 +125,7 @@ impl KillSwitch {
             calls: Count::new(),
         };
         Self {
-            word: Word::new(layers.stopped()),
+            word: Word::new(layers.stopped(), features.len()),
             features: features.iter().map(state).collect(),
             layers: Mutex::new(layers),
             changed: Notify::new(),
@@ -149,34 +150,56 @@ impl KillSwitch {
         if self.allows(feature) {
             return true;
         }
+        fence(Ordering::Acquire);
+        // Asked before the share: a stop made here is forgotten only after the share was taken back.
+        if self.word.local() & feature.bit() != 0 {
+            return false;
+        }
         let state = &self.features[feature.at()];
-        let share = state.admitted.load(Ordering::Acquire);
-        share > 0 && self.word.local() & feature.bit() == 0 && is_admitted(state.key, subject, share)
+        match state.admitted.load(Ordering::Acquire) {
+            // Unless it has just been opened for everybody.
+            0 => self.allows(feature),
+            share => is_admitted(state.key, subject, share),
+        }
     }
 
     /// Stops the feature in this process, for everybody. Never waits, never fails.
     pub fn stop_here(&self, feature: Feature) {
-        self.word.stop_here(feature.bit());
+        self.word.stop_here(feature.at());
         self.changed.notify_waiters();
     }
 
-    /// Takes over what the shared store says, unless a newer state was taken over before.
+    /// Takes over what the shared store said, unless a newer state was taken over before. Nobody knows when it was read: so it ends no stop
+    /// that was made here, which [`refresh`](Self::refresh) does.
     pub fn adopt(&self, state: &SwitchState) {
-        self.change(|layers, features, word| layers.adopt_shared(state, features, word));
+        self.adopt_shared(state, None);
     }
 
-    /// Forgets a stop made here, by an operator's decision; what another layer stops stays stopped.
+    /// Forgets a stop made here, by an operator's decision; what another layer stops stays stopped. A stop that is being made at the same
+    /// moment wins.
     pub fn open_here(&self, feature: Feature) {
-        self.change(|_, _, word| word.forget(feature.bit()));
+        self.open_here_unless_stopped(feature, &self.moment());
     }
 
-    /// Reads the shared store and adopts its state; returns the generation.
+    /// As [`open_here`](Self::open_here), unless the feature was stopped here after `since`.
+    pub(crate) fn open_here_unless_stopped(&self, feature: Feature, since: &Moment) {
+        self.change_and_forget(Some(since), |_, _| ((), feature.bit()));
+    }
+
+    /// Now: to be taken before a read of the store, so that no stop made here during it is forgotten.
+    pub(crate) fn moment(&self) -> Moment {
+        self.word.moment()
+    }
+
+    /// Reads the shared store and adopts its state; returns the generation. A stop made here before the read began, and shown by the store
+    /// now, is the store's from here on: a newer generation opens it.
     ///
     /// # Errors
     /// The store's; what was in force stays in force.
     pub async fn refresh(&self, store: &dyn SwitchStore) -> Result<u64> {
+        let since = self.moment();
         let state = store.read().await?;
-        self.adopt(&state);
+        self.adopt_shared(&state, Some(&since));
         Ok(state.generation)
     }
 
@@ -193,19 +216,41 @@ impl KillSwitch {
         self.layers().generation()
     }
 
+    /// Takes over a state of the shared store whose read began at `since`.
+    pub(super) fn adopt_shared(&self, state: &SwitchState, since: Option<&Moment>) -> Adoption {
+        self.change_and_forget(since, |layers, bit_of| layers.adopt_shared(state, bit_of))
+    }
+
     /// Changes layers under the lock and puts the outcome in force.
-    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Layers, &dyn Fn(&str) -> u64, &Word) -> T) -> T {
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Layers, &dyn Fn(&str) -> u64) -> T) -> T {
+        self.change_and_forget(None, |layers, bit_of| (change(layers, bit_of), 0))
+    }
+
+    /// As [`change`](Self::change); also forgets the stops made here that `change` names, unless they were made after `since`.
+    fn change_and_forget<T>(
+        &self,
+        since: Option<&Moment>,
+        change: impl FnOnce(&mut Layers, &dyn Fn(&str) -> u64) -> (T, u64),
+    ) -> T {
         let bit_of = |name: &str| self.feature(name).map_or(0, Feature::bit);
         let mut layers = self.layers();
-        let changed = change(&mut layers, &bit_of, &self.word);
+        let (changed, shown) = change(&mut layers, &bit_of);
         let stopped = layers.stopped();
-        for (at, state) in self.features.iter().enumerate() {
-            // Before the word: a feature that closes lets nobody in for want of its share.
-            if stopped & (1 << at) != 0 {
-                state.admitted.store(layers.admitted(1 << at), Ordering::Release);
+        let share_out = |of_stopped: bool| {
+            for (at, state) in self.features.iter().enumerate() {
+                if (stopped & (1 << at) != 0) == of_stopped {
+                    state.admitted.store(layers.admitted(1 << at), Ordering::Release);
+                }
             }
+        };
+        // Before the word, and before a stop made here is forgotten: a feature that closes lets nobody in by the share of an earlier opening.
+        share_out(true);
+        if let Some(since) = since {
+            self.word.forget(shown, since);
         }
         self.word.put_in_force(stopped);
+        // After it: nobody who is let in is turned away while a feature opens, and no share is left for the next time that it closes.
+        share_out(false);
         drop(layers);
         self.changed.notify_waiters();
         changed
@@ -220,6 +265,11 @@ impl KillSwitch {
         };
         let stops_in = layers.graces().iter().map(left).collect();
         (layers.generation(), layers.source(), stops_in)
+    }
+
+    /// The shortest time without contact after which a feature stops, if any does.
+    pub(super) fn shortest_grace(&self) -> Option<Duration> {
+        self.layers().graces().iter().map(|(_, grace)| *grace).min()
     }
 
     fn layers(&self) -> MutexGuard<'_, Layers> {

@@ -19,11 +19,12 @@ fn a_local_stop_outlives_a_store_that_has_not_heard_of_it() {
         switch.feature("search").unwrap(),
     );
     switch.stop_here(brain);
-    switch.adopt(&state(5, &["search"]));
+    let read = |state| switch.adopt_shared(&state, Some(&switch.moment()));
+    read(state(5, &["search"]));
     assert!(!switch.allows(brain) && !switch.allows(search));
-    switch.adopt(&state(6, &["brain"]));
+    read(state(6, &["brain"]));
     assert!(!switch.allows(brain) && switch.allows(search));
-    switch.adopt(&state(7, &[]));
+    read(state(7, &[]));
     assert!(
         switch.allows(brain),
         "opened by a newer generation after the store had shown the stop"

@@ -24,4 +24,9 @@ pub struct SwitchHealth {
     pub went_back: bool,
     /// What failed last; `None` after a success.
     pub fault: Option<String>,
+    /// Why this process cannot say what it has applied; `None` after a success, and where nobody is to be told. While it cannot, whoever
+    /// stops something does not see this process at all.
+    pub report_fault: Option<String>,
+    /// Why what the shared store says cannot be kept in, or read from, the file for a restart; `None` after a success.
+    pub last_known_fault: Option<String>,
 }

@@ -1,7 +1,10 @@
 //! What keeps a [`KillSwitch`] up to date: a thread of its own, so that a blocked runtime holds up no stop.
 
+mod beside;
 mod health;
+mod last_known;
 mod options;
+mod shared;
 mod worker;
 
 use std::future::Future;
@@ -12,7 +15,8 @@ use tokio::sync::watch;
 
 pub use self::health::SwitchHealth;
 pub use self::options::RefreshOptions;
-use self::worker::{Shared, Worker};
+use self::shared::Shared;
+use self::worker::Worker;
 use super::KillSwitch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::SwitchLink;

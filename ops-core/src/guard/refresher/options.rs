@@ -46,7 +46,8 @@ impl RefreshOptions {
         self
     }
 
-    /// Writes what the shared store said last into this file, and begins with it after a restart. Its directory exists.
+    /// Writes what the shared store said last, and when, into this file, and begins with it after a restart, so that a restart ends neither a
+    /// stop nor staleness. Its directory exists.
     #[must_use]
     pub fn with_last_known(mut self, file: impl Into<PathBuf>) -> Self {
         self.last_known = Some(file.into());

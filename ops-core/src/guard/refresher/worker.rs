@@ -1,138 +1,27 @@
+use std::future::Future;
 use std::hash::{BuildHasher as _, RandomState};
-use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::{RefreshOptions, SwitchHealth};
-use crate::durable::{blocking, damaged, read_whole, write_over};
+use super::beside;
+use super::shared::{READ_BUDGET, Shared};
 use crate::error::Result;
-use crate::guard::KillSwitch;
-use crate::guard::kill_switch::Adoption;
-use crate::ports::{
-    ProcessId, ProcessRegistry, SwitchHint, SwitchHints, SwitchLink, SwitchProcess, SwitchState,
-};
+use crate::ports::SwitchLink;
 use crate::resilience::Deadline;
 
-/// What the thread and its owner both see.
-#[derive(Debug)]
-pub(super) struct Shared {
-    switch: Arc<KillSwitch>,
-    options: RefreshOptions,
-    process: SwitchProcess,
-    began: Duration,
-    seen: Mutex<Seen>,
-    poll_now: Notify,
-    applied: watch::Sender<u64>,
-    to_keep: watch::Sender<Option<SwitchState>>,
-}
-
-#[derive(Debug, Default)]
-struct Seen {
-    contact: Option<Duration>,
-    hints: Option<bool>,
-    hint_fault: Option<String>,
-    went_back: bool,
-    fault: Option<String>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct LastKnown {
-    format: String,
-    state: SwitchState,
-}
-
-const FORMAT: &str = "ops-last-known-switches/1";
-/// A store that hangs is given up after this much.
-const READ_BUDGET: Duration = Duration::from_secs(2);
 const CONNECT_BUDGET: Duration = Duration::from_secs(5);
 const GOODBYE_BUDGET: Duration = Duration::from_secs(1);
-/// A sign of life goes out this often, and with every generation applied.
-const HEARTBEAT: Duration = Duration::from_secs(5);
+/// So many failures in a row, and the store is connected anew.
+const CONNECT_ANEW_AFTER: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
-impl Shared {
-    pub(super) fn new(switch: Arc<KillSwitch>, options: RefreshOptions) -> Self {
-        let clock = &options.clock;
-        Self {
-            began: clock.monotonic(),
-            process: SwitchProcess::new(
-                ProcessId::generate(),
-                &options.service,
-                &options.instance,
-                clock.now(),
-            ),
-            seen: Mutex::default(),
-            poll_now: Notify::new(),
-            applied: watch::Sender::new(0),
-            to_keep: watch::Sender::new(None),
-            switch,
-            options,
-        }
-    }
-
-    pub(super) fn begin_with_last_known(&self) {
-        let Some(path) = &self.options.last_known else {
-            return;
-        };
-        match read_last_known(path) {
-            Ok(Some(state)) => self
-                .switch
-                .change(|layers, bit_of, _| layers.adopt_last_known(&state, bit_of)),
-            Ok(None) => {}
-            Err(error) => self.seen().fault = Some(error.to_string()),
-        }
-    }
-
-    pub(super) fn health(&self) -> SwitchHealth {
-        let age = self.age();
-        let (generation, source, stops_in) = self.switch.staleness(age);
-        let seen = self.seen();
-        SwitchHealth {
-            since_contact: seen.contact.map(|_| age),
-            generation,
-            source,
-            hints: seen.hints,
-            hint_fault: seen.hint_fault.clone(),
-            stops_in,
-            went_back: seen.went_back,
-            fault: seen.fault.clone(),
-        }
-    }
-
-    /// How long there has been no contact; from the start, if there was none yet.
-    fn age(&self) -> Duration {
-        let since = self.seen().contact.unwrap_or(self.began);
-        self.options.clock.monotonic().saturating_sub(since)
-    }
-
-    fn adopt(&self, state: SwitchState) {
-        let adoption = self
-            .switch
-            .change(|layers, bit_of, word| layers.adopt_shared(&state, bit_of, word));
-        let mut seen = self.seen();
-        seen.contact = Some(self.options.clock.monotonic());
-        seen.went_back = adoption == Adoption::Older;
-        seen.fault = None;
-        drop(seen);
-        if adoption == Adoption::Older {
-            return;
-        }
-        let generation = state.generation;
-        self.applied
-            .send_if_modified(|applied| std::mem::replace(applied, generation) != generation);
-        if self.options.last_known.is_some() {
-            self.to_keep
-                .send_if_modified(|kept| kept.replace(state.clone()).as_ref() != Some(&state));
-        }
-    }
-
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// A store, and what goes on beside polling it; that ends when this is dropped.
+struct Connected {
+    link: SwitchLink,
+    beside: JoinSet<()>,
 }
 
 /// The body of the thread.
@@ -186,18 +75,20 @@ where
     async fn keep_up(mut self) {
         let shared = Arc::clone(&self.shared);
         let mut stopping = self.stopping.clone();
-        let mut beside = JoinSet::new();
+        let mut keeping = JoinSet::new();
         if let Some(path) = shared.options.last_known.clone() {
-            // Subscribed before the first poll, so that its state is not missed.
-            beside.spawn(keep(shared.to_keep.subscribe(), path));
+            beside::keep(&mut keeping, &shared, path);
         }
-        let mut link = None;
+        let mut connected = None;
         tokio::select! {
             biased;
             _ = stopping.wait_for(|stop| *stop) => {}
-            () = self.poll_for_ever(&mut link, &mut beside) => {}
+            () = self.poll_for_ever(&mut connected) => {}
         }
-        if let Some(processes) = link.and_then(|link| link.processes) {
+        let Some(Connected { link, mut beside }) = connected else {
+            return;
+        };
+        if let Some(processes) = link.processes {
             let clock = &*shared.options.clock;
             let goodbye = processes.remove(&shared.process.id);
             // If it fails, the row expires.
@@ -208,12 +99,12 @@ where
         }
     }
 
-    async fn poll_for_ever(&mut self, link: &mut Option<SwitchLink>, beside: &mut JoinSet<()>) {
+    async fn poll_for_ever(&mut self, connected: &mut Option<Connected>) {
         let shared = Arc::clone(&self.shared);
         let clock = &*shared.options.clock;
         let mut failures = 0;
         loop {
-            let polled = self.poll(link, beside).await;
+            let polled = self.poll(connected).await;
             shared.judge_staleness();
             let pause = match polled {
                 Ok(()) => {
@@ -225,8 +116,14 @@ where
                         tracing::warn!(%error, "the switch store cannot be read; what is in force stays in force");
                     }
                     shared.seen().fault = Some(error.to_string());
-                    failures = (failures + 1).min(10);
-                    let longest = FIRST_PAUSE.saturating_mul(1 << failures).min(shared.options.poll);
+                    failures += 1_u32;
+                    if failures.is_multiple_of(CONNECT_ANEW_AFTER) {
+                        // Its connections may be dead without knowing it, and the next ones are not.
+                        *connected = None;
+                    }
+                    let longest = FIRST_PAUSE
+                        .saturating_mul(1 << failures.min(10))
+                        .min(shared.options.poll);
                     longest.mul_f64(0.5 + 0.5 * chance())
                 }
             };
@@ -237,7 +134,7 @@ where
         }
     }
 
-    async fn poll(&mut self, link: &mut Option<SwitchLink>, beside: &mut JoinSet<()>) -> Result<()> {
+    async fn poll(&mut self, connected: &mut Option<Connected>) -> Result<()> {
         let shared = &self.shared;
         let clock = &*shared.options.clock;
         if let Some(file) = &shared.options.file {
@@ -246,119 +143,30 @@ where
             if let Ok(state) = read.await {
                 shared
                     .switch
-                    .change(|layers, bit_of, _| layers.adopt_file(&state, bit_of));
+                    .change(|layers, bit_of| layers.adopt_file(&state, bit_of));
             }
         }
-        let link = match link {
-            Some(link) => link,
+        let Connected { link, .. } = match connected {
+            Some(connected) => connected,
             None => {
                 let connect = (self.connect)();
-                let made =
+                let link =
                     Deadline::after(clock, CONNECT_BUDGET).bound(clock, "connect switch store", connect);
-                let made = made.await?;
-                if let Some(hints) = &made.hints {
-                    beside.spawn(listen(Arc::clone(shared), Arc::clone(hints)));
+                let link = link.await?;
+                let mut beside = JoinSet::new();
+                if let Some(hints) = &link.hints {
+                    beside::listen(&mut beside, shared, hints);
                 }
-                if let Some(processes) = &made.processes {
-                    beside.spawn(report(Arc::clone(shared), Arc::clone(processes)));
+                if let Some(processes) = &link.processes {
+                    beside::report(&mut beside, shared, processes);
                 }
-                link.insert(made)
+                connected.insert(Connected { link, beside })
             }
         };
+        let since = shared.switch.moment();
         let read = Deadline::after(clock, READ_BUDGET).bound(clock, "read switches", link.store.read());
-        shared.adopt(read.await?);
+        shared.adopt(read.await?, &since);
         Ok(())
-    }
-}
-
-impl Shared {
-    fn note(&self, hint: &Result<SwitchHint>) {
-        let mut seen = self.seen();
-        let before = seen.hints;
-        (seen.hints, seen.hint_fault) = match hint {
-            Ok(hint) => (Some(*hint != SwitchHint::Lost), None),
-            // What was seen to be lost stays so until hints are seen to arrive.
-            Err(error) => (before.filter(|arrive| !arrive), Some(error.to_string())),
-        };
-        if seen.hints == Some(false) && before != Some(false) {
-            tracing::warn!(
-                "hints of the switch store do not arrive (a transaction pooler?): a stop takes up to a poll interval"
-            );
-        }
-    }
-
-    fn judge_staleness(&self) {
-        let age = self.age();
-        self.switch.change(|layers, _, _| layers.judge_staleness(age));
-    }
-}
-
-/// Turns hints into polls.
-async fn listen(shared: Arc<Shared>, hints: Arc<dyn SwitchHints>) {
-    loop {
-        let hint = hints.next().await;
-        shared.note(&hint);
-        match hint {
-            Ok(SwitchHint::Changed | SwitchHint::Arrive) => shared.poll_now.notify_one(),
-            Ok(SwitchHint::Lost) => {}
-            Err(_) => shared.options.clock.sleep(shared.options.poll).await,
-        }
-    }
-}
-
-/// Says what is in force here: with every generation, and as a sign of life.
-async fn report(shared: Arc<Shared>, processes: Arc<dyn ProcessRegistry>) {
-    let clock = &*shared.options.clock;
-    let mut applied = shared.applied.subscribe();
-    loop {
-        let mut process = shared.process.clone();
-        process.generation = *applied.borrow_and_update();
-        process.calls = shared.switch.calls();
-        process.hints = shared.seen().hints;
-        let reported = Deadline::after(clock, READ_BUDGET)
-            .bound(clock, "report process", processes.report(&process))
-            .await;
-        let pause = match reported {
-            Ok(()) => HEARTBEAT,
-            Err(_) => shared.options.poll,
-        };
-        tokio::select! {
-            _ = applied.changed() => {}
-            () = clock.sleep(pause) => {}
-        }
-    }
-}
-
-/// Keeps the newest state in the file, off the way from a poll to its effect.
-async fn keep(mut states: watch::Receiver<Option<SwitchState>>, path: std::path::PathBuf) {
-    while states.changed().await.is_ok() {
-        let Some(state) = states.borrow_and_update().clone() else {
-            continue;
-        };
-        let path = path.clone();
-        let format = FORMAT.to_owned();
-        let kept = blocking("keep switches", move || {
-            let text = serde_json::to_string(&LastKnown { format, state }).unwrap_or_default();
-            write_over(&path, &text)
-        });
-        if let Err(error) = kept.await {
-            tracing::warn!(%error, "what the switch store said last cannot be kept");
-        }
-    }
-}
-
-fn read_last_known(path: &Path) -> Result<Option<SwitchState>> {
-    let Some(text) = read_whole(path)? else {
-        return Ok(None);
-    };
-    match serde_json::from_str::<LastKnown>(&text) {
-        Ok(file) if file.format == FORMAT => Ok(Some(file.state)),
-        _ => Err(damaged(
-            "read last known switches",
-            path,
-            1,
-            format!("is not the format {FORMAT}"),
-        )),
     }
 }
 
