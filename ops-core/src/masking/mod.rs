@@ -34,6 +34,7 @@ mod stream;
 mod structured;
 mod text;
 mod token;
+mod words;
 mod wrapper;
 mod writer;
 
@@ -47,5 +48,6 @@ pub use self::name::mask_name;
 pub use self::outgoing::{MaskedNotifier, MaskedTransport, OnPii};
 pub use self::phone::mask_phone;
 pub use self::stream::MaskStream;
+pub use self::words::WordList;
 pub use self::wrapper::{Confidential, InClear, Pii};
 pub use self::writer::{MaskWriter, mask_all};
