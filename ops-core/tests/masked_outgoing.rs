@@ -272,6 +272,10 @@ impl AuditStore for Talkative {
         Err(Error::new(self.0, "search"))
     }
 
+    async fn chain(&self, _: &TenantId, _: u64, _: u32) -> Result<Vec<(AuditReceipt, AuditRecord)>> {
+        Err(Error::new(self.0, "read"))
+    }
+
     async fn verify(&self, _: &TenantId) -> Result<ChainReport> {
         Err(Error::new(self.0, "verify"))
     }

@@ -45,6 +45,7 @@ ports!(
     Ramp,
     RateLimiter,
     ReadinessProbe,
+    Recognizer,
     SwitchHints,
     SwitchStore,
     TrafficController,
