@@ -32,19 +32,18 @@ fn endpoint() -> (String, Arc<AtomicBool>) {
     (url, well)
 }
 
-/// A gate stands on the way back of `api-stop`.
-fn gated(simulation: &Simulation, url: &str) {
+/// Gates at these places, which share a check, stand on the way back of `api-stop`.
+fn gated(simulation: &Simulation, url: &str, places: &[&str]) {
     let file = simulation.path().join("ops.toml");
     let mut config = std::fs::read_to_string(&file).expect("a configuration");
     let procedure = config.find("name = \"api-stop\"").expect("the procedure");
     let ends = "target_seconds = 20\n";
     let at = procedure + config[procedure..].find(ends).expect("its last line") + ends.len();
-    let gate = |after: &str, hold: &str| {
-        format!(
-            "[[procedure.gate]]\nafter = \"{after}\"\nhealth = [\"edge\"]\nhold = \"{hold}\"\nevery = \"1s\"\npatience = \"60s\"\n"
-        )
+    let gate = |after: &&str| {
+        let times = "hold = \"1s\"\nevery = \"1s\"\npatience = \"60s\"";
+        format!("[[procedure.gate]]\nafter = \"{after}\"\nhealth = [\"edge\"]\n{times}\n")
     };
-    config.insert_str(at, &gate("services", "1s"));
+    config.insert_str(at, &places.iter().map(gate).collect::<String>());
     config += &format!("\n[[health]]\nname = \"edge\"\nurl = \"{url}\"\n");
     std::fs::write(&file, config).expect("a configuration");
 }
@@ -85,7 +84,7 @@ fn wait_for(simulation: &Simulation, text: &str) -> String {
 fn a_restore_that_waits_at_its_gate_is_aborted_from_another_process_and_done_again() {
     let (url, well) = endpoint();
     let simulation = Simulation::start(&["--world", "gcp"]);
-    gated(&simulation, &url);
+    gated(&simulation, &url, &["services"]);
     let stopped = stop(&simulation);
     let mut restoring = simulation.spawn(&["restore", &stopped]);
     let run = wait_for(&simulation, "\"moment\":\"saw\"");
@@ -121,7 +120,7 @@ fn a_restore_that_waits_at_its_gate_is_aborted_from_another_process_and_done_aga
 fn a_person_who_skips_the_gates_opens_at_once_and_leaves_a_review_to_another_one() {
     let (url, _never_well) = endpoint();
     let simulation = Simulation::start(&["--world", "gcp"]);
-    gated(&simulation, &url);
+    gated(&simulation, &url, &["start", "services"]);
     let stopped = stop(&simulation);
     let short = simulation.run(&["restore", &stopped, "--skip-gates", "now", "--json"]);
     assert_eq!(short.code, 2, "a reason has something to say: {}", short.out);
