@@ -10,9 +10,9 @@ mod support_emergency;
 use std::time::Duration;
 
 use ops_core::emergency::{
-    Approval, ApprovalKey, ApprovalPolicy, Approved, Approver, Approvers, BreakGlass, Draft, Plan, Refusal,
+    ApprovalKey, ApprovalPolicy, Approved, Approver, Approvers, BreakGlass, Draft, Plan, Refusal,
 };
-use ops_core::model::{Actor, Digest, OutcomeStatus, Timestamp};
+use ops_core::model::{Actor, Approval, Digest, OutcomeStatus, Timestamp};
 use ops_core::ports::JournalEvent;
 use support_emergency::{World, alice};
 

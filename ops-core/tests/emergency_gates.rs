@@ -1,4 +1,4 @@
-//! Opening is staged and gated: gates, ramps, jitter, and the fast path of a person.
+//! Opening is gated: health is seen to hold, or the restore goes back.
 #![allow(
     clippy::unwrap_used,
     clippy::clone_on_ref_ptr,
@@ -10,16 +10,12 @@ mod support_emergency;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ops_core::emergency::{Approvers, BreakGlass, Gate, Procedure, Refusal, Step};
+use ops_core::emergency::{Gate, Procedure, Refusal, Step};
 use ops_core::memory::InMemoryHealth;
-use ops_core::model::{
-    AbortCause, Actor, GateResult, Lang, Outcome, OutcomeStatus, RunId, Share, StepResult, TargetState,
-    Verdict,
-};
+use ops_core::model::{AbortCause, GateResult, Outcome, OutcomeStatus, RunId, Share, StepResult, Verdict};
 use ops_core::ports::{GateMoment, JournalEvent};
-use serde_json::json;
 use support_emergency::{
-    Failure, FaultyJournal, HOLD, Seen, SharedJournal, Stop, World, alice, gate, shares, staged, well,
+    Failure, FaultyJournal, HOLD, Seen, SharedJournal, Stop, World, alice, gate, shares, well,
 };
 
 /// Sets the health after so long.
@@ -241,129 +237,6 @@ async fn a_journal_that_cannot_be_read_lets_no_gate_pass() {
     assert!(!outcome.journalled);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_ramp_opens_share_by_share_behind_its_gate_and_only_the_whole_releases() {
-    let (world, health) = (World::of(2), well());
-    let before = world.bytes();
-    let procedure = staged(&world, &health);
-    let stopped = world.stop_by(&procedure).await.run;
-    let plan = world.engine.plan_restore(&stopped, &procedure).await.unwrap();
-    let lines: Vec<_> = plan
-        .steps()
-        .iter()
-        .map(|step| (step.step, step.stage, step.share.map(Share::as_basis_points)))
-        .collect();
-    assert_eq!(
-        lines,
-        [(0, 0, None), (1, 1, Some(100)), (2, 2, Some(1000)), (3, 3, None)]
-    );
-    let gates: Vec<_> = plan.opening().gates.iter().map(|gate| gate.before).collect();
-    assert_eq!(gates, [1, 2, 3, 4]);
-    assert!(plan.steps()[1].action.get(Lang::En).contains("1 % of the users"));
-    assert!(plan.promised() >= 4 * HOLD, "{:?}", plan.promised());
-
-    let (opening, approved) = (
-        world.clone(),
-        world.people.approve(plan, world.clock.time()).unwrap(),
-    );
-    let restoring = tokio::spawn(async move { opening.engine.execute(approved).await.unwrap() });
-    let mut at_minute = Vec::new();
-    for _ in 0..4 {
-        tokio::time::sleep(Duration::from_secs(30)).await;
-        let held = world.held().await.len();
-        at_minute.push((world.targets[1].admitted(), world.targets[1].state(), held));
-        tokio::time::sleep(Duration::from_secs(33)).await;
-    }
-    let partly = TargetState::PartlyStopped;
-    assert_eq!(
-        at_minute,
-        [
-            (None, TargetState::Stopped, 1),
-            (Some(100), partly, 1),
-            (Some(1000), partly, 1),
-            (None, TargetState::Serving, 0)
-        ]
-    );
-    let outcome = restoring.await.unwrap();
-    assert_eq!(outcome.status, OutcomeStatus::Verified, "{outcome:#?}");
-    assert_eq!((outcome.steps.len(), outcome.gates.len()), (4, 4));
-    assert_eq!(world.bytes(), before);
-    let confirmed = world.engine.confirm(&outcome.run, &procedure).await.unwrap();
-    assert_eq!(confirmed.len(), 2);
-    assert!(confirmed.iter().all(|one| one.verdict.holds()));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_later_stage_waits_until_the_earlier_one_is_whole() {
-    let (world, health) = (World::of(2), well());
-    let steps = vec![
-        Step::new(Stop::in_parts(&world.targets[0])).with_ramp(shares(&[5])),
-        Step::new(Stop::of(&world.targets[1])).opening(1),
-    ];
-    let procedure = Procedure::new("stop-all", steps)
-        .unwrap()
-        .with_gate(gate(1, &health))
-        .unwrap();
-    let stopped = world.stop_by(&procedure).await.run;
-    let plan = world.engine.plan_restore(&stopped, &procedure).await.unwrap();
-    let stages: Vec<_> = plan
-        .steps()
-        .iter()
-        .map(|step| (step.target.name(), step.stage))
-        .collect();
-    assert_eq!(stages, [("t0", 0), ("t0", 1), ("t1", 2)]);
-    assert_eq!(
-        plan.opening().gates[0].before,
-        3,
-        "a gate after the last stage watches the whole"
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_change_by_others_between_two_shares_is_refused_and_one_by_this_run_is_not() {
-    for (deploys, by_hand) in [(true, false), (false, true)] {
-        let (world, health) = (World::of(2), well());
-        let procedure = staged(&world, &health);
-        let stopped = world.stop_by(&procedure).await.run;
-        let other = Arc::clone(&world.targets[1]);
-        tokio::spawn(async move {
-            // While 1 % is let in.
-            tokio::time::sleep(Duration::from_secs(90)).await;
-            assert_eq!(other.admitted(), Some(100));
-            if deploys {
-                other.deploy();
-            }
-            if by_hand {
-                other.set("ingress", json!("none"));
-            }
-        });
-        let outcome = world.restore_by(&stopped, &procedure).await.unwrap();
-        let names: Vec<_> = outcome.steps.iter().map(|step| step.result.name()).collect();
-        assert_eq!(names, ["done", "done", "failed", "skipped"], "{outcome:#?}");
-        let reason = outcome.steps[2].result.reason().unwrap();
-        assert!(reason.contains("changed since the plan was made"), "{reason}");
-        assert_eq!(
-            world.targets[1].admitted(),
-            Some(100),
-            "nothing was written over it"
-        );
-        assert_eq!(world.held().await.len(), 1);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_target_that_is_as_before_already_is_not_closed_to_be_opened_in_parts() {
-    let (world, health) = (World::of(2), well());
-    let procedure = staged(&world, &health);
-    let fields = world.targets[1].fields();
-    let stopped = world.stop_by(&procedure).await.run;
-    for (name, value) in fields {
-        world.targets[1].set(&name, value);
-    }
-    let plan = world.engine.plan_restore(&stopped, &procedure).await.unwrap();
-    assert!(plan.steps().iter().all(|step| step.share.is_none()), "{plan:#?}");
-}
-
 #[test]
 fn what_cannot_be_split_or_watched_is_refused_when_the_procedure_is_built() {
     let world = tokio::runtime::Builder::new_current_thread()
@@ -401,6 +274,24 @@ fn what_cannot_be_split_or_watched_is_refused_when_the_procedure_is_built() {
         "two health checks of one name",
     );
     refused(gate(0, &health).with_patience(HOLD), "more patience");
+    // A name stands for one probe in the whole procedure: that is how a run that is taken up finds it.
+    let gated = || {
+        let procedure = world.procedure_with(|_, step| step.opening(1));
+        procedure.with_gate(Gate::before_opening().with_check("api", health.clone()))
+    };
+    let other = gated()
+        .unwrap()
+        .with_gate(gate(1, &well()))
+        .unwrap_err()
+        .to_string();
+    for part in [
+        "health check api after stage 1",
+        "before opening",
+        "give each a name of its own",
+    ] {
+        assert!(other.contains(part), "{other}");
+    }
+    gated().unwrap().with_gate(gate(1, &health)).unwrap();
     refused(gate(0, &health).with_every(Duration::ZERO), "more often");
     let twice = world
         .procedure()
@@ -408,133 +299,6 @@ fn what_cannot_be_split_or_watched_is_refused_when_the_procedure_is_built() {
         .unwrap()
         .with_gate(gate(0, &health));
     assert!(twice.unwrap_err().to_string().contains("two gates"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn jitter_spreads_the_steps_of_a_restore_and_a_stop_never_waits() {
-    let window = Duration::from_secs(40);
-    let mut begun = Vec::new();
-    for seed in [1, 1, 2] {
-        let (mut world, seen) = (World::of(4), Seen::new());
-        world.engine = world.engine.with_watch(seen.clone()).with_jitter_seed(seed);
-        let procedure = world.procedure().with_jitter(window);
-        let before = world.clock.time();
-        let stopped = world.stop_by(&procedure).await.run;
-        assert!(world.clock.time().saturating_since(before) < Duration::from_secs(1));
-        let plan = world.engine.plan_restore(&stopped, &procedure).await.unwrap();
-        assert!(plan.promised() >= window);
-        let began = world.clock.time();
-        let restored = world.restore_by(&stopped, &procedure).await.unwrap();
-        assert_eq!(restored.status, OutcomeStatus::Verified);
-        let entries = seen.entries();
-        let intents = entries
-            .iter()
-            .filter(|entry| entry.run == restored.run && matches!(entry.event, JournalEvent::Intent { .. }));
-        let waits: Vec<_> = intents.map(|entry| entry.at.saturating_since(began)).collect();
-        for (rank, wait) in (0..).zip(&waits) {
-            let part = window / 4;
-            assert!(
-                (part * rank..part * (rank + 1) + Duration::from_secs(1)).contains(wait),
-                "{waits:?}"
-            );
-        }
-        begun.push(waits);
-    }
-    // Runs differ from one another even with one seed.
-    assert!(begun[0] != begun[1] && begun[1] != begun[2], "{begun:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_person_with_a_broken_glass_goes_without_gates_and_says_so_everywhere() {
-    let (world, health) = (World::of(2), Arc::new(InMemoryHealth::new()));
-    let before = world.bytes();
-    let procedure = staged(&world, &health);
-    let stopped = world.stop_by(&procedure).await.run;
-    let glass = BreakGlass::new("hospital line is down").unwrap();
-    let gated = world.engine.plan_restore(&stopped, &procedure).await.unwrap();
-    let plan = gated.clone().without_gates(&glass);
-    let other = gated
-        .clone()
-        .without_gates(&BreakGlass::new("another reason").unwrap());
-    assert!(plan.digest() != gated.digest() && plan.digest() != other.digest());
-    assert!(plan.opening().gates.is_empty() && plan.steps().iter().all(|step| step.share.is_none()));
-
-    // Two persons, as ever; what they signed for the gated plan does not count.
-    let now = world.clock.time();
-    let signed = [
-        world.people.sign("bob", &gated, now),
-        world.people.sign("carol", &gated, now),
-    ];
-    let refused = plan
-        .clone()
-        .approve(&signed, &world.people.approvers(), alice(), now);
-    assert!(
-        matches!(
-            refused,
-            Err(Refusal::NotApproved {
-                needed: 2,
-                valid: 0,
-                ..
-            })
-        ),
-        "{refused:?}"
-    );
-    let signed = [
-        world.people.sign("bob", &plan, now),
-        world.people.sign("carol", &plan, now),
-    ];
-    for nobody in [
-        Actor::service("deployer").unwrap(),
-        Actor::automation("alerts").unwrap(),
-    ] {
-        let refused = plan
-            .clone()
-            .approve(&signed, &world.people.approvers(), nobody, now);
-        assert!(refused.is_err(), "{refused:?}");
-    }
-    let approved = plan
-        .approve(&signed, &world.people.approvers(), alice(), now)
-        .unwrap();
-
-    let outcome = world.engine.execute(approved.clone()).await.unwrap();
-    assert_eq!(outcome.status, OutcomeStatus::Verified);
-    assert_eq!(outcome.steps.len(), 2);
-    assert!(outcome.took < Duration::from_secs(5), "{:?}", outcome.took);
-    assert_eq!(outcome.ungated.as_deref(), Some("hospital line is down"));
-    assert!(
-        outcome
-            .approval
-            .contains("approved by bob, carol; break-glass without gates: hospital line is down")
-    );
-    assert_eq!(health.looks(), 0);
-    assert_eq!(world.bytes(), before);
-    let entries = world.engine.entries(&outcome.run).await.unwrap();
-    let JournalEvent::Started { opening, .. } = &entries[0].event else {
-        panic!("{entries:?}");
-    };
-    assert_eq!(opening.ungated.as_deref(), Some("hospital line is down"));
-
-    // The glass stays open for 15 minutes, however long the signatures count.
-    tokio::time::advance(Duration::from_secs(15 * 60)).await;
-    let late = world.engine.execute(approved).await;
-    assert!(matches!(late, Err(Refusal::Expired)), "{late:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_stop_has_no_gates_to_go_without() {
-    let (world, health) = (World::of(2), well());
-    let plan = world.engine.plan_stop(&staged(&world, &health)).await;
-    assert!(plan.opening().is_plain());
-    let digest = plan.digest();
-    let plan = plan.without_gates(&BreakGlass::new("no reason at all").unwrap());
-    assert_eq!(plan.digest(), digest);
-    let approved = plan.approve(
-        &[],
-        &Approvers::none(),
-        Actor::automation("alerts").unwrap(),
-        world.clock.time(),
-    );
-    assert!(approved.is_ok());
 }
 
 #[tokio::test(start_paused = true)]

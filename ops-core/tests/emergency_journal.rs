@@ -10,7 +10,7 @@ mod support_emergency;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ops_core::emergency::{Approvers, Refusal};
+use ops_core::emergency::{ApprovalPolicy, Approvers, Refusal};
 use ops_core::model::{OutcomeStatus, Prior, RunId};
 use ops_core::ports::Journal;
 use serde_json::json;
@@ -183,7 +183,9 @@ async fn without_the_journal_the_spool_keeps_everything_and_the_restore_is_exact
         let world = World::over(Arc::new(FaultyJournal::dead(failure)), 3).with_spool(spool.clone());
         let before = world.bytes();
         let began = Instant::now();
-        let outcome = world.stop().await;
+        // Where persons must approve, the journal has to vouch for them.
+        let procedure = world.procedure().with_restore_approval(ApprovalPolicy::of(0));
+        let outcome = world.stop_by(&procedure).await;
         assert!(
             began.elapsed() < Duration::from_secs(5),
             "{failure:?}: {:?}",
@@ -197,7 +199,7 @@ async fn without_the_journal_the_spool_keeps_everything_and_the_restore_is_exact
         );
         assert_eq!(spool.held().await.unwrap().len(), 3);
 
-        let restored = world.restore(&outcome.run).await.unwrap();
+        let restored = world.restore_by(&outcome.run, &procedure).await.unwrap();
         assert_eq!(restored.status, OutcomeStatus::Verified, "{failure:?}");
         assert_eq!(world.bytes(), before, "{failure:?}");
         assert!(

@@ -132,3 +132,34 @@ async fn a_stop_acts_at_once_and_closes_again_what_a_dead_restore_opens_late() {
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert!(world.all_stopped(), "the stop said so");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_changes_by_hand_while_a_restore_waits_is_not_overwritten() {
+    for field in ["ingress", "timeout"] {
+        let world = World::of(1);
+        let dead = dead_run(&world, PlanKind::Stop, world.clock.time()).await;
+        lands_after(&world, Duration::ZERO, false);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let plan = world
+            .engine
+            .plan_restore(&dead, &world.procedure())
+            .await
+            .unwrap();
+        assert_eq!(plan.waits().len(), 1);
+        let plan = world.people.approve(plan, world.clock.time()).unwrap();
+        let by_hand = world.targets[0].clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            by_hand.set(field, "by hand".into());
+        });
+        let outcome = world.engine.execute(plan).await.unwrap();
+        assert_eq!(outcome.status, OutcomeStatus::Failed, "{field}: {outcome:#?}");
+        let reason = outcome.steps[0].result.reason().unwrap();
+        assert!(reason.contains("changed since the plan was made"), "{reason}");
+        assert_eq!(
+            world.targets[0].fields()[field],
+            serde_json::json!("by hand"),
+            "nothing was written over it"
+        );
+    }
+}

@@ -10,7 +10,7 @@ mod support_emergency;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use ops_core::emergency::{ApprovalPolicy, Approved, Plan, Procedure, Refusal};
+use ops_core::emergency::{ApprovalPolicy, Draft, Plan, Procedure, Refusal};
 use ops_core::model::{OutcomeStatus, RunId, TargetState};
 use ops_core::ports::Journal;
 use proptest::prelude::*;
@@ -281,7 +281,7 @@ async fn restore_all(
     for run in &runs {
         let plan = world.engine.plan_restore(run, &unguarded(world)).await.unwrap();
         match world.people.approve(plan.clone(), world.clock.time()) {
-            Ok(plan) => open_with(world, plan, dies).await?,
+            Ok(_) => open_with(world, plan, dies).await?,
             Err(Refusal::Drifted { steps }) => {
                 for step in &steps {
                     let at = world
@@ -298,11 +298,7 @@ async fn restore_all(
                     );
                 }
                 refused.insert(run.clone());
-                let plan = world
-                    .people
-                    .approve(plan.accepting_drift(), world.clock.time())
-                    .unwrap();
-                open_with(world, plan, dies).await?;
+                open_with(world, plan.accepting_drift(), dies).await?;
             }
             Err(other) => return Err(TestCaseError::fail(other.to_string())),
         }
@@ -344,13 +340,15 @@ fn unguarded(world: &World) -> Procedure {
 /// has left no trace.
 async fn open_with(
     world: &World,
-    plan: Plan<Approved>,
+    plan: Plan<Draft>,
     dies: Option<(usize, Moment)>,
 ) -> Result<(), TestCaseError> {
     let (at, moment) = dies.unwrap_or((usize::MAX, Moment::BeforeTheWrite));
     let cut = Arc::new(CutJournal::new(Arc::clone(&world.journal), at, moment));
     let dying = world.machine(cut.clone());
-    let (id, copy) = (plan.run().clone(), plan.clone());
+    let approved = |plan| world.people.approve(plan, world.clock.time()).unwrap();
+    let (id, copy) = (plan.run().clone(), approved(plan.clone()));
+    let plan = approved(plan);
     let ended = tokio::select! {
         biased;
         () = cut.died() => None,

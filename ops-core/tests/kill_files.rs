@@ -37,7 +37,7 @@ fn what_the_killed_process_does() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_killed_at_any_fail_point_leaves_a_run_that_is_put_back_exactly() {
-    kill_everywhere::<Files>("what_the_killed_process_does", vec![None; 4], elsewhere).await;
+    kill_everywhere::<Files>("what_the_killed_process_does", vec![None; 8], elsewhere).await;
 }
 
 /// The files are written in the same way whoever writes: three scenes are enough for what lies within one write.

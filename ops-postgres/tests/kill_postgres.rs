@@ -52,7 +52,7 @@ fn what_the_killed_process_does() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_killed_at_any_fail_point_leaves_a_run_that_is_put_back_exactly() {
     let mut worlds = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..8 {
         let Some(world) = live::World::new().await else {
             return;
         };

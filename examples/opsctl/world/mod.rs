@@ -17,7 +17,9 @@ use ops_core::emergency::{ApprovalPolicy, Approver, Approvers, Contact, Gate, Pr
 use ops_core::error::{Error, ErrorKind, Result};
 use ops_core::http::HttpHealthProbe;
 use ops_core::model::{Actor, Observation, Share, TargetId, Text, Timestamp};
-use ops_core::ports::{Action, DatabaseGuard, QueueInspector, QueuesFound, SwitchHint, SwitchHints};
+use ops_core::ports::{
+    Action, DatabaseGuard, HealthProbe, QueueInspector, QueuesFound, SwitchHint, SwitchHints,
+};
 use ops_core::procedures::{LlmBrain, api_stop, database_read_only, llm_brain_stop};
 
 pub(crate) use self::checkup::examination;
@@ -221,36 +223,25 @@ impl World {
             }
         };
         let mut procedure = procedure.with_jitter(config.jitter);
+        let probes = self.probes()?;
         for gate in &config.gates {
-            procedure = procedure.with_gate(self.gate(gate)?)?;
+            procedure = procedure.with_gate(planned_gate(gate, &probes))?;
         }
         Ok(procedure)
     }
 
-    fn gate(&self, config: &GateConfig) -> Result<Gate, Failure> {
-        let gate = match config.after {
-            GateAfter::Start => Gate::before_opening(),
-            GateAfter::Stage(stage) => Gate::after(stage),
-        };
-        let mut gate = gate
-            .with_hold(config.hold)
-            .with_every(config.every)
-            .with_patience(config.patience);
-        for health in self
-            .config
-            .health
-            .iter()
-            .filter(|health| config.health.contains(&health.name))
-        {
+    /// The probe of each health check: all gates that name it share it.
+    fn probes(&self) -> Result<Vec<(String, Arc<dyn HealthProbe>)>, Failure> {
+        let mut probes: Vec<(String, Arc<dyn HealthProbe>)> = Vec::new();
+        for health in &self.config.health {
             let mut probe = HttpHealthProbe::new(self.platforms.transport(), &health.url)?;
             if let (Some(field), Some(equals)) = (&health.field, &health.equals) {
                 probe = probe.expecting(field, equals);
             }
-            gate = gate.with_check(&health.name, Arc::new(probe));
+            probes.push((health.name.clone(), Arc::new(probe)));
         }
-        Ok(gate)
+        Ok(probes)
     }
-
     /// Who must agree before something is opened.
     pub(crate) fn restore_policy(&self) -> ApprovalPolicy {
         let approvals = &self.config.approvals;
@@ -362,4 +353,19 @@ fn policy(persons: u32, valid_for: Duration) -> ApprovalPolicy {
 /// Bytes as hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn planned_gate(config: &GateConfig, probes: &[(String, Arc<dyn HealthProbe>)]) -> Gate {
+    let gate = match config.after {
+        GateAfter::Start => Gate::before_opening(),
+        GateAfter::Stage(stage) => Gate::after(stage),
+    };
+    let gate = gate
+        .with_hold(config.hold)
+        .with_every(config.every)
+        .with_patience(config.patience);
+    let named = probes.iter().filter(|(name, _)| config.health.contains(name));
+    named.fold(gate, |gate, (name, probe)| {
+        gate.with_check(name, Arc::clone(probe))
+    })
 }

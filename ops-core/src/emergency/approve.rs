@@ -4,11 +4,11 @@ use std::time::Duration;
 use ed25519_dalek::VerifyingKey;
 
 use super::Refusal;
-use super::glass::BREAK_GLASS_VALID;
+use super::glass::{BREAK_GLASS_VALID, GATES};
 use super::plan::{Approved, Draft, Plan};
 use super::signature::from_hex;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Actor, ActorKind, Approval, Digest, PlanKind, Timestamp};
+use crate::model::{Actor, ActorKind, Approval, BrokenGlass, Digest, PlanKind, Timestamp};
 
 /// How many different persons must approve, and for how long an approval may be valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,6 +158,15 @@ impl Approvers {
     }
 }
 
+/// Why nobody but a person goes without gates.
+pub(super) fn persons_only(policy: &ApprovalPolicy) -> Refusal {
+    Refusal::NotApproved {
+        needed: policy.persons,
+        valid: 0,
+        faults: vec!["only a person may restore without gates".to_owned()],
+    }
+}
+
 impl FromIterator<Approver> for Approvers {
     fn from_iter<I: IntoIterator<Item = Approver>>(approvers: I) -> Self {
         Self(
@@ -206,12 +215,14 @@ impl Plan<Draft> {
                 consent.until.min(now + BREAK_GLASS_VALID),
             ),
         };
+        let reason = self.opening().ungated.clone();
+        let glass = reason.map(|reason| BrokenGlass::new(reason, vec![GATES.to_owned()]));
         Ok(self.into_approved(Approved {
             actor,
             approval,
             until,
             signatures,
-            glass: None,
+            glass,
         }))
     }
 
@@ -223,11 +234,7 @@ impl Plan<Draft> {
             return Err(Refusal::AutomationMayNotRestore);
         }
         if self.opening().ungated.is_some() && actor.kind() != ActorKind::Person {
-            return Err(Refusal::NotApproved {
-                needed: self.policy().persons,
-                valid: 0,
-                faults: vec!["only a person may restore without gates".to_owned()],
-            });
+            return Err(persons_only(self.policy()));
         }
         let steps: Vec<_> = self
             .steps()

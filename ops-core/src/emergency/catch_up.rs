@@ -1,5 +1,5 @@
 use super::Engine;
-use super::history::{later, put_back};
+use super::history::{later, put_back_at};
 use crate::error::Result;
 
 impl Engine {
@@ -18,8 +18,11 @@ impl Engine {
     pub async fn catch_up(&self) -> Result<usize> {
         let mut copied = self.ledger.copy_entries().await?;
         for held in self.ledger.spooled().await? {
-            let restored = put_back(&later(&self.past().await?, &held.run));
-            let over = restored.contains(held.snapshot.target());
+            let restored = put_back_at(&later(&self.past().await?, &held.run));
+            // A stop that was planned early may have taken its hold after a restore that began later.
+            let over = restored
+                .get(held.snapshot.target())
+                .is_some_and(|at| *at > held.at);
             copied += usize::from(self.ledger.move_hold(&held, over).await?);
         }
         Ok(copied)

@@ -98,6 +98,10 @@ impl Engine {
         } else {
             fresh
         };
+        let fresh = match &plan.opening().ungated {
+            Some(reason) => fresh.ungated(reason),
+            None => fresh,
+        };
         if fresh.digest() == plan.digest() {
             return Ok(fresh);
         }

@@ -7,9 +7,8 @@ use super::conclude::{Seen, stopped_again};
 use super::history::newest;
 use super::ledger::Recorded;
 use super::outstanding::{Outstanding, leaves_open};
-use super::plan::{Approved, OBSERVE_BUDGET, Plan, planned_stop};
+use super::plan::{Approved, Plan};
 use super::procedure::{Procedure, Step};
-use super::restore::{drift, is_witness};
 use super::safety::Safety;
 use super::span::of_run;
 use super::verify::{ReadBack, restored};
@@ -21,7 +20,7 @@ use crate::model::{
     BrokenGlass, Digest, IdempotencyKey, Observation, Opening, Outcome, OutcomeStatus, PlanKind, PlannedStep,
     Prior, RunId, Snapshot, StepReport, StepResult, TargetId, Timestamp, Verdict,
 };
-use crate::ports::{Held, JournalEntry, JournalEvent};
+use crate::ports::{JournalEntry, JournalEvent};
 use crate::resilience::Deadline;
 use tracing::{Instrument as _, info};
 
@@ -56,10 +55,6 @@ pub(super) struct Run {
 /// For how long the prior states of a plan are taken to be those before the first effect. A restore checks them in any case.
 const FRESH: Duration = Duration::from_secs(5);
 
-/// How old they may be when a step begins: two journals that hang use up most of it, a stage before this one or a process that lay still
-/// more.
-const STALE: Duration = Duration::from_secs(15);
-
 impl Engine {
     /// Carries out a plan. Consumes it: a plan runs once.
     ///
@@ -79,22 +74,25 @@ impl Engine {
         if plan.authority().until <= started_at {
             return Err(Refusal::Expired);
         }
-        let authority = plan.authority().clone();
-        let signed_after = authority.until - plan.policy().valid_for;
+        let signed_after = plan.authority().until - plan.policy().valid_for;
         let mut looks = plan.looks().clone();
-        let mut approval = self.masked(authority.approval.clone());
-        let known = plan.known();
+        let mut known = plan.known();
         let (mut seen_at, calls) = (plan.seen_at(), plan.calls());
         let age = self.clock.monotonic().saturating_sub(seen_at);
-        let (id, procedure, kind, mut steps, digest, mut opening) = plan.into_parts();
+        let (id, procedure, kind, mut steps, digest, mut opening, authority) = plan.into_parts();
+        let mut approval = self.masked(authority.approval.clone());
         opening.ungated = opening.ungated.map(|reason| self.masked(reason));
         if matches!(kind, PlanKind::Stop) && age > FRESH {
             seen_at = self.clock.monotonic();
             let none = BTreeSet::new();
-            (steps, looks) = tokio::join!(
+            let since;
+            (steps, looks, since) = tokio::join!(
                 self.look_again(&procedure, steps, &none),
-                self.look_around(&procedure)
+                self.look_around(&procedure),
+                self.runs()
             );
+            // It comes after what has begun since it was planned, a restore among it.
+            known.extend(since.unwrap_or_default());
         }
         let mut safety = match kind {
             PlanKind::Stop => self.permit(&id, &procedure, &steps, looks, &authority).await?,
@@ -316,63 +314,6 @@ impl Engine {
         (report, recorded)
     }
 
-    /// Makes the prior state durable before the first effect. `false`: the plan in hand is the only copy.
-    ///
-    /// If another run holds a prior state of the target, that one is the truth, and this run has nothing to put back.
-    async fn secure_prior(&self, run: &Run, planned: &mut PlannedStep) -> bool {
-        match (&run.kind, &planned.prior) {
-            (PlanKind::Stop, Prior::Observed { snapshot }) => {
-                let wanted = Held::new(run.id.clone(), self.clock.now(), snapshot.clone());
-                let held = self.ledger.hold(&wanted).await;
-                if let Some(other) = held.as_ref().filter(|held| held.run != run.id)
-                    && other.snapshot.restorable_bytes() == snapshot.restorable_bytes()
-                {
-                    planned.prior = Prior::AlreadyStopped {
-                        by: Some(other.run.clone()),
-                    };
-                }
-                held.is_some()
-            }
-            (PlanKind::Stop, Prior::Unknown { .. }) => false,
-            _ => true,
-        }
-    }
-
-    /// What is held must be the state right before the first effect: a stop looks again at a target that it saw too long ago.
-    async fn refresh(&self, run: &Run, step: &Step, planned: &mut PlannedStep) {
-        let old = self.clock.monotonic().saturating_sub(run.seen_at) > STALE;
-        let untouched = !run.begun.contains(&planned.step) && matches!(planned.prior, Prior::Observed { .. });
-        if matches!(run.kind, PlanKind::Stop) && old && untouched {
-            self.look_at_prior(step, planned).await;
-        }
-    }
-
-    /// Whether a restore has ended the hold under a stop that has just announced its call. A restore looks for such calls after its release,
-    /// so one of the two sees the other. `false` also when the journal does not tell.
-    async fn hold_ended(&self, run: &Run, planned: &PlannedStep) -> bool {
-        let relies = matches!(
-            planned.prior,
-            Prior::Observed { .. } | Prior::AlreadyStopped { by: Some(_) }
-        );
-        if !matches!(run.kind, PlanKind::Stop) || !relies || self.ledger.rests() {
-            return false;
-        }
-        let held = self.held().await;
-        held.is_ok_and(|held| !held.iter().any(|held| *held.snapshot.target() == planned.target))
-    }
-
-    /// Takes what is seen within 2 s for the prior state, if anything is.
-    async fn look_at_prior(&self, step: &Step, planned: &mut PlannedStep) {
-        let observed = Deadline::after(&*self.clock, OBSERVE_BUDGET)
-            .bound(&*self.clock, "observe", step.action.observe())
-            .await;
-        let observed = observed.map_err(|error| self.masked(error.to_string()));
-        let seen = planned_stop(planned.step, step, observed, &[]);
-        if !matches!(seen.prior, Prior::Unknown { .. }) {
-            planned.prior = seen.prior;
-        }
-    }
-
     async fn act(&self, run: &Run, step: &Step, planned: &PlannedStep, call: Attempt<'_>) -> Result<()> {
         let (clock, action, deadline, key) = (&*self.clock, &*step.action, call.entitled, call.key);
         let answered = |result: Result<()>| {
@@ -383,9 +324,7 @@ impl Engine {
         match (&run.kind, &planned.prior) {
             (PlanKind::Restore { .. }, Prior::Observed { snapshot }) => {
                 if self.told_to_go_back(run).await.is_some() {
-                    return Err(
-                        Error::new(ErrorKind::Conflict, "restore").context("cause", "the restore goes back")
-                    );
+                    return Err(going_back());
                 }
                 let targets = BTreeSet::from([planned.target.clone()]);
                 if let Some(newer) = self.stopped_since(run, &targets).await {
@@ -395,6 +334,9 @@ impl Engine {
                 let restored = step
                     .retry
                     .run(clock, deadline, "restore", || async {
+                        if run.way.goes_back() {
+                            return Err(going_back());
+                        }
                         answered(match (planned.share, action.ramp()) {
                             (None, _) => action.restore(snapshot, key).await.map(drop),
                             (Some(share), Some(ramp)) => {
@@ -420,38 +362,6 @@ impl Engine {
                 answered(stopped)
             }
         }
-    }
-
-    /// Approving takes time: what was approved must still be what is there, or what this run has left at an earlier share. If a crashed
-    /// attempt has begun to write the fields, the witnesses still tell whether somebody else was there.
-    async fn refuse_late_drift(
-        &self,
-        run: &Run,
-        step: &Step,
-        planned: &PlannedStep,
-        waited: bool,
-    ) -> Result<()> {
-        let Some(found) = run.way.left(&planned.target).or_else(|| planned.found.clone()) else {
-            return Ok(());
-        };
-        let begun = run.begun.contains(&planned.step);
-        let now = Deadline::after(&*self.clock, step.timeout)
-            .bound(&*self.clock, "observe", step.action.observe())
-            .await?;
-        if let Prior::Observed { snapshot } = &planned.prior
-            && waited
-            && drift(snapshot, &now, None).is_empty()
-        {
-            // What was waited for has landed.
-            return Ok(());
-        }
-        let differences = found.differences(now.snapshot());
-        let by_others = |path: &str| !begun || is_witness(&found, now.snapshot(), path);
-        let Some(first) = differences.iter().find(|difference| by_others(&difference.path)) else {
-            return Ok(());
-        };
-        Err(Error::new(ErrorKind::Conflict, "restore")
-            .context("changed since the plan was made", first.path.clone()))
     }
 
     /// Nothing raw reaches the journal.
@@ -491,6 +401,10 @@ struct Attempt<'a> {
     /// The step has waited for the call of another run.
     waited: bool,
     unanswered: &'a AtomicBool,
+}
+
+fn going_back() -> Error {
+    Error::new(ErrorKind::Conflict, "restore").context("cause", "the restore goes back")
 }
 
 fn put_back_by(restore: &RunId) -> Error {

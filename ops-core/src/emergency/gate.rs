@@ -56,7 +56,7 @@ impl Gate {
         }
     }
 
-    /// Adds a check under the name by which plan, journal and report call it.
+    /// Adds a check under the name by which plan, journal and report call it. The same name at two gates must be the same probe.
     #[must_use]
     pub fn with_check(mut self, name: impl Into<String>, probe: Arc<dyn HealthProbe>) -> Self {
         self.checks.push((name.into(), probe));
@@ -84,17 +84,35 @@ impl Gate {
         self
     }
 
+    fn place(&self) -> String {
+        self.after.map_or("before opening".to_owned(), |stage| {
+            format!("after stage {stage}")
+        })
+    }
+
     fn check(&self, of: &Procedure) -> Result<()> {
         let wrong =
             |why: String| Err(Error::new(ErrorKind::InvalidConfig, "build procedure").context("gate", why));
-        let place = self.after.map_or("before opening".to_owned(), |stage| {
-            format!("after stage {stage}")
-        });
+        let place = self.place();
         let names: BTreeSet<_> = self.checks.iter().map(|(name, _)| name).collect();
         if names.is_empty() {
             return wrong(format!(
                 "the gate {place} has no health check; no data is never health"
             ));
+        }
+        for (name, probe) in &self.checks {
+            let mut others = of
+                .gates
+                .iter()
+                .flat_map(|gate| gate.checks.iter().map(move |check| (gate, check)));
+            // A run that is taken up finds its probes by their names.
+            let another = others.find(|(_, (known, other))| known == name && !same(probe, other));
+            if let Some((gate, _)) = another {
+                return wrong(format!(
+                    "the health check {name} {place} is another probe than the one {}; share one probe, or give each a name of its own",
+                    gate.place()
+                ));
+            }
         }
         if names.len() != self.checks.len() {
             return wrong(format!("the gate {place} has two health checks of one name"));
@@ -115,11 +133,16 @@ impl Gate {
     }
 }
 
+/// Whether the two are one, whatever they are seen as.
+fn same(one: &Arc<dyn HealthProbe>, other: &Arc<dyn HealthProbe>) -> bool {
+    std::ptr::addr_eq(Arc::as_ptr(one), Arc::as_ptr(other))
+}
+
 impl Procedure {
     /// Adds a gate to the way back.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`] for a gate without checks or with two of one name, with no more patience than its hold, after a stage in which
+    /// [`ErrorKind::InvalidConfig`] for a gate without checks or with two of one name, for a name that is another probe at another gate, with no more patience than its hold, after a stage in which
     /// no step opens, or at the place of another one.
     pub fn with_gate(mut self, gate: Gate) -> Result<Self> {
         gate.check(&self)?;

@@ -16,6 +16,9 @@ pub struct BreakGlass {
 /// The name by which missing approvals are overridden.
 pub(super) const APPROVALS: &str = "approvals";
 
+/// The name by which a restore goes without gates.
+pub(super) const GATES: &str = "gates";
+
 /// How long a broken glass stays open.
 pub(super) const BREAK_GLASS_VALID: Duration = Duration::from_secs(15 * 60);
 

@@ -1,9 +1,10 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 
 use super::Engine;
 use super::execute::Run;
 use crate::error::Result;
-use crate::model::{PlanKind, PlannedStep, Prior, RunId, Snapshot, TargetId, Verdict};
+use crate::model::{PlanKind, PlannedStep, Prior, RunId, Snapshot, TargetId, Timestamp, Verdict};
 use crate::ports::{Held, JournalEntry, JournalEvent};
 
 /// A run as the journal tells it.
@@ -117,7 +118,14 @@ impl Engine {
     /// A stop of one of `targets` that the restore `run` was not planned with, or that has gone on since. Stopping outranks restoring. `None`
     /// also when the journal cannot tell.
     pub(super) async fn stopped_since(&self, run: &Run, targets: &BTreeSet<TargetId>) -> Option<RunId> {
-        let mut unknown = self.runs().await.unwrap_or_default();
+        let mut unknown = match self.ledger.runs().await {
+            Ok(read) if read.missing.is_none() => read.found,
+            // No gate passes until it is known who stopped since.
+            read => {
+                run.way.blind.store(true, Ordering::Relaxed);
+                read.map(|read| read.found).unwrap_or_default()
+            }
+        };
         unknown.retain(|id| *id != run.id && !run.known.contains(id));
         for id in unknown {
             let entries = self.entries(&id).await.unwrap_or_default();
@@ -153,7 +161,12 @@ pub(super) fn later(past: &[PastRun], run: &RunId) -> Vec<PastRun> {
 
 /// The targets that a restore, of whatever run, has put back as a whole.
 pub(super) fn put_back(later: &[PastRun]) -> BTreeSet<TargetId> {
-    let mut restored = BTreeSet::new();
+    put_back_at(later).into_keys().collect()
+}
+
+/// The same, with when each was last seen to be.
+pub(super) fn put_back_at(later: &[PastRun]) -> BTreeMap<TargetId, Timestamp> {
+    let mut restored = BTreeMap::new();
     for run in later.iter().filter(|run| run.is_restore()) {
         let whole = |step: u32| {
             let planned = run.steps.iter().find(|planned| planned.step == step);
@@ -166,10 +179,15 @@ pub(super) fn put_back(later: &[PastRun]) -> BTreeSet<TargetId> {
                     target,
                     verdict: Verdict::Holds,
                     ..
-                } if whole(*step) => restored.insert(target.clone()),
-                JournalEvent::ClosedAgain { target, .. } => restored.remove(target),
-                _ => continue,
-            };
+                } if whole(*step) => {
+                    let at = restored.entry(target.clone()).or_insert(entry.at);
+                    *at = entry.at.max(*at);
+                }
+                JournalEvent::ClosedAgain { target, .. } => {
+                    restored.remove(target);
+                }
+                _ => {}
+            }
         }
     }
     restored

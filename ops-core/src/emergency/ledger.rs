@@ -8,6 +8,7 @@ use tracing::Instrument as _;
 
 #[cfg(feature = "failpoints")]
 use super::points::{after, before, release_points};
+use super::reading::Reading;
 use super::span::of_journal;
 use super::{Kept, Watch};
 use crate::error::{ErrorKind, Result};
@@ -38,6 +39,23 @@ impl Book {
     fn new(journal: Arc<dyn Journal>) -> Self {
         let down_until = Arc::default();
         Self { journal, down_until }
+    }
+}
+
+/// What each of the two has.
+struct Both<T> {
+    primary: Result<Vec<T>>,
+    spool: Vec<T>,
+}
+
+impl<T> Both<T> {
+    fn joined(self) -> Reading<T> {
+        let (mut found, missing) = match self.primary {
+            Ok(found) => (found, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        found.extend(self.spool);
+        Reading { found, missing }
     }
 }
 
@@ -160,48 +178,47 @@ impl Ledger {
         }
     }
 
-    pub(super) async fn entries(&self, run: &RunId) -> Result<Vec<JournalEntry>> {
-        let (primary, spool) = self
+    pub(super) async fn entries(&self, run: &RunId) -> Result<Reading<JournalEntry>> {
+        let both = self
             .both(|journal| async move { journal.entries(run).await })
             .await?;
-        let merged = !spool.is_empty();
-        let mut entries: Vec<JournalEntry> = Vec::new();
-        // What was copied is in both, and twice in one if two processes copied it at once.
-        for entry in primary.into_iter().chain(spool) {
-            if !entries.contains(&entry) {
-                entries.push(entry);
+        let merged = !both.spool.is_empty();
+        Ok(both.joined().map(|found| {
+            let mut entries: Vec<JournalEntry> = Vec::new();
+            // What was copied is in both, and twice in one if two processes copied it at once.
+            for entry in found {
+                if !entries.contains(&entry) {
+                    entries.push(entry);
+                }
             }
-        }
-        if merged {
-            // Stable: within a journal the order stays as it was appended unless the wall clock says otherwise.
-            entries.sort_by_key(|entry| entry.at);
-        }
-        Ok(entries)
+            if merged {
+                // Stable: within a journal the order stays as it was appended unless the wall clock says otherwise.
+                entries.sort_by_key(|entry| entry.at);
+            }
+            entries
+        }))
     }
 
-    pub(super) async fn runs(&self) -> Result<Vec<RunId>> {
-        let (primary, spool) = self.both(|journal| async move { journal.runs().await }).await?;
-        Ok(primary
-            .into_iter()
-            .chain(spool)
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .collect())
+    pub(super) async fn runs(&self) -> Result<Reading<RunId>> {
+        let both = self.both(|journal| async move { journal.runs().await }).await?;
+        let sorted = |found: Vec<_>| found.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+        Ok(both.joined().map(sorted))
     }
 
     /// Where journal and spool hold the same target, the earlier snapshot is the prior state.
-    pub(super) async fn held(&self) -> Result<Vec<Held>> {
-        let (primary, spool) = self.both(|journal| async move { journal.held().await }).await?;
-        let mut held: Vec<_> = primary.into_iter().chain(spool).collect();
-        held.sort_by_key(|held| held.at);
-        let mut seen = BTreeSet::new();
-        held.retain(|held| seen.insert(held.snapshot.target().clone()));
-        Ok(held)
+    pub(super) async fn held(&self) -> Result<Reading<Held>> {
+        let both = self.both(|journal| async move { journal.held().await }).await?;
+        Ok(both.joined().map(|mut held| {
+            held.sort_by_key(|held| held.at);
+            let mut seen = BTreeSet::new();
+            held.retain(|held| seen.insert(held.snapshot.target().clone()));
+            held
+        }))
     }
 
     /// As [`held`](Self::held), of one target. A damaged one is an error wherever it lies: nobody knows which came first.
     pub(super) async fn held_of(&self, target: &TargetId) -> Result<Option<Held>> {
-        let (primary, spool) = self
+        let both = self
             .both(|journal| async move {
                 match journal.held_of(target).await {
                     Err(error) if error.kind() == ErrorKind::Unexpected => Ok(vec![Err(error)]),
@@ -209,7 +226,7 @@ impl Ledger {
                 }
             })
             .await?;
-        let held: Vec<Held> = primary.into_iter().chain(spool).collect::<Result<_>>()?;
+        let held: Vec<Held> = both.joined().found.into_iter().collect::<Result<_>>()?;
         Ok(held.into_iter().min_by_key(|held| held.at))
     }
 
@@ -285,14 +302,17 @@ impl Ledger {
         Ok(!over)
     }
 
-    /// Reads both; fails only if neither can be read.
-    async fn both<'a, T, F, W>(&'a self, read: F) -> Result<(Vec<T>, Vec<T>)>
+    /// Reads both; fails only if neither can be read, or nothing is in the one that can.
+    async fn both<'a, T, F, W>(&'a self, read: F) -> Result<Both<T>>
     where
         F: Fn(&'a dyn Journal) -> W,
         W: Future<Output = Result<Vec<T>>>,
     {
         let Some(spool) = &self.spool else {
-            return Ok((self.bounded(read(&*self.primary.journal)).await?, Vec::new()));
+            return Ok(Both {
+                primary: Ok(self.bounded(read(&*self.primary.journal)).await?),
+                spool: Vec::new(),
+            });
         };
         match tokio::join!(
             self.bounded(read(&*self.primary.journal)),
@@ -300,7 +320,10 @@ impl Ledger {
         ) {
             (Err(error), Ok(spool)) if spool.is_empty() => Err(error),
             (Err(error), Err(_)) => Err(error),
-            (primary, spool) => Ok((primary.unwrap_or_default(), spool.unwrap_or_default())),
+            (primary, spool) => Ok(Both {
+                primary,
+                spool: spool.unwrap_or_default(),
+            }),
         }
     }
 

@@ -10,6 +10,7 @@ mod catch_up;
 mod conclude;
 mod confirm;
 mod consent;
+mod drift;
 mod execute;
 mod gate;
 mod glass;
@@ -22,7 +23,9 @@ mod outstanding;
 mod plan;
 #[cfg(feature = "failpoints")]
 mod points;
+mod prior;
 mod procedure;
+mod reading;
 mod recover;
 mod refusal;
 mod replay;
@@ -56,7 +59,6 @@ pub use self::signature::ApprovalKey;
 pub use self::timeline::{Timeline, TimelineLine, timeline};
 #[cfg(feature = "failpoints")]
 pub use crate::failpoint::FAIL_POINTS;
-pub use crate::model::Approval;
 
 use self::ledger::Ledger;
 use self::way::Underway;
@@ -166,20 +168,25 @@ impl Engine {
         self.note(run, JournalEvent::Published { audited }).await;
     }
 
-    /// All runs, oldest first.
+    /// All runs, oldest first; while the journal cannot be read, those of the spool, if it has any.
     ///
     /// # Errors
     /// The journal's, when neither the journal nor the spool can be read.
     pub async fn runs(&self) -> Result<Vec<RunId>> {
-        self.ledger.runs().await
+        Ok(self.ledger.runs().await?.found)
     }
 
     /// The entries of a run, oldest first; empty for an unknown run.
     ///
     /// # Errors
-    /// As [`runs`](Self::runs).
+    /// As [`runs`](Self::runs); also when the journal cannot be read and the spool does not have the beginning of the run.
     pub async fn entries(&self, run: &RunId) -> Result<Vec<JournalEntry>> {
-        self.ledger.entries(run).await
+        let read = self.ledger.entries(run).await?;
+        let begins = |entry: &JournalEntry| matches!(entry.event, JournalEvent::Started { .. });
+        if read.found.iter().any(begins) {
+            return Ok(read.found);
+        }
+        read.whole()
     }
 
     /// Every prior state that waits for a restore.
@@ -187,6 +194,6 @@ impl Engine {
     /// # Errors
     /// As [`runs`](Self::runs).
     pub async fn held(&self) -> Result<Vec<Held>> {
-        self.ledger.held().await
+        Ok(self.ledger.held().await?.found)
     }
 }

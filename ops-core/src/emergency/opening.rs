@@ -108,10 +108,14 @@ impl Procedure {
 
 impl Plan<Draft> {
     /// Takes gates and shares out of the plan of a restore: everything opens as fast as the read-backs allow. Part of the digest, so that
-    /// whoever approves knows; the approvals are needed all the same. Only a person may carry it out, within 15 minutes. A stop has none: nothing
-    /// changes.
+    /// whoever approves knows; the approvals are needed all the same. Only a person may carry it out, within 15 minutes, and another one has to review
+    /// it. A stop has none: nothing changes.
     #[must_use]
     pub fn without_gates(self, glass: &BreakGlass) -> Self {
+        self.ungated(glass.reason())
+    }
+
+    pub(super) fn ungated(self, reason: &str) -> Self {
         if !matches!(self.kind(), PlanKind::Restore { .. }) {
             return self;
         }
@@ -130,7 +134,7 @@ impl Plan<Draft> {
             }
             number(steps);
             opening.gates.clear();
-            opening.ungated = Some(glass.reason().to_owned());
+            opening.ungated = Some(reason.to_owned());
         })
     }
 }

@@ -22,8 +22,8 @@ use crate::resilience::Deadline;
 #[non_exhaustive]
 pub struct Draft;
 
-/// A plan that may be carried out, once, until its approval runs out.
-#[derive(Clone, Debug)]
+/// A plan that may be carried out, once, until its approval runs out; hence no copy of it.
+#[derive(Debug)]
 pub struct Approved {
     pub(super) actor: Actor,
     pub(super) approval: String,
@@ -231,6 +231,17 @@ impl Plan<Draft> {
     }
 }
 
+/// What carrying a plan out consumes.
+type Parts = (
+    RunId,
+    Procedure,
+    PlanKind,
+    Vec<PlannedStep>,
+    Digest,
+    Opening,
+    Approved,
+);
+
 impl Plan<Approved> {
     pub(super) fn authority(&self) -> &Approved {
         &self.state
@@ -244,7 +255,7 @@ impl Plan<Approved> {
         self.calls.clone()
     }
 
-    pub(super) fn into_parts(self) -> (RunId, Procedure, PlanKind, Vec<PlannedStep>, Digest, Opening) {
+    pub(super) fn into_parts(self) -> Parts {
         (
             self.run,
             self.procedure,
@@ -252,6 +263,7 @@ impl Plan<Approved> {
             self.steps,
             self.digest,
             self.opening,
+            self.state,
         )
     }
 }

@@ -2,7 +2,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::approve::persons_only;
 use super::execute::{Run, opened};
+use super::glass::BREAK_GLASS_VALID;
 use super::history::{restore_of, restore_touching};
 use super::ledger::Recorded;
 use super::outstanding::Outstanding;
@@ -25,8 +27,8 @@ impl Engine {
     /// its hold anew; a restore that was going back to stopped goes back. What was approved once need not be approved again.
     ///
     /// # Errors
-    /// [`Refusal::UnknownRun`], [`Refusal::WrongProcedure`], [`Refusal::AutomationMayNotRestore`], [`Refusal::Expired`] for a restore whose
-    /// approval is too old, [`Refusal::Superseded`] when one of its targets has been restored by a later run, [`Refusal::Undecided`] when
+    /// [`Refusal::UnknownRun`], [`Refusal::WrongProcedure`], [`Refusal::AutomationMayNotRestore`], [`Refusal::NotApproved`] for a restore without gates
+    /// that nobody in person takes up, [`Refusal::Expired`] for a restore whose approval is too old, [`Refusal::Superseded`] when one of its targets has been restored by a later run, [`Refusal::Undecided`] when
     /// the journal cannot be read.
     ///
     /// # Cancellation
@@ -47,9 +49,19 @@ impl Engine {
                 if actor.kind() == ActorKind::Automation {
                     return Err(Refusal::AutomationMayNotRestore);
                 }
-                if record.started_at + procedure.restore_approval.valid_for <= self.clock.now() {
+                let mut valid_for = procedure.restore_approval.valid_for;
+                if record.opening.ungated.is_some() {
+                    // The glass is no more broken by who takes it up.
+                    if actor.kind() != ActorKind::Person {
+                        return Err(persons_only(&procedure.restore_approval));
+                    }
+                    valid_for = valid_for.min(BREAK_GLASS_VALID);
+                }
+                if record.started_at + valid_for <= self.clock.now() {
                     return Err(Refusal::Expired);
                 }
+                // A newer stop, or an abort, would not be seen.
+                self.ledger.entries(run).await?.whole()?;
                 let signed_after = record.started_at - procedure.restore_approval.valid_for;
                 let signatures = signatures(&entries);
                 if let Err(replayed @ Refusal::Replayed { .. }) =
@@ -61,6 +73,11 @@ impl Engine {
             }
             _ => restore_touching(&later, &steps),
         };
+        if actor.kind() == ActorKind::Automation {
+            // What a person broke on purpose stays a person's decision.
+            record.safety.actor = ActorKind::Automation;
+            record.safety.overrides.clear();
+        }
         if let Some(by) = superseded {
             return Err(Refusal::Superseded { by });
         }

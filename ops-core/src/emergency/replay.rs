@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::reading::Reading;
 use super::{Engine, Refusal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Digest, PlanKind, RunId, Timestamp};
@@ -59,8 +60,10 @@ impl Engine {
         // Ids sort by time: a run from before the signature has not used it.
         let oldest = RunId::earliest(signed_after - SKEW);
         let mut spent = BTreeMap::new();
-        for id in self.runs().await?.into_iter().filter(|id| id != run) {
-            match self.entries(&id).await {
+        // What only the spool has does not tell what other machines have used.
+        let runs = self.ledger.runs().await?.whole()?;
+        for id in runs.into_iter().filter(|id| id != run) {
+            match self.ledger.entries(&id).await.and_then(Reading::whole) {
                 Ok(entries) => spent.extend(used(&entries).map(|signature| (*signature, id.clone()))),
                 // One damaged file must not keep every other run from being put back.
                 Err(error) if error.kind() == ErrorKind::Unexpected => {
@@ -78,12 +81,20 @@ impl Engine {
     }
 }
 
-/// The signatures that the run used. One that ended before it began to act used none: it lost a race for them.
+/// The signatures that the run used. One that ended with nothing in between used none: it lost a race for them. One that looked at a gate, or was
+/// turned round before its first effect, has used them.
 fn used(entries: &[JournalEntry]) -> impl Iterator<Item = &Digest> {
-    let has = |wanted: fn(&JournalEvent) -> bool| entries.iter().any(|entry| wanted(&entry.event));
-    let acted = has(|event| matches!(event, JournalEvent::Intent { .. }));
-    let ended = has(|event| matches!(event, JournalEvent::Ended { .. }));
-    let counts = acted || !ended;
+    let ended = |entry: &JournalEntry| matches!(entry.event, JournalEvent::Ended { .. });
+    let frames = |entry: &JournalEntry| {
+        matches!(
+            entry.event,
+            JournalEvent::Started { .. }
+                | JournalEvent::Ended { .. }
+                | JournalEvent::Published { .. }
+                | JournalEvent::Reviewed { .. }
+        )
+    };
+    let counts = !entries.iter().all(frames) || !entries.iter().any(ended);
     entries
         .iter()
         .filter(move |_| counts)

@@ -1,14 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::drift::drift;
 use super::history::{self, later, left_by_restore, put_back, reopened};
 use super::outstanding::Outstanding;
 use super::plan::{Draft, Plan};
 use super::procedure::{Procedure, Step};
 use super::{Engine, Refusal};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{
-    Difference, Observation, PlanKind, PlannedStep, Prior, RunId, Snapshot, TargetId, TargetState, Timestamp,
-};
+use crate::model::{Difference, PlanKind, PlannedStep, Prior, RunId, Snapshot, TargetId, Timestamp};
 use crate::ports::{Held, JournalEntry, JournalEvent};
 
 impl Engine {
@@ -251,41 +250,4 @@ fn planned_step(index: u32, stage: u32, step: &Step, prior: Prior) -> PlannedSte
         prior,
         step.promised,
     )
-}
-
-/// What somebody else changed since the stop.
-///
-/// A target that is as before the stop has not drifted: there is nothing to put back. Otherwise every witness that differs from the
-/// prior state counts, however early it changed, and every field that is not as the stop was seen to leave it. If the stop was never
-/// seen to hold (it crashed or failed), a field counts only when the target serves in a way that it did not before.
-pub(super) fn drift(prior: &Snapshot, observed: &Observation, left: Option<&Snapshot>) -> Vec<Difference> {
-    let found = observed.snapshot();
-    let from_prior = prior.differences(found);
-    if from_prior.is_empty() {
-        return Vec::new();
-    }
-    let (witnesses, fields): (Vec<_>, Vec<_>) = from_prior
-        .into_iter()
-        .partition(|difference| is_witness(prior, found, &difference.path));
-    let fields = match left {
-        Some(left) => left
-            .differences(found)
-            .into_iter()
-            .filter(|difference| !is_witness(left, found, &difference.path))
-            .collect(),
-        None if observed.state() == TargetState::Serving => fields,
-        None => Vec::new(),
-    };
-    witnesses.into_iter().chain(fields).collect()
-}
-
-/// Whether `path` is that of a witness or within one; names may hold dots.
-pub(super) fn is_witness(expected: &Snapshot, found: &Snapshot, path: &str) -> bool {
-    let mut names = [expected, found]
-        .into_iter()
-        .flat_map(|snapshot| snapshot.witness().keys());
-    names.any(|name| {
-        let rest = path.strip_prefix(name.as_str());
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-    })
 }

@@ -7,7 +7,7 @@ use super::span::of_look;
 use crate::error::Result;
 use crate::model::{Observation, Snapshot, Verdict};
 use crate::ports::Action;
-use crate::resilience::Deadline;
+use crate::resilience::{Deadline, caught};
 
 /// What the read-back of one step ended with.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl Engine {
         loop {
             attempt = attempt.saturating_add(1);
             let look = Deadline::after(clock, ONE_LOOK.min(settle.max(SHORTEST_LOOK)))
-                .bound(clock, "verify", action.observe())
+                .bound(clock, "verify", caught("verify", action.observe()))
                 .instrument(of_look(attempt))
                 .await;
             let (verdict, last) = match look {
@@ -54,10 +54,10 @@ impl Engine {
 }
 
 impl Engine {
-    /// One look, bounded.
+    /// One look, bounded; a provider that ends unexpectedly takes nobody along.
     pub(super) async fn look(&self, action: &dyn Action) -> Result<Observation> {
         Deadline::after(&*self.clock, ONE_LOOK)
-            .bound(&*self.clock, "observe", action.observe())
+            .bound(&*self.clock, "observe", caught("observe", action.observe()))
             .await
     }
 }

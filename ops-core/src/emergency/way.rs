@@ -54,6 +54,11 @@ impl Way {
         }
     }
 
+    /// Whether it was told to go back already; asks nobody.
+    pub(super) fn goes_back(&self) -> bool {
+        self.back.borrow().is_some()
+    }
+
     pub(super) fn left(&self, target: &TargetId) -> Option<Snapshot> {
         lock(&self.left).get(target).cloned()
     }
@@ -142,9 +147,17 @@ impl Engine {
         if told.is_some() {
             return told;
         }
-        let entries = self.entries(&run.id).await;
-        run.way.blind.store(entries.is_err(), Ordering::Relaxed);
-        let cause = aborted(&entries.unwrap_or_default())?;
+        let entries = match self.ledger.entries(&run.id).await {
+            Ok(read) => {
+                run.way.blind.store(read.missing.is_some(), Ordering::Relaxed);
+                read.found
+            }
+            Err(_) => {
+                run.way.blind.store(true, Ordering::Relaxed);
+                return None;
+            }
+        };
+        let cause = aborted(&entries)?;
         run.way.go_back(cause.clone());
         Some(cause)
     }

@@ -3,10 +3,10 @@ use std::future::Future;
 
 use super::Report;
 use crate::emergency::{
-    Approval, ApprovalKey, Approved, Approver, Approvers, Confirmation, Draft, Plan, Procedure, Refusal,
+    ApprovalKey, Approved, Approver, Approvers, Confirmation, Draft, Plan, Procedure, Refusal,
 };
 use crate::error::{Error, Result};
-use crate::model::{Actor, DrillReport, DrilledStep, DrilledTarget, PlannedStep, RunId};
+use crate::model::{Actor, Approval, DrillReport, DrilledStep, DrilledTarget, PlannedStep, RunId};
 use crate::ops::Ops;
 use crate::ports::{AuditQuery, JournalEntry};
 

@@ -1,8 +1,8 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use ops_core::emergency::{Approval, ApprovalKey, Approved, Approver, Approvers, Draft, Plan, Refusal};
-use ops_core::model::{Actor, Timestamp};
+use ops_core::emergency::{ApprovalKey, Approved, Approver, Approvers, Draft, Plan, Refusal};
+use ops_core::model::{Actor, Approval, Timestamp};
 
 /// Bob, Carol and Dave, who may approve, with their keys.
 #[derive(Clone, Copy, Debug)]

@@ -15,7 +15,7 @@ use ops_core::{Ops, Providers};
 use serde::{Deserialize, Serialize};
 
 use super::vendor::{VENDOR_POINTS, Vendor};
-use super::{Journals, spool};
+use super::{Journals, bob, spool};
 use crate::support_emergency::{Failure, FaultyJournal, People, alice};
 
 /// What a process does until it is killed.
@@ -24,6 +24,8 @@ pub(crate) enum Work {
     Stop,
     Restore { of: RunId },
     Resume { run: RunId },
+    Abort { run: RunId },
+    Review { run: RunId },
 }
 
 /// The command line of a process that is to be killed.
@@ -37,6 +39,8 @@ pub(crate) struct Job {
     pub(crate) outage: bool,
     /// There is a spool.
     pub(crate) spool: bool,
+    /// There is a gate on the way back.
+    pub(crate) gated: bool,
     /// Count the fail points that are met instead of dying at one.
     pub(crate) trace: bool,
 }
@@ -49,6 +53,9 @@ pub(crate) enum End {
 }
 
 const JOB: &str = "OPS_TEST_KILL_JOB";
+
+/// A restore waits this long for a call of a killed process.
+const LANDS_WITHIN: Duration = Duration::from_secs(1);
 
 /// Every fail point there is.
 pub(crate) fn all_points() -> impl Iterator<Item = &'static str> {
@@ -122,7 +129,7 @@ impl Job {
         };
         let mut vendor = Vendor::new(&self.folder);
         vendor.rival = Some(Engine::new(Arc::clone(&journal), Arc::new(SystemClock::new())));
-        let procedure = vendor.procedure();
+        let procedure = vendor.procedure(self.gated, LANDS_WITHIN);
         let providers = Providers::in_directory(self.folder.join("state")).unwrap();
         let providers = Providers {
             journal,
@@ -130,16 +137,21 @@ impl Job {
             ..providers
         };
         let ops = Ops::new(providers, TenantId::new("org_test").unwrap());
-        let report = match &self.work {
-            Work::Stop => ops.stop(&procedure, alice()).await,
-            Work::Resume { run } => ops.resume(run, &procedure, &alice()).await,
+        let done = match &self.work {
+            Work::Stop => ops.stop(&procedure, alice()).await.map(drop),
+            Work::Resume { run } => ops.resume(run, &procedure, &alice()).await.map(drop),
             Work::Restore { of } => {
                 let plan = ops.engine().plan_restore(of, &procedure).await.unwrap();
                 let plan = People::new().approve(plan, SystemClock::new().now()).unwrap();
-                ops.carry_out(plan, &alice()).await
+                ops.carry_out(plan, &alice()).await.map(drop)
             }
+            Work::Abort { run } => ops
+                .abort(run, &procedure, &alice(), "the wrong one")
+                .await
+                .map(drop),
+            Work::Review { run } => ops.review(run, &bob(), "was right").await.map(drop),
         };
-        let _ = report.unwrap();
+        done.unwrap();
     }
 }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ops_core::emergency::{Engine, Procedure, Step};
+use ops_core::emergency::{Engine, Gate, Procedure, Step};
 use ops_core::error::{Error, ErrorKind, Result};
 use ops_core::model::{
     Accepted, Effect, IdempotencyKey, Observation, RunId, Snapshot, TargetId, TargetState, Text, Verdict,
 };
-use ops_core::ports::{Action, Ramp};
+use ops_core::ports::{Action, HealthProbe, Ramp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -66,17 +66,25 @@ impl Vendor {
         (0..TARGETS).all(|number| self.read(number).fields["mode"] == "stopped")
     }
 
-    /// Two stages each way.
-    pub(crate) fn procedure(&self) -> Procedure {
+    /// Two stages each way; `gated`: with a gate after the first that opens, at which one look is enough.
+    pub(crate) fn procedure(&self, gated: bool, timeout: Duration) -> Procedure {
         let stage = |number: usize| u32::from(number == 2);
         let step = |number| {
             let vendor = self.clone();
             let id = TargetId::new(format!("test:t{number}")).unwrap();
-            // A restore waits this long for a call of a killed process.
-            let step = Step::new(Arc::new(Stop { vendor, number, id })).with_timeout(Duration::from_secs(2));
+            let step = Step::new(Arc::new(Stop { vendor, number, id })).with_timeout(timeout);
             step.closing(stage(number)).opening(1 - stage(number))
         };
-        Procedure::new("stop-all", (0..TARGETS).map(step).collect()).unwrap()
+        let procedure = Procedure::new("stop-all", (0..TARGETS).map(step).collect()).unwrap();
+        if !gated {
+            return procedure;
+        }
+        let gate = Gate::after(0)
+            .with_check("vendor", Arc::new(self.clone()))
+            .with_hold(Duration::ZERO)
+            .with_every(Duration::from_millis(20))
+            .with_patience(Duration::from_millis(150));
+        procedure.with_gate(gate).unwrap()
     }
 
     fn file(&self, number: usize) -> PathBuf {
@@ -100,15 +108,35 @@ impl Vendor {
         {
             let mut quiet = self.clone();
             quiet.rival = None;
-            let plan = engine.plan_stop(&quiet.procedure()).await;
+            let procedure = quiet.procedure(false, Duration::from_secs(2));
+            let plan = engine.plan_stop(&procedure).await;
             let now = ops_core::ports::Clock::now(&ops_core::clock::SystemClock::new());
             let plan = plan.approve(&[], &Default::default(), alice(), now).unwrap();
             let _ = engine.execute(plan).await.unwrap();
         }
     }
 
+    /// From now on, what opens is not well; until it is well again.
+    pub(crate) fn fall_sick(&self) {
+        fs::write(self.folder.join("sick"), "").unwrap();
+    }
+
+    pub(crate) fn get_well(&self) {
+        let _ = fs::remove_file(self.folder.join("sick"));
+    }
+
     pub(crate) fn invite_the_rival(&self) {
         fs::write(self.folder.join("rival"), "").unwrap();
+    }
+}
+
+#[async_trait]
+impl HealthProbe for Vendor {
+    async fn check(&self) -> Verdict {
+        match self.folder.join("sick").exists() {
+            true => Verdict::not_yet("overloaded"),
+            false => Verdict::Holds,
+        }
     }
 }
 

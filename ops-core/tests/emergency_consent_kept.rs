@@ -1,0 +1,203 @@
+//! Consent does not grow: what was signed serves once, and who takes a run up may no more than who began it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::clone_on_ref_ptr,
+    reason = "a test ends at what it did not expect, and shares its doubles as ports"
+)]
+
+mod support_emergency;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ops_core::emergency::{BreakGlass, Gate, OnUnavailable, Procedure, Refusal, Rule, SafetyRule, Step};
+use ops_core::memory::{InMemoryApprovals, InMemoryHealth};
+use ops_core::model::{Actor, OutcomeStatus, RunId, StepResult};
+use ops_core::ports::ApprovalStore;
+use support_emergency::{HOLD, Stop, World, alice, report_of, staged, well};
+
+fn robot() -> Actor {
+    Actor::automation("cost-guard").unwrap()
+}
+
+fn deployer() -> Actor {
+    Actor::service("deployer").unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn approvals_of_a_restore_that_failed_at_its_first_gate_are_used_up() {
+    let (world, health) = (World::of(1), Arc::new(InMemoryHealth::new()));
+    let staging = Gate::before_opening()
+        .with_check("staging", health.clone())
+        .with_patience(HOLD + Duration::from_secs(10));
+    let procedure = world.procedure().with_gate(staging).unwrap();
+    let stopped = world.stop_by(&procedure).await.run;
+    let plan = world.engine.plan_restore(&stopped, &procedure).await.unwrap();
+    let now = world.clock.time();
+    let signed = [
+        world.people.sign("bob", &plan, now),
+        world.people.sign("carol", &plan, now),
+    ];
+    let approved = plan
+        .approve(&signed, &world.people.approvers(), alice(), now)
+        .unwrap();
+    let failed = world.engine.execute(approved).await.unwrap();
+    assert_eq!(failed.status, OutcomeStatus::Failed);
+
+    // The same world, the same digest; the signatures have not run out.
+    health.set(ops_core::model::Verdict::Holds);
+    let plan = world.engine.plan_restore(&stopped, &procedure).await.unwrap();
+    let now = world.clock.time();
+    let again = plan
+        .approve(&signed, &world.people.approvers(), alice(), now)
+        .unwrap();
+    let refused = world.engine.execute(again).await;
+    assert!(
+        matches!(&refused, Err(Refusal::Replayed { by }) if *by == failed.run),
+        "{refused:?}"
+    );
+    assert!(world.all_stopped());
+}
+
+/// An ungated restore that died in its second stage.
+async fn ungated(world: &World, procedure: &Procedure) -> RunId {
+    let stopped = world.stop_by(procedure).await.run;
+    let plan = world.engine.plan_restore(&stopped, procedure).await.unwrap();
+    let plan = plan.without_gates(&BreakGlass::new("hospital line is down").unwrap());
+    let run = plan.run().clone();
+    let plan = world.people.approve(plan, world.clock.time()).unwrap();
+    world.targets[1].next_restore(support_emergency::Fault::Hang);
+    tokio::select! {
+        _ = world.engine.execute(plan) => panic!("it hangs"),
+        () = tokio::time::sleep(Duration::from_secs(3)) => {}
+    }
+    run
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restore_without_gates_is_taken_up_by_a_person_only_and_within_15_minutes() {
+    let (world, health) = (World::of(2), well());
+    let before = world.bytes();
+    let procedure = staged(&world, &health);
+    let run = ungated(&world, &procedure).await;
+    for nobody in [deployer(), robot()] {
+        let refused = world.engine.resume(&run, &procedure, &nobody).await;
+        assert!(
+            matches!(
+                refused,
+                Err(Refusal::NotApproved { .. } | Refusal::AutomationMayNotRestore)
+            ),
+            "{refused:?}"
+        );
+    }
+    let resumed = world.engine.resume(&run, &procedure, &alice()).await.unwrap();
+    assert_eq!(resumed.status, OutcomeStatus::Verified);
+    assert_eq!(world.bytes(), before);
+
+    let (world, health) = (World::of(2), well());
+    let procedure = staged(&world, &health);
+    let run = ungated(&world, &procedure).await;
+    tokio::time::sleep(Duration::from_secs(15 * 60)).await;
+    let late = world.engine.resume(&run, &procedure, &alice()).await;
+    assert!(matches!(late, Err(Refusal::Expired)), "{late:?}");
+    assert!(world.targets[1].is_stopped());
+}
+
+/// The second stage of a stop breaks a rule; a person named it, and died after the first.
+async fn glass_broken(world: &World) -> (RunId, Procedure) {
+    let keep = SafetyRule::KeepAtLeast {
+        up: 1,
+        of: world.targets.iter().map(|target| target.id().clone()).collect(),
+    };
+    let steps = world.targets.iter().enumerate();
+    let steps = steps.map(|(at, target)| Step::new(Stop::of(target)).closing(at as u32));
+    let procedure = Procedure::new("stop-all", steps.collect())
+        .unwrap()
+        .with_rule(Rule::new("keep-one", keep).on_unavailable(OnUnavailable::Refuse))
+        .unwrap();
+    let plan = world.engine.plan_stop(&procedure).await;
+    let run = plan.run().clone();
+    let glass = BreakGlass::new("both must go, data is leaking").unwrap();
+    let plan = plan
+        .break_glass(glass.overriding("keep-one"), alice(), world.clock.time())
+        .unwrap();
+    world.targets[1].next_apply(support_emergency::Fault::Hang);
+    tokio::select! {
+        _ = world.engine.execute(plan) => panic!("it hangs"),
+        () = tokio::time::sleep(Duration::from_secs(2)) => {}
+    }
+    assert!(world.targets[0].is_stopped() && !world.targets[1].is_stopped());
+    (run, procedure)
+}
+
+#[tokio::test(start_paused = true)]
+async fn automation_that_takes_up_a_persons_stop_inherits_no_broken_glass() {
+    let world = World::of(2);
+    let (run, procedure) = glass_broken(&world).await;
+    let by_robot = world.engine.resume(&run, &procedure, &robot()).await.unwrap();
+    assert!(!world.targets[1].is_stopped(), "the last one that serves");
+    let second = report_of(&by_robot, &world.targets[1]);
+    assert_eq!(second.result, StepResult::Skipped);
+    assert!(second.verdict.reason().unwrap().contains("keep-one"));
+    assert!(by_robot.review_due.is_some(), "the glass is broken all the same");
+
+    let by_person = world.engine.resume(&run, &procedure, &alice()).await.unwrap();
+    assert_eq!(by_person.status, OutcomeStatus::Verified);
+    assert!(world.all_stopped());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_without_gates_that_waited_is_still_the_plan_that_was_signed() {
+    let (world, health) = (World::of(2), well());
+    let procedure = staged(&world, &health);
+    let stopped = world.stop_by(&procedure).await.run;
+    let glass = BreakGlass::new("hospital line is down").unwrap();
+    let plan = world.engine.plan_restore(&stopped, &procedure).await.unwrap();
+    let plan = plan.without_gates(&glass);
+    let store = InMemoryApprovals::new();
+    let now = world.clock.time();
+    store.request(&plan.request(alice(), now)).await.unwrap();
+    for name in ["bob", "carol"] {
+        store.approve(&world.people.sign(name, &plan, now)).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let approvers = world.people.approvers();
+    let plan = world
+        .engine
+        .consented(plan, &store, &approvers, alice())
+        .await
+        .unwrap();
+    assert!(plan.opening().gates.is_empty());
+    let outcome = world.engine.execute(plan).await.unwrap();
+    assert_eq!(outcome.status, OutcomeStatus::Verified);
+    assert_eq!(outcome.ungated.as_deref(), Some("hospital line is down"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restore_without_gates_opens_a_review_and_one_with_gates_does_not() {
+    let (world, health) = (World::of(2), well());
+    let procedure = staged(&world, &health);
+    let stopped = world.stop_by(&procedure).await.run;
+    let plan = world.engine.plan_restore(&stopped, &procedure).await.unwrap();
+    let plan = plan.without_gates(&BreakGlass::new("hospital line is down").unwrap());
+    let plan = world.people.approve(plan, world.clock.time()).unwrap();
+    let outcome = world.engine.execute(plan).await.unwrap();
+    let review = world.engine.reviews().await.unwrap().remove(0);
+    assert_eq!((&review.run, &review.by), (&outcome.run, &alice()));
+    assert_eq!(review.overrides, ["gates"]);
+    assert_eq!(review.reason, "hospital line is down");
+    assert_eq!(Some(review.due), outcome.review_due);
+    let bob = Actor::person("bob").unwrap();
+    world
+        .engine
+        .review(&outcome.run, &bob, "was right")
+        .await
+        .unwrap();
+
+    let stopped = world.stop_by(&procedure).await.run;
+    let plan = world.engine.plan_restore(&stopped, &procedure).await.unwrap();
+    let plan = world.people.approve(plan, world.clock.time()).unwrap();
+    let outcome = world.engine.execute(plan).await.unwrap();
+    assert_eq!(outcome.review_due, None);
+    assert_eq!(world.engine.reviews().await.unwrap().len(), 1);
+}
