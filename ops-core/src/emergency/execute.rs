@@ -319,7 +319,7 @@ impl Engine {
     /// Makes the prior state durable before the first effect. `false`: the plan in hand is the only copy.
     ///
     /// If another run holds a prior state of the target, that one is the truth, and this run has nothing to put back.
-    async fn secure_prior(&self, run: &Run, planned: &mut PlannedStep) -> bool {
+    pub(super) async fn secure_prior(&self, run: &Run, planned: &mut PlannedStep) -> bool {
         match (&run.kind, &planned.prior) {
             (PlanKind::Stop, Prior::Observed { snapshot }) => {
                 let wanted = Held::new(run.id.clone(), self.clock.now(), snapshot.clone());
@@ -349,7 +349,7 @@ impl Engine {
 
     /// Whether a restore has ended the hold under a stop that has just announced its call. A restore looks for such calls after its release,
     /// so one of the two sees the other. `false` also when the journal does not tell.
-    async fn hold_ended(&self, run: &Run, planned: &PlannedStep) -> bool {
+    pub(super) async fn hold_ended(&self, run: &Run, planned: &PlannedStep) -> bool {
         let relies = matches!(
             planned.prior,
             Prior::Observed { .. } | Prior::AlreadyStopped { by: Some(_) }
@@ -362,7 +362,7 @@ impl Engine {
     }
 
     /// Takes what is seen within 2 s for the prior state, if anything is.
-    async fn look_at_prior(&self, step: &Step, planned: &mut PlannedStep) {
+    pub(super) async fn look_at_prior(&self, step: &Step, planned: &mut PlannedStep) {
         let observed = Deadline::after(&*self.clock, OBSERVE_BUDGET)
             .bound(&*self.clock, "observe", step.action.observe())
             .await;
@@ -493,7 +493,7 @@ struct Attempt<'a> {
     unanswered: &'a AtomicBool,
 }
 
-fn put_back_by(restore: &RunId) -> Error {
+pub(super) fn put_back_by(restore: &RunId) -> Error {
     Error::new(ErrorKind::Conflict, "stop").context("put back meanwhile by", restore.to_string())
 }
 

@@ -4,6 +4,7 @@
 mod clock;
 mod journal;
 mod log;
+mod meddled;
 mod people;
 mod staged;
 mod target;
@@ -18,6 +19,7 @@ use ops_core::ports::{Action, Held, Journal};
 pub(crate) use self::clock::VirtualClock;
 pub(crate) use self::journal::{CutJournal, Failure, FaultyJournal, LastWriterWins, Moment, SharedJournal};
 pub(crate) use self::log::Log;
+pub(crate) use self::meddled::{Meddled, Verb};
 pub(crate) use self::people::{People, alice};
 pub(crate) use self::staged::{HOLD, Seen, gate, shares, staged, staged_with, well};
 pub(crate) use self::target::{Fault, Stop, Target};
