@@ -15,7 +15,6 @@ use ops_core::emergency::Procedure;
 use ops_core::error::ErrorKind;
 use ops_core::memory::InMemoryHealth;
 use ops_core::model::{IdempotencyKey, OutcomeStatus, RunId, Verdict};
-use ops_core::ports::JournalEntry;
 use support_emergency::{
     Failure, Fault, FaultyJournal, Meddled, SharedJournal, Stop, Verb, World, alice, gate, settle_tasks,
     staged, well,
@@ -73,7 +72,8 @@ async fn an_abort_sees_a_call_through_whatever_the_clock_of_its_machine_said() {
         let run = plan.run().clone();
         world.targets[0].next_restore(Fault::Hang);
         let plan = world.people.approve(plan, world.clock.time()).unwrap();
-        let engine = world.machine(skewed(&world, skew)).engine;
+        let other = world.machine(Arc::clone(&world.journal));
+        let engine = other.with_clock_off_by(skew).engine;
         let restoring = tokio::spawn(async move { engine.execute(plan).await });
         tokio::time::sleep(Duration::from_secs(1)).await;
         restoring.abort();
@@ -87,44 +87,6 @@ async fn an_abort_sees_a_call_through_whatever_the_clock_of_its_machine_said() {
         assert!(outcome.aborted.unwrap().stopped(), "{skew}");
         tokio::time::sleep(Duration::from_secs(120)).await;
         assert!(world.all_stopped(), "skew {skew}: the abort said so");
-    }
-}
-
-/// The journal as a machine writes it whose wall clock is so many seconds off.
-fn skewed(world: &World, skew: i64) -> Arc<dyn ops_core::ports::Journal> {
-    Arc::new(Skewed(Arc::clone(&world.journal), skew))
-}
-
-#[derive(Debug)]
-struct Skewed(Arc<dyn ops_core::ports::Journal>, i64);
-
-#[async_trait::async_trait]
-impl ops_core::ports::Journal for Skewed {
-    async fn append(&self, entry: &JournalEntry) -> ops_core::error::Result<()> {
-        let at = entry.at.as_unix_micros() + self.1 * 1_000_000;
-        let at = ops_core::model::Timestamp::from_unix_micros(at);
-        let entry = JournalEntry::new(entry.run.clone(), at, entry.event.clone());
-        self.0.append(&entry).await
-    }
-
-    async fn entries(&self, run: &RunId) -> ops_core::error::Result<Vec<JournalEntry>> {
-        self.0.entries(run).await
-    }
-
-    async fn runs(&self) -> ops_core::error::Result<Vec<RunId>> {
-        self.0.runs().await
-    }
-
-    async fn hold(&self, wanted: &ops_core::ports::Held) -> ops_core::error::Result<ops_core::ports::Held> {
-        self.0.hold(wanted).await
-    }
-
-    async fn held(&self) -> ops_core::error::Result<Vec<ops_core::ports::Held>> {
-        self.0.held().await
-    }
-
-    async fn release(&self, run: &RunId, target: &ops_core::model::TargetId) -> ops_core::error::Result<()> {
-        self.0.release(run, target).await
     }
 }
 
@@ -164,7 +126,7 @@ async fn a_call_that_lands_behind_an_abort_leaves_its_target_open_for_a_second_o
     world.targets[0].every_restore(Fault::Fail(ErrorKind::Unavailable));
     let halted = world.restore_by(&stopped, &procedure).await.unwrap();
     world.targets[0].heal();
-    opens_after(&world, 0, &prior, Duration::from_secs(5));
+    opens_after(&world, 0, &prior, Duration::from_millis(5400));
     let look = async {
         let mut open = 0;
         for _ in 0..150 {

@@ -209,7 +209,7 @@ async fn a_target_that_opens_behind_a_stop_stays_open_for_a_second_not_for_the_w
     let world = World::of(1);
     let of = RunId::new("run_00000000000000000000000000000001").unwrap();
     dead_run(&world, PlanKind::Restore { of }, world.clock.time()).await;
-    lands_after(&world, Duration::from_secs(3), true);
+    lands_after(&world, Duration::from_millis(3400), true);
     let look = async {
         let mut open = 0;
         for _ in 0..150 {

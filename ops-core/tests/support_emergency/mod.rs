@@ -68,6 +68,13 @@ impl World {
         }
     }
 
+    /// The same machine with a wall clock that is wrong by so many seconds.
+    pub(crate) fn with_clock_off_by(mut self, off: i64) -> Self {
+        self.clock = Arc::new(self.clock.off_by(off));
+        self.engine = Engine::new(Arc::clone(&self.journal), self.clock.clone());
+        self
+    }
+
     pub(crate) fn with_spool(mut self, spool: Arc<dyn Journal>) -> Self {
         self.engine = self.engine.with_spool(spool);
         self
