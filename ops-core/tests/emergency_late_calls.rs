@@ -9,9 +9,11 @@ mod support_emergency;
 
 use std::time::Duration;
 
-use ops_core::model::{IdempotencyKey, Lang, Opening, OutcomeStatus, PlanKind, RunId, TargetId, Timestamp};
+use ops_core::model::{
+    IdempotencyKey, Lang, Opening, OutcomeStatus, PlanKind, RunId, Snapshot, TargetId, Timestamp,
+};
 use ops_core::ports::{JournalEntry, JournalEvent};
-use support_emergency::{Stop, World, alice, settle_tasks};
+use support_emergency::{Fault, Meddled, Stop, Verb, World, alice, settle_tasks};
 
 const RUN: &str = "run_0000000000000000000000000000dead";
 
@@ -162,4 +164,92 @@ async fn what_somebody_changes_by_hand_while_a_restore_waits_is_not_overwritten(
             "nothing was written over it"
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_that_looks_behind_itself_does_not_undo_a_restore_that_was_approved_since() {
+    // The stop takes ten seconds, so that a restore which was planned meanwhile is done before the stop looks for the last time.
+    let world = World::of(1);
+    let before = world.bytes();
+    let of = RunId::new("run_00000000000000000000000000000001").unwrap();
+    dead_run(&world, PlanKind::Restore { of }, world.clock.time()).await;
+    world.targets[0].next_apply(Fault::Slow(Duration::from_secs(10)));
+    let stopping = world.machine(world.journal.clone());
+    let procedure = world.procedure_with(|_, step| step.with_timeout(Duration::from_secs(20)));
+    let by = procedure.clone();
+    let stop = tokio::spawn(async move { stopping.stop_by(&by).await });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let runs = world.engine.runs().await.unwrap();
+    let run = runs.into_iter().find(|run| run.as_str() != RUN).unwrap();
+    let plan = world.engine.plan_restore(&run, &procedure).await.unwrap();
+    let plan = world.people.approve(plan, world.clock.time()).unwrap();
+    let restored = world.engine.execute(plan).await.unwrap();
+    assert_eq!(restored.status, OutcomeStatus::Verified, "{restored:#?}");
+    let stopped = stop.await.unwrap();
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    assert_eq!(world.bytes(), before, "an approved restore stands");
+    assert_ne!(
+        stopped.status,
+        OutcomeStatus::Verified,
+        "the stop says that it does not hold"
+    );
+    let report = &stopped.steps[0];
+    let said = serde_json::to_string(&report.result).unwrap();
+    assert!(said.contains(restored.run.as_str()), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_that_closes_again_holds_what_it_closes() {
+    // Whoever released the hold meanwhile cannot be seen: the runs cannot be read.
+    let world = World::of(1);
+    let before = world.bytes();
+    let of = RunId::new("run_00000000000000000000000000000001").unwrap();
+    dead_run(&world, PlanKind::Restore { of }, world.clock.time()).await;
+    let view = Meddled::over(&world.journal);
+    let stopping = world.machine(view.clone());
+    let stop = tokio::spawn(async move { stopping.stop().await });
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(world.all_stopped());
+    view.break_only(&[Verb::Runs]);
+    let held = world.held().await.remove(0);
+    world
+        .journal
+        .release(&held.run, held.snapshot.target())
+        .await
+        .unwrap();
+    lands_after_with(&world, &held.snapshot);
+    let stopped = stop.await.unwrap();
+    assert!(world.all_stopped());
+    assert_eq!(stopped.status, OutcomeStatus::Verified);
+    let held: Vec<_> = world.held().await;
+    assert_eq!(held.len(), 1, "stopped, and nobody knows what was there");
+    assert_eq!(held[0].snapshot.restorable_bytes(), before[0]);
+}
+
+/// Somebody opens target 0, in this state, now.
+fn lands_after_with(world: &World, prior: &Snapshot) {
+    let (target, prior) = (world.targets[0].clone(), prior.clone());
+    let key = IdempotencyKey::for_step(&RunId::new(RUN).unwrap(), 0);
+    tokio::spawn(async move {
+        let _ = Stop::of(&target).restore(&prior, &key).await;
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_opens_behind_a_stop_stays_open_for_a_second_not_for_the_whole_wait() {
+    let world = World::of(1);
+    let of = RunId::new("run_00000000000000000000000000000001").unwrap();
+    dead_run(&world, PlanKind::Restore { of }, world.clock.time()).await;
+    lands_after(&world, Duration::from_millis(3400), true);
+    let look = async {
+        let mut open = 0;
+        for _ in 0..150 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            open += usize::from(!world.all_stopped());
+        }
+        open
+    };
+    let (outcome, open) = tokio::join!(world.stop(), look);
+    assert_eq!(outcome.status, OutcomeStatus::Verified);
+    assert!((1..=15).contains(&open), "open for {open} tenths of a second");
 }

@@ -5,7 +5,7 @@ use crate::error::Result;
 impl Engine {
     /// Copies into the journal what only the spool has, so that other machines see it; gives how many entries and held states were
     /// copied. Repeating it copies nothing twice; the spool keeps its entries. [`plan_restore`](Self::plan_restore) and
-    /// [`resume`](Self::resume) begin with it, a stop never does.
+    /// the [`resume`](Self::resume) of a restore begin with it; the resume of a run that only closes ends with it; a stop never does it.
     ///
     /// A held state moves: once the journal has it, the spool holds it no longer. Where the journal holds another one of the same target, both
     /// stay, and the earlier one counts; one that a restore has put back since is not held again.

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use super::Engine;
 use super::execute::{Run, worse};
-use super::history::later;
+use super::history::{PastRun, later};
 use super::ledger::Recorded;
 use super::procedure::Step;
 use crate::error::{Error, ErrorKind};
@@ -52,14 +52,16 @@ impl Engine {
         let mut newer = self.stopped_since(run, &targets).await;
         if newer.is_none() {
             recorded = self.note_verified(run, planned, &seen).await;
-            recorded = worse(recorded, self.release(of, target).await);
+            recorded = worse(recorded, self.release(run, of, target).await);
             newer = self.stopped_since(run, &targets).await;
+            // An abort may have held it again before it was released: it is about to be closed, or is closed already.
+            let overtaken = newer.is_some() || self.told_to_go_back(run).await.is_some();
+            let held = Held::new(of.clone(), self.clock.now(), snapshot.clone());
+            if overtaken && self.ledger.hold(&held).await.is_none() {
+                recorded = Recorded::Nowhere;
+            }
             if newer.is_none() {
                 return (seen.result, seen.verdict, recorded);
-            }
-            let held = Held::new(of.clone(), self.clock.now(), snapshot.clone());
-            if self.ledger.hold(&held).await.is_none() {
-                recorded = Recorded::Nowhere;
             }
         }
         let error = newer
@@ -85,14 +87,11 @@ impl Engine {
         self.note(&run.id, verified).await
     }
 
-    async fn release(&self, of: &RunId, target: &TargetId) -> Recorded {
+    async fn release(&self, run: &Run, of: &RunId, target: &TargetId) -> Recorded {
         let mut released = self.ledger.release(of, target).await;
-        // A state that an older run still holds is out of date: this restore was planned over it.
         let held = self.ledger.held_of(target).await.unwrap_or_default();
-        if let Some(older) = held.filter(|held| held.run != *of)
-            && !later(&self.past().await.unwrap_or_default(), of)
-                .iter()
-                .any(|run| run.id == older.run)
+        if let Some(older) = held.filter(|held| held.run != *of && run.known.contains(&held.run))
+            && self.is_out_of_date(&older, run, of).await
         {
             released = released.and(self.ledger.release(&older.run, target).await);
         }
@@ -103,6 +102,23 @@ impl Engine {
                 Recorded::Nowhere
             }
         }
+    }
+
+    /// Whether what an older run still holds was planned over by this restore of `of`, and nobody has stopped the target since. `false` also when the
+    /// journal does not tell: a hold too many is shown as drift, one too few is lost.
+    async fn is_out_of_date(&self, held: &Held, run: &Run, of: &RunId) -> bool {
+        let Ok(past) = self.past().await else {
+            return false;
+        };
+        let told = |id: &RunId| past.iter().any(|past| past.id == *id);
+        let later = later(&past, of);
+        let stopped = |past: &PastRun| past.is_stop() && past.touches(held.snapshot.target());
+        told(&held.run)
+            && told(of)
+            && !later.iter().any(|past| past.id == held.run)
+            && !later
+                .iter()
+                .any(|past| !run.known.contains(&past.id) && stopped(past))
     }
 
     async fn give_way(&self, step: &Step, key: &IdempotencyKey) -> Verdict {

@@ -407,7 +407,7 @@ fn going_back() -> Error {
     Error::new(ErrorKind::Conflict, "restore").context("cause", "the restore goes back")
 }
 
-fn put_back_by(restore: &RunId) -> Error {
+pub(super) fn put_back_by(restore: &RunId) -> Error {
     Error::new(ErrorKind::Conflict, "stop").context("put back meanwhile by", restore.to_string())
 }
 

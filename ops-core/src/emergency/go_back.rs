@@ -30,7 +30,7 @@ impl Engine {
         self.close_begun(run, steps, cause, course).await
     }
 
-    /// Closes what has begun, and says so in the reports.
+    /// Closes what has begun, sees to it that it stays closed, and says so in the reports.
     pub(super) async fn close_begun(
         &self,
         run: &Arc<Run>,
@@ -45,29 +45,32 @@ impl Engine {
         };
         let begun: Vec<_> = steps.iter().filter(begun).cloned().collect();
         let closed = self.close_again(run, &begun).await;
-        let reason = messages::abort_cause(&cause).get(Lang::En).to_owned();
+        let aborted = Aborted::new(cause, closed);
+        let aborted = self.see_it_through(run, steps, &begun, aborted).await;
+        let reason = messages::abort_cause(&aborted.cause).get(Lang::En).to_owned();
         for step in &begun {
-            let Some(closed) = closed.iter().find(|closed| closed.target == step.target) else {
+            let Some(closed) = aborted.closed.iter().find(|closed| closed.target == step.target) else {
                 continue;
             };
-            if let Some(report) = course.reports.get_mut(&step.step) {
-                report.journalled = closed.held;
-                report.within_target = false;
-                report.verdict = match &closed.verdict {
-                    Verdict::Holds => Verdict::not_yet("closed again"),
-                    _ if matches!(report.result, StepResult::Failed { .. }) => closed.verdict.clone(),
-                    verdict => {
-                        let why = verdict.reason().unwrap_or("");
-                        Verdict::unknown(format!("not seen to be closed again: {why}"))
-                    }
-                };
-                if !matches!(report.result, StepResult::Failed { .. }) {
-                    let reason = reason.clone();
-                    report.result = StepResult::ClosedAgain { reason };
+            let Some(report) = course.reports.get_mut(&step.step) else {
+                continue;
+            };
+            report.journalled = closed.held;
+            report.within_target = false;
+            report.verdict = match &closed.verdict {
+                Verdict::Holds => Verdict::not_yet("closed again"),
+                _ if matches!(report.result, StepResult::Failed { .. }) => closed.verdict.clone(),
+                verdict => {
+                    let why = verdict.reason().unwrap_or("");
+                    Verdict::unknown(format!("not seen to be closed again: {why}"))
                 }
+            };
+            if !matches!(report.result, StepResult::Failed { .. }) {
+                let reason = reason.clone();
+                report.result = StepResult::ClosedAgain { reason };
             }
         }
-        Aborted::new(cause, closed)
+        aborted
     }
 
     /// Closes the targets of `steps`, in the order in which a stop does.

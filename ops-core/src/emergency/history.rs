@@ -1,11 +1,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::Engine;
 use super::execute::Run;
+use super::way::aborted;
 use crate::error::Result;
 use crate::model::{PlanKind, PlannedStep, Prior, RunId, Snapshot, TargetId, Timestamp, Verdict};
 use crate::ports::{Held, JournalEntry, JournalEvent};
+use crate::resilience::Deadline;
 
 /// A run as the journal tells it.
 #[derive(Clone, Debug)]
@@ -17,6 +20,9 @@ pub(super) struct PastRun {
     entries: Vec<JournalEntry>,
 }
 
+/// How long who closes asks the journal about other runs.
+pub(super) const ASK: Duration = Duration::from_secs(2);
+
 /// So many runs are told apart by what they knew of each other; older ones are older by any clock.
 const NEWEST: usize = 64;
 
@@ -27,7 +33,7 @@ pub(super) fn newest(known: &BTreeSet<RunId>) -> Vec<RunId> {
 }
 
 impl PastRun {
-    fn read(id: RunId, entries: Vec<JournalEntry>) -> Option<Self> {
+    pub(super) fn read(id: RunId, entries: Vec<JournalEntry>) -> Option<Self> {
         let (plan, steps, after) = entries.iter().find_map(|entry| match &entry.event {
             JournalEvent::Started {
                 plan, steps, after, ..
@@ -87,6 +93,16 @@ impl Engine {
         // What began later has a greater id, unless the clocks differ.
         let near = ids.partition_point(|id| id < run).saturating_sub(NEWEST);
         Ok(later(&self.read(ids.into_iter().skip(near)).await, run))
+    }
+
+    /// The same within 2 s, for who closes. None if the journal does not tell by then: closing does not wait for it.
+    pub(super) async fn later_if_told(&self, run: &RunId) -> Vec<PastRun> {
+        let later = Deadline::after(&*self.clock, ASK)
+            .bound(&*self.clock, "read journal", self.later_than(run))
+            .await;
+        later
+            .inspect_err(|error| tracing::warn!(%error, %run, "the journal does not tell what began later; closing goes on"))
+            .unwrap_or_default()
     }
 
     /// Every run, oldest first by the clocks.
@@ -159,7 +175,8 @@ pub(super) fn later(past: &[PastRun], run: &RunId) -> Vec<PastRun> {
     later.cloned().collect()
 }
 
-/// The targets that a restore, of whatever run, has put back as a whole.
+/// The targets that a restore, of whatever run, has put back as a whole. One that was aborted has put back nothing, whatever was seen on the
+/// way: an abort closes and holds again, and its entries may stand before those of the restore.
 pub(super) fn put_back(later: &[PastRun]) -> BTreeSet<TargetId> {
     put_back_at(later).into_keys().collect()
 }
@@ -167,7 +184,8 @@ pub(super) fn put_back(later: &[PastRun]) -> BTreeSet<TargetId> {
 /// The same, with when each was last seen to be.
 pub(super) fn put_back_at(later: &[PastRun]) -> BTreeMap<TargetId, Timestamp> {
     let mut restored = BTreeMap::new();
-    for run in later.iter().filter(|run| run.is_restore()) {
+    let stands = |run: &&PastRun| run.is_restore() && aborted(&run.entries).is_none();
+    for run in later.iter().filter(stands) {
         let whole = |step: u32| {
             let planned = run.steps.iter().find(|planned| planned.step == step);
             planned.is_none_or(|planned| planned.share.is_none())
@@ -193,28 +211,35 @@ pub(super) fn put_back_at(later: &[PastRun]) -> BTreeMap<TargetId, Timestamp> {
     restored
 }
 
-/// The state in which the newest restore of `of` was seen to leave `target`: at a share of its ramp, or closed again.
+/// The state in which the newest restore of `of` was seen to leave `target`: closed again, whatever the restore saw around that time; else at a
+/// share of its ramp.
 pub(super) fn left_by_restore<'a>(
     later: &'a [PastRun],
     of: &RunId,
     target: &TargetId,
 ) -> Option<&'a Snapshot> {
     let of_it = |run: &&PastRun| matches!(&run.plan, PlanKind::Restore { of: found } if found == of);
-    let mut entries = later.iter().filter(of_it).flat_map(|run| &run.entries).rev();
-    entries.find_map(|entry| match &entry.event {
-        JournalEvent::Verified {
-            target: found,
-            verdict: Verdict::Holds,
-            left: Some(left),
-            ..
-        }
-        | JournalEvent::ClosedAgain {
-            target: found,
-            verdict: Verdict::Holds,
-            left: Some(left),
-        } if found == target => Some(left),
-        _ => None,
-    })
+    let left = |run: &'a PastRun| {
+        let newest = |closed: bool| {
+            let mut entries = run.entries.iter().rev();
+            entries.find_map(|entry| match &entry.event {
+                JournalEvent::Verified {
+                    target: found,
+                    verdict: Verdict::Holds,
+                    left: Some(left),
+                    ..
+                } if found == target && !closed => Some(left),
+                JournalEvent::ClosedAgain {
+                    target: found,
+                    verdict: Verdict::Holds,
+                    left: Some(left),
+                } if found == target && closed => Some(left),
+                _ => None,
+            })
+        };
+        newest(true).or_else(|| newest(false))
+    };
+    later.iter().rev().filter(of_it).find_map(left)
 }
 
 /// A restore that touches one of `targets`.

@@ -6,6 +6,7 @@
 mod abort;
 mod approve;
 mod automation;
+mod behind;
 mod catch_up;
 mod conclude;
 mod confirm;

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Engine;
@@ -7,9 +7,7 @@ use super::history::{PastRun, restore_touching};
 use super::procedure::Step;
 use crate::error::{Error, ErrorKind};
 use crate::messages;
-use crate::model::{
-    IdempotencyKey, PlanKind, PlannedStep, RunId, StepReport, StepResult, TargetId, Text, Timestamp, Verdict,
-};
+use crate::model::{PlanKind, PlannedStep, RunId, TargetId, Text, Timestamp};
 use crate::ports::JournalEvent;
 use crate::resilience::Deadline;
 
@@ -21,9 +19,9 @@ pub(super) struct Call {
     step: u32,
     at: Timestamp,
     timeout: Duration,
-    opens: bool,
+    pub(super) opens: bool,
     /// When it can land no more, on the monotonic clock of this engine.
-    until: Duration,
+    pub(super) until: Duration,
 }
 
 /// What may still change the targets of a run, besides itself.
@@ -41,9 +39,6 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// is older than its timeout by more than this.
 const SKEW: Duration = Duration::from_secs(5 * 60);
 
-/// How long a stop that has closed everything asks the journal what may still open.
-const ASK: Duration = Duration::from_secs(2);
-
 impl Outstanding {
     /// `now` on both clocks.
     pub(super) fn read(past: &[PastRun], now: Timestamp, monotonic: Duration) -> Self {
@@ -56,7 +51,7 @@ impl Outstanding {
     }
 
     /// A call that was seen before is waited for from then.
-    fn seen_before(mut self, before: &[Call]) -> Self {
+    pub(super) fn seen_before(mut self, before: &[Call]) -> Self {
         for call in &mut self.calls {
             let same =
                 |other: &&Call| other.run == call.run && other.step == call.step && other.at == call.at;
@@ -72,13 +67,28 @@ impl Outstanding {
         self.unfinished.iter().filter(move |run| run.touches(target))
     }
 
-    fn last(&self, concerns: impl Fn(&Call) -> bool) -> Option<Duration> {
+    pub(super) fn last(&self, concerns: impl Fn(&Call) -> bool) -> Option<Duration> {
         let until = self.calls.iter().filter(|call| concerns(call));
         until.map(|call| call.until).max()
     }
 }
 
 impl Call {
+    /// One that `run` may have issued just now: the journal does not tell.
+    pub(super) fn assumed(run: &Run, planned: &PlannedStep, now: Timestamp, monotonic: Duration) -> Self {
+        let step = run.procedure.step(&planned.target);
+        let timeout = step.map_or(DEFAULT_TIMEOUT, |step| step.timeout);
+        Self {
+            run: run.id.clone(),
+            target: planned.target.clone(),
+            step: planned.step,
+            at: now,
+            timeout,
+            opens: matches!(run.kind, PlanKind::Restore { .. }),
+            until: monotonic + timeout,
+        }
+    }
+
     /// One line for who approves a restore.
     pub(super) fn describe(&self) -> Text {
         messages::waits_for_call(&self.target, &self.run, self.timeout)
@@ -185,92 +195,7 @@ impl Engine {
     /// The restore that has begun since, if this stop was taken up or lay still: going on would stop anew what was put back. `None` also
     /// when the journal does not tell within 2 s.
     pub(super) async fn put_back_meanwhile(&self, run: &Run, planned: &PlannedStep) -> Option<RunId> {
-        let later = Deadline::after(&*self.clock, ASK)
-            .bound(&*self.clock, "read journal", self.later_than(&run.id))
-            .await;
-        restore_touching(&later.unwrap_or_default(), std::slice::from_ref(planned))
-    }
-
-    /// Closing never waits, but a restore that died may still open what was just closed: when its call can land no more, the targets are
-    /// looked at again, and closed again.
-    pub(super) async fn close_behind(&self, run: &Run, reports: &mut BTreeMap<u32, StepReport>) {
-        if !matches!(run.kind, PlanKind::Stop) || self.ledger.rests() {
-            return;
-        }
-        let found = Deadline::after(&*self.clock, ASK)
-            .bound(&*self.clock, "read journal", self.newest())
-            .await;
-        let past = found.unwrap_or_default();
-        let found = Outstanding::read(&past, self.clock.now(), self.clock.monotonic());
-        let closed: BTreeSet<_> = reports
-            .values()
-            .filter(|report| report.verdict.holds())
-            .map(|report| report.target.clone())
-            .collect();
-        let Some(until) = found.last(|call| call.opens && closed.contains(&call.target)) else {
-            return;
-        };
-        let left = until.saturating_sub(self.clock.monotonic());
-        self.clock.sleep(left).await;
-        for report in reports.values_mut() {
-            let opens = |call: &Call| call.opens && call.target == report.target;
-            let step = run
-                .procedure
-                .steps
-                .iter()
-                .find(|step| *step.action.target() == report.target);
-            if let Some(step) = step.filter(|_| report.verdict.holds() && found.last(opens).is_some()) {
-                self.look_and_close(run, step, report).await;
-            }
-        }
-    }
-
-    async fn look_and_close(&self, run: &Run, step: &Step, report: &mut StepReport) {
-        let look = |observed: &crate::model::Observation| step.action.verify(observed);
-        if let Ok(observed) = self.look(&*step.action).await
-            && look(&observed).holds()
-        {
-            return;
-        }
-        let planned = PlannedStep::new(
-            report.step,
-            report.stage,
-            report.target.clone(),
-            report.action.clone(),
-            step.action.effect(),
-            report.prior.clone(),
-            step.promised,
-        );
-        let (entitled, _) = self.entitle(run, step, &planned).await;
-        let key = IdempotencyKey::for_step(&run.id, report.step);
-        let closed = step
-            .retry
-            .run(&*self.clock, entitled, "stop", || async {
-                step.action.apply(&key).await.map(drop)
-            })
-            .await;
-        let error = closed.as_ref().err();
-        let applied = JournalEvent::Applied {
-            step: report.step,
-            target: report.target.clone(),
-            error: error.map(|error| self.masked(error.to_string())),
-            unanswered: error.is_some_and(leaves_open),
-        };
-        self.note(&run.id, applied).await;
-        let back = self.read_back(&*step.action, step.settle, look).await;
-        report.result = StepResult::Done;
-        report.verdict = match back.verdict {
-            Verdict::Holds => Verdict::Holds,
-            _ => Verdict::not_yet("a restore that died opened it again, and it does not close"),
-        };
-        report.within_target &= report.verdict.holds();
-        let verified = JournalEvent::Verified {
-            step: report.step,
-            target: report.target.clone(),
-            result: report.result.clone(),
-            verdict: report.verdict.clone(),
-            left: back.last.map(|last| last.snapshot().clone()),
-        };
-        self.note(&run.id, verified).await;
+        let later = self.later_if_told(&run.id).await;
+        restore_touching(&later, std::slice::from_ref(planned))
     }
 }

@@ -16,9 +16,10 @@ use super::way::{Way, aborted};
 use super::{Engine, Refusal};
 use crate::model::{
     Actor, ActorKind, Digest, Outcome, PlanKind, PlannedStep, Prior, RunId, Snapshot, StepReport, TargetId,
-    Timestamp, Verdict,
+    TargetState, Timestamp, Verdict,
 };
 use crate::ports::{GateMoment, JournalEntry, JournalEvent};
+use crate::resilience::Deadline;
 use tracing::Instrument as _;
 
 impl Engine {
@@ -27,9 +28,10 @@ impl Engine {
     /// its hold anew; a restore that was going back to stopped goes back. What was approved once need not be approved again.
     ///
     /// # Errors
-    /// [`Refusal::UnknownRun`], [`Refusal::WrongProcedure`], [`Refusal::AutomationMayNotRestore`], [`Refusal::NotApproved`] for a restore without gates
-    /// that nobody in person takes up, [`Refusal::Expired`] for a restore whose approval is too old, [`Refusal::Superseded`] when one of its targets has been restored by a later run, [`Refusal::Undecided`] when
-    /// the journal cannot be read.
+    /// [`Refusal::UnknownRun`], [`Refusal::WrongProcedure`], [`Refusal::AutomationMayNotRestore`], [`Refusal::NotApproved`] for a restore without
+    /// gates that nobody in person takes up, [`Refusal::Expired`] for a restore whose approval is too old, [`Refusal::Superseded`] when one of
+    /// its targets has been restored by a later run, [`Refusal::Undecided`] when the journal cannot be read. A run that only closes asks no
+    /// more than its own entries: if the journal does not tell within 2 s what was restored since, it closes.
     ///
     /// # Cancellation
     /// As [`execute`](Self::execute).
@@ -39,10 +41,17 @@ impl Engine {
         procedure: &Procedure,
         actor: &Actor,
     ) -> Result<Outcome, Refusal> {
-        self.try_to_catch_up().await;
-        let entries = self.entries(run).await?;
+        let mut entries = self.entries(run).await?;
+        let closes = only_closes(&entries);
+        if !closes {
+            self.try_to_catch_up().await;
+            entries = self.entries(run).await?;
+        }
         let (mut record, mut steps) = taken_up(run, &entries, procedure)?;
-        let later = self.later_than(run).await?;
+        let later = match closes {
+            true => self.later_if_told(run).await,
+            false => self.later_than(run).await?,
+        };
         let superseded = match &record.kind {
             PlanKind::Restore { .. } if aborted(&entries).is_some() => restore_touching(&later, &steps),
             PlanKind::Restore { of } => {
@@ -81,9 +90,10 @@ impl Engine {
         if let Some(by) = superseded {
             return Err(Refusal::Superseded { by });
         }
-        if aborted(&entries).is_some() {
+        if let Some(cause) = aborted(&entries) {
             // Once turned round, it only closes.
-            return self.take_back(run, procedure, Recorded::Primary).await;
+            let outcome = self.take_back(run, procedure, Recorded::Primary, cause, entries);
+            return self.then_catch_up(outcome.await).await;
         }
         let done = self
             .look_at_finished(&record, &steps, finished(&steps, &entries))
@@ -97,10 +107,11 @@ impl Engine {
         }
         if matches!(record.kind, PlanKind::Stop) {
             steps = self.look_again(procedure, steps, &record.begun).await;
+            steps = self.look_at_unheld(procedure, steps, &record.begun).await;
         }
         record.seen_at = self.clock.monotonic();
-        record.known = known_at_first(self.runs().await?, run, after(&entries));
         if matches!(record.kind, PlanKind::Restore { .. }) {
+            record.known = known_at_first(self.runs().await?, run, after(&entries));
             record.outstanding = self.outstanding(&[]).await;
         }
         if record.safety.broken_glass {
@@ -108,11 +119,81 @@ impl Engine {
         }
         record.safety.steps.clone_from(&steps);
         let span = of_run(self, &record);
-        Ok(self
+        let outcome = self
             .carry_out(Arc::new(record), steps, done, Recorded::Primary)
             .instrument(span)
-            .await)
+            .await;
+        match closes {
+            true => self.then_catch_up(Ok(outcome)).await,
+            false => Ok(outcome),
+        }
     }
+
+    /// What closes copies the spool when everything is closed, and not for long.
+    async fn then_catch_up(&self, outcome: Result<Outcome, Refusal>) -> Result<Outcome, Refusal> {
+        let copied = Deadline::after(&*self.clock, CATCH_UP)
+            .bound(&*self.clock, "copy spool", self.catch_up())
+            .await;
+        if let Err(error) = copied {
+            tracing::warn!(%error, "the spool was not copied to the journal; both are read together");
+        }
+        outcome
+    }
+
+    /// A target that a stop had begun, that serves and of which nothing is held, was not touched, or was put back by somebody whom the journal does not
+    /// show: what serves now is what must come back.
+    async fn look_at_unheld(
+        &self,
+        procedure: &Procedure,
+        mut steps: Vec<PlannedStep>,
+        begun: &BTreeSet<u32>,
+    ) -> Vec<PlannedStep> {
+        let Ok(held) = self.held().await else {
+            return steps;
+        };
+        let unheld = |target: &TargetId| held.iter().all(|held| held.snapshot.target() != target);
+        let relies = |planned: &PlannedStep| {
+            begun.contains(&planned.step)
+                && unheld(&planned.target)
+                && !matches!(planned.prior, Prior::Unknown { .. })
+        };
+        let (planned, looks): (Vec<_>, Vec<_>) = steps
+            .iter_mut()
+            .filter(|planned| relies(planned))
+            .filter_map(|planned| {
+                let step = procedure.step(&planned.target)?.clone();
+                Some((planned, step))
+            })
+            .unzip();
+        let observed = self.observe_all(&looks).await;
+        for (planned, seen) in planned.into_iter().zip(observed) {
+            if let Ok(seen) = seen
+                && seen.state() == TargetState::Serving
+            {
+                planned.prior = Prior::Observed {
+                    snapshot: seen.snapshot().clone(),
+                };
+            }
+        }
+        steps
+    }
+}
+
+/// How long a run that only closes copies the spool afterwards.
+const CATCH_UP: Duration = Duration::from_secs(10);
+
+/// Whether nothing that the run still does can open: a stop, and a restore that was turned round.
+fn only_closes(entries: &[JournalEntry]) -> bool {
+    let stops = entries.iter().any(|entry| {
+        matches!(
+            &entry.event,
+            JournalEvent::Started {
+                plan: PlanKind::Stop,
+                ..
+            }
+        )
+    });
+    stops || aborted(entries).is_some()
 }
 
 /// A run as its journal tells it, and its steps.

@@ -11,7 +11,8 @@ use tokio::sync::watch;
 
 use super::Log;
 
-/// A journal that several engines share. It keeps text, as a durable one does, so that a value that does not survive being written shows.
+/// A journal that several engines share. What is written becomes text once, as in a durable one, so that a value that does not survive being
+/// written shows.
 #[derive(Debug, Default)]
 pub(crate) struct SharedJournal {
     book: Mutex<Book>,
@@ -20,8 +21,8 @@ pub(crate) struct SharedJournal {
 
 #[derive(Debug, Default)]
 struct Book {
-    entries: Vec<(RunId, String)>,
-    held: BTreeMap<TargetId, String>,
+    entries: BTreeMap<RunId, Vec<JournalEntry>>,
+    held: BTreeMap<TargetId, Held>,
 }
 
 impl SharedJournal {
@@ -39,7 +40,7 @@ impl SharedJournal {
     /// How many entries and held snapshots there are.
     pub(crate) fn len(&self) -> usize {
         let book = self.book.lock().unwrap();
-        book.entries.len() + book.held.len()
+        book.entries.values().map(Vec::len).sum::<usize>() + book.held.len()
     }
 
     fn note(&self, line: impl FnOnce() -> String) {
@@ -49,19 +50,17 @@ impl SharedJournal {
     }
 }
 
-fn text<T: serde::Serialize>(value: &T) -> String {
-    serde_json::to_string(value).unwrap()
-}
-
-fn value<T: serde::de::DeserializeOwned>(text: &str) -> T {
-    serde_json::from_str(text).unwrap()
+fn written<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) -> T {
+    serde_json::from_str(&serde_json::to_string(value).unwrap()).unwrap()
 }
 
 #[async_trait]
 impl Journal for SharedJournal {
     async fn append(&self, entry: &JournalEntry) -> Result<()> {
-        let run = entry.run.clone();
-        self.book.lock().unwrap().entries.push((run, text(entry)));
+        let mut book = self.book.lock().unwrap();
+        let entries = book.entries.entry(entry.run.clone()).or_default();
+        entries.push(written(entry));
+        drop(book);
         self.note(|| match &entry.event {
             JournalEvent::Started { .. } => "started".to_owned(),
             JournalEvent::Intent { target, .. } => format!("intent {target}"),
@@ -77,35 +76,28 @@ impl Journal for SharedJournal {
 
     async fn entries(&self, run: &RunId) -> Result<Vec<JournalEntry>> {
         let book = self.book.lock().unwrap();
-        let entries = book.entries.iter().filter(|(found, _)| found == run);
-        Ok(entries.map(|(_, entry)| value(entry)).collect())
+        Ok(book.entries.get(run).cloned().unwrap_or_default())
     }
 
     async fn runs(&self) -> Result<Vec<RunId>> {
-        let book = self.book.lock().unwrap();
-        let mut runs: Vec<_> = book.entries.iter().map(|(run, _)| run.clone()).collect();
-        runs.sort();
-        runs.dedup();
-        Ok(runs)
+        Ok(self.book.lock().unwrap().entries.keys().cloned().collect())
     }
 
     async fn hold(&self, wanted: &Held) -> Result<Held> {
         let target = wanted.snapshot.target().clone();
         self.note(|| format!("hold {target}"));
         let mut book = self.book.lock().unwrap();
-        Ok(value(book.held.entry(target).or_insert_with(|| text(wanted))))
+        Ok(book.held.entry(target).or_insert_with(|| written(wanted)).clone())
     }
 
     async fn held(&self) -> Result<Vec<Held>> {
-        let book = self.book.lock().unwrap();
-        Ok(book.held.values().map(|held| value(held)).collect())
+        Ok(self.book.lock().unwrap().held.values().cloned().collect())
     }
 
     async fn release(&self, run: &RunId, target: &TargetId) -> Result<()> {
         self.note(|| format!("release {target}"));
         let mut book = self.book.lock().unwrap();
-        let held: Option<Held> = book.held.get(target).map(|held| value(held));
-        if held.is_some_and(|held| held.run == *run) {
+        if book.held.get(target).is_some_and(|held| held.run == *run) {
             book.held.remove(target);
         }
         Ok(())
@@ -132,7 +124,8 @@ impl Journal for LastWriterWins {
 
     async fn hold(&self, wanted: &Held) -> Result<Held> {
         let mut book = self.0.book.lock().unwrap();
-        book.held.insert(wanted.snapshot.target().clone(), text(wanted));
+        book.held
+            .insert(wanted.snapshot.target().clone(), written(wanted));
         Ok(wanted.clone())
     }
 

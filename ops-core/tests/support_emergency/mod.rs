@@ -4,6 +4,7 @@
 mod clock;
 mod journal;
 mod log;
+mod meddled;
 mod people;
 mod staged;
 mod target;
@@ -18,6 +19,7 @@ use ops_core::ports::{Action, Held, Journal};
 pub(crate) use self::clock::VirtualClock;
 pub(crate) use self::journal::{CutJournal, Failure, FaultyJournal, LastWriterWins, Moment, SharedJournal};
 pub(crate) use self::log::Log;
+pub(crate) use self::meddled::{Meddled, Verb};
 pub(crate) use self::people::{People, alice};
 pub(crate) use self::staged::{HOLD, Seen, gate, shares, staged, staged_with, well};
 pub(crate) use self::target::{Fault, Stop, Target};
@@ -64,6 +66,13 @@ impl World {
             engine,
             ..self.clone()
         }
+    }
+
+    /// The same machine with a wall clock that is wrong by so many seconds.
+    pub(crate) fn with_clock_off_by(mut self, off: i64) -> Self {
+        self.clock = Arc::new(self.clock.off_by(off));
+        self.engine = Engine::new(Arc::clone(&self.journal), self.clock.clone());
+        self
     }
 
     pub(crate) fn with_spool(mut self, spool: Arc<dyn Journal>) -> Self {

@@ -23,6 +23,8 @@ pub(crate) enum Fault {
     /// No answer, no effect.
     Hang,
     Panic,
+    /// The effect and the answer, so much later.
+    Slow(Duration),
     /// The effect, then an error as if the answer were lost.
     LostAnswer,
     /// The effect, then no answer.
@@ -336,6 +338,10 @@ impl Target {
         match fault {
             Some(Fault::Fail(kind)) => Err(Error::new(kind, "call").provider("test")),
             Some(Fault::Hang) => pending().await,
+            Some(Fault::Slow(by)) => {
+                tokio::time::sleep(by).await;
+                Ok(None)
+            }
             Some(Fault::Panic) => panic!("a provider's own fault, injected by the test"),
             other => Ok(other),
         }
