@@ -1,5 +1,7 @@
 //! Checkpoints: signed notes, their keys, and what a newer one says about an older one.
 
+#![expect(clippy::unwrap_used, reason = "all of this file is test code")]
+
 use ops_core::audit::{Checkpoint, Growth, Note, NoteSigner, NoteVerifier, Prover, Tree, leaf_hash};
 use ops_core::error::ErrorKind;
 use ops_core::model::{Digest, TenantId};

@@ -1,5 +1,7 @@
 //! Proofs over a stored trail: what tampering a kept checkpoint shows, and what a stranger can check with files alone.
 
+#![expect(clippy::unwrap_used, reason = "all of this file is test code")]
+
 use ops_core::audit::{Checkpoint, Growth, Note, NoteSigner, RecordProof, growth_since, prove, tree};
 use ops_core::error::ErrorKind;
 use ops_core::file::FileAudit;

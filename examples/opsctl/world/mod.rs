@@ -231,7 +231,7 @@ impl World {
     }
 
     /// The probe of each health check: all gates that name it share it.
-    fn probes(&self) -> Result<Vec<(String, Arc<dyn HealthProbe>)>, Failure> {
+    fn probes(&self) -> Result<Vec<Named>, Failure> {
         let mut probes: Vec<(String, Arc<dyn HealthProbe>)> = Vec::new();
         for health in &self.config.health {
             let mut probe = HttpHealthProbe::new(self.platforms.transport(), &health.url)?;
