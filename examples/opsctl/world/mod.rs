@@ -7,6 +7,7 @@ mod rules;
 mod storage;
 mod unreachable;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -231,14 +232,14 @@ impl World {
     }
 
     /// The probe of each health check: all gates that name it share it.
-    fn probes(&self) -> Result<Vec<Named>, Failure> {
-        let mut probes: Vec<(String, Arc<dyn HealthProbe>)> = Vec::new();
+    fn probes(&self) -> Result<Probes, Failure> {
+        let mut probes = Probes::new();
         for health in &self.config.health {
             let mut probe = HttpHealthProbe::new(self.platforms.transport(), &health.url)?;
             if let (Some(field), Some(equals)) = (&health.field, &health.equals) {
                 probe = probe.expecting(field, equals);
             }
-            probes.push((health.name.clone(), Arc::new(probe)));
+            probes.insert(health.name.clone(), Arc::new(probe));
         }
         Ok(probes)
     }
@@ -355,7 +356,10 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn planned_gate(config: &GateConfig, probes: &[(String, Arc<dyn HealthProbe>)]) -> Gate {
+/// Health checks by name.
+type Probes = BTreeMap<String, Arc<dyn HealthProbe>>;
+
+fn planned_gate(config: &GateConfig, probes: &Probes) -> Gate {
     let gate = match config.after {
         GateAfter::Start => Gate::before_opening(),
         GateAfter::Stage(stage) => Gate::after(stage),
@@ -364,7 +368,7 @@ fn planned_gate(config: &GateConfig, probes: &[(String, Arc<dyn HealthProbe>)]) 
         .with_hold(config.hold)
         .with_every(config.every)
         .with_patience(config.patience);
-    let named = probes.iter().filter(|(name, _)| config.health.contains(name));
+    let named = probes.iter().filter(|(name, _)| config.health.contains(*name));
     named.fold(gate, |gate, (name, probe)| {
         gate.with_check(name, Arc::clone(probe))
     })
