@@ -122,7 +122,7 @@ type Fault = fn(&mut Seen, String);
 
 async fn again_and_again<F, W>(shared: Arc<Shared>, what: &'static str, fault: Fault, work: F)
 where
-    F: Fn() -> W + Send,
+    F: Fn() -> W + Send + Sync,
     W: Future<Output = ()> + Send,
 {
     loop {
