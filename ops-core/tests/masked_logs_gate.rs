@@ -148,7 +148,7 @@ fn colours_part_no_value_and_stay_on_a_clean_line() {
     )
     .unwrap();
     assert_eq!(sink.text(), "mail t***@example.com\nclean\n");
-    write!(gate, "\x1b[32mclean\x1b[0m\n").unwrap();
+    writeln!(gate, "\x1b[32mclean\x1b[0m").unwrap();
     assert!(sink.text().ends_with("\x1b[32mclean\x1b[0m\n"));
 }
 
