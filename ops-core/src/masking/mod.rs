@@ -11,9 +11,11 @@ mod name;
 mod phone;
 mod structured;
 mod text;
+mod words;
 
 pub use self::detector::Detector;
 pub use self::email::mask_email;
 pub use self::masker::BuiltinMasker;
 pub use self::name::mask_name;
 pub use self::phone::mask_phone;
+pub use self::words::WordList;

@@ -1,0 +1,233 @@
+//! The name of a building and the number of a room behind the numbers of an address.
+
+use super::super::letters::{is_digit, is_hiragana, is_kanji, is_katakana, is_latin, is_space};
+
+const KINDS: &[&str] = &[
+    "ビル",
+    "ビルディング",
+    "マンション",
+    "ハイツ",
+    "アパート",
+    "荘",
+    "コーポ",
+    "メゾン",
+    "パレス",
+    "タワー",
+    "レジデンス",
+    "クレスト",
+    "コート",
+    "ハイム",
+    "ハウス",
+    "ヒルズ",
+    "プラザ",
+    "センター",
+    "テラス",
+    "ガーデン",
+    "ハイム",
+    "会館",
+    "団地",
+    "住宅",
+    "寮",
+    "宿舎",
+    "館",
+    "ヴィラ",
+    "ヒル",
+    "スクエア",
+    "フォレスト",
+    "ドーム",
+    "棟",
+    "号棟",
+    "Building",
+    "Tower",
+    "Bldg",
+    "Heights",
+    "Mansion",
+    "House",
+    "コーポラス",
+    "ドミール",
+    "シャトー",
+    "ロイヤル",
+    "グランド",
+];
+
+const ROOMS: &[&str] = &[
+    "号室", "号棟", "号館", "号", "階", "Ｆ", "F", "f", "室", "棟", "Floor", "階建",
+];
+
+/// Words behind an address that are no building.
+const NO_BUILDINGS: &[&str] = &[
+    "電話",
+    "携帯",
+    "氏名",
+    "名前",
+    "担当",
+    "郵便",
+    "年齢",
+    "生年",
+    "宛",
+    "在住",
+    "様方",
+    "様",
+    "TEL",
+    "Tel",
+    "tel",
+    "FAX",
+    "Fax",
+    "fax",
+    "メール",
+    "Email",
+    "email",
+    "E-mail",
+    "e-mail",
+    "ファックス",
+    "ファクス",
+    "フリーダイヤル",
+    "phone",
+    "Phone",
+    "mobile",
+    "連絡",
+    "方",
+    "付近",
+    "周辺",
+    "勤務",
+    "居住",
+    "所在",
+    "出身",
+    "へ",
+    "に",
+    "で",
+    "を",
+    "は",
+    "が",
+    "と",
+    "の",
+    "です",
+    "まで",
+    "から",
+    "より",
+    "も",
+    "お",
+    "ご",
+    "年収",
+    "給与",
+    "部署",
+    "所属",
+    "職業",
+    "備考",
+    "送付",
+    "発送",
+];
+
+/// The end of the address in `chars` whose numbers end at `end`, with building and room if they follow.
+pub(super) fn extent(chars: &[char], end: usize) -> usize {
+    let mut best = end;
+    let mut at = end;
+    let mut named = false;
+    for word in 0..4 {
+        let mut from = at;
+        if chars.get(from).is_some_and(|c| is_space(*c)) {
+            from += 1;
+        } else if word > 0 {
+            break;
+        }
+        let rest = &chars[from..];
+        if rest.is_empty() || starts_with_any(rest, NO_BUILDINGS) {
+            break;
+        }
+        let length = word_length(rest);
+        if length == 0 {
+            break;
+        }
+        let token = &rest[..length];
+        let foreign = token.iter().filter(|c| is_katakana(**c) || is_latin(**c)).count();
+        let kind = KINDS.iter().any(|kind| contains(token, kind));
+        // Directly behind the numbers: 5号に, 1-2-3在住.
+        if from == at && !(kind || foreign > 1) {
+            break;
+        }
+        named |= kind || foreign > 1;
+        let good = (1..=length).rev().find(|to| {
+            let part = &token[..*to];
+            let open = token
+                .get(*to)
+                .is_some_and(|c| is_digit(*c) || is_katakana(*c) && is_katakana(part[*to - 1]));
+            let room = ends_with_room(part);
+            let digits = is_digit(part[*to - 1])
+                && !ROOMS
+                    .iter()
+                    .any(|room| contains(&token[*to..], room) && starts_with(&token[*to..], room));
+            let alone = part.iter().all(|c| is_digit(*c));
+            !open
+                && (room && (named || *to == length)
+                    || digits && named && (!alone || word > 0)
+                    || KINDS.iter().any(|kind| ends_with(part, kind)))
+        });
+        match good {
+            Some(good) => {
+                best = from + good;
+                at = from + length;
+                if good < length {
+                    break;
+                }
+            }
+            None if foreign > 1 && !token.iter().any(|c| is_digit(*c)) => at = from + length,
+            None if named && best == end => at = from + length,
+            None => break,
+        }
+    }
+    best
+}
+
+/// The length of a word of a building's name.
+fn word_length(chars: &[char]) -> usize {
+    let letter = |c: char| is_kanji(c) || is_katakana(c) || is_latin(c) || is_digit(c);
+    let mut length = 0;
+    while length < chars.len().min(24) {
+        let c = chars[length];
+        let next = chars.get(length + 1).copied();
+        let inner = matches!(
+            c,
+            '・' | '-' | '－' | '&' | '.' | '\'' | '’' | 'が' | 'の' | 'つ' | '#' | '＆'
+        ) && (length > 0 || c == '#')
+            && next.is_some_and(letter);
+        // A name that begins in hiragana: さくら荘.
+        let kana = is_hiragana(c) && chars[..length].iter().all(|c| is_hiragana(*c)) && length < 6;
+        if !letter(c) && !inner && !kana {
+            break;
+        }
+        length += 1;
+    }
+    if chars[..length].iter().all(|c| is_hiragana(*c)) {
+        0
+    } else {
+        length
+    }
+}
+
+fn ends_with_room(chars: &[char]) -> bool {
+    ROOMS.iter().any(|room| {
+        let length = room.chars().count();
+        ends_with(chars, room) && chars.len() > length && {
+            let before = chars[chars.len() - length - 1];
+            is_digit(before) || *room == "棟" && is_latin(before)
+        }
+    })
+}
+
+fn starts_with(chars: &[char], word: &str) -> bool {
+    let mut chars = chars.iter();
+    word.chars().all(|c| chars.next() == Some(&c))
+}
+
+fn starts_with_any(chars: &[char], words: &[&str]) -> bool {
+    words.iter().any(|word| starts_with(chars, word))
+}
+
+fn ends_with(chars: &[char], word: &str) -> bool {
+    let length = word.chars().count();
+    chars.len() >= length && starts_with(&chars[chars.len() - length..], word)
+}
+
+fn contains(chars: &[char], word: &str) -> bool {
+    (0..chars.len()).any(|at| starts_with(&chars[at..], word))
+}

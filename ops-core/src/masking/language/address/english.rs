@@ -1,0 +1,410 @@
+use super::super::scan::Scan;
+use crate::model::PiiType;
+
+const STREETS: &[&str] = &[
+    "street",
+    "st",
+    "avenue",
+    "ave",
+    "road",
+    "rd",
+    "lane",
+    "ln",
+    "drive",
+    "dr",
+    "boulevard",
+    "blvd",
+    "court",
+    "ct",
+    "place",
+    "pl",
+    "way",
+    "terrace",
+    "parkway",
+    "pkwy",
+    "circle",
+    "cir",
+    "highway",
+    "hwy",
+    "square",
+    "sq",
+    "trail",
+    "alley",
+    "crescent",
+    "close",
+    "gardens",
+    "grove",
+    "plaza",
+    "walk",
+    "mews",
+    "row",
+    "crossing",
+    "route",
+    "loop",
+    "ridge",
+    "heights",
+    "hill",
+    "pike",
+    "turnpike",
+    "broadway",
+    "freeway",
+    "expressway",
+    "manor",
+    "park",
+];
+
+const UNITS: &[&str] = &[
+    "apt",
+    "apartment",
+    "suite",
+    "ste",
+    "unit",
+    "floor",
+    "fl",
+    "room",
+    "rm",
+    "building",
+    "bldg",
+    "box",
+    "flat",
+    "no",
+];
+
+const STATES: &[&str] = &[
+    "alabama",
+    "alaska",
+    "arizona",
+    "arkansas",
+    "california",
+    "colorado",
+    "connecticut",
+    "delaware",
+    "florida",
+    "georgia",
+    "hawaii",
+    "idaho",
+    "illinois",
+    "indiana",
+    "iowa",
+    "kansas",
+    "kentucky",
+    "louisiana",
+    "maine",
+    "maryland",
+    "massachusetts",
+    "michigan",
+    "minnesota",
+    "mississippi",
+    "missouri",
+    "montana",
+    "nebraska",
+    "nevada",
+    "hampshire",
+    "jersey",
+    "mexico",
+    "york",
+    "carolina",
+    "dakota",
+    "ohio",
+    "oklahoma",
+    "oregon",
+    "pennsylvania",
+    "island",
+    "tennessee",
+    "texas",
+    "utah",
+    "vermont",
+    "virginia",
+    "washington",
+    "wisconsin",
+    "wyoming",
+];
+
+const COUNTRIES: &[&str] = &["usa", "us", "japan", "uk", "england", "canada", "australia"];
+
+const PREFECTURES: &[&str] = &[
+    "hokkaido",
+    "aomori",
+    "iwate",
+    "miyagi",
+    "akita",
+    "yamagata",
+    "fukushima",
+    "ibaraki",
+    "tochigi",
+    "gunma",
+    "saitama",
+    "chiba",
+    "tokyo",
+    "kanagawa",
+    "niigata",
+    "toyama",
+    "ishikawa",
+    "fukui",
+    "yamanashi",
+    "nagano",
+    "gifu",
+    "shizuoka",
+    "aichi",
+    "mie",
+    "shiga",
+    "kyoto",
+    "osaka",
+    "hyogo",
+    "nara",
+    "wakayama",
+    "tottori",
+    "shimane",
+    "okayama",
+    "hiroshima",
+    "yamaguchi",
+    "tokushima",
+    "kagawa",
+    "ehime",
+    "kochi",
+    "fukuoka",
+    "saga",
+    "nagasaki",
+    "kumamoto",
+    "oita",
+    "miyazaki",
+    "kagoshima",
+    "okinawa",
+    "yokohama",
+    "nagoya",
+    "sapporo",
+    "kobe",
+    "sendai",
+    "kawasaki",
+];
+
+const PARTS: &[&str] = &[
+    "-ku", "-shi", "-cho", "-machi", "-mura", "-gun", "-ken", "-to", "-fu", "-chome", "-dori", "-son",
+];
+
+/// Takes the address whose number ends at the space at `at`; whether there was one.
+pub(in super::super) fn english(scan: &mut Scan<'_>, at: usize) -> bool {
+    let bytes = scan.text.as_bytes();
+    if matches!(bytes.get(at + 1), Some(b'A' | b'F' | b'D')) && military(scan, at) {
+        return true;
+    }
+    if at == 0 {
+        return false;
+    }
+    let letter = usize::from(bytes[at - 1].is_ascii_uppercase() && at > 1 && bytes[at - 2].is_ascii_digit());
+    let number = bytes[at.saturating_sub(14)..at - letter]
+        .iter()
+        .rev()
+        .take_while(|byte| byte.is_ascii_digit() || **byte == b'-')
+        .count();
+    if number == 0 {
+        return false;
+    }
+    let start = at - letter - number;
+    let edge = start == 0
+        || matches!(
+            bytes[start - 1],
+            b' ' | b'"' | b'\'' | b'(' | b':' | b',' | b'\t' | b'\n' | b'=' | b'>' | b'#'
+        )
+        || bytes[start - 1] >= 0x80;
+    // 13:32:01 Retrying
+    let time = start > 1 && bytes[start - 1] == b':' && bytes[start - 2].is_ascii_digit();
+    if !edge || time || !bytes[start].is_ascii_digit() {
+        return false;
+    }
+    let Some(end) = self::at(scan.text, start) else {
+        return false;
+    };
+    scan.take(start, end, PiiType::Address);
+    true
+}
+
+/// A word of an address.
+#[derive(Clone, Copy, Debug, Default)]
+struct Word<'a> {
+    text: &'a str,
+    end: usize,
+    /// A comma stands behind it.
+    comma: bool,
+}
+
+/// The end of the address that begins at `start` with a number.
+pub(super) fn at(text: &str, start: usize) -> Option<usize> {
+    let mut words = [Word::default(); 18];
+    let count = read(text, start, &mut words);
+    let words = &words[..count];
+    let number = words.first()?.text;
+    let japanese = number.bytes().filter(|byte| *byte == b'-').count();
+    let digits = number.bytes().filter(u8::is_ascii_digit).count();
+    if !number.starts_with(|c: char| c.is_ascii_digit())
+        || number.bytes().any(|byte| byte.is_ascii_lowercase())
+        || number.contains('.')
+    {
+        return None;
+    }
+    let is = |word: &Word<'_>, list: &[&str]| {
+        let word = word.text.trim_end_matches('.');
+        list.iter().any(|known| known.eq_ignore_ascii_case(word))
+    };
+    // 1-2-3 Nishi-Shinjuku, Shinjuku-ku, Tokyo
+    let last_part = words.iter().skip(1).rposition(|word| {
+        let part = PARTS.iter().any(|part| is_part(word.text, part));
+        part || is(word, PREFECTURES)
+    });
+    let parts = words
+        .iter()
+        .any(|word| PARTS.iter().any(|part| is_part(word.text, part)));
+    if let Some(last) = last_part
+        && (parts || japanese > 0)
+        && digits <= 9
+    {
+        let mut end = last + 1;
+        if words[end].comma && words.get(end + 1).is_some_and(|word| is(word, COUNTRIES)) {
+            end += 1;
+        }
+        return Some(words[end].end);
+    }
+    if digits > 6 || japanese > 1 {
+        return None;
+    }
+    // The state and the ZIP code decide, whatever the street is called.
+    for at in 2..words.len() {
+        let zip = words[at].text;
+        let is_zip = zip.len() == 5 && zip.bytes().all(|byte| byte.is_ascii_digit())
+            || zip.len() == 10
+                && zip.bytes().enumerate().all(|(at, byte)| {
+                    if at == 5 {
+                        byte == b'-'
+                    } else {
+                        byte.is_ascii_digit()
+                    }
+                });
+        let state = &words[at - 1];
+        let is_state = state.text.len() == 2 && state.text.bytes().all(|byte| byte.is_ascii_uppercase())
+            || is(state, STATES);
+        if is_zip && is_state && words[..at].iter().any(|word| word.comma) {
+            let mut end = at;
+            if words[at].comma && words.get(at + 1).is_some_and(|word| is(word, COUNTRIES)) {
+                end += 1;
+            }
+            return Some(words[end].end);
+        }
+    }
+    let street = (2..words.len().min(7))
+        .find(|at| is(&words[*at], STREETS) && !words[1..*at].iter().any(|word| word.comma))?;
+    let mut end = street;
+    // NW, and the apartment.
+    if words
+        .get(end + 1)
+        .is_some_and(|word| matches!(word.text, "N" | "S" | "E" | "W" | "NW" | "NE" | "SW" | "SE"))
+        && !words[end].comma
+    {
+        end += 1;
+    }
+    while let Some(unit) = words.get(end + 1) {
+        if is(unit, UNITS)
+            && words
+                .get(end + 2)
+                .is_some_and(|id| id.text.bytes().any(|byte| byte.is_ascii_digit()) || id.text.len() == 1)
+        {
+            end += 2;
+        } else if unit.text.starts_with('#') {
+            end += 1;
+        } else {
+            break;
+        }
+    }
+    // A city, when a state or country follows.
+    let known = (end + 1..words.len().min(end + 6)).rfind(|at| {
+        let word = &words[*at];
+        let state = word.text.len() == 2 && word.text.bytes().all(|byte| byte.is_ascii_uppercase());
+        words[at - 1].comma && (state || is(word, STATES) || is(word, COUNTRIES))
+    });
+    if words[end].comma
+        && let Some(known) = known
+    {
+        end = known;
+    }
+    Some(words[end].end)
+}
+
+fn is_part(word: &str, part: &str) -> bool {
+    let (word, part) = (word.as_bytes(), part.as_bytes());
+    word.len() > part.len() + 1 && word[word.len() - part.len()..].eq_ignore_ascii_case(part)
+}
+
+/// Reads the words from `start` on, as long as they can belong to an address.
+fn read<'a>(text: &'a str, start: usize, words: &mut [Word<'a>; 18]) -> usize {
+    let bytes = text.as_bytes();
+    let mut at = start;
+    let mut count = 0;
+    while count < words.len() {
+        let length = bytes[at..]
+            .iter()
+            .take(32)
+            .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'\'' | b'.' | b'#' | b'-'))
+            .count();
+        let mut end = at + length;
+        // A full stop ends the sentence, unless it shortens a word.
+        let short = length <= 5 && bytes.get(at).is_some_and(u8::is_ascii_alphabetic);
+        if length > 1 && bytes[end - 1] == b'.' && (!short || !matches!(bytes.get(end), Some(b' ' | b','))) {
+            end -= 1;
+        }
+        let Some(first) = bytes.get(at).filter(|_| end > at) else {
+            break;
+        };
+        if first.is_ascii_lowercase() && !matches!(&text[at..end], "of" | "the" | "and" | "de" | "la") {
+            break;
+        }
+        let comma = bytes.get(end) == Some(&b',');
+        words[count] = Word {
+            text: &text[at..end],
+            end,
+            comma,
+        };
+        count += 1;
+        at = end + usize::from(comma);
+        if bytes.get(at) != Some(&b' ') {
+            break;
+        }
+        at += 1;
+    }
+    count
+}
+
+/// Takes an address of the armed forces, whose `APO`, `FPO` or `DPO` stands behind `at`.
+fn military(scan: &mut Scan<'_>, at: usize) -> bool {
+    let text = scan.text;
+    let rest = text.as_bytes().get(at + 1..at + 13);
+    let Some(
+        [
+            b'A' | b'F' | b'D',
+            b'P',
+            b'O',
+            b' ',
+            b'A',
+            b'A' | b'E' | b'P',
+            b' ',
+            zip @ ..,
+        ],
+    ) = rest
+    else {
+        return false;
+    };
+    if !zip.iter().all(u8::is_ascii_digit) {
+        return false;
+    }
+    let mut from = at.saturating_sub(40);
+    while !text.is_char_boundary(from) {
+        from += 1;
+    }
+    let before = &text[from..at];
+    let start = ["PSC ", "Unit ", "USS ", "USNS ", "USCGC ", "USNV ", "CMR "]
+        .iter()
+        .filter_map(|sign| before.rfind(sign))
+        .max();
+    if let Some(start) = start {
+        scan.take(from + start, at + 13, PiiType::Address);
+    }
+    start.is_some()
+}

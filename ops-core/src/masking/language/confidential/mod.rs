@@ -1,0 +1,226 @@
+//! Salaries, evaluation grades, health conditions: the value behind a label.
+
+mod condition;
+mod grade;
+mod money;
+
+pub(super) use self::condition::{CONDITIONS, diagnosed};
+
+use self::condition::{condition, english_phrase};
+use self::grade::grade;
+use self::money::money;
+use super::labels::{Label, Link, Value};
+use super::lexicon::{Lexicon, SEED, step};
+use super::scan::Scan;
+use crate::model::PiiType;
+
+/// Takes the value that a label announces; whether there was one.
+pub(super) fn labelled(scan: &mut Scan<'_>, label: Label, value: Value, label_start: usize) -> bool {
+    let text = scan.text;
+    let found = match label {
+        Label::Money => money(text, value),
+        Label::Grade => grade(text, value, true),
+        Label::Rating if is_of_something(text, label_start) => None,
+        Label::Rating => grade(text, value, is_of_person(text, label_start)),
+        Label::Condition | Label::Health => condition(scan, label, value),
+        Label::Name(_) | Label::Address | Label::Department => None,
+    };
+    if let Some((start, end)) = found {
+        scan.take(start, end, PiiType::Confidential);
+    }
+    found.is_some()
+}
+
+/// Whether the evaluation that begins at `start` is of goods, companies or risks.
+fn is_of_something(text: &str, start: usize) -> bool {
+    const THINGS: &[&str] = &[
+        "商品",
+        "製品",
+        "レビュー",
+        "店",
+        "サービス",
+        "信用",
+        "格付",
+        "口コミ",
+        "映画",
+        "ホテル",
+        "物件",
+        "企業",
+        "取引先",
+        "仕入先",
+        "リスク",
+        "脆弱",
+        "重要度",
+        "品質",
+        "満足度",
+        "銘柄",
+        "債券",
+        "耐震",
+        "評判",
+        "作品",
+        "燃費",
+        "会員",
+        "顧客",
+        "環境",
+        "安全",
+        "検索",
+        "性能",
+        "優先",
+        "影響",
+        "product",
+        "movie",
+        "credit",
+        "restaurant",
+        "sku",
+        "item",
+        "hotel",
+        "bond",
+        "seller",
+        "esrb",
+        "risk",
+        "star",
+        "shop",
+        "page",
+        "seo",
+        "ssl",
+        "quality",
+        "score\":",
+        "severity",
+        "review",
+        "stock",
+        "fuel",
+        "price",
+        "isbn",
+        "book",
+        "app",
+        "food",
+        "hygiene",
+        "energy",
+        "vendor",
+        "supplier",
+    ];
+    // Directly in front: 商品評価, 会員ランク.
+    let line = before(text, start, 120);
+    let near = before(text, start, 48);
+    THINGS.iter().any(|thing| {
+        if thing.is_ascii() {
+            contains_ignoring_case(line, thing)
+        } else {
+            near.contains(thing)
+        }
+    }) && !contains_any(
+        line,
+        &[
+            "employee",
+            "performance",
+            "社員",
+            "人事",
+            "さんの",
+            "氏の",
+            "君の",
+        ],
+    )
+}
+
+/// Whether the line up to `start` speaks of an employee or a salary.
+fn is_of_person(text: &str, start: usize) -> bool {
+    contains_any(
+        before(text, start, 160),
+        &[
+            "employee",
+            "salary",
+            "performance",
+            "staff",
+            "社員",
+            "従業員",
+            "人事",
+            "さん",
+            "氏",
+            "年収",
+            "給与",
+            "賞与",
+            "査定",
+            "考課",
+            "上司",
+            "bonus",
+            "manager",
+            "evaluation",
+            "member",
+            "部長",
+            "課長",
+        ],
+    )
+}
+
+fn before(text: &str, end: usize, most: usize) -> &str {
+    let mut from = end.saturating_sub(most);
+    while !text.is_char_boundary(from) {
+        from += 1;
+    }
+    let near = &text[from..end];
+    near.rsplit('\n').next().unwrap_or(near)
+}
+
+fn contains_any(text: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| {
+        if word.is_ascii() {
+            contains_ignoring_case(text, word)
+        } else {
+            text.contains(word)
+        }
+    })
+}
+
+fn contains_ignoring_case(text: &str, word: &str) -> bool {
+    text.as_bytes()
+        .windows(word.len())
+        .any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
+}
+
+/// Takes the value behind `is`, `of`, `was` or `with` at the space at `at`: salary of $85,000, diagnosed with asthma.
+pub(super) fn english(scan: &mut Scan<'_>, at: usize) {
+    let text = scan.text;
+    let bytes = text.as_bytes();
+    let link = ["is ", "of ", "was ", "with "]
+        .iter()
+        .find(|link| bytes[at + 1..].starts_with(link.as_bytes()));
+    let Some(link) = link else {
+        return;
+    };
+    let Some(label) = english_label(scan.lexicon, &bytes[..at]) else {
+        return;
+    };
+    let start = at + 1 + link.len();
+    let value = Value {
+        start,
+        link: Link::Word,
+        closer: None,
+    };
+    let found = match label {
+        Label::Money => money(text, value),
+        Label::Grade | Label::Rating if is_of_person(text, at) && !is_of_something(text, at) => {
+            grade(text, value, true)
+        }
+        Label::Condition if bytes[..at].ends_with(b"diagnosed") || bytes[..at].ends_with(b"diagnosis") => {
+            english_phrase(text, start).map(|end| (start, end))
+        }
+        _ => None,
+    };
+    if let Some((start, end)) = found {
+        scan.take(start, end, PiiType::Confidential);
+    }
+}
+
+/// What the word says that ends `text`.
+fn english_label(lexicon: &Lexicon, text: &[u8]) -> Option<Label> {
+    let mut hash = SEED;
+    for byte in text
+        .iter()
+        .rev()
+        .take(16)
+        .take_while(|byte| byte.is_ascii_alphabetic())
+    {
+        hash = step(hash, char::from(*byte));
+    }
+    lexicon.keys.get(hash).flatten()
+}

@@ -1,0 +1,356 @@
+//! Words in front of a value that say what it is: labels in prose and keys of JSON, logs and forms.
+
+use super::letters::{char_at, char_before, is_hiragana, is_kanji, is_katakana, is_space};
+use super::lexicon::{Lexicon, SEED, step_small};
+
+/// What a label announces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Label {
+    Name(Strength),
+    Address,
+    Department,
+    Money,
+    /// An evaluation of a person.
+    Grade,
+    /// An evaluation of something.
+    Rating,
+    /// A disease and the like.
+    Condition,
+    /// The result of an examination, which need not be a condition.
+    Health,
+}
+
+/// How far a label can be trusted to be followed by the name of a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Strength {
+    /// Anything can follow: the value must look like a known name.
+    Weak,
+    /// A person, mostly; or a company.
+    Fair,
+    /// A name of a person.
+    Sure,
+}
+
+use Label::{Address, Condition, Department, Grade, Health, Money, Name, Rating};
+use Strength::{Fair, Sure, Weak};
+
+const JAPANESE: &[(Label, &str)] = &[
+    (
+        Name(Sure),
+        "氏名 姓名 フルネーム 本名 旧姓 宛名 名義人 名義 カナ フリガナ ふりがな ふり仮名 カナ氏名 氏名カナ 患者名 顧客名 社員名 従業員名 会員名 担当者名 \
+         申請者名 代表者名 責任者名 契約者名 受取人名 差出人名 送付先名 届け先名 承認者名 参加者名 保護者名 生徒名 学生名 被保険者名 本人氏名 お名前カナ 姓カナ 名カナ \
+         氏名漢字 連絡者名 利用者名 職員名 配送先名 受講者名 応募者名 候補者名 作成者名 予約者名 世帯主名 戸籍名",
+    ),
+    (
+        Name(Fair),
+        "名前 お名前 担当 担当者 申請者 契約者 受取人 受取 送付先 届け先 お届け先 配送先 宛先 差出人 依頼者 依頼主 承認者 責任者 代表者 連絡先 連絡者 参加者 出席者 欠席者 発言者 \
+         講師 患者 被保険者 利用者 記入者 作成者 更新者 登録者 報告者 起票者 受付者 受付担当 対応者 営業担当 緊急連絡先 保証人 連帯保証人 保護者 世帯主 本人 配偶者 続柄 上司 部下 \
+         上長 応募者 候補者 面接官 予約者 購入者 注文者 発注者 送信者 受信者 投稿者 著者 監督者 管理者 所有者 使用者 名義 社員 従業員 職員 会員 氏 訪問者 来訪者 面会者 主治医 担当医 執刀医 \
+         署名 代表取締役 取締役 代表 社長 部長 課長 係長 主任 店長 所長 室長 支店長 工場長",
+    ),
+    (Name(Sure), "姓 名"),
+    (
+        Name(Weak),
+        "ユーザー ユーザ ユーザー名 ユーザ名 ニックネーム 顧客",
+    ),
+    (
+        Address,
+        "住所 所在地 居住地 現住所 自宅住所 本籍 本籍地 送付先住所 配送先住所 届け先住所 勤務地住所 連絡先住所 実家 帰省先 転居先 配送先 送付先 お届け先 届け先 納品先 勤務地 自宅",
+    ),
+    (
+        Department,
+        "部署 部署名 所属 所属部署 所属先 部門 部門名 配属 配属先 異動先 異動元 担当部署 勤務先部署 所属名 部課 部課名 組織 組織名",
+    ),
+    (
+        Money,
+        "年収 月収 年俸 月給 給与 給料 基本給 本給 賞与 ボーナス 時給 日給 手取り 手取 報酬 報酬額 役員報酬 年間報酬 総支給額 総支給 支給額 差引支給額 給与額 賞与額 年収額 月収額 \
+         基本給額 退職金 残業代 残業手当 役職手当 住宅手当 通勤手当 家族手当 世帯年収 給与所得 初任給 支給総額 給与振込額 昇給額 所得 手当 月額給与 固定給 インセンティブ",
+    ),
+    (
+        Grade,
+        "人事評価 業績評価 能力評価 勤務評価 勤務評定 成績評価 総合評価 最終評価 年度評価 期末評価 上期評価 下期評価 上司評価 査定 人事査定 査定結果 人事考課 考課 考課結果 評価結果 評価ランク \
+         査定ランク 人事ランク 評価グレード 社員ランク 評定 目標達成度 一次評価 二次評価 自己評価 等級評価 行動評価 情意評価 評価点 査定評価",
+    ),
+    (Rating, "評価 ランク グレード 成績"),
+    (
+        Condition,
+        "病歴 既往歴 既往症 持病 病名 傷病名 診断名 主病名 疾患 疾患名 基礎疾患 現病歴 罹患 アレルギー アレルギー歴 食物アレルギー 障害名 障害等級 障害 障がい 障がい等級 障害者等級 \
+         障害者手帳 罹患歴 手術歴 通院歴 入院歴 病状 症状 服薬 休職理由 療養理由 病気 疾病 後遺症",
+    ),
+    (
+        Health,
+        "健康診断 健康診断結果 健診 健診結果 検診結果 健康状態 検査結果 診断結果 診断 医師所見 所見 ストレスチェック 体調 健康情報 再検査",
+    ),
+];
+
+const KEYS: &[(Label, &str)] = &[
+    (
+        Name(Sure),
+        "fullname firstname lastname familyname givenname surname middlename maidenname namekana namekanji kananame kana furigana shimei namae simei sei mei \
+         seikana meikana legalname realname personname contactname cardholdername accountholdername holdername firstnamekana lastnamekana \
+         lastnamekanji firstnamekanji fullnamekana nameja nameen namejp beneficiaryname",
+    ),
+    (
+        Name(Weak),
+        "name user username displayname nickname from to cc sender receiver first last owner author by title",
+    ),
+    (
+        Address,
+        "address addr homeaddress streetaddress billingaddress shippingaddress mailingaddress postaladdress fulladdress useraddress customeraddress \
+         deliveryaddress residence street addressline address1 jusho juusho location domicile shipto deliverto addressjp customeraddr",
+    ),
+    (
+        Department,
+        "department dept departmentname deptname division section team busho shozoku divisionname teamname orgunit costcenter affiliation unit group",
+    ),
+    (
+        Money,
+        "salary annualsalary monthlysalary basesalary grosssalary netsalary basepay pay payrate bonus annualbonus compensation totalcompensation wage wages \
+         hourlywage hourlyrate annualincome monthlyincome income remuneration earnings stipend nenshu gekkyu kyuyo shoyo salaryamount currentsalary \
+         expectedsalary startingsalary incentive salaryjpy severance allowance commission jikyu bonusamount yearlysalary takehome annualpay",
+    ),
+    (
+        Grade,
+        "performancerating performancegrade performancereview performancescore evaluation evaluationgrade evaluationrank evaluationscore appraisal \
+         appraisalgrade appraisalresult performance employeerating reviewrating reviewgrade hyouka hyoka satei performanceevaluation evaluationresult \
+         annualreview personnelevaluation jobgrade reviewresult finalrating managerrating selfrating kouka",
+    ),
+    (Rating, "rating grade score rank"),
+    (
+        Condition,
+        "diagnosis diagnoses medicalcondition healthcondition medicalhistory disease illness disability allergy allergies sickness disabilitygrade \
+         condition conditions chroniccondition preexistingcondition symptom symptoms byoreki byomei shindan medicaldiagnosis ailment disorder diseasename \
+         medicalconditions healthissue healthissues medicalnote medicalnotes illnesses diagnosisname diagnosed hospitalized hospitalised",
+    ),
+    (
+        Health,
+        "healthstatus checkupresult healthcheck healthcheckresult medicalcheckup healthcheckup healthresult medicalresult checkup",
+    ),
+];
+
+/// Who a key may speak of; with `name` behind it, it is trusted more.
+const ROLES: &str = "customer client contact employee staff person patient recipient applicant assignee approver manager requester requestor reporter member \
+     guest student teacher doctor nurse physician holder cardholder accountholder buyer seller supervisor candidate interviewer attendee participant \
+     operator agent representative beneficiary guardian spouse tenant subscriber passenger driver visitor attn attention contactperson customercontact \
+     assignedto createdby updatedby approvedby requestedby reviewedby reportedby billto signedby submittedby preparedby handledby updater creator reviewer \
+     emergencycontact nextofkin insured policyholder tantou tantousha tanto tantosha author owner sender receiver payee payer consignee addressee user \
+     lead director ceo president chief professor lawyer accountant borrower lender donor parent child father mother partner colleague boss worker \
+     shippingname billingname shipping billing delivery invoice shipto";
+
+/// Gives each label of Japanese.
+pub(super) fn japanese_labels(mut give: impl FnMut(&str, Label)) {
+    for (label, words) in JAPANESE {
+        for word in words.split_ascii_whitespace() {
+            give(word, *label);
+        }
+    }
+}
+
+/// Gives each key, in small letters without what joins its words.
+pub(super) fn keys(mut give: impl FnMut(&str, Label)) {
+    for (label, words) in KEYS {
+        for word in words.split_ascii_whitespace() {
+            give(word, *label);
+        }
+    }
+    for role in ROLES.split_ascii_whitespace() {
+        give(role, Name(Fair));
+        give(&format!("{role}name"), Name(Sure));
+        give(&format!("{role}fullname"), Name(Sure));
+    }
+}
+
+/// What stands between a label and its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Link {
+    /// Only a space.
+    Space,
+    /// `は`, `が`, `is`, `of`.
+    Word,
+    /// A colon, an equals sign, an arrow, an opening bracket.
+    Sign,
+}
+
+/// Where the value of a label begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Value {
+    pub(super) start: usize,
+    pub(super) link: Link,
+    /// The character that ends the value, when it stands in quotes or brackets.
+    pub(super) closer: Option<char>,
+}
+
+/// The label that ends at `end`, the longest one, and where it begins.
+pub(super) fn label_before(lexicon: &Lexicon, text: &str, end: usize) -> Option<(Label, usize)> {
+    let (length, label) = lexicon.labels.longest(text[..end].chars().rev().take(10))?;
+    let start = text[..end].char_indices().rev().nth(length - 1)?.0;
+    // 姓, 名 and 氏 are ends of many words.
+    let alone = length > 1
+        || !char_before(text, start).is_some_and(|c| is_kanji(c) || is_katakana(c) || is_hiragana(c));
+    alone.then_some((label, start))
+}
+
+/// The value of the label that ends at `end`.
+pub(super) fn value_after(text: &str, end: usize) -> Option<Value> {
+    let mut link = None;
+    let mut closer = None;
+    let mut at = end;
+    for c in text[end..].chars().take(9) {
+        match c {
+            ' ' | '\u{3000}' | '\t' => {
+                link = link.or(Some(Link::Space));
+            }
+            ':' | '：' | '=' | '＝' | '→' | '|' | '｜' | '➡' | '⇒' | '⇨' => {
+                link = Some(Link::Sign)
+            }
+            '>' if link.is_none() => link = Some(Link::Sign),
+            'は' | 'が' | 'の' if link.is_none() => link = Some(Link::Word),
+            '、' | '，' if link == Some(Link::Word) => {}
+            // A JSON string within a JSON string.
+            '\\' if text[at + 1..].starts_with(['"', '\'']) => {}
+            '"' | '\'' | ']' | ')' | '】' | '）' | '」' | '』' | '］' | '*'
+                if link.is_none() && closer.is_none() =>
+            {
+                // Ends the label itself, or opens the value: `"氏名": "…"`, `氏名「…」` are told apart by what follows.
+                if c == '"' || c == '\'' {
+                    let after = &text[at + 1..];
+                    if !after
+                        .trim_start_matches(is_space)
+                        .starts_with([':', '：', '=', ','])
+                    {
+                        closer = Some(c);
+                        link = Some(Link::Sign);
+                    }
+                }
+            }
+            _ => match closing(c) {
+                Some(close) if closer.is_none() => {
+                    closer = Some(close);
+                    link = Some(Link::Sign);
+                }
+                _ => break,
+            },
+        }
+        at += c.len_utf8();
+    }
+    let link = link?;
+    char_at(text, at).filter(|c| *c != '\n').map(|_| Value {
+        start: at,
+        link,
+        closer,
+    })
+}
+
+fn closing(open: char) -> Option<char> {
+    Some(match open {
+        '"' => '"',
+        '\'' => '\'',
+        '「' => '」',
+        '『' => '』',
+        '“' => '”',
+        '（' => '）',
+        '(' => ')',
+        '【' => '】',
+        '[' => ']',
+        '［' => '］',
+        '<' => '>',
+        '〈' => '〉',
+        '《' => '》',
+        _ => return None,
+    })
+}
+
+/// What the key says that ends at byte `end`, in front of a colon or an equals sign.
+pub(super) fn key_before(lexicon: &Lexicon, text: &str, end: usize) -> Option<Label> {
+    let bytes = text.as_bytes();
+    let mut end = end;
+    if matches!(bytes.get(end.wrapping_sub(1)), Some(b'"' | b'\'')) {
+        end -= 1;
+        if bytes.get(end.wrapping_sub(1)) == Some(&b'\\') {
+            end -= 1;
+        }
+    }
+    // From the last letter to the first; at the edge of each word, what the words so far say.
+    let key = &bytes[end.saturating_sub(40)..end];
+    if let [.., before, middle, last] = key
+        && before.is_ascii_alphabetic()
+        && middle.is_ascii_alphabetic()
+    {
+        // Most keys end like none of ours; those of two letters do not come here.
+        let end = [last, middle, before]
+            .into_iter()
+            .fold(SEED, |hash, byte| step_small(hash, byte | 0x20));
+        if before.is_ascii_lowercase() == middle.is_ascii_lowercase() && lexicon.keys.get(end).is_none() {
+            return None;
+        }
+    }
+    let mut hash = SEED;
+    let mut letters = 0;
+    let mut words = 0;
+    let mut found = None;
+    let mut last = None;
+    let mut at = key.len();
+    while at > 0 {
+        let byte = key[at - 1];
+        let letter = byte.is_ascii_alphanumeric();
+        if !letter && !matches!(byte, b'_' | b'-' | b'.') {
+            break;
+        }
+        at -= 1;
+        if letter {
+            hash = step_small(hash, byte | 0x20);
+            letters += 1;
+            // Most keys end like none of ours.
+            if letters == 3 && last.is_none() && lexicon.keys.get(hash).is_none() {
+                return None;
+            }
+        }
+        let before = at.checked_sub(1).map_or(b' ', |at| key[at]);
+        let turn = byte.is_ascii_uppercase() && before.is_ascii_lowercase();
+        if !letter || !turn && before.is_ascii_alphanumeric() {
+            continue;
+        }
+        words += 1;
+        if let Some(Some(label)) = lexicon.keys.get(hash) {
+            if words == 1 {
+                last = Some(label);
+            } else {
+                found = Some(label);
+            }
+        }
+        if words > 5 {
+            return None;
+        }
+    }
+    if found.is_some() || words == 1 {
+        return found.or(last);
+    }
+    // `employee.salary`, `user_address`; but a `file_name` is no name.
+    match last? {
+        label @ Name(strength) => (strength == Sure).then_some(label),
+        Rating | Department => None,
+        label => Some(label),
+    }
+}
+
+/// Where the value begins behind the separator at byte `at`, and what closes it.
+pub(super) fn value_of_key(text: &str, at: usize) -> Option<Value> {
+    let bytes = text.as_bytes();
+    let mut start = at + 1;
+    while matches!(bytes.get(start), Some(b' ' | b'\t' | b'[' | b'>')) && start < at + 4 {
+        start += 1;
+    }
+    let mut closer = None;
+    if bytes.get(start) == Some(&b'\\') && bytes.get(start + 1) == Some(&b'"') {
+        start += 1;
+    }
+    if let Some(quote @ (b'"' | b'\'')) = bytes.get(start) {
+        closer = Some(char::from(*quote));
+        start += 1;
+    }
+    char_at(text, start).filter(|c| *c != '\n').map(|_| Value {
+        start,
+        link: Link::Sign,
+        closer,
+    })
+}

@@ -1,0 +1,161 @@
+//! Names that are known as surname and given name, without any other sign.
+
+use super::super::letters::{Window, is_hiragana, is_kanji, is_katakana, is_space};
+use super::super::lexicon::{Entry, SEED, step};
+use super::super::scan::Scan;
+use super::katakana::reading;
+use super::parse::{self, Points, begins_with_title, is_name};
+use crate::model::PiiType;
+
+/// Takes a surname in kanji that begins at `at`, where no kanji goes before, with its given name; or with a verb that people do.
+pub(in super::super) fn bare(scan: &mut Scan<'_>, at: usize) {
+    let text = scan.text;
+    let lexicon = scan.lexicon;
+    if !may_be_bare(scan, at) {
+        return;
+    }
+    let window = Window::after(text, at, 12, |c| is_name(c) || is_space(c));
+    let chars = window.chars();
+    let run = chars.iter().take_while(|c| is_kanji(**c)).count();
+    if !(1..=run.min(4)).any(|length| {
+        let word = lexicon.word(&chars[..length]);
+        word.is(Entry::SURNAME) || word.is(Entry::RARE_SURNAME)
+    }) {
+        return;
+    }
+    let Some((length, points)) = parse::forward(lexicon, chars) else {
+        return;
+    };
+    let name = &chars[..length];
+    let end = window.place(length);
+    let sure = match points {
+        Points::FULL | Points::RARE_FULL => is_bare_name(scan, name, chars.get(length).copied(), points),
+        // 田中です, 田中と申します
+        Points::SURNAME => {
+            length > 1
+                && !lexicon.word(name).is(Entry::ORDINARY)
+                && [
+                    "と申",
+                    "が承り",
+                    "が担当",
+                    "が対応",
+                    "宛に",
+                    "宛て",
+                    "まで連絡",
+                    "に連絡",
+                    "へ連絡",
+                    "から連絡",
+                    "より連絡",
+                    "に確認済",
+                    "が不在",
+                ]
+                .iter()
+                .any(|sign| text[end..].starts_with(sign))
+        }
+        _ => false,
+    };
+    if sure {
+        scan.take(at, end, PiiType::Person);
+        reading(scan, end);
+    }
+}
+
+/// Whether the kanji from `at` on can be a name: a quick look that passes over most words.
+#[inline]
+fn may_be_bare(scan: &Scan<'_>, at: usize) -> bool {
+    let mut chars = scan.text[at..].chars();
+    let (Some(first), Some(second)) = (chars.next(), chars.next()) else {
+        return false;
+    };
+    if !is_kanji(second) {
+        // 林 太郎, 林さゆり
+        return (is_space(second) || is_hiragana(second))
+            && scan.lexicon.is_alone(first)
+            && chars.next().is_some_and(is_name);
+    }
+    let mut word = ['\0'; 8];
+    [word[0], word[1]] = [first, second];
+    let mut run = 2;
+    for c in chars {
+        if !is_kanji(c) {
+            // Behind a surname a space, or kana that may be a given name.
+            return is_split(scan, &word[..run])
+                || (is_space(c) || matches!(c, 'ヶ' | 'ノ')) && is_surname(scan, &word[..run])
+                || is_hiragana(c) && run == 2 && scan.lexicon.word(&word[..2]).is(Entry::SURNAME);
+        }
+        word[run] = c;
+        run += 1;
+        if run > 7 {
+            return false;
+        }
+    }
+    run > 2 && is_split(scan, &word[..run])
+}
+
+fn is_surname(scan: &Scan<'_>, word: &[char]) -> bool {
+    let entry = scan.lexicon.word(word);
+    entry.is(Entry::SURNAME) || entry.is(Entry::RARE_SURNAME)
+}
+
+/// Whether `word` begins with a surname and a given name, with nothing or a title behind; or with a surname and a verb of people.
+fn is_split(scan: &Scan<'_>, word: &[char]) -> bool {
+    let mut hash = SEED;
+    for split in 1..word.len().min(5) {
+        hash = step(hash, word[split - 1]);
+        let surname = scan.lexicon.entry(hash);
+        if !surname.is(Entry::SURNAME) && !surname.is(Entry::RARE_SURNAME) {
+            continue;
+        }
+        let mut given = SEED;
+        for end in split + 1..=word.len().min(split + 3) {
+            given = step(given, word[end - 1]);
+            let ends = end == word.len() || begins_with_title(&word[end..]);
+            if ends && scan.lexicon.entry(given).is(Entry::GIVEN) {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+/// Whether a known surname and given name without any other sign are a person rather than another word.
+fn is_bare_name(scan: &Scan<'_>, name: &[char], next: Option<char>, points: Points) -> bool {
+    let lexicon = scan.lexicon;
+    if next.is_some_and(is_katakana) {
+        return false;
+    }
+    let ordinary = |chars: &[char]| lexicon.word(chars).is(Entry::ORDINARY);
+    if let Some(space) = name.iter().position(|c| is_space(*c)) {
+        let (surname, given) = (&name[..space], &name[space + 1..]);
+        let both_words = ordinary(surname) && ordinary(given);
+        return !both_words
+            && (points == Points::FULL || given.len() > 1 && !ordinary(given))
+            && (surname.len() > 1 || given.len() > 1);
+    }
+    if name.len() < 3 || ordinary(name) {
+        return false;
+    }
+    // The split that is known must not be of two ordinary words, nor of one with a short other half.
+    (1..name.len()).any(|split| {
+        let (surname, given) = (&name[..split], &name[split..]);
+        let first = lexicon.word(surname);
+        if !lexicon.word(given).is(Entry::GIVEN) {
+            return false;
+        }
+        let known = first.is(Entry::SURNAME) || first.is(Entry::RARE_SURNAME) && !first.is(Entry::ORDINARY) && split > 1 && given.len() > 1;
+        match (split, given.len()) {
+            _ if !known => false,
+            (1, 1) => false,
+            (1, _) => !ordinary(surname) && !ordinary(given) || given.len() > 1 && is_given_end(given) && !ordinary(given),
+            (_, 1) => first.is(Entry::SURNAME) && !ordinary(surname) && !"大学中市東西南北上下新県区港城駅山川橋町村部課室局長店社寺島内外前後側線道式型系産製発着行町口坂谷沢野原田".contains(given[0]),
+            _ => !(ordinary(surname) && ordinary(given)),
+        }
+    })
+}
+
+/// Characters that end given names and few other words.
+fn is_given_end(given: &[char]) -> bool {
+    given
+        .last()
+        .is_some_and(|c| "郎朗子美介助輔恵香奈菜也哉斗翔太男雄夫彦江枝代治司".contains(*c))
+}

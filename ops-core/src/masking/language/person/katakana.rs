@@ -1,0 +1,112 @@
+//! Names in katakana, and readings.
+
+use super::super::letters::{Window, char_at, is_hiragana, is_kanji, is_katakana, is_space};
+use super::super::lexicon::Entry;
+use super::super::scan::Scan;
+use super::parse::{self, Points};
+use crate::model::PiiType;
+
+/// Takes a name in katakana in front of an honorific.
+pub(super) fn katakana_before(scan: &mut Scan<'_>, end: usize, known: bool) {
+    let window = Window::before(scan.text, end, 24, |c| {
+        is_katakana(c) || matches!(c, '・' | '＝' | ' ' | '\u{3000}')
+    });
+    let chars = window.chars();
+    let from = chars
+        .iter()
+        .position(|c| !is_space(*c) && *c != '・')
+        .unwrap_or(0);
+    let chars = &chars[from..];
+    let last = chars
+        .iter()
+        .rposition(|c| is_space(*c))
+        .map_or(0, |space| space + 1);
+    let surname_first = last > 1 && {
+        let before = chars[..last - 1]
+            .iter()
+            .rposition(|c| is_space(*c))
+            .map_or(0, |space| space + 1);
+        let word = scan.lexicon.word(&chars[before..last - 1]);
+        word.is(Entry::SURNAME) || word.is(Entry::GIVEN) && !word.is(Entry::ORDINARY)
+    };
+    let begin = if surname_first {
+        chars[..last - 1]
+            .iter()
+            .rposition(|c| is_space(*c))
+            .map_or(0, |space| space + 1)
+    } else {
+        last
+    };
+    let name = &chars[begin..];
+    let foreign = name.contains(&'・') || name.contains(&'＝');
+    let entry = scan.lexicon.word(name);
+    let is_known = foreign
+        || surname_first
+        || entry.is(Entry::SURNAME)
+        || entry.is(Entry::GIVEN)
+        || parse::whole(scan.lexicon, name).is_some();
+    if name.len() > 1 && !entry.is(Entry::ROLE) && (is_known || !known && name.len() <= 8) {
+        scan.push(window.place(from + begin), end, PiiType::Person);
+    }
+}
+
+/// Takes surname and given name in katakana with a space between, both known.
+pub(in super::super) fn katakana(scan: &mut Scan<'_>, at: usize) {
+    let text = scan.text;
+    let bytes = text.as_bytes();
+    let mut end = at + 3;
+    while end < at + 21 && bytes.get(end) == Some(&0xe3) && matches!(bytes.get(end + 1), Some(0x82 | 0x83)) {
+        end += 3;
+    }
+    if bytes.get(end) != Some(&b' ') && !bytes[end..].starts_with("\u{3000}".as_bytes()) {
+        return;
+    }
+    let window = Window::after(text, at, 16, |c| is_katakana(c) || is_space(c));
+    let chars = window.chars();
+    let Some(space) = chars
+        .iter()
+        .position(|c| is_space(*c))
+        .filter(|space| (2..=6).contains(space))
+    else {
+        return;
+    };
+    let second = chars[space + 1..].iter().take_while(|c| is_katakana(**c)).count();
+    if !(2..=6).contains(&second) {
+        return;
+    }
+    let surname = scan.lexicon.word(&chars[..space]);
+    let given = scan.lexicon.word(&chars[space + 1..space + 1 + second]);
+    let ordinary = surname.is(Entry::ORDINARY) && given.is(Entry::ORDINARY);
+    let end = window.place(space + 1 + second);
+    if surname.is(Entry::SURNAME)
+        && given.is(Entry::GIVEN)
+        && !ordinary
+        && !char_at(text, end).is_some_and(|c| is_kanji(c) || c == '・')
+    {
+        scan.take(at, end, PiiType::Person);
+    }
+}
+
+/// What a name in kana is worth.
+pub(super) fn kana_points(scan: &Scan<'_>, chars: &[char]) -> Option<Points> {
+    chars
+        .split(|c| is_space(*c) || *c == '・')
+        .filter_map(|part| parse::whole(scan.lexicon, part))
+        .max()
+}
+
+/// Takes the reading of a name in brackets behind it: 田中太郎（タナカ タロウ）.
+pub(super) fn reading(scan: &mut Scan<'_>, end: usize) {
+    let Some(open) = char_at(scan.text, end).filter(|c| matches!(c, '(' | '（')) else {
+        return;
+    };
+    let start = end + open.len_utf8();
+    let window = Window::after(scan.text, start, 18, |c| {
+        is_katakana(c) || is_hiragana(c) || is_space(c)
+    });
+    let chars = window.chars();
+    let closed = char_at(scan.text, window.end()).is_some_and(|c| matches!(c, ')' | '）'));
+    if closed && chars.len() >= 3 && kana_points(scan, chars) >= Some(Points::GIVEN) {
+        scan.push(start, window.end(), PiiType::Person);
+    }
+}

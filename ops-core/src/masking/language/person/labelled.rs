@@ -1,0 +1,177 @@
+//! Japanese names behind a label or a department.
+
+use super::super::labels::{Link, Strength, Value};
+use super::super::letters::{REACH, Window, char_at, is_hiragana, is_kanji, is_katakana, is_space};
+use super::super::lexicon::Entry;
+use super::super::scan::Scan;
+use super::honorific::is_company;
+use super::katakana::{kana_points, reading};
+use super::parse::{self, Points, begins_with_title, is_name};
+use crate::model::PiiType;
+
+/// Takes the name that a label announces; whether there was one.
+pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength) -> bool {
+    let text = scan.text;
+    let window = Window::after(text, value.start, REACH, |c| {
+        is_name(c) || is_space(c) || matches!(c, '・' | '＝')
+    });
+    let chars = window.chars();
+    let Some(first) = chars.first().copied() else {
+        return false;
+    };
+    let closed = value.closer.is_some() && char_at(text, window.end()) == value.closer;
+    if is_company(&text[..value.start]) {
+        return false;
+    }
+    let taken = if closed {
+        closed_name(scan, chars, value.closer, strength)
+    } else if is_katakana(first) {
+        kana_run(scan, chars, strength, is_katakana)
+    } else if is_hiragana(first) {
+        kana_run(scan, chars, strength.min(Strength::Fair), is_hiragana)
+    } else {
+        kanji_run(scan, chars, value.link, strength)
+    };
+    let Some(length) = taken else {
+        return false;
+    };
+    let end = window.place(length);
+    scan.take(value.start, end, PiiType::Person);
+    reading(scan, end);
+    if !closed {
+        others(scan, end);
+    }
+    true
+}
+
+/// The length of the name that fills quotes or brackets.
+fn closed_name(scan: &Scan<'_>, chars: &[char], closer: Option<char>, strength: Strength) -> Option<usize> {
+    let mut length = chars.len();
+    while length > 0 && is_space(chars[length - 1]) {
+        length -= 1;
+    }
+    // An honorific stays outside.
+    let title = (1..length).find(|title| {
+        begins_with_title(&chars[*title..length])
+            && length - title <= 3
+            && parse::whole(scan.lexicon, &chars[..*title]) > Some(Points::SHAPE)
+    });
+    if let Some(title) = title {
+        length = title;
+        while is_space(chars[length - 1]) {
+            length -= 1;
+        }
+    }
+    let name = &chars[..length];
+    let points = if name.iter().all(|c| !is_kanji(*c)) {
+        let foreign = name.contains(&'・');
+        kana_points(scan, name)
+            .or((foreign || strength == Strength::Sure && name.len() > 1).then_some(Points::SHAPE))
+    } else if let Some(space) = name.iter().position(|c| is_space(*c)) {
+        parse::spaced(scan.lexicon, &name[..space], &name[space + 1..])
+    } else {
+        parse::whole(scan.lexicon, name)
+    };
+    // Brackets are opened for much; only quotes hold nothing but the value.
+    let quoted = matches!(closer, Some('"' | '\'' | '「' | '『' | '”'));
+    let least = match strength {
+        Strength::Sure if quoted => Points::SHAPE,
+        Strength::Sure | Strength::Fair => Points::GIVEN,
+        Strength::Weak => Points::GIVEN,
+    };
+    let long_enough = length > 1 || points >= Some(Points::SURNAME) || strength == Strength::Sure;
+    (points >= Some(least) && long_enough).then_some(length)
+}
+
+/// The length of the name in kanji at the beginning of an open value.
+fn kanji_run(scan: &Scan<'_>, chars: &[char], link: Link, strength: Strength) -> Option<usize> {
+    let (length, points) = parse::forward(scan.lexicon, chars)?;
+    let least = match (strength, link) {
+        (Strength::Sure, Link::Sign) => Points::SHAPE,
+        (Strength::Fair, Link::Sign) => Points::GIVEN,
+        _ => Points::RARE,
+    };
+    if points < least || points == Points::SHAPE && length < 2 {
+        return None;
+    }
+    // Behind `は` or a space, a lone surname that is a word as well is rather the word.
+    let entry = scan.lexicon.word(&chars[..length]);
+    let word = points <= Points::SURNAME
+        && entry.is(Entry::ORDINARY)
+        && !(link == Link::Space && entry.is(Entry::SURNAME));
+    if word && (link != Link::Sign || strength == Strength::Weak) {
+        return None;
+    }
+    Some(length)
+}
+
+/// The length of the name in kana at the beginning of an open value: one word or two.
+fn kana_run(
+    scan: &Scan<'_>,
+    chars: &[char],
+    strength: Strength,
+    is_kana: impl Fn(char) -> bool,
+) -> Option<usize> {
+    let word = |from: usize| {
+        chars[from..]
+            .iter()
+            .take_while(|c| is_kana(**c) || **c == '・' || **c == '＝' || **c == 'ー')
+            .count()
+    };
+    let first = word(0);
+    let mut length = first;
+    if chars.get(first).is_some_and(|c| is_space(*c)) {
+        let second = word(first + 1);
+        let next = chars.get(first + 1 + second);
+        if second > 1 && !next.is_some_and(|c| is_kanji(*c)) {
+            length = first + 1 + second;
+        }
+    }
+    let points = kana_points(scan, &chars[..length]);
+    if scan.lexicon.word(&chars[..first]).is(Entry::ROLE)
+        || !(2..=20).contains(&length)
+        || chars.get(length).is_some_and(|c| is_kanji(*c))
+    {
+        return None;
+    }
+    let foreign = chars[..length].contains(&'・');
+    let known = points >= Some(Points::GIVEN) || foreign;
+    (known || strength == Strength::Sure).then_some(length)
+}
+
+/// Takes further names of a list: 田中、佐藤.
+fn others(scan: &mut Scan<'_>, end: usize) {
+    let mut end = end;
+    for _ in 0..8 {
+        let window = Window::after(scan.text, end, 16, |c| {
+            is_name(c) || is_space(c) || matches!(c, '、' | '/' | '／' | '・' | ',')
+        });
+        let chars = window.chars();
+        let skip = chars.iter().take_while(|c| !is_name(**c)).count();
+        if skip == 0 || skip > 2 || is_space(chars[0]) {
+            return;
+        }
+        match parse::forward(scan.lexicon, &chars[skip..]) {
+            Some((length, points)) if points >= Points::SURNAME && length > 1 => {
+                scan.take(window.place(skip), window.place(skip + length), PiiType::Person);
+                end = window.place(skip + length);
+            }
+            _ => return,
+        }
+    }
+}
+
+/// Takes the surname behind a department: 営業部の田中が, 営業部 田中.
+pub(in super::super) fn after_department(scan: &mut Scan<'_>, end: usize) {
+    let Some(joint) = char_at(scan.text, end).filter(|c| *c == 'の' || is_space(*c)) else {
+        return;
+    };
+    let start = end + joint.len_utf8();
+    let window = Window::after(scan.text, start, 12, |c| is_name(c) || is_space(c));
+    if let Some((length, points)) = parse::forward(scan.lexicon, window.chars())
+        && points >= Points::SURNAME
+        && !scan.lexicon.word(&window.chars()[..length]).is(Entry::ORDINARY)
+    {
+        scan.push(start, window.place(length), PiiType::Person);
+    }
+}

@@ -1,0 +1,494 @@
+use super::super::labels::{Strength, Value};
+use super::super::lexicon::{Entry, SEED, hash, step};
+use super::super::scan::Scan;
+use crate::model::PiiType;
+
+/// A word of a name in Latin letters.
+#[derive(Clone, Copy, Debug, Default)]
+struct Word {
+    start: usize,
+    end: usize,
+    entry: Entry,
+    /// A single letter, with or without a full stop.
+    initial: bool,
+}
+
+impl Word {
+    fn is_surname(&self) -> bool {
+        self.entry.is(Entry::LATIN_SURNAME)
+    }
+
+    fn is_given(&self) -> bool {
+        self.entry.is(Entry::LATIN_GIVEN)
+    }
+
+    fn is_known(&self) -> bool {
+        self.is_surname() || self.is_given()
+    }
+
+    fn is_ordinary(&self) -> bool {
+        self.entry.is(Entry::ORDINARY)
+    }
+}
+
+/// Up to four words in a row, a space between two.
+#[derive(Clone, Copy, Debug, Default)]
+struct Words {
+    words: [Word; 5],
+    len: usize,
+}
+
+impl Words {
+    fn all(&self) -> &[Word] {
+        &self.words[..self.len]
+    }
+}
+
+/// What a word in front of a name tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cue {
+    /// `Mr.`: a name, whatever it looks like.
+    Title,
+    /// `Dear`: a name of one word or more.
+    Greeting,
+    /// `from`: perhaps a name.
+    Preposition,
+}
+
+fn cue(entry: Entry) -> Option<Cue> {
+    if !entry.is(Entry::CUE) {
+        None
+    } else if entry.is(Entry::TITLE) {
+        Some(Cue::Title)
+    } else if entry.is(Entry::GREETING) {
+        Some(Cue::Greeting)
+    } else {
+        Some(Cue::Preposition)
+    }
+}
+
+/// Words behind which a name stands.
+pub(in super::super) const TITLES: &str = "mr mrs ms dr prof mx professor attn";
+
+/// Words behind which a name of one word or more stands.
+pub(in super::super) const GREETINGS: &str =
+    "dear hi hello hey regards sincerely thanks attention madam contact";
+
+/// Words behind which a name may stand.
+pub(in super::super) const PREPOSITIONS: &str = "from by to with for cc via customer employee patient manager user named called client and name is \
+    met ask tell notify assigned engineer director colleague applicant candidate recipient doctor nurse \
+    author owner member that when said please between guest passenger tenant agent new former our the";
+
+/// Words that say that no person is named.
+pub(in super::super) const ORGANISATIONS: &str = "inc ltd llc corp corporation company co group bank university college school hospital street avenue \
+    road drive lane boulevard park county city center centre airport station foundation institute hotel \
+    building tower bridge river island beach valley department team division plan service services \
+    server program programme project system systems street st ave rd blvd square district region state \
+    office clinic library museum church stadium arena cafe restaurant store shop market cup award act \
+    law effect theorem award prize motors industries technologies software solutions partners holdings \
+    capital insurance times post journal news tribune protocol algorithm index table api db database \
+    studio cloud code framework engine release version edition san santa los las north south east west \
+    saint fort mount new port lake monday tuesday wednesday thursday friday saturday sunday january \
+    february march april june july august september october november december";
+
+/// Takes the name around the space at `at`, behind which a capital letter stands.
+pub(in super::super) fn capitalised(scan: &mut Scan<'_>, at: usize) {
+    let bytes = scan.text.as_bytes();
+    let mut end = at;
+    let dotted = end > 0 && matches!(bytes[end - 1], b'.' | b',' | b':');
+    if dotted {
+        end -= 1;
+    }
+    if end == 0 || !bytes[end - 1].is_ascii_alphabetic() {
+        return;
+    }
+    let start = word_start(bytes, end);
+    let word = &bytes[start..end];
+    if word.is_empty() || word.len() > 20 {
+        return;
+    }
+    if start > 0 && matches!(bytes[start - 1], b'0'..=b'9' | b'_' | b'@' | b'/' | b'\\') {
+        return;
+    }
+    let before = entry(scan, word);
+    // Mr., not the ms of a time.
+    let small = before.is(Entry::TITLE)
+        && !(word[0].is_ascii_uppercase() && word[1..].iter().all(u8::is_ascii_lowercase))
+        && !word.eq_ignore_ascii_case(b"attn");
+    if let Some(cue) = cue(before).filter(|_| !small) {
+        // `Ford. By …`: a sentence ends there.
+        if !dotted || cue != Cue::Preposition {
+            after_cue(scan, at + 1, cue);
+            return;
+        }
+    }
+    // Without a word in front that says so, both must be known.
+    let next = entry(scan, &bytes[at + 1..at + 1 + word_length(&bytes[at + 1..])]);
+    if !next.is(Entry::LATIN_SURNAME) && !next.is(Entry::LATIN_GIVEN) {
+        return;
+    }
+    let initial = word.len() == 1 && word[0].is_ascii_uppercase();
+    if dotted && !(initial && bytes[at - 1] == b'.') {
+        return;
+    }
+    if !word[0].is_ascii_uppercase() {
+        return;
+    }
+    let mut first = start;
+    if initial {
+        // The word in front of an initial: Amanda J. Ford.
+        if start < 2 || bytes[start - 1] != b' ' {
+            return;
+        }
+        first = word_start(bytes, start - 1);
+        if !bytes.get(first).is_some_and(u8::is_ascii_uppercase) || first + 1 >= start {
+            return;
+        }
+    }
+    let words = read(scan, first, false);
+    if let Some(many) = bare(&words) {
+        scan.take(words.words[0].start, words.words[many - 1].end, PiiType::Person);
+    }
+}
+
+/// Takes the name behind a word such as `Mr.` or `from`.
+fn after_cue(scan: &mut Scan<'_>, start: usize, cue_word: Cue) {
+    let words = read(scan, start, false);
+    let all = words.all();
+    let Some(first) = all.first() else {
+        return;
+    };
+    // Mr. Dr. Ford; to Mr. Ford: the next space takes it.
+    if cue(first.entry).is_some_and(|cue| cue != Cue::Preposition) {
+        return;
+    }
+    let full = bare(&words).or_else(|| {
+        let second = all.get(1)?;
+        let fits = !is_organisation(all)
+            && !first.is_ordinary()
+            && !second.is_ordinary()
+            && (first.is_known() || second.is_known());
+        fits.then_some(2)
+    });
+    let many = match cue_word {
+        Cue::Title => full.or_else(|| {
+            let known = all
+                .get(1)
+                .is_some_and(|word| word.is_surname() && (first.is_given() || first.is_known()));
+            Some(if known { 2 } else { 1 })
+        }),
+        Cue::Greeting => full.or_else(|| {
+            if let [first, second] = all {
+                let plain = |word: &Word| !word.initial && !word.is_ordinary() && word.end - word.start > 2;
+                let given = first.is_given() && second.is_surname();
+                return (given || plain(first) && plain(second) && !is_organisation(all)).then_some(2);
+            }
+            let alone =
+                all.len() == 1 && !first.initial && (first.is_known() && !is_common_word(scan, first));
+            alone.then_some(1)
+        }),
+        Cue::Preposition => full,
+    };
+    if let Some(many) = many {
+        scan.take(all[0].start, all[many - 1].end, PiiType::Person);
+    }
+}
+
+/// How many of `words` are a name without any other sign: given name and surname, or in Japanese order.
+fn bare(words: &Words) -> Option<usize> {
+    let all = words.all();
+    if all.len() < 2 || is_organisation(all) {
+        return None;
+    }
+    let pair = |first: &Word, last: &Word| {
+        let english = first.is_given() && last.is_surname();
+        let japanese = first.entry.is(Entry::ROMAJI_SURNAME) && last.entry.is(Entry::ROMAJI_GIVEN);
+        (english || japanese) && !(first.is_ordinary() && last.is_ordinary())
+            // An ordinary first word needs a last one that cannot be taken for another: April Johnson, not Will Ho.
+            && !(first.is_ordinary() && last.end - last.start < 4)
+    };
+    let full = |word: &Word| !word.initial;
+    match all {
+        [first, middle, last, ..] if full(first) && full(last) && middle.initial => {
+            pair(first, last).then_some(3)
+        }
+        [first, second, third, ..]
+            if full(first)
+                && full(second)
+                && full(third)
+                && second.is_known()
+                && third.is_surname()
+                && !third.is_ordinary()
+                && !second.is_ordinary()
+                && pair(first, third) =>
+        {
+            Some(3)
+        }
+        [first, second, ..] if full(first) && full(second) => pair(first, second).then_some(2),
+        _ => None,
+    }
+}
+
+/// Whether one of the words says that no person is named: Jackson County, Ford Motor Company, San Jose.
+fn is_organisation(all: &[Word]) -> bool {
+    // A month may be the name of a person when it comes first: April Johnson.
+    all.iter().enumerate().any(|(at, word)| {
+        word.entry.is(Entry::ORGANISATION) && !(at == 0 && word.entry.is(Entry::ENGLISH_GIVEN))
+    })
+}
+
+fn is_common_word(scan: &Scan<'_>, word: &Word) -> bool {
+    const WORDS: &[&str] = &[
+        "all", "team", "sir", "madam", "everyone", "there", "customer", "user", "in", "an", "my", "the",
+        "for",
+    ];
+    let text = &scan.text[word.start..word.end];
+    WORDS.iter().any(|common| common.eq_ignore_ascii_case(text))
+}
+
+/// Takes the name in Latin letters that ends at `end`, in front of an honorific or title of Japanese.
+pub(super) fn before_honorific(scan: &mut Scan<'_>, end: usize, known: bool) {
+    let bytes = scan.text.as_bytes();
+    let mut start = end;
+    for _ in 0..3 {
+        let word = word_start(bytes, start);
+        if word == start || !bytes[word].is_ascii_uppercase() {
+            break;
+        }
+        start = word;
+        if start < 2 || bytes[start - 1] != b' ' {
+            break;
+        }
+        let before = word_start(bytes, start - 1);
+        if before == start - 1
+            || !bytes[before].is_ascii_uppercase()
+            || cue(entry(scan, &bytes[before..start - 1])).is_some()
+        {
+            break;
+        }
+        start -= 1;
+    }
+    let start = if bytes.get(start) == Some(&b' ') {
+        start + 1
+    } else {
+        start
+    };
+    let words = read(scan, start, false);
+    let all = words.all();
+    let Some(last) = all.last().filter(|last| last.end == end) else {
+        return;
+    };
+    let capitals = all
+        .iter()
+        .all(|word| bytes[word.start..word.end].iter().all(u8::is_ascii_uppercase));
+    let any_known = all.iter().any(Word::is_known);
+    if any_known || !known && !capitals && last.end - last.start > 2 {
+        // API担当 John Smith様: only the words of the name.
+        scan.push(all[0].start, end, PiiType::Person);
+    }
+}
+
+/// Takes the name that a label announces; whether there was one.
+pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength) -> bool {
+    let words = read(scan, value.start, true);
+    let all = words.all();
+    let bytes = scan.text.as_bytes();
+    let (Some(first), Some(last)) = (all.first(), all.last()) else {
+        return false;
+    };
+    let mut end = last.end;
+    let mut many = all.len();
+    let closed = match value.closer {
+        Some(closer) => scan.text[end..].starts_with(closer) || scan.text[end..].starts_with('\\'),
+        None => false,
+    };
+    // Ford, Amanda: in quotes, or where nothing else can follow.
+    if let (Some(_), [_]) = (value.closer, all)
+        && bytes[end..].starts_with(b", ")
+    {
+        let rest = read(scan, end + 2, true);
+        if let Some(given) = rest.all().last()
+            && value
+                .closer
+                .is_some_and(|closer| scan.text[given.end..].starts_with(closer))
+            && (first.is_known() || rest.words[0].is_known())
+        {
+            scan.take(first.start, given.end, PiiType::Person);
+            return true;
+        }
+    }
+    let goes_on = bytes.get(end).is_some_and(|byte| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'_' | b'@' | b'-' | b'/' | b'=' | b':' | b'.') && !closed
+    });
+    let full_stop =
+        bytes.get(end) == Some(&b'.') && !bytes.get(end + 1).is_some_and(u8::is_ascii_alphanumeric);
+    if goes_on && !full_stop && all.len() < 3 {
+        return false;
+    }
+    let full = |word: &&Word| !word.initial;
+    let count = all.iter().filter(full).count();
+    let known = all
+        .iter()
+        .any(|word| word.is_known() && !word.is_ordinary() && word.end - word.start > 2);
+    let ordinary = all
+        .iter()
+        .filter(|word| word.is_ordinary() && !word.is_known())
+        .count();
+    let is_lower = all.iter().any(|word| bytes[word.start].is_ascii_lowercase());
+    let full_name = bare(&words);
+    if full_name.is_some_and(|most| most < many) && !closed {
+        many = full_name.unwrap_or(many);
+        end = all[many - 1].end;
+    }
+    let fits = if full_name.is_some() {
+        true
+    } else if is_organisation(all) && strength != Strength::Sure {
+        false
+    } else {
+        match strength {
+            Strength::Sure => {
+                !is_lower && (count > 1 || known || closed) || count > 1 && known || closed && known
+            }
+            Strength::Fair => {
+                !is_lower
+                    && known
+                    && ordinary == 0
+                    && (count == 2 || count == 3 || first.is_given() || first.is_surname())
+            }
+            Strength::Weak => {
+                !is_lower
+                    && known
+                    && count >= 2
+                    && ordinary == 0
+                    && count <= 3
+                    && all
+                        .iter()
+                        .filter(full)
+                        .all(|word| word.is_known() || !word.is_ordinary())
+            }
+        }
+    };
+    if !fits {
+        return false;
+    }
+    scan.take(first.start, end, PiiType::Person);
+    true
+}
+
+/// The start of the word that ends at `end`.
+fn word_start(bytes: &[u8], end: usize) -> usize {
+    let length = bytes[end.saturating_sub(24)..end]
+        .iter()
+        .rev()
+        .take_while(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'\'' | b'-'))
+        .count();
+    let mut start = end - length;
+    while start < end && !bytes[start].is_ascii_alphabetic() {
+        start += 1;
+    }
+    start
+}
+
+/// The words that begin at `start`: capitalised, or of any case if `any_case`, and initials.
+fn read(scan: &Scan<'_>, start: usize, any_case: bool) -> Words {
+    let bytes = scan.text.as_bytes();
+    let mut words = Words::default();
+    let mut at = start;
+    while words.len < 4 {
+        let length = word_length(&bytes[at..]);
+        let Some(first) = bytes.get(at).filter(|byte| byte.is_ascii_alphabetic()) else {
+            break;
+        };
+        let particle = matches!(
+            &bytes[at..at + length],
+            b"de" | b"van" | b"von" | b"der" | b"da" | b"di" | b"del" | b"la" | b"bin" | b"al"
+        );
+        if length > 24 || !(any_case || first.is_ascii_uppercase() || particle && words.len > 0) {
+            break;
+        }
+        let mut end = at + length;
+        let initial = length == 1;
+        // A word that goes on with a digit or a sign is no name.
+        if bytes
+            .get(end)
+            .is_some_and(|byte| matches!(byte, b'0'..=b'9' | b'_' | b'@' | b'/' | b'='))
+        {
+            break;
+        }
+        let dotted = initial && bytes.get(end) == Some(&b'.');
+        if dotted {
+            end += 1;
+        }
+        words.words[words.len] = Word {
+            start: at,
+            end,
+            entry: if initial {
+                Entry::default()
+            } else {
+                entry(scan, &bytes[at..end])
+            },
+            initial,
+        };
+        words.len += 1;
+        let mut gap = 0;
+        if bytes.get(end) == Some(&b' ') {
+            gap = 1;
+        } else if bytes[end..].starts_with("\u{3000}".as_bytes()) {
+            gap = 3;
+        }
+        if gap == 0 || !bytes.get(end + gap).is_some_and(u8::is_ascii_alphabetic) {
+            break;
+        }
+        at = end + gap;
+    }
+    // A particle or an initial ends no name.
+    let ends_none = |word: &Word| word.initial || bytes[word.start].is_ascii_lowercase();
+    while !any_case && words.len > 1 && ends_none(&words.words[words.len - 1]) {
+        words.len -= 1;
+    }
+    words
+}
+
+/// The length of a word of letters, with an apostrophe or a hyphen inside.
+fn word_length(bytes: &[u8]) -> usize {
+    let mut length = 0;
+    while length < bytes.len().min(32) {
+        let byte = bytes[length];
+        let inner = matches!(byte, b'\'' | b'-')
+            && length > 0
+            && bytes.get(length + 1).is_some_and(u8::is_ascii_alphabetic);
+        // 's ends a name.
+        if inner
+            && byte == b'\''
+            && bytes[length + 1] == b's'
+            && !bytes.get(length + 2).is_some_and(u8::is_ascii_alphabetic)
+        {
+            break;
+        }
+        if !byte.is_ascii_alphabetic() && !inner {
+            break;
+        }
+        length += 1;
+    }
+    length
+}
+
+/// What is known of a word; of one with a hyphen or an apostrophe, of its last part too.
+fn entry(scan: &Scan<'_>, word: &[u8]) -> Entry {
+    let whole = scan.lexicon.entry(
+        word.iter()
+            .filter(|byte| byte.is_ascii_alphabetic())
+            .fold(SEED, |hash, byte| step(hash, char::from(*byte))),
+    );
+    if whole.is(Entry::LATIN_GIVEN) || whole.is(Entry::LATIN_SURNAME) {
+        return whole;
+    }
+    word.rsplit(|byte| matches!(byte, b'-' | b'\''))
+        .next()
+        .filter(|last| last.len() < word.len() && last.len() > 1)
+        .map_or(whole, |last| {
+            scan.lexicon
+                .entry(hash(last.iter().map(|byte| char::from(*byte))))
+        })
+}

@@ -1,0 +1,36 @@
+//! Names of people: by honorific or title, by label, or by being known as surname and given name.
+
+mod bare;
+mod honorific;
+mod katakana;
+mod labelled;
+mod latin;
+mod parse;
+
+pub(super) use self::bare::bare;
+pub(super) use self::honorific::{HONORIFIC_ENDS, HONORIFICS, before_honorific};
+pub(super) use self::katakana::katakana;
+pub(super) use self::labelled::after_department;
+pub(super) use self::latin::{GREETINGS, ORGANISATIONS, PREPOSITIONS, TITLES, capitalised};
+pub(super) use self::parse::ROLES;
+
+use super::labels::{Link, Strength, Value};
+use super::letters::{char_at, is_latin};
+use super::scan::Scan;
+
+/// Takes the name that a label announces; whether there was one.
+pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength) -> bool {
+    let Some(first) = char_at(scan.text, value.start) else {
+        return false;
+    };
+    let strength = if value.link == Link::Sign {
+        strength
+    } else {
+        Strength::Weak
+    };
+    if is_latin(first) {
+        latin::labelled(scan, value, strength)
+    } else {
+        labelled::labelled(scan, value, strength)
+    }
+}

@@ -1,0 +1,301 @@
+//! One pass over a text: where to look closer, and who looks.
+
+use super::blocks::{Around, BLOCK, LEAD, marks};
+use super::labels::{Label, Link, Value, key_before, label_before, value_after, value_of_key};
+use super::lexicon::{Lexicon, class};
+use super::{address, confidential, department, escapes, person};
+use crate::model::{PiiSpan, PiiType};
+
+/// A pass over a text and what it has found.
+#[derive(Debug)]
+pub(super) struct Scan<'a> {
+    pub(super) text: &'a str,
+    pub(super) lexicon: &'static Lexicon,
+    found: &'a mut Vec<PiiSpan>,
+    /// Where in `found` the finds of this pass begin.
+    first: usize,
+    /// Nothing that begins in front of this place is looked at any more.
+    skip: usize,
+}
+
+impl<'a> Scan<'a> {
+    pub(super) fn new(text: &'a str, found: &'a mut Vec<PiiSpan>) -> Self {
+        Self {
+            text,
+            lexicon: Lexicon::get(),
+            first: found.len(),
+            found,
+            skip: 0,
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        let bytes = self.text.as_bytes();
+        let mut at = 0;
+        while at < bytes.len() {
+            let mut marks = match at
+                .checked_sub(1)
+                .and_then(|from| bytes.get(from..)?.first_chunk())
+            {
+                Some(around) => marks(around),
+                None => marks(&padded(bytes, at)),
+            };
+            while marks != 0 {
+                let place = at + marks.trailing_zeros() as usize;
+                marks &= marks - 1;
+                if place >= self.skip {
+                    self.look(bytes, place);
+                }
+            }
+            at += BLOCK;
+        }
+    }
+
+    #[inline]
+    fn look(&mut self, bytes: &[u8], at: usize) {
+        match bytes[at] {
+            LEAD..=0xe9 => {
+                let Some([first, second, third]) = bytes.get(at..).and_then(|rest| rest.first_chunk()) else {
+                    return;
+                };
+                let code = usize::from(first & 0xf) << 12
+                    | usize::from(second & 0x3f) << 6
+                    | usize::from(third & 0x3f);
+                let class = self.lexicon.class(code);
+                if class != 0 {
+                    self.japanese(bytes, at, class);
+                }
+                // A name begins where no kanji goes before.
+                let within = at >= 3 && is_kanji_lead(bytes[at - 3]) && bytes[at - 1] >= 0x80;
+                if *first > LEAD
+                    && !within
+                    && self.lexicon.may_begin(code, second_kanji(bytes, at))
+                    && at >= self.skip
+                {
+                    person::bare(self, at);
+                }
+            }
+            b' ' => self.latin(bytes, at),
+            b':' | b'=' => self.key(at),
+            b'\\' => self.escape(at),
+            _ => {}
+        }
+    }
+
+    fn japanese(&mut self, bytes: &[u8], at: usize, class: u8) {
+        let end = at + 3;
+        if class & class::PLACE != 0 && address::japanese(self, end) {
+            return;
+        }
+        if class & class::DEPARTMENT != 0 && department::japanese(self, end) {
+            return;
+        }
+        if class & class::LABEL != 0 && may_follow(bytes, end, third_of(bytes, at)) && self.label(end) {
+            return;
+        }
+        if class & class::HONORIFIC != 0 {
+            person::before_honorific(self, end);
+        }
+        if class & class::KATAKANA != 0 && !(at >= 3 && is_katakana(bytes, at - 3)) {
+            person::katakana(self, at);
+        }
+    }
+
+    fn label(&mut self, end: usize) -> bool {
+        let Some((label, start)) = label_before(self.lexicon, self.text, end) else {
+            return false;
+        };
+        // 年収622万円, 査定A
+        let next = self.text.as_bytes().get(end).copied().unwrap_or_default();
+        let direct = match label {
+            Label::Money => {
+                next.is_ascii_digit()
+                    || next == 0xc2
+                    || self.text[end..].starts_with([
+                        '￥', '約', '０', '１', '２', '３', '４', '５', '６', '７', '８', '９',
+                    ])
+            }
+            Label::Grade => matches!(next, b'S' | b'A'..=b'E'),
+            _ => false,
+        };
+        if direct {
+            let value = Value {
+                start: end,
+                link: Link::Sign,
+                closer: None,
+            };
+            return self.value(label, value, start);
+        }
+        if label == Label::Health && confidential::diagnosed(self, start) {
+            return true;
+        }
+        // 健康診断の結果は
+        let results = "の結果";
+        let end = if matches!(label, Label::Health | Label::Grade | Label::Rating)
+            && self.text[end..].starts_with(results)
+        {
+            end + results.len()
+        } else {
+            end
+        };
+        let Some(value) = value_after(self.text, end) else {
+            return false;
+        };
+        self.value(label, value, start)
+    }
+
+    fn key(&mut self, at: usize) {
+        if let Some(label) = key_before(self.lexicon, self.text, at)
+            && let Some(value) = value_of_key(self.text, at)
+        {
+            self.value(label, value, at);
+        }
+    }
+
+    /// Takes `value` for what `label` says; whether it is that.
+    fn value(&mut self, label: Label, value: Value, label_start: usize) -> bool {
+        match label {
+            Label::Name(strength) => person::labelled(self, value, strength),
+            Label::Address => value.link == Link::Sign && address::labelled(self, value),
+            Label::Department => value.link == Link::Sign && department::labelled(self, value),
+            Label::Money | Label::Grade | Label::Rating | Label::Condition | Label::Health => {
+                confidential::labelled(self, label, value, label_start)
+            }
+        }
+    }
+
+    /// A space in front of something in Latin letters.
+    fn latin(&mut self, bytes: &[u8], at: usize) {
+        let next = bytes.get(at + 1).copied().unwrap_or_default();
+        if next.is_ascii_uppercase() {
+            let before = at.checked_sub(1).map_or(b' ', |at| bytes[at]);
+            let address = before.is_ascii_digit()
+                || before.is_ascii_uppercase()
+                || before == b',' && matches!(next, b'A' | b'D' | b'F');
+            if address && address::english(self, at) {
+                return;
+            }
+            if matches!(next, b'D' | b'T') && department::english(self, at) {
+                return;
+            }
+            // Sales team, HR dept: the word behind decides.
+            let word = bytes[at + 1..]
+                .iter()
+                .take(16)
+                .take_while(|byte| byte.is_ascii_alphabetic())
+                .count();
+            let behind = at + 1 + word;
+            if matches!(
+                bytes.get(behind..),
+                Some([b' ', b'd' | b't', b'e', b'p' | b'a', ..])
+            ) && department::english(self, behind)
+            {
+                return;
+            }
+            person::capitalised(self, at);
+        } else if matches!(next, b'i' | b'o' | b'w') {
+            confidential::english(self, at);
+        }
+    }
+
+    /// A line with `\u`: it is read as what it stands for.
+    fn escape(&mut self, at: usize) {
+        if !escapes::begins(self.text, at) {
+            return;
+        }
+        let line = escapes::line(self.text, at);
+        if let Some(decoded) = escapes::Decoded::read(self.text, line.clone()) {
+            let from = self.first;
+            let mut index = from;
+            while index < self.found.len() {
+                if self.found[index].start >= line.start {
+                    self.found.remove(index);
+                } else {
+                    index += 1;
+                }
+            }
+            decoded.find(self.found);
+            self.skip = line.end;
+        }
+    }
+
+    /// Notes a find. Of two that overlap, the one that begins first counts, and of those the longer.
+    pub(super) fn push(&mut self, start: usize, end: usize, kind: PiiType) {
+        if start >= end {
+            return;
+        }
+        while self.found.len() > self.first
+            && let Some(last) = self.found.last()
+            && last.end > start
+        {
+            if last.start < start || last.start == start && last.end >= end {
+                return;
+            }
+            self.found.pop();
+        }
+        self.found.push(PiiSpan::new(start, end, kind));
+    }
+
+    /// Notes a find, and looks at nothing inside it.
+    pub(super) fn take(&mut self, start: usize, end: usize, kind: PiiType) {
+        self.push(start, end, kind);
+        self.skip = self.skip.max(end);
+    }
+}
+
+/// The block at `at` with what is around it, filled up with line breaks.
+fn padded(bytes: &[u8], at: usize) -> Around {
+    let mut around = [b'\n'; BLOCK + 5];
+    let from = at.saturating_sub(1);
+    let to = bytes.len().min(at + BLOCK + 4);
+    let shift = usize::from(at == 0);
+    around[shift..shift + to - from].copy_from_slice(&bytes[from..to]);
+    around
+}
+
+/// Whether what follows a word can make it a label: a sign, a space, a bracket, `は`; an amount. `last` is the last byte of the word.
+fn may_follow(bytes: &[u8], at: usize, last: u8) -> bool {
+    let Some([first, second, third]) = bytes.get(at..).and_then(|rest| rest.first_chunk()) else {
+        return false;
+    };
+    match first {
+        b':' | b'=' | b' ' | b'\t' | b'"' | b'\'' | b'(' | b'<' | b'[' | b']' | b')' | b'|' | b'>' | b'*'
+        | b'\\' => true,
+        // 年収500, 査定A
+        b'0'..=b'9' | b'S' | b'A'..=b'E' | 0xc2 => true,
+        0xe2 | 0xef => true,
+        // The space of full width, brackets; は が の と
+        0xe3 if *second == 0x80 => true,
+        0xe3 if *second == 0x81 => {
+            // 診断され, 診断し, 診断を
+            matches!(third, 0xaf | 0x8c | 0xae) || last == 0xad && matches!(third, 0x95 | 0x97)
+        }
+        0xe3 if *second == 0x82 => *third == 0x92 && last == 0xad,
+        // 約
+        0xe7 => *second == 0xb4 && *third == 0x84,
+        _ => false,
+    }
+}
+
+/// The code of the kanji behind the one at `at`.
+#[inline]
+fn second_kanji(bytes: &[u8], at: usize) -> Option<usize> {
+    match bytes.get(at + 3..at + 6) {
+        Some([first @ 0xe4..=0xe9, second, third]) => {
+            Some(usize::from(first & 0xf) << 12 | usize::from(second & 0x3f) << 6 | usize::from(third & 0x3f))
+        }
+        _ => None,
+    }
+}
+
+fn third_of(bytes: &[u8], at: usize) -> u8 {
+    bytes.get(at + 2).copied().unwrap_or_default()
+}
+
+fn is_kanji_lead(byte: u8) -> bool {
+    matches!(byte, 0xe4..=0xe9)
+}
+
+fn is_katakana(bytes: &[u8], at: usize) -> bool {
+    bytes[at] == 0xe3 && (bytes[at + 1] == 0x83 || bytes[at + 1] == 0x82 && bytes[at + 2] >= 0xa1)
+}
