@@ -395,7 +395,7 @@ mod tests {
         ] {
             assert!(entry(word).is(expected), "{word}");
         }
-        for word in ["", "佐藤田", "障害対応", "Kubernetes", "サーバー"] {
+        for word in ["", "佐藤田", "障害対応", "Kubernetes", "キャッシュ機構"] {
             assert_eq!(entry(word), Entry::default(), "{word}");
         }
     }
