@@ -4,4 +4,6 @@
 
 mod development;
 mod made;
+mod property;
 mod score;
+mod templates;

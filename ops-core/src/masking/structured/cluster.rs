@@ -107,7 +107,8 @@ pub(super) fn ends_here(text: &Text<'_>, at: usize) -> bool {
     let next = text.get(at);
     let after = text.get(at + 1);
     match next {
-        b'-' | b'.' | b',' => !after.is_ascii_digit() && !(next == b'-' && after.is_ascii_alphanumeric()),
+        b',' => !is_thousand(text, at + 1),
+        b'-' | b'.' => !after.is_ascii_digit() && !(next == b'-' && after.is_ascii_alphanumeric()),
         b'_' => false,
         _ => !next.is_ascii_alphanumeric(),
     }
@@ -119,11 +120,18 @@ pub(super) fn begins_here(text: &Text<'_>, at: usize) -> bool {
     let earlier = at.checked_sub(1).map_or(0, |at| text.before(at));
     match previous {
         b'-' => !(earlier.is_ascii_alphanumeric() || earlier == b'*' || earlier == b'_'),
-        b'.' | b',' => !earlier.is_ascii_digit(),
+        b',' => !(earlier.is_ascii_digit() && is_thousand(text, at)),
+        b'.' => !earlier.is_ascii_digit(),
         b'_' | b'*' | b'#' if earlier == previous => false,
         b'_' | b'$' => false,
         _ => !previous.is_ascii_alphanumeric(),
     }
+}
+
+/// Whether three digits stand alone at `at`, as after the comma of an amount. Other numbers after a comma are fields of their own.
+fn is_thousand(text: &Text<'_>, at: usize) -> bool {
+    (0..3).all(|index| text.get(at + index).is_ascii_digit())
+        && !matches!(text.get(at + 3), b'0'..=b'9' | b'-')
 }
 
 /// The signs between two groups of digits: what they are, how many bytes they take.

@@ -138,7 +138,7 @@ impl<'a> Number<'a> {
     fn labelled(&self, text: &Text<'_>, label: &Label, phone: Option<&Phone>) -> Option<Found> {
         let at = self.start;
         let near = label.is_key || label.is_near(at);
-        let reaches = label.is_key || label.reaches(at);
+        let reaches = near || label.reaches(at);
         match label.meaning {
             Meaning::MyNumber if self.letters == 0 && self.begins(text) => {
                 let count = self.twelve(text)?;
@@ -338,9 +338,16 @@ impl<'a> Number<'a> {
 
 /// Whether a unit follows that counts: people, days, yen.
 fn is_counted(text: &Text<'_>, end: usize) -> bool {
-    let at = end + usize::from(text.get(end) == b' ');
-    text.get(at) >= 0x80 && UNITS.iter().any(|unit| text.starts(at, unit.as_bytes()))
-        || (at == end && matches!(text.get(at), b'%'))
+    let spaced = text.get(end) == b' ';
+    let at = end + usize::from(spaced);
+    if text.get(at) < 0x80 {
+        return !spaced && text.get(at) == b'%';
+    }
+    // After a space a unit stands alone: 名義 is no unit.
+    let stands = |unit: &str| !spaced || !matches!(text.get(at + unit.len()), 0xe4..=0xe9);
+    UNITS
+        .iter()
+        .any(|unit| text.starts(at, unit.as_bytes()) && stands(unit))
 }
 
 const UNITS: [&str; 42] = [

@@ -45,6 +45,7 @@ fn is_alone(text: &Text<'_>, start: usize, end: usize) -> bool {
     let begins = match text.before(start) {
         b'-' => start < 2 || !text.bytes[start - 2].is_ascii_alphabetic(),
         b'.' => false,
+        b',' => true,
         _ => begins_here(text, start),
     };
     begins && ends
@@ -245,6 +246,7 @@ mod tests {
             ("接続元172.16.0.9から", "172.16.0.9"),
             ("localhost/127.0.0.1:80", "127.0.0.1"),
             ("10.0.0.1-10.0.0.9", "10.0.0.1"),
+            ("10.0.0.1,10.0.0.2", "10.0.0.1"),
         ] {
             assert_eq!(four(text), Some(address));
         }

@@ -7,9 +7,15 @@ use super::view::{BREAK, Text};
 /// The key that the run of word bytes `run` is or begins.
 pub(super) fn token(text: &Text<'_>, run: Range<usize>) -> Option<Range<usize>> {
     let word = &text.bytes[run.clone()];
-    // As a suffix of another word, an identifier.
-    if let Some(length) = vendor::key(word, &text.bytes[run.start..]) {
-        return Some(run.start..run.start + length);
+    // A dot ends a run, but not the beginning that some vendors give their keys.
+    let dotted = ["SG.", "ya29.", "hvs.", "hvb.", "xoxe."]
+        .iter()
+        .find(|prefix| text.ends(run.start, prefix.as_bytes()));
+    let start = run.start - dotted.map_or(0, |prefix| prefix.len());
+    if !text.before(start).is_ascii_alphanumeric()
+        && let Some(length) = vendor::key(&text.bytes[start..])
+    {
+        return Some(start..start + length);
     }
     if is_identifier(word) {
         return None;
@@ -154,6 +160,7 @@ pub(super) fn pem(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
         return None;
     }
     let head = &text.bytes[at..text.bytes.len().min(at + 80)];
+    let head = &head[..memchr::memchr(b'\n', head).unwrap_or(head.len())];
     memchr::memmem::find(head, b"PRIVATE KEY")?;
     let line = memchr::memchr(b'\n', &text.bytes[at..]).map_or(text.bytes.len(), |length| at + length);
     let whole = &text.bytes[at..line];
@@ -180,28 +187,21 @@ enum Name {
 /// What the name that ends before `end` is the name of.
 #[inline]
 fn name(text: &Text<'_>, end: usize) -> Option<Name> {
-    let tail = end.checked_sub(3).and_then(|from| text.bytes.get(from..end))?;
+    let back = |count: usize| end.checked_sub(count).map_or(0, |at| text.get(at));
+    let tail = [back(3), back(2), back(1)];
     let lower = [tail[0] | 0x20, tail[1] | 0x20, tail[2] | 0x20];
     let maybe = match &lower {
         b"ord" | b"swd" | b"pwd" | b"ret" | b"ken" | b"key" | b"ase" | b"als" | b"ial" | b"ode" | b"pin"
-        | b"cvv" | b"cvc" | b"otp" | b"jwt" | b"ion" | b"ass" | b"rds" | b"rer" | b"sic" | b"sid"
-        | b"_id" | b"nid" => true,
+        | b"cvv" | b"cvc" | b"otp" | b"jwt" | b"ion" | b"ass" | b"rds" | b"rer" | b"sic" => true,
+        [_, b'p', b'w'] => true,
         _ => tail[2] >= 0x80,
     };
     if !maybe {
         return None;
     }
-    if let Some(session) = [
-        "authorization",
-        "sessionid",
-        "session_id",
-        "jsessionid",
-        "phpsessid",
-    ]
-    .iter()
-    .find(|name| end >= name.len() && text.bytes[end - name.len()..end].eq_ignore_ascii_case(name.as_bytes()))
-    {
-        return session.starts_with("auth").then_some(Name::Other);
+    let header = b"authorization";
+    if end >= header.len() && text.bytes[end - header.len()..end].eq_ignore_ascii_case(header) {
+        return Some(Name::Other);
     }
     let label = label::ending(text, end)?;
     if label.meaning != Meaning::Secret {
@@ -235,6 +235,7 @@ fn name(text: &Text<'_>, end: usize) -> Option<Name> {
             "password",
             "passwd",
             "pwd",
+            "pw",
             "passphrase",
             "passcode",
             "passwords",
@@ -319,7 +320,7 @@ fn plain_end(text: &Text<'_>, at: usize) -> usize {
             text.get(end),
             b'"' | b'\'' | b'`' | b',' | b';' | b'&' | b')' | b']' | b'}' | b'<' | b'>' | b'|'
         )
-        && end - at < LONGEST
+        && end - at < LONGEST / 4
     {
         end += 1;
     }

@@ -38,7 +38,9 @@ pub(super) struct Label {
 impl Label {
     /// Whether nothing but a few signs and particles stand between it and the value at `at`.
     pub(super) fn is_near(&self, at: usize) -> bool {
-        !self.digits_between && !self.clause_between && at - self.end <= NEAR
+        // `社員番号は、`
+        let gap = at - self.end;
+        !self.digits_between && gap <= if self.clause_between { NEAR - 3 } else { NEAR }
     }
 
     /// Whether the value at `at` is still in its reach.
@@ -193,14 +195,16 @@ fn search(text: &Text<'_>, low: usize, high: usize, is_key: bool) -> Option<Labe
 /// The longest label that ends before `end`.
 fn longest(bytes: &[u8], low: usize, end: usize) -> Option<(Meaning, usize)> {
     let mut best: Option<(Meaning, usize)> = None;
-    let mut next = HEADS[usize::from(bytes[end - 1].to_ascii_lowercase())];
-    while let Some(entry) = LABELS.get(usize::from(next)) {
-        if let Some(start) = matched(entry, bytes, low, end)
-            && best.is_none_or(|(_, found)| start < found)
-        {
-            best = Some((entry.meaning, start));
+    for key in keys(&bytes[low..end]) {
+        let mut next = HEADS[key];
+        while let Some(entry) = LABELS.get(usize::from(next)) {
+            if let Some(start) = matched(entry, bytes, low, end)
+                && best.is_none_or(|(_, found)| start < found)
+            {
+                best = Some((entry.meaning, start));
+            }
+            next = NEXT[usize::from(next)];
         }
-        next = NEXT[usize::from(next)];
     }
     best
 }
@@ -229,7 +233,13 @@ fn matched(entry: &Entry, bytes: &[u8], low: usize, end: usize) -> Option<usize>
     let begins =
         !word(first) || !word(before) || (bytes[at].is_ascii_uppercase() && before.is_ascii_lowercase());
     let ends = !word(last) || !word(after) || (after.is_ascii_uppercase() && last.is_ascii_lowercase());
-    (begins && ends).then_some(at)
+    // Within an address such as `pr@id.example.no`, nothing is a label.
+    let later = bytes.get(end + 1).copied().unwrap_or(0);
+    let host = before == b'@'
+        || after == b'@'
+        || (after == b'.' && later.is_ascii_lowercase())
+        || (before == b'.' && end - at == 2);
+    (begins && ends && !host).then_some(at)
 }
 
 #[inline]
@@ -239,11 +249,7 @@ fn may_end(previous: u8, last: u8) -> bool {
 }
 
 const fn pair(previous: u8, last: u8) -> usize {
-    let (previous, last) = (
-        previous.to_ascii_lowercase() as usize,
-        last.to_ascii_lowercase() as usize,
-    );
-    (previous * 37 + last) % 1024
+    (previous.to_ascii_lowercase() as usize * 37 + last.to_ascii_lowercase() as usize) % 1024
 }
 
 /// Which pairs of last bytes labels have.
@@ -252,42 +258,126 @@ static PAIRS: [u64; 16] = {
     let mut index = 0;
     while index < LABELS.len() {
         let text = LABELS[index].text.as_bytes();
-        let (previous, last) = (text[text.len() - 2], text[text.len() - 1]);
-        if previous == b'~' {
-            // Any of the signs that it stands for, or the letter before it.
-            let signs = [b' ', b'_', b'-', b'.', b'\'', text[text.len() - 3]];
-            let mut sign = 0;
-            while sign < signs.len() {
-                let pair = pair(signs[sign], last);
-                pairs[pair / 64] |= 1 << (pair % 64);
-                sign += 1;
-            }
-        } else {
-            let pair = pair(previous, last);
-            pairs[pair / 64] |= 1 << (pair % 64);
-        }
+        let pair = pair(text[text.len() - 2], text[text.len() - 1]);
+        pairs[pair / 64] |= 1 << (pair % 64);
         index += 1;
     }
     pairs
 };
 
+/// The keys under which labels are filed that `text` may end with: of the short ones, of the others, and of those of one
+/// letter of three bytes.
+const fn keys(text: &[u8]) -> [usize; 3] {
+    let length = text.len();
+    let (previous, last) = (text[length - 2], text[length - 1]);
+    if last < 0x80 {
+        let before = length.wrapping_sub(general(text));
+        // A sign between two words does not count.
+        let before = if before > 1 && before < length && is_sign(text[before - 1]) {
+            before - 1
+        } else {
+            before
+        };
+        let (first, second) = (
+            byte(text, before.wrapping_sub(1)),
+            byte(text, before.wrapping_sub(2)),
+        );
+        let second = if is_sign(second) { 0 } else { second };
+        [
+            key(previous, last, 0, 0),
+            key(previous, last, first, second),
+            EMPTY,
+        ]
+    } else {
+        // Many end with 番号: what is before that tells them apart.
+        [
+            key(previous, last, byte(text, length.wrapping_sub(4)), 1),
+            key(
+                previous,
+                last,
+                byte(text, length.wrapping_sub(7)),
+                byte(text, length.wrapping_sub(8)),
+            ),
+            key(previous, last, 2, 2),
+        ]
+    }
+}
+
+/// How long the word at the end is, if it is one that many labels end with; else two letters.
+const fn general(text: &[u8]) -> usize {
+    let words: [&[u8]; 8] = [
+        b"number", b"code", b"key", b"card", b"token", b"license", b"num", b"acc",
+    ];
+    let mut index = 0;
+    while index < words.len() {
+        let word = words[index];
+        let mut same = 0;
+        while same < word.len()
+            && byte(text, text.len().wrapping_sub(same + 1)).to_ascii_lowercase()
+                == word[word.len() - 1 - same]
+        {
+            same += 1;
+        }
+        if same == word.len() {
+            return same;
+        }
+        index += 1;
+    }
+    2
+}
+
+/// The key under which the label `text` is filed.
+const fn key_of(text: &[u8]) -> usize {
+    let last = text[text.len() - 1];
+    // What is before such a short one is not of the label.
+    let short = if last < 0x80 {
+        text.len() < general(text) + 3
+    } else {
+        text.len() < 9
+    };
+    let keys = keys(text);
+    match text.len() {
+        3 if last >= 0x80 => keys[2],
+        _ if short => keys[0],
+        _ => keys[1],
+    }
+}
+
+const fn is_sign(byte: u8) -> bool {
+    matches!(byte, b'~' | b' ' | b'_' | b'-' | b'.' | b'\'')
+}
+
+const fn byte(text: &[u8], at: usize) -> u8 {
+    if at < text.len() { text[at] } else { 0 }
+}
+
+const fn key(previous: u8, last: u8, third: u8, fourth: u8) -> usize {
+    let key = previous.to_ascii_lowercase() as usize * 961
+        + last.to_ascii_lowercase() as usize * 31
+        + third.to_ascii_lowercase() as usize * 1021
+        + fourth.to_ascii_lowercase() as usize * 577;
+    key % EMPTY
+}
+
 const NONE: u16 = u16::MAX;
 
-/// The first label with this last byte.
-static HEADS: [u16; 256] = chains().0;
+/// A key that no label has.
+const EMPTY: usize = 4096;
 
-/// The next label with the same last byte.
+/// The first label under each key.
+static HEADS: [u16; EMPTY + 1] = chains().0;
+
+/// The next label under the same key.
 static NEXT: [u16; LABELS.len()] = chains().1;
 
-const fn chains() -> ([u16; 256], [u16; LABELS.len()]) {
-    let mut heads = [NONE; 256];
+const fn chains() -> ([u16; EMPTY + 1], [u16; LABELS.len()]) {
+    let mut heads = [NONE; EMPTY + 1];
     let mut next = [NONE; LABELS.len()];
     let mut index = 0;
     while index < LABELS.len() {
-        let text = LABELS[index].text.as_bytes();
-        let last = text[text.len() - 1] as usize;
-        next[index] = heads[last];
-        heads[last] = index as u16;
+        let key = key_of(LABELS[index].text.as_bytes());
+        next[index] = heads[key];
+        heads[key] = index as u16;
         index += 1;
     }
     (heads, next)
@@ -320,6 +410,18 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(meaning(before), expected, "{before}");
+        }
+    }
+
+    #[test]
+    fn every_label_is_found_by_itself() {
+        for entry in LABELS {
+            for sign in ["", " ", "_", "-"] {
+                let label = entry.text.replace('~', sign);
+                for text in [label.clone(), label.to_uppercase(), format!("({label}")] {
+                    assert_eq!(meaning(&text), Some(entry.meaning), "{text}");
+                }
+            }
         }
     }
 

@@ -86,7 +86,7 @@ labels! {
         "account~key" "shared~access~key" "master~key" "service~key" "session~token" "security~token" "license~key" "ssh~key" "pin" "pin~code"
         "pin~no" "cvv" "cvc" "otp" "x~api~key" "apikey" "secretkey" "authtoken" "accesskey" "accesstoken" "api~key~id" "deploy~key" "hmac~key"
         "jwt" "session~secret" "cookie~secret" "app~key" "subscription~key" "function~key" "storage~key" "secret~token" "csrf~token"
-        "personal~access~token" "aws~secret" "db~pass" "passwords" "pass" "鍵" "jwt~secret" "oauth~token" "user~password" "client~key";
+        "personal~access~token" "aws~secret" "db~pass" "pw" "passwords" "pass" "鍵" "jwt~secret" "oauth~token" "user~password" "client~key";
     Symbol:
         "記号";
     Other:

@@ -65,9 +65,10 @@ impl Search<'_> {
         let (mut digit_before, mut word_before) = (false, false);
         while at < bytes.len() {
             let next = Masks::at(bytes, at + STEP);
-            let numbers = masks.numbers(digit_before);
+            let numbers = masks.numbers(digit_before, next);
             let long = masks.long(word_before, next);
-            let mut marks = numbers | long | masks.sign;
+            let sign = masks.sign | masks.telling(bytes, at, next);
+            let mut marks = numbers | long | sign;
             marks &= after(done, at);
             while marks != 0 {
                 let bit = marks.trailing_zeros();
@@ -80,7 +81,7 @@ impl Search<'_> {
                 }
                 if matches!(step, Next::Mark) && numbers >> bit & 1 == 1 {
                     step = self.number(place, found);
-                } else if matches!(step, Next::Mark) && masks.sign >> bit & 1 == 1 {
+                } else if matches!(step, Next::Mark) && sign >> bit & 1 == 1 {
                     step = self.sign(place, found);
                 }
                 done = match step {
@@ -122,6 +123,9 @@ impl Search<'_> {
         if let Some(end) = when::end(&self.text, at) {
             return Next::From(end);
         }
+        if self.is_idle(at) {
+            return Next::Mark;
+        }
         let cluster = Cluster::read(&self.text, at);
         let groups = cluster.groups();
         let Some(first) = groups.first() else {
@@ -145,6 +149,32 @@ impl Search<'_> {
             Some((range, kind)) => self.push(range, kind, found),
             None => Next::Mark,
         }
+    }
+
+    /// Whether the digits at `at` are one of the many small numbers of a text: few, or with a unit, and without a label.
+    fn is_idle(&self, at: usize) -> bool {
+        let text = &self.text;
+        let mut end = at + 1;
+        while text.get(end).is_ascii_digit() && end - at < 8 {
+            end += 1;
+        }
+        let (before, next) = (text.before(at), text.get(end));
+        let alone = match next {
+            b'-' | b'.' | b'(' | b')' | b' ' => {
+                !matches!(text.get(end + 1), b'0'..=b'9' | b'(' | b' ' | b'-')
+            }
+            0x80.. | b'0'..=b'9' => false,
+            _ => true,
+        };
+        if !alone || before.is_ascii_alphabetic() || matches!(before, b'-' | b'+' | b'(' | 0x80..) {
+            return false;
+        }
+        if next.is_ascii_alphabetic() {
+            return next != b'x';
+        }
+        // Of a label before three digits a sign or another script is left.
+        end - at < 3
+            || (end - at == 3 && before == b' ' && at >= 2 && text.get(at - 2).is_ascii_alphanumeric())
     }
 
     fn sign(&self, at: usize, found: &mut Vec<PiiSpan>) -> Next {

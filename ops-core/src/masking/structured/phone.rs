@@ -15,6 +15,9 @@ pub(super) struct Phone {
 pub(super) fn find(text: &Text<'_>, cluster: &Cluster) -> Option<Phone> {
     let groups = cluster.groups();
     let first = groups.first()?;
+    if groups.len() == 1 && !matches!(first.len(), 8..=15) {
+        return None;
+    }
     let mut start = first.start;
     let mut kind = Kind::National;
     if text.before(start) == b'(' && (text.get(first.end) == b')' || groups.len() > 1) {
