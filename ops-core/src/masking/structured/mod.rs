@@ -1,6 +1,245 @@
 //! Values whose form gives them away: numbers, mail addresses, network addresses, keys.
+//!
+//! One pass marks the few bytes at which such a value can be recognised ([`scan`]); from there a verifier looks left and right,
+//! a bounded distance and never past the line. Lines with escapes or full width letters are read through a [`view`].
 
-use crate::model::PiiSpan;
+mod card;
+mod cluster;
+mod email;
+mod identity;
+mod ip;
+mod key;
+mod label;
+mod label_table;
+mod number;
+mod phone;
+mod scan;
+mod vendor;
+mod view;
+mod when;
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use self::cluster::Cluster;
+use self::scan::{Masks, STEP};
+use self::view::{Text, View};
+use crate::model::{PiiSpan, PiiType};
 
 /// Appends what is found in `text`, in any order.
-pub(super) fn find(_text: &str, _found: &mut Vec<PiiSpan>) {}
+pub(super) fn find(text: &str, found: &mut Vec<PiiSpan>) {
+    Search {
+        text: Text::plain(text.as_bytes()),
+        base: found.len(),
+    }
+    .run(found);
+}
+
+thread_local! {
+    /// Where lines with escapes are read, kept so that a clean one allocates nothing.
+    static VIEW: RefCell<View> = RefCell::default();
+}
+
+struct Search<'a> {
+    text: Text<'a>,
+    /// How many spans were there before.
+    base: usize,
+}
+
+/// What follows a mark.
+enum Next {
+    /// The next mark.
+    Mark,
+    /// The first mark from here.
+    From(usize),
+    /// The line holds escapes: all of it is to be read through a view.
+    Veiled,
+}
+
+impl Search<'_> {
+    fn run(&self, found: &mut Vec<PiiSpan>) {
+        let bytes = self.text.bytes;
+        let mut done = 0;
+        let mut at = 0;
+        let mut masks = Masks::at(bytes, 0);
+        let (mut digit_before, mut word_before) = (false, false);
+        while at < bytes.len() {
+            let next = Masks::at(bytes, at + STEP);
+            let numbers = masks.numbers(digit_before, next);
+            let long = masks.long(word_before, next);
+            let sign = masks.sign | masks.telling(bytes, at, next);
+            let mut marks = numbers | long | sign;
+            marks &= after(done, at);
+            while marks != 0 {
+                let bit = marks.trailing_zeros();
+                let place = at + bit as usize;
+                marks &= marks - 1;
+                let mut step = Next::Mark;
+                if long >> bit & 1 == 1 {
+                    let words = (u128::from(masks.word) | u128::from(next.word) << STEP) >> bit;
+                    step = self.word(place, words.trailing_ones() as usize, found);
+                }
+                if matches!(step, Next::Mark) && numbers >> bit & 1 == 1 {
+                    step = self.number(place, found);
+                } else if matches!(step, Next::Mark) && sign >> bit & 1 == 1 {
+                    step = self.sign(place, found);
+                }
+                done = match step {
+                    Next::Mark => continue,
+                    Next::From(end) => end.max(done),
+                    Next::Veiled => self.veiled_line(place, found),
+                };
+                marks &= after(done, at);
+            }
+            digit_before = masks.digit >> (STEP - 1) == 1;
+            word_before = masks.word >> (STEP - 1) == 1;
+            masks = next;
+            at += STEP;
+        }
+    }
+
+    /// A long run of letters, digits, `_` and `-` begins at `at`; `length` of it are known.
+    fn word(&self, at: usize, length: usize, found: &mut Vec<PiiSpan>) -> Next {
+        let mut end = at + length;
+        while matches!(self.text.get(end), b'_' | b'-') || self.text.get(end).is_ascii_alphanumeric() {
+            end += 1;
+        }
+        if let Some(range) = key::token(&self.text, at..end) {
+            return self.push(range, PiiType::ApiKey, found);
+        }
+        let word = &self.text.bytes[at..end];
+        // No number is within a UUID or a hash; a mail address may go on after one.
+        let is_hash = word.len() >= 32
+            && word.iter().all(u8::is_ascii_hexdigit)
+            && !word.iter().all(u8::is_ascii_digit);
+        if key::is_identifier(word) || is_hash {
+            Next::From(end)
+        } else {
+            Next::Mark
+        }
+    }
+
+    fn number(&self, at: usize, found: &mut Vec<PiiSpan>) -> Next {
+        if let Some(end) = when::end(&self.text, at) {
+            return Next::From(end);
+        }
+        if self.is_idle(at) {
+            return Next::Mark;
+        }
+        let cluster = Cluster::read(&self.text, at);
+        let groups = cluster.groups();
+        let Some(first) = groups.first() else {
+            return Next::Mark;
+        };
+        if self.text.is_plain()
+            && groups
+                .iter()
+                .any(|group| cluster::is_wide_joint(self.text.bytes, group.end))
+        {
+            return Next::Veiled;
+        }
+        if let Some(second) = groups.get(1)
+            && second.joint == b'.'
+            && first.len() <= 3
+            && let Some(range) = ip::v4(&self.text, &cluster)
+        {
+            return self.push(range, PiiType::Ip, found);
+        }
+        match identity::find(&self.text, &cluster) {
+            Some((range, kind)) => self.push(range, kind, found),
+            None => Next::Mark,
+        }
+    }
+
+    /// Whether the digits at `at` are one of the many small numbers of a text: few, or with a unit, and without a label.
+    fn is_idle(&self, at: usize) -> bool {
+        let text = &self.text;
+        let mut end = at + 1;
+        while text.get(end).is_ascii_digit() && end - at < 8 {
+            end += 1;
+        }
+        let (before, next) = (text.before(at), text.get(end));
+        let alone = match next {
+            b'-' | b'.' | b'(' | b')' | b' ' => {
+                !matches!(text.get(end + 1), b'0'..=b'9' | b'(' | b' ' | b'-')
+            }
+            0x80.. | b'0'..=b'9' => false,
+            _ => true,
+        };
+        if !alone || before.is_ascii_alphabetic() || matches!(before, b'-' | b'+' | b'(' | 0x80..) {
+            return false;
+        }
+        if next.is_ascii_alphabetic() {
+            return next != b'x';
+        }
+        // Of a label before three digits a sign or another script is left.
+        end - at < 3
+            || (end - at == 3 && before == b' ' && at >= 2 && text.get(at - 2).is_ascii_alphanumeric())
+    }
+
+    fn sign(&self, at: usize, found: &mut Vec<PiiSpan>) -> Next {
+        let text = &self.text;
+        if text.is_plain() && view::is_veiled(text.bytes, at) {
+            return Next::Veiled;
+        }
+        let secret = match text.get(at) {
+            b'@' => match email::find(text, at) {
+                Some((range, kind)) => return self.push(range, kind, found),
+                None => return Next::Mark,
+            },
+            b':' => match ip::v6(text, at) {
+                Some(range) => return self.push(range, PiiType::Ip, found),
+                None => key::field(text, at, 1),
+            },
+            b'=' => key::field(text, at, 1),
+            // ：and ＝
+            0xef if text.starts(at, "：".as_bytes()) || text.starts(at, "＝".as_bytes()) => {
+                key::field(text, at, 3)
+            }
+            b'-' => key::pem(text, at),
+            b's' | b'S' | 0x83 => key::after_word(text, at),
+            _ => None,
+        };
+        match secret {
+            Some(range) => self.push(range, PiiType::ApiKey, found),
+            None => Next::Mark,
+        }
+    }
+
+    fn push(&self, range: Range<usize>, kind: PiiType, found: &mut Vec<PiiSpan>) -> Next {
+        let end = range.end;
+        let given = self.text.given(range);
+        found.push(PiiSpan::new(given.start, given.end, kind));
+        Next::From(end)
+    }
+
+    /// Reads the line around `at` through a view, and gives its end.
+    fn veiled_line(&self, at: usize, found: &mut Vec<PiiSpan>) -> usize {
+        let bytes = self.text.bytes;
+        let start = memchr::memrchr(b'\n', &bytes[..at]).map_or(0, |end| end + 1);
+        let end = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |length| at + length);
+        while found.len() > self.base && found.last().is_some_and(|span| span.start >= start) {
+            found.pop();
+        }
+        VIEW.with_borrow_mut(|view| {
+            let text = view.read(&bytes[start..end], start);
+            Search {
+                text,
+                base: found.len(),
+            }
+            .run(found);
+            view.clear();
+        });
+        end
+    }
+}
+
+/// The marks of the step at `at` that are not before `done`.
+#[inline]
+fn after(done: usize, at: usize) -> u64 {
+    match done.saturating_sub(at) {
+        0 => u64::MAX,
+        passed if passed < STEP => u64::MAX << passed,
+        _ => 0,
+    }
+}

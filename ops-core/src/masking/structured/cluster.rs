@@ -1,0 +1,190 @@
+use super::view::Text;
+
+/// Groups of digits that only single signs separate, such as `090-1234-5678`.
+#[derive(Debug)]
+pub(super) struct Cluster {
+    digits: [u8; Self::DIGITS],
+    groups: [Group; Self::GROUPS],
+    count: usize,
+    /// Whether more digits than fit follow without a gap.
+    pub(super) overlong: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Group {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    /// How many digits are before the end of this group.
+    total: usize,
+    /// The sign before the group; 0 for the first.
+    pub(super) joint: u8,
+}
+
+impl Group {
+    pub(super) fn len(&self) -> usize {
+        self.end - self.start
+    }
+}
+
+impl Cluster {
+    const DIGITS: usize = 24;
+    const GROUPS: usize = 8;
+
+    /// Reads from a digit at `at`.
+    pub(super) fn read(text: &Text<'_>, at: usize) -> Self {
+        let mut cluster = Self {
+            digits: [0; Self::DIGITS],
+            groups: [Group::default(); Self::GROUPS],
+            count: 0,
+            overlong: false,
+        };
+        let mut start = at;
+        let mut joint = 0;
+        let mut total = 0;
+        while cluster.count < Self::GROUPS {
+            let mut end = start;
+            while text.get(end).is_ascii_digit() {
+                if total == Self::DIGITS {
+                    cluster.overlong = cluster.count == 0;
+                    return cluster;
+                }
+                cluster.digits[total] = text.get(end) - b'0';
+                total += 1;
+                end += 1;
+            }
+            cluster.groups[cluster.count] = Group {
+                start,
+                end,
+                total,
+                joint,
+            };
+            cluster.count += 1;
+            let Some((sign, width)) = joint_at(text, end) else {
+                break;
+            };
+            joint = sign;
+            start = end + width;
+        }
+        cluster
+    }
+
+    pub(super) fn groups(&self) -> &[Group] {
+        &self.groups[..self.count]
+    }
+
+    /// The digits of the first `count` groups.
+    pub(super) fn digits(&self, count: usize) -> &[u8] {
+        match count.checked_sub(1).and_then(|last| self.groups().get(last)) {
+            Some(group) => &self.digits[..group.total],
+            None => &[],
+        }
+    }
+
+    /// Whether the first groups have these lengths, all with the same sign between them, a hyphen or a space.
+    pub(super) fn is_shaped(&self, lengths: &[usize]) -> bool {
+        let groups = self.groups();
+        groups.len() >= lengths.len()
+            && groups
+                .iter()
+                .zip(lengths)
+                .all(|(group, length)| group.len() == *length)
+            && groups[1..lengths.len()]
+                .iter()
+                .all(|group| matches!(group.joint, b'-' | b' ') && group.joint == groups[1].joint)
+    }
+
+    /// Whether a number that ends with group `count` ends there, and not within a longer one or within a word.
+    pub(super) fn ends(&self, text: &Text<'_>, count: usize) -> bool {
+        let Some(group) = count.checked_sub(1).and_then(|last| self.groups().get(last)) else {
+            return false;
+        };
+        ends_here(text, group.end)
+    }
+}
+
+/// Whether a number may end before `at`.
+pub(super) fn ends_here(text: &Text<'_>, at: usize) -> bool {
+    let next = text.get(at);
+    let after = text.get(at + 1);
+    match next {
+        b',' => !is_thousand(text, at + 1),
+        b'-' | b'.' => !after.is_ascii_digit() && !(next == b'-' && after.is_ascii_alphanumeric()),
+        b'_' => false,
+        _ => !next.is_ascii_alphanumeric(),
+    }
+}
+
+/// Whether a number may begin at `at`: not within a word or a longer number. The long form of a date is no longer number.
+pub(super) fn begins_here(text: &Text<'_>, at: usize) -> bool {
+    let previous = text.before(at);
+    let earlier = at.checked_sub(1).map_or(0, |at| text.before(at));
+    match previous {
+        b'-' => !(earlier.is_ascii_alphanumeric() || earlier == b'*' || earlier == b'_'),
+        b',' => !(earlier.is_ascii_digit() && is_thousand(text, at)),
+        b'.' => !earlier.is_ascii_digit(),
+        b'_' | b'*' | b'#' if earlier == previous => false,
+        b'_' | b'$' => false,
+        _ => !previous.is_ascii_alphanumeric(),
+    }
+}
+
+/// Whether three digits stand alone at `at`, as after the comma of an amount. Other numbers after a comma are fields of their own.
+fn is_thousand(text: &Text<'_>, at: usize) -> bool {
+    (0..3).all(|index| text.get(at + index).is_ascii_digit())
+        && !matches!(text.get(at + 3), b'0'..=b'9' | b'-')
+}
+
+/// The signs between two groups of digits: what they are, how many bytes they take.
+fn joint_at(text: &Text<'_>, at: usize) -> Option<(u8, usize)> {
+    let (first, second) = (text.get(at), text.get(at + 1));
+    let (sign, width) = match (first, second) {
+        (b')', b' ' | b'-') | (b' ' | b'-', b'(') => (b'(', 2),
+        (b'(' | b')', _) => (b'(', 1),
+        (b'-' | b' ' | b'.', _) => (first, 1),
+        _ => return None,
+    };
+    let width = match sign {
+        // `+81 (0)90`
+        b'(' if second == b')' => return None,
+        _ => width,
+    };
+    text.get(at + width).is_ascii_digit().then_some((sign, width))
+}
+
+/// Whether a digit follows the full width sign at `at`, so that both belong to one number.
+pub(super) fn is_wide_joint(bytes: &[u8], at: usize) -> bool {
+    let Some(sign) = bytes.get(at..at + 3) else {
+        return false;
+    };
+    let joins = matches!(
+        sign,
+        [0xe3, 0x80, 0x80]
+            | [0xe3, 0x83, 0xbc]
+            | [0xe2, 0x80, 0x90..=0x95]
+            | [0xe2, 0x88, 0x92]
+            | [0xef, 0xbc, 0x88 | 0x89 | 0x8d | 0x8e]
+            | [0xef, 0xbd, 0xb0]
+    );
+    joins && bytes.get(at + 3).is_some_and(u8::is_ascii_digit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> (Vec<usize>, Vec<u8>) {
+        let cluster = Cluster::read(&Text::plain(text.as_bytes()), 0);
+        let lengths: Vec<_> = cluster.groups().iter().map(Group::len).collect();
+        (lengths, cluster.digits(cluster.groups().len()).to_vec())
+    }
+
+    #[test]
+    fn single_signs_join_groups() {
+        assert_eq!(read("090-12 3."), (vec![3, 2, 1], vec![0, 9, 0, 1, 2, 3]));
+        assert_eq!(read("03(12)34").0, [2, 2, 2]);
+        assert_eq!(read("1 (02) 3-4").0, [1, 2, 1, 1]);
+        assert_eq!(read("1--2").0, [1]);
+        assert_eq!(read(&"1-".repeat(20)).0.len(), Cluster::GROUPS);
+        assert!(Cluster::read(&Text::plain(&[b'7'; 40]), 0).overlong);
+    }
+}

@@ -1,0 +1,460 @@
+use std::ops::Range;
+
+use super::cluster::{Cluster, begins_here, ends_here};
+use super::label::{self, Label, Meaning};
+use super::number::{is_corporate_number, is_drivers_license, is_my_number};
+use super::phone::Phone;
+use super::view::Text;
+use super::{card, phone};
+use crate::model::PiiType;
+
+type Found = (Range<usize>, PiiType);
+
+/// The value that begins with the first group of `cluster`: a number of a person or a company, a card, a telephone number.
+///
+/// Numbers of equal length are told apart by check digits and by the label nearest before them.
+pub(super) fn find(text: &Text<'_>, cluster: &Cluster) -> Option<Found> {
+    let number = Number::read(text, cluster)?;
+    let phone = phone::find(text, cluster);
+    if phone.is_none() && number.is_small(text) {
+        return None;
+    }
+    let label = label::nearest(text, number.start);
+    if let Some(label) = &label
+        && let Some(found) = number.labelled(text, label, phone.as_ref())
+    {
+        return Some(found);
+    }
+    let Some(phone) = phone else {
+        return number.unlabelled(text, label.as_ref());
+    };
+    let first = number.unlabelled(text, label.as_ref());
+    let veto = label.is_some_and(|label| {
+        is_veto(&label, phone.range.start)
+            && (phone.is_bare || label.is_near(phone.range.start) || label.is_key)
+    });
+    first.or_else(|| (!phone.is_bare && !veto).then_some((phone.range, PiiType::Phone)))
+}
+
+/// Whether the label says that the value at `at` is the number of a thing.
+fn is_veto(label: &Label, at: usize) -> bool {
+    label.meaning == Meaning::Other && (label.is_key || label.reaches(at))
+}
+
+struct Number<'a> {
+    cluster: &'a Cluster,
+    /// With the letters before the digits, as in `EMP-1234`.
+    start: usize,
+    /// How many letters.
+    letters: usize,
+    /// How many groups hyphens join to one.
+    joined: usize,
+}
+
+impl<'a> Number<'a> {
+    fn read(text: &Text<'_>, cluster: &'a Cluster) -> Option<Self> {
+        let first = cluster.groups().first()?;
+        let mut start = first.start;
+        if text.before(start) == b'-' && start >= 2 && text.get(start - 2).is_ascii_alphabetic() {
+            start -= 1;
+        }
+        let letters = text.bytes[..start]
+            .iter()
+            .rev()
+            .take(9)
+            .take_while(|byte| byte.is_ascii_alphabetic())
+            .count();
+        start -= letters;
+        if letters > 8 {
+            return None;
+        }
+        let joined = cluster.groups()[1..]
+            .iter()
+            .take_while(|group| group.joint == b'-')
+            .count()
+            + 1;
+        Some(Self {
+            cluster,
+            start,
+            letters,
+            joined,
+        })
+    }
+
+    /// Whether it is one of the many numbers of a text that nothing is about: short, or with a unit.
+    fn is_small(&self, text: &Text<'_>) -> bool {
+        let groups = self.cluster.groups();
+        let first = &groups[0];
+        if groups.len() == 1 && self.letters == 0 {
+            let length = first.len();
+            if length < 3 || !ends_here(text, first.end) && !text.get(first.end).is_ascii_alphabetic() {
+                return true;
+            }
+            // A word and a space before three digits is no label that ends with a sign.
+            if length == 3
+                && text.before(self.start) == b' '
+                && text.get(self.start.saturating_sub(2)).is_ascii_alphanumeric()
+            {
+                return true;
+            }
+            return text.get(first.end).is_ascii_alphabetic() || (length < 10 && is_counted(text, first.end));
+        }
+        false
+    }
+
+    fn begins(&self, text: &Text<'_>) -> bool {
+        begins_here(text, self.start)
+    }
+
+    fn range(&self, count: usize) -> Range<usize> {
+        self.start..self.cluster.groups()[count - 1].end
+    }
+
+    /// The digits alone, without letters before them.
+    fn digits(&self, count: usize) -> Range<usize> {
+        self.cluster.groups()[0].start..self.cluster.groups()[count - 1].end
+    }
+
+    /// How many groups a number of twelve digits takes that is written in a usual way.
+    fn twelve(&self, text: &Text<'_>) -> Option<usize> {
+        let shapes: [&[usize]; 5] = [&[12], &[4, 4, 4], &[2, 2, 6, 2], &[6, 6], &[3, 3, 3, 3]];
+        self.shape(text, &shapes)
+    }
+
+    fn shape(&self, text: &Text<'_>, shapes: &[&[usize]]) -> Option<usize> {
+        shapes
+            .iter()
+            .find(|shape| self.is_shaped(shape) && self.cluster.ends(text, shape.len()))
+            .map(|shape| shape.len())
+    }
+
+    fn is_shaped(&self, shape: &[usize]) -> bool {
+        match shape {
+            [length] => self.cluster.groups()[0].len() == *length,
+            _ => self.cluster.is_shaped(shape),
+        }
+    }
+
+    fn labelled(&self, text: &Text<'_>, label: &Label, phone: Option<&Phone>) -> Option<Found> {
+        let at = self.start;
+        let near = label.is_key || label.is_near(at);
+        let reaches = near || label.reaches(at);
+        match label.meaning {
+            Meaning::MyNumber if self.letters == 0 && self.begins(text) => {
+                let count = self.twelve(text)?;
+                (near || is_my_number(self.cluster.digits(count)))
+                    .then(|| (self.digits(count), PiiType::MyNumber))
+            }
+            Meaning::Licence if self.letters == 0 && self.begins(text) => {
+                let count = self.twelve(text)?;
+                (reaches || is_drivers_license(self.cluster.digits(count)))
+                    .then(|| (self.digits(count), PiiType::DriversLicense))
+            }
+            Meaning::Corporate => self.corporate(text),
+            Meaning::Passport => self.passport(text, near),
+            Meaning::Card if self.begins(text) && self.letters == 0 => {
+                card::end(text, self.cluster, true).map(|end| (at..end, PiiType::CreditCard))
+            }
+            Meaning::Health if reaches && (near || phone.is_none()) => self.health(text),
+            Meaning::Bank if reaches => self.bank(text, near),
+            Meaning::Symbol => self.symbol(text, label),
+            Meaning::Employee if reaches => self.employee(text, near),
+            Meaning::Postal => self.postal(text, label, near),
+            Meaning::Secret if near => self.secret(text),
+            Meaning::Phone if reaches => self.phone(text, near, phone),
+            _ => None,
+        }
+    }
+
+    fn corporate(&self, text: &Text<'_>) -> Option<Found> {
+        let invoice = self.letters == 1 && text.get(self.start) == b'T';
+        if !(self.letters == 0 || invoice) || !self.begins(text) {
+            return None;
+        }
+        let count = self.shape(text, &[&[13], &[1, 4, 4, 4], &[1, 12]])?;
+        is_corporate_number(self.cluster.digits(count))
+            .then(|| (self.digits(count), PiiType::CorporateNumber))
+    }
+
+    /// Two letters and seven digits in Japan; elsewhere one and eight, or nine digits.
+    fn passport(&self, text: &Text<'_>, near: bool) -> Option<Found> {
+        let length = self.cluster.groups()[0].len();
+        let own = self.letters == 2 && length == 7;
+        let foreign = near && matches!((self.letters, length), (0, 9) | (1, 7 | 8) | (2, 6));
+        ((own || foreign) && self.begins(text) && self.cluster.ends(text, 1))
+            .then(|| (self.range(1), PiiType::Passport))
+    }
+
+    fn health(&self, text: &Text<'_>) -> Option<Found> {
+        let total = self.cluster.digits(self.joined).len();
+        let right = self.letters == 0
+            && matches!(total, 2..=14)
+            && self.begins(text)
+            && self.cluster.ends(text, self.joined)
+            && !is_counted(text, self.cluster.groups()[self.joined - 1].end);
+        right.then(|| (self.digits(self.joined), PiiType::HealthInsurance))
+    }
+
+    fn bank(&self, text: &Text<'_>, near: bool) -> Option<Found> {
+        if self.letters != 0 || !self.begins(text) {
+            return None;
+        }
+        let groups = self.cluster.groups();
+        // The symbol and number of the post bank, or the number of the branch and the account.
+        let count = match groups {
+            [first, second, third, ..]
+                if self.joined >= 3 && (first.len(), second.len()) == (5, 1) && third.len() >= 6 =>
+            {
+                3
+            }
+            [first, second, ..]
+                if self.joined >= 2 && matches!(first.len(), 3..=5) && matches!(second.len(), 6..=8) =>
+            {
+                2
+            }
+            _ => 1,
+        };
+        let length = groups[0].len();
+        let plausible = count > 1 || matches!(length, 6..=8) || (near && matches!(length, 5..=14));
+        let end = groups[count - 1].end;
+        (plausible && self.cluster.ends(text, count) && !is_counted(text, end))
+            .then(|| (self.digits(count), PiiType::BankAccount))
+    }
+
+    /// After 記号, whose number it is stands before; if nowhere, health insurance cards are meant.
+    fn symbol(&self, text: &Text<'_>, label: &Label) -> Option<Found> {
+        let between = &text.bytes[label.end..self.start];
+        let second = memchr::memmem::find(between, "番号".as_bytes()).is_some();
+        if label.clause_between || self.start - label.end > 40 || (label.digits_between && !second) {
+            return None;
+        }
+        let owner = label::before(text, label).map(|label| label.meaning);
+        let follows = text.bytes[self.start..]
+            .iter()
+            .take(40)
+            .position(|byte| *byte == b'\n')
+            .unwrap_or(40);
+        let ahead = &text.bytes[self.start..text.bytes.len().min(self.start + follows)];
+        match owner {
+            Some(Meaning::Bank) => self.bank(text, true),
+            Some(Meaning::Health) => self.health(text),
+            _ if second || memchr::memmem::find(ahead, "番号".as_bytes()).is_some() => self.health(text),
+            _ => None,
+        }
+    }
+
+    /// Letters, a hyphen, digits, or two groups of digits.
+    fn employee(&self, text: &Text<'_>, near: bool) -> Option<Found> {
+        if !self.begins(text) || (!near && self.letters == 0) {
+            return None;
+        }
+        let mut end = self.cluster.groups()[self.joined - 1].end;
+        while text.get(end).is_ascii_alphanumeric() && end - self.start < 24 {
+            end += 1;
+        }
+        let digits = self.cluster.digits(self.joined).len();
+        let right = matches!(digits, 2..=12)
+            && (digits >= 3 || self.letters > 0)
+            && ends_here(text, end)
+            && !(self.letters == 0 && is_counted(text, end));
+        right.then_some((self.start..end, PiiType::EmployeeId))
+    }
+
+    fn postal(&self, text: &Text<'_>, label: &Label, near: bool) -> Option<Found> {
+        if self.letters != 0 || !self.begins(text) || !near {
+            return None;
+        }
+        let word = &text.bytes[label.start..label.end];
+        let address = [
+            &b"address"[..],
+            "住所".as_bytes(),
+            "所在地".as_bytes(),
+            "先".as_bytes(),
+            "本籍".as_bytes(),
+            "居所".as_bytes(),
+        ]
+        .iter()
+        .any(|name| word.len() >= name.len() && word[word.len() - name.len()..].eq_ignore_ascii_case(name));
+        let shapes: &[&[usize]] = if address {
+            &[&[3, 4]]
+        } else {
+            &[&[3, 4], &[7], &[5, 4], &[5]]
+        };
+        let count = self.shape(text, shapes)?;
+        Some((self.digits(count), PiiType::PostalCode))
+    }
+
+    /// A code of digits; what has letters too is found from the field.
+    fn secret(&self, text: &Text<'_>) -> Option<Found> {
+        let length = self.cluster.groups()[0].len();
+        let right = self.letters == 0
+            && matches!(length, 3..=8)
+            && self.begins(text)
+            && self.cluster.ends(text, 1)
+            && !is_counted(text, self.cluster.groups()[0].end);
+        right.then(|| (self.digits(1), PiiType::ApiKey))
+    }
+
+    fn phone(&self, text: &Text<'_>, near: bool, phone: Option<&Phone>) -> Option<Found> {
+        if let Some(phone) = phone {
+            return Some((phone.range.clone(), PiiType::Phone));
+        }
+        // Without an area code, only right after the label.
+        let local = near && self.letters == 0 && self.begins(text);
+        let count = local.then(|| self.shape(text, &[&[4, 4]]))??;
+        Some((self.digits(count), PiiType::Phone))
+    }
+
+    fn unlabelled(&self, text: &Text<'_>, label: Option<&Label>) -> Option<Found> {
+        if !self.begins(text) {
+            return None;
+        }
+        let veto = label.is_some_and(|label| is_veto(label, self.start));
+        if self.letters == 0 {
+            if !veto && let Some(end) = card::end(text, self.cluster, false) {
+                return Some((self.start..end, PiiType::CreditCard));
+            }
+            if !veto
+                && let Some(count) = self.shape(text, &[&[4, 4, 4]])
+                && is_my_number(self.cluster.digits(count))
+            {
+                return Some((self.digits(count), PiiType::MyNumber));
+            }
+            if let Some(count) = self.shape(text, &[&[3, 4], &[7]])
+                && is_before_prefecture(text, self.cluster.groups()[count - 1].end)
+            {
+                return Some((self.digits(count), PiiType::PostalCode));
+            }
+            return None;
+        }
+        if !veto && self.letters == 1 && text.get(self.start) == b'T' {
+            return self.corporate(text);
+        }
+        let letters = &text.bytes[self.start..self.start + self.letters];
+        (letters == b"EMP" && matches!(self.cluster.groups()[0].len(), 3..=8) && self.cluster.ends(text, 1))
+            .then(|| (self.range(1), PiiType::EmployeeId))
+    }
+}
+
+/// Whether a unit follows that counts: people, days, yen.
+fn is_counted(text: &Text<'_>, end: usize) -> bool {
+    let spaced = text.get(end) == b' ';
+    let at = end + usize::from(spaced);
+    if text.get(at) < 0x80 {
+        return !spaced && text.get(at) == b'%';
+    }
+    // After a space a unit stands alone: 名義 is no unit.
+    let stands = |unit: &str| !spaced || !matches!(text.get(at + unit.len()), 0xe4..=0xe9);
+    UNITS
+        .iter()
+        .any(|unit| text.starts(at, unit.as_bytes()) && stands(unit))
+}
+
+const UNITS: [&str; 42] = [
+    "円",
+    "件",
+    "個",
+    "名",
+    "人",
+    "回",
+    "年",
+    "月",
+    "日",
+    "時",
+    "分",
+    "秒",
+    "台",
+    "本",
+    "枚",
+    "社",
+    "階",
+    "歳",
+    "点",
+    "倍",
+    "度",
+    "位",
+    "周",
+    "株",
+    "冊",
+    "行",
+    "万",
+    "億",
+    "千",
+    "ドル",
+    "語",
+    "文字",
+    "バイト",
+    "ページ",
+    "ヶ",
+    "か",
+    "店",
+    "部",
+    "箱",
+    "号室",
+    "桁",
+    "％",
+];
+
+/// Whether an address follows: the name of a prefecture, after at most a few signs.
+fn is_before_prefecture(text: &Text<'_>, end: usize) -> bool {
+    let mut at = end;
+    while matches!(text.get(at), b' ' | b',' | b')') && at - end < 3 {
+        at += 1;
+    }
+    for sign in ["　", "、", "）"] {
+        if text.starts(at, sign.as_bytes()) {
+            at += sign.len();
+        }
+    }
+    text.get(at) >= 0x80 && PREFECTURES.iter().any(|name| text.starts(at, name.as_bytes()))
+}
+
+const PREFECTURES: [&str; 47] = [
+    "北海道",
+    "青森県",
+    "岩手県",
+    "宮城県",
+    "秋田県",
+    "山形県",
+    "福島県",
+    "茨城県",
+    "栃木県",
+    "群馬県",
+    "埼玉県",
+    "千葉県",
+    "東京都",
+    "神奈川県",
+    "新潟県",
+    "富山県",
+    "石川県",
+    "福井県",
+    "山梨県",
+    "長野県",
+    "岐阜県",
+    "静岡県",
+    "愛知県",
+    "三重県",
+    "滋賀県",
+    "京都府",
+    "大阪府",
+    "兵庫県",
+    "奈良県",
+    "和歌山県",
+    "鳥取県",
+    "島根県",
+    "岡山県",
+    "広島県",
+    "山口県",
+    "徳島県",
+    "香川県",
+    "愛媛県",
+    "高知県",
+    "福岡県",
+    "佐賀県",
+    "長崎県",
+    "熊本県",
+    "大分県",
+    "宮崎県",
+    "鹿児島県",
+    "沖縄県",
+];

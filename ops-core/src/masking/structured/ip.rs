@@ -1,0 +1,304 @@
+use std::net::Ipv6Addr;
+use std::ops::Range;
+
+use super::cluster::{Cluster, begins_here};
+use super::view::Text;
+
+/// The address of version 4 that the cluster begins with.
+pub(super) fn v4(text: &Text<'_>, cluster: &Cluster) -> Option<Range<usize>> {
+    let [first, rest @ ..] = cluster.groups() else {
+        return None;
+    };
+    let parts = rest.get(..3)?;
+    if parts.iter().any(|part| part.joint != b'.') {
+        return None;
+    }
+    let (start, end) = (first.start, parts[2].end);
+    let right = std::iter::once(first)
+        .chain(parts)
+        .all(|part| is_octet(&text.bytes[part.start..part.end]));
+    if !right || !is_alone(text, start, end) || is_version(text, start, end) {
+        return None;
+    }
+    Some(start..end)
+}
+
+fn is_octet(digits: &[u8]) -> bool {
+    match digits {
+        [_] => true,
+        [b'1'..=b'9', _] | [b'1', _, _] => true,
+        [b'2', second, third] => (*second, *third) <= (b'5', b'5') && *second <= b'5',
+        _ => false,
+    }
+}
+
+fn is_alone(text: &Text<'_>, start: usize, end: usize) -> bool {
+    let next = text.get(end);
+    let after = text.get(end + 1);
+    let ends = match next {
+        b'.' => !after.is_ascii_alphanumeric(),
+        // A range of addresses, but no `1.2.3.4-rc1`.
+        b'-' => after.is_ascii_digit() || !after.is_ascii_alphanumeric(),
+        b'_' => false,
+        _ => !next.is_ascii_alphanumeric(),
+    };
+    let begins = match text.before(start) {
+        b'-' => start < 2 || !text.bytes[start - 2].is_ascii_alphabetic(),
+        b'.' => false,
+        b',' => true,
+        _ => begins_here(text, start),
+    };
+    begins && ends
+}
+
+/// Whether a version or a section is counted like this.
+fn is_version(text: &Text<'_>, start: usize, end: usize) -> bool {
+    if text.before(start) == b'/' {
+        let product = start.checked_sub(2).map_or(0, |at| text.get(at));
+        let mut word = start - 1;
+        while text.before(word).is_ascii_alphabetic() && start - word < 24 {
+            word -= 1;
+        }
+        let word = &text.bytes[word..start - 1];
+        if product.is_ascii_alphabetic()
+            && (text.ends(end, b".0.0") || PRODUCTS.iter().any(|name| word.eq_ignore_ascii_case(name)))
+        {
+            return true;
+        }
+    }
+    let from = start.saturating_sub(24);
+    let mut before = &text.bytes[from..start];
+    while let [rest @ .., b' ' | b':' | b'=' | b'"' | b'\'' | b'v' | b'V' | b'('] = before {
+        before = rest;
+    }
+    for sign in ["：", "は", "が", "を", "の", "第"] {
+        before = before.strip_suffix(sign.as_bytes()).unwrap_or(before);
+    }
+    while let [rest @ .., b' '] = before {
+        before = rest;
+    }
+    let named = VERSIONS.iter().any(|name| {
+        before.len() >= name.len()
+            && before[before.len() - name.len()..].eq_ignore_ascii_case(name.as_bytes())
+    });
+    named
+        || ["節", "章", "項", "版"]
+            .iter()
+            .any(|unit| text.starts(end, unit.as_bytes()))
+}
+
+const PRODUCTS: [&[u8]; 14] = [
+    b"chrome",
+    b"chromium",
+    b"edg",
+    b"edge",
+    b"opr",
+    b"firefox",
+    b"safari",
+    b"version",
+    b"electron",
+    b"nginx",
+    b"curl",
+    b"okhttp",
+    b"java",
+    b"mozilla",
+];
+
+const VERSIONS: [&str; 16] = [
+    "version",
+    "ver",
+    "ver.",
+    "_version",
+    "build",
+    "release",
+    "firmware",
+    "revision",
+    "rev",
+    "バージョン",
+    "ファームウェア",
+    "ビルド",
+    "リリース",
+    "リビジョン",
+    "oid",
+    "版",
+];
+
+/// The address of version 6 around the colon at `colon`.
+pub(super) fn v6(text: &Text<'_>, colon: usize) -> Option<Range<usize>> {
+    // Most colons are none of an address: another one must be near.
+    let double = text.get(colon + 1) == b':';
+    if !double
+        && !(text.before(colon).is_ascii_hexdigit()
+            && text.get(colon + 1).is_ascii_hexdigit()
+            && goes_on(text, colon))
+    {
+        return None;
+    }
+    let part = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
+    let mut start = colon;
+    while part(text.before(start)) && colon - start <= LONGEST {
+        start -= 1;
+    }
+    let mut end = colon + 1;
+    while part(text.get(end)) && end - colon <= LONGEST {
+        end += 1;
+    }
+    // The end of a sentence, or the colon of a list.
+    while end > colon && text.before(end) == b'.' {
+        end -= 1;
+    }
+    if text.before(end) == b':' && !text.ends(end, b"::") {
+        end -= 1;
+    }
+    // `src:2001:db8::1`: a word before it that a colon ends. Of letters that are also digits, nothing is told apart.
+    while matches!(text.get(start), b'.') || (text.get(start) == b':' && text.get(start + 1) != b':') {
+        start += 1;
+    }
+    let before = text.before(start);
+    let next = text.get(end);
+    if before.is_ascii_alphanumeric()
+        || matches!(before, b'_' | b':' | b'.')
+        || next.is_ascii_alphanumeric()
+        || next == b'_'
+    {
+        return None;
+    }
+    let address = text.bytes.get(start..end)?;
+    if !is_address(address) || !address.iter().any(u8::is_ascii_digit) {
+        return None;
+    }
+    // A slice of a list, `values[::2]`.
+    if before == b'[' && start >= 2 && is_name(text.get(start - 2)) && address.starts_with(b"::") {
+        return None;
+    }
+    Some(start..zone(text, end))
+}
+
+/// `[0-9a-f:.]` of the longest address.
+const LONGEST: usize = 45;
+
+fn is_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b']' | b')')
+}
+
+fn is_address(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok())
+}
+
+/// Whether at most four hexadecimal digits and one more colon follow, and groups of them before the end.
+fn goes_on(text: &Text<'_>, colon: usize) -> bool {
+    let mut at = colon + 1;
+    let mut colons = 1;
+    while colons < 4 {
+        let start = at;
+        while text.get(at).is_ascii_hexdigit() && at - start < 4 {
+            at += 1;
+        }
+        if text.get(at) != b':' {
+            return false;
+        }
+        if text.get(at + 1) == b':' {
+            return true;
+        }
+        colons += 1;
+        at += 1;
+    }
+    true
+}
+
+/// The end of the zone after an address, as in `fe80::1%eth0`.
+fn zone(text: &Text<'_>, end: usize) -> usize {
+    if text.get(end) != b'%' {
+        return end;
+    }
+    let mut at = end + 1;
+    while (text.get(at).is_ascii_alphanumeric() || matches!(text.get(at), b'-' | b'_')) && at - end <= 16 {
+        at += 1;
+    }
+    if at > end + 1 { at } else { end }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn four(text: &str) -> Option<&str> {
+        let view = Text::plain(text.as_bytes());
+        let at = text.find(|c: char| c.is_ascii_digit())?;
+        v4(&view, &Cluster::read(&view, at)).map(|range| &text[range])
+    }
+
+    fn six(text: &str) -> Option<&str> {
+        let view = Text::plain(text.as_bytes());
+        text.match_indices(':')
+            .find_map(|(at, _)| v6(&view, at))
+            .map(|range| &text[range])
+    }
+
+    #[test]
+    fn addresses_of_version_4() {
+        for (text, address) in [
+            ("10.0.0.1", "10.0.0.1"),
+            ("(192.168.1.255)", "192.168.1.255"),
+            ("http://10.1.2.3:8080/", "10.1.2.3"),
+            ("10.1.2.0/24", "10.1.2.0"),
+            ("peer 127.0.0.1.", "127.0.0.1"),
+            ("接続元172.16.0.9から", "172.16.0.9"),
+            ("localhost/127.0.0.1:80", "127.0.0.1"),
+            ("10.0.0.1-10.0.0.9", "10.0.0.1"),
+            ("10.0.0.1,10.0.0.2", "10.0.0.1"),
+        ] {
+            assert_eq!(four(text), Some(address));
+        }
+        for text in [
+            "v1.2.3.4",
+            "version 1.2.3.4",
+            "バージョン：1.2.3.4",
+            "1.2.3",
+            "1.2.3.4.5",
+            "256.1.1.1",
+            "1.2.3.400",
+            "1.02.3.4",
+            "1.2.3.4-rc1",
+            "Chrome/120.0.0.0",
+            "第1.2.3.4節",
+            "lib-1.2.3.4",
+        ] {
+            assert_eq!(four(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_version_6() {
+        for (text, address) in [
+            ("fe80::1", "fe80::1"),
+            ("[2001:db8::1]:8080", "2001:db8::1"),
+            ("peer 9d9b:9021:a91e::c129 connected", "9d9b:9021:a91e::c129"),
+            (
+                "71E2:D8FE:A10E:CB05:EF0C:7795:BEF7:DC6C",
+                "71E2:D8FE:A10E:CB05:EF0C:7795:BEF7:DC6C",
+            ),
+            ("::ffff:192.0.2.1", "::ffff:192.0.2.1"),
+            ("fe80::1%eth0", "fe80::1%eth0"),
+            ("from ::1.", "::1"),
+            ("user@2001:db8::1", "2001:db8::1"),
+        ] {
+            assert_eq!(six(text), Some(address));
+        }
+        for text in [
+            "12:34:56",
+            "aa:bb:cc:dd:ee:ff",
+            "std::cout",
+            "a::b",
+            "x[::2]",
+            "2001::db8::1",
+            "1:2:3:4",
+            "gggg::1",
+            "fe80::1text",
+            "::",
+            "12345:db8::1",
+        ] {
+            assert_eq!(six(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,391 @@
+use std::ops::Range;
+
+use super::label::{self, Meaning};
+use super::vendor;
+use super::view::{BREAK, Text};
+
+/// The key that the run of word bytes `run` is or begins.
+pub(super) fn token(text: &Text<'_>, run: Range<usize>) -> Option<Range<usize>> {
+    let word = &text.bytes[run.clone()];
+    // A dot ends a run, but not the beginning that some vendors give their keys.
+    let dotted = ["SG.", "ya29.", "hvs.", "hvb.", "xoxe."]
+        .iter()
+        .find(|prefix| text.ends(run.start, prefix.as_bytes()));
+    let start = run.start - dotted.map_or(0, |prefix| prefix.len());
+    if !text.before(start).is_ascii_alphanumeric()
+        && let Some(length) = vendor::key(&text.bytes[start..])
+    {
+        return Some(start..start + length);
+    }
+    if is_identifier(word) {
+        return None;
+    }
+    if let Some(line) = key_material(text, run.start) {
+        return Some(line);
+    }
+    // The key of a field is looked at from its `:` or `=`.
+    let before = text.before(run.start);
+    if !(matches!(before, b' ' | b'`' | BREAK) || before >= 0x80) || !is_random(word) {
+        return None;
+    }
+    let label = label::nearest(text, run.start)?;
+    let named = label.meaning == Meaning::Secret && !label.clause_between && run.start - label.end <= 12;
+    if !named {
+        return None;
+    }
+    let end = plain_end(text, run.start);
+    (!is_placeholder(&text.bytes[run.start..end])).then_some(run.start..end)
+}
+
+/// Whether a run of word bytes is a UUID.
+pub(super) fn is_identifier(word: &[u8]) -> bool {
+    word.len() == 36 && [8, 13, 18, 23].iter().all(|at| word[*at] == b'-')
+}
+
+fn is_random(word: &[u8]) -> bool {
+    let digits = word.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let letters = word.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
+    digits >= 2 && letters >= 2
+}
+
+/// A line of nothing but base64, as the body of a private key has them.
+fn key_material(text: &Text<'_>, start: usize) -> Option<Range<usize>> {
+    if !matches!(text.before(start), 0 | b'\n') {
+        return None;
+    }
+    let mut end = start;
+    while text.get(end).is_ascii_alphanumeric() || matches!(text.get(end), b'+' | b'/' | b'=') {
+        end += 1;
+    }
+    let line = &text.bytes[start..end];
+    let mixed = [u8::is_ascii_uppercase, u8::is_ascii_lowercase, u8::is_ascii_digit]
+        .iter()
+        .all(|is| line.iter().any(is));
+    let whole = matches!(text.get(end), 0 | b'\n' | b'\r');
+    (matches!(end - start, 64 | 70 | 76) && mixed && whole).then_some(start..end)
+}
+
+/// The value of the field whose name ends before the `:` or `=` at `sign`, which takes `width` bytes.
+pub(super) fn field(text: &Text<'_>, sign: usize, width: usize) -> Option<Range<usize>> {
+    let mut end = sign;
+    while text.before(end) == b' ' && sign - end < 3 {
+        end -= 1;
+    }
+    let quoted = matches!(text.before(end), b'"' | b'\'' | b'`');
+    if quoted {
+        end -= 1;
+    }
+    let name = name(text, end)?;
+    let equals = text.get(sign) == b'=';
+    let mut start = sign + width;
+    if equals && matches!(text.get(start), b'=' | b'>') {
+        start += 1;
+    }
+    let value = value(
+        text,
+        start,
+        if quoted || equals {
+            Field::Assigned
+        } else {
+            Field::Told
+        },
+    )?;
+    let length = value.len();
+    let bytes = &text.bytes[value.clone()];
+    let least = match name {
+        Name::Password => 3,
+        Name::Pin => 3,
+        Name::Other => 6,
+    };
+    let long = length >= least;
+    let right = match name {
+        Name::Pin => bytes.iter().all(u8::is_ascii_digit) && length <= 12,
+        Name::Password => true,
+        Name::Other => !bytes.starts_with(b"http") && !bytes.starts_with(b"arn:") && !bytes.contains(&b' '),
+    };
+    (long && right).then_some(value)
+}
+
+/// The value after the word password at `at` without a sign: `password is hunter2`, `パスワードはhunter2です`.
+pub(super) fn after_word(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
+    let end = if text.get(at) == 0x83 {
+        text.ends(at + 2, "パスワード".as_bytes()).then_some(at + 2)?
+    } else {
+        let rest = text.bytes.get(at..)?;
+        let length = ["sword", "swd"]
+            .iter()
+            .find(|tail| {
+                rest.len() >= tail.len() && rest[..tail.len()].eq_ignore_ascii_case(tail.as_bytes())
+            })?
+            .len();
+        let begins = at >= 3 && text.bytes[at - 3..at].eq_ignore_ascii_case(b"pas");
+        begins.then_some(at + length)?
+    };
+    let mut start = end;
+    let mut told = false;
+    loop {
+        let Some(sign) = CONNECTORS.iter().find(|sign| text.starts(start, sign.as_bytes())) else {
+            break;
+        };
+        told |= *sign == "：" || *sign == "「" || *sign == "『";
+        start += sign.len();
+        if start - end > 24 {
+            return None;
+        }
+    }
+    // With one of these, the field itself is found.
+    if start == end || matches!(text.get(end), b':' | b'=' | b'"' | b'\'') {
+        return None;
+    }
+    let value = value(text, start, Field::Told)?;
+    let bytes = &text.bytes[value.clone()];
+    let mixed = bytes.iter().any(u8::is_ascii_digit) && bytes.iter().any(|byte| !byte.is_ascii_digit())
+        || bytes
+            .iter()
+            .any(|byte| matches!(byte, b'!' | b'#' | b'$' | b'%' | b'^' | b'*' | b'&'));
+    let number = bytes.iter().all(u8::is_ascii_digit);
+    let right =
+        (mixed && value.len() >= 5) || (number && value.len() >= 4 && told) || (told && value.len() >= 4);
+    right.then_some(value)
+}
+
+const CONNECTORS: [&str; 13] = [
+    "は", "が", "：", " is ", " was ", " ", "「", "『", "（", "の値", "を", "\"", "→",
+];
+
+/// A private key in PEM form whose first line begins at `at`: to its last line, or to the end of this one.
+pub(super) fn pem(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
+    const BEGIN: &[u8] = b"-----BEGIN ";
+    if !text.starts(at, BEGIN) {
+        return None;
+    }
+    let head = &text.bytes[at..text.bytes.len().min(at + 80)];
+    let head = &head[..memchr::memchr(b'\n', head).unwrap_or(head.len())];
+    memchr::memmem::find(head, b"PRIVATE KEY")?;
+    let line = memchr::memchr(b'\n', &text.bytes[at..]).map_or(text.bytes.len(), |length| at + length);
+    let whole = &text.bytes[at..line];
+    let end = memchr::memmem::find(whole, b"-----END ")
+        .and_then(|last| Some(last + 9 + memchr::memmem::find(&whole[last + 9..], b"-----")? + 5))
+        .unwrap_or_else(|| {
+            let rest = &whole[BEGIN.len()..];
+            rest.iter()
+                .position(|byte| matches!(byte, b'"' | b'\'' | b'<' | b'\r'))
+                .map_or(whole.len(), |length| BEGIN.len() + length)
+        });
+    Some(at..at + end)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Name {
+    /// A person chose it: any word.
+    Password,
+    /// Digits.
+    Pin,
+    Other,
+}
+
+/// What the name that ends before `end` is the name of.
+#[inline]
+fn name(text: &Text<'_>, end: usize) -> Option<Name> {
+    let back = |count: usize| end.checked_sub(count).map_or(0, |at| text.get(at));
+    let tail = [back(3), back(2), back(1)];
+    let lower = [tail[0] | 0x20, tail[1] | 0x20, tail[2] | 0x20];
+    let maybe = match &lower {
+        b"ord" | b"swd" | b"pwd" | b"ret" | b"ken" | b"key" | b"ase" | b"als" | b"ial" | b"ode" | b"pin"
+        | b"cvv" | b"cvc" | b"otp" | b"jwt" | b"ion" | b"ass" | b"rds" | b"rer" | b"sic" => true,
+        [_, b'p', b'w'] => true,
+        _ => tail[2] >= 0x80,
+    };
+    if !maybe {
+        return None;
+    }
+    let header = b"authorization";
+    if end >= header.len() && text.bytes[end - header.len()..end].eq_ignore_ascii_case(header) {
+        return Some(Name::Other);
+    }
+    let label = label::ending(text, end)?;
+    if label.meaning != Meaning::Secret {
+        return None;
+    }
+    let word = &text.bytes[label.start..label.end];
+    let ends = |name: &str| {
+        word.len() >= name.len() && word[word.len() - name.len()..].eq_ignore_ascii_case(name.as_bytes())
+    };
+    let any = |names: &[&str]| names.iter().any(|name| ends(name));
+    Some(
+        if any(&[
+            "pin",
+            "pin code",
+            "pin_code",
+            "pincode",
+            "cvv",
+            "cvc",
+            "otp",
+            "暗証番号",
+            "暗証",
+            "コード",
+            "pass",
+        ]) {
+            if ends("pass") && !ends("db_pass") {
+                Name::Password
+            } else {
+                Name::Pin
+            }
+        } else if any(&[
+            "password",
+            "passwd",
+            "pwd",
+            "pw",
+            "passphrase",
+            "passcode",
+            "passwords",
+            "パスワード",
+            "パスフレーズ",
+            "合言葉",
+        ]) {
+            Name::Password
+        } else {
+            Name::Other
+        },
+    )
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Field {
+    /// `name=value`, `"name": "value"`.
+    Assigned,
+    /// `name: value`, in which prose may follow.
+    Told,
+}
+
+/// The value that begins at or soon after `at`.
+fn value(text: &Text<'_>, at: usize, field: Field) -> Option<Range<usize>> {
+    let mut start = at;
+    while text.get(start) == b' ' && start - at < 3 {
+        start += 1;
+    }
+    let quote = text.get(start);
+    let range = if matches!(quote, b'"' | b'\'' | b'`') {
+        let width = text.width(start);
+        start += 1;
+        start = scheme(text, start);
+        let close = |end: &usize| text.get(*end) == quote && text.width(*end) == width;
+        let limit = text.bytes.len().min(start + LONGEST);
+        let end = (start..limit)
+            .take_while(|end| text.get(*end) != b'\n')
+            .find(close)
+            .unwrap_or_else(|| plain_end(text, start));
+        start..end
+    } else {
+        start = scheme(text, start);
+        for bracket in ["「", "『", "“"] {
+            if text.starts(start, bracket.as_bytes()) {
+                start += bracket.len();
+            }
+        }
+        let end = plain_end(text, start);
+        let value = &text.bytes[start..end];
+        let word = value.iter().all(u8::is_ascii_alphabetic);
+        let ends = matches!(text.get(end), 0 | b'\n' | b'\r' | b',' | b'"' | b'}') || text.get(end) >= 0x80;
+        if field == Field::Told && word && !ends {
+            return None;
+        }
+        start..end
+    };
+    (!range.is_empty() && !is_placeholder(&text.bytes[range.clone()])).then_some(range)
+}
+
+const LONGEST: usize = 4096;
+
+/// The place after the name of a scheme, as in `Bearer …`.
+fn scheme(text: &Text<'_>, at: usize) -> usize {
+    for name in ["bearer ", "basic ", "token ", "digest ", "apikey "] {
+        let end = at + name.len();
+        if text
+            .bytes
+            .get(at..end)
+            .is_some_and(|word| word.eq_ignore_ascii_case(name.as_bytes()))
+        {
+            return end;
+        }
+    }
+    at
+}
+
+/// The end of a value without quotes.
+fn plain_end(text: &Text<'_>, at: usize) -> usize {
+    let mut end = at;
+    while text.get(end).is_ascii_graphic()
+        && !matches!(
+            text.get(end),
+            b'"' | b'\'' | b'`' | b',' | b';' | b'&' | b')' | b']' | b'}' | b'<' | b'>' | b'|'
+        )
+        && end - at < LONGEST / 4
+    {
+        end += 1;
+    }
+    while end > at && matches!(text.before(end), b'.' | b':' | b'?') {
+        end -= 1;
+    }
+    end
+}
+
+/// Whether a value says that there is none, or that it is masked or filled in elsewhere.
+fn is_placeholder(value: &[u8]) -> bool {
+    const WORDS: [&str; 44] = [
+        "null",
+        "none",
+        "true",
+        "false",
+        "nil",
+        "undefined",
+        "empty",
+        "required",
+        "optional",
+        "missing",
+        "invalid",
+        "incorrect",
+        "expired",
+        "redacted",
+        "masked",
+        "hidden",
+        "changed",
+        "updated",
+        "reset",
+        "unset",
+        "wrong",
+        "failed",
+        "not",
+        "yes",
+        "bearer",
+        "basic",
+        "token",
+        "string",
+        "str",
+        "is",
+        "was",
+        "has",
+        "for",
+        "unknown",
+        "n/a",
+        "filtered",
+        "removed",
+        "secret",
+        "password",
+        "rotated",
+        "ok",
+        "the",
+        "xxxx",
+        "accepted",
+    ];
+    let masked = |byte: &u8| matches!(byte, b'*' | b'x' | b'X' | b'.' | b'-' | b'#');
+    value.windows(3).any(|part| part == b"***")
+        || value.iter().all(masked)
+        || matches!(value[0], b'<' | b'[' | b'{')
+        || value.starts_with(b"${")
+        || value.starts_with(b"$(")
+        || value.starts_with(b"%s")
+        || WORDS
+            .iter()
+            .any(|word| value.eq_ignore_ascii_case(word.as_bytes()))
+}

@@ -1,0 +1,9 @@
+//! How well the detector finds what it should: on texts made here, and on the development set beside a checkout.
+//!
+//! The set is not part of this repository: `OPS_PII_DIR` names the folder that holds it.
+
+mod development;
+mod made;
+mod property;
+mod score;
+mod templates;
