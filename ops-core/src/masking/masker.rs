@@ -2,7 +2,6 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::first_forms::FirstForms;
 use super::form::{partial, placeholder};
 use super::json::{JsonState, outside_escapes, parts, push_escaped, unescaped};
 use super::pieces::{Pieces, WINDOW};
@@ -41,7 +40,7 @@ pub struct BuiltinMasker {
 impl Default for BuiltinMasker {
     fn default() -> Self {
         Self {
-            detector: Detector::new().with_recognizer(Arc::new(FirstForms)),
+            detector: Detector::new(),
             policy: MaskingPolicy::default(),
             destination: Destination::Log,
             keys: None,
@@ -215,7 +214,11 @@ impl BuiltinMasker {
             Cow::Borrowed(raw)
         };
         let shown = partial(kind, &value);
-        let added = shown.strip_prefix(&*value).filter(|added| !added.is_empty());
+        let added = match kind {
+            // What is left of a name may look like a whole one.
+            PiiType::Person => Some(NAME_MASK),
+            _ => shown.strip_prefix(&*value).filter(|added| !added.is_empty()),
+        };
         if let Some(added) = added.filter(|added| edits.text[range.end..].starts_with(added)) {
             // Masked already, as in `田中 *`. A stricter policy takes the rest of it too.
             if self.treatment(kind) == Treatment::Partial {
@@ -229,6 +232,9 @@ impl BuiltinMasker {
         }
     }
 }
+
+/// What stands in place of a given name.
+const NAME_MASK: &str = " *";
 
 /// More than any text was seen to need; it bounds the work for a hostile one.
 const ROUNDS: usize = 16;

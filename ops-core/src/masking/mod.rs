@@ -14,7 +14,6 @@ mod detector;
 mod email;
 pub mod field;
 mod fields;
-mod first_forms;
 mod form;
 mod json;
 mod keys;
