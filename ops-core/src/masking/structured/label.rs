@@ -177,7 +177,7 @@ fn search(text: &Text<'_>, low: usize, high: usize, is_key: bool) -> Option<Labe
         match last {
             b'\n' | b'{' | b'}' | b';' if !is_key => return None,
             b'0'..=b'9' => digits_between = true,
-            b',' => clause_between = true,
+            b',' | BREAK => clause_between = true,
             // 、and 。
             0x81 | 0x82 if bytes[..end].ends_with(&[0xe3, 0x80, last]) => {
                 if last == 0x82 && !is_key {
@@ -239,7 +239,10 @@ fn matched(entry: &Entry, bytes: &[u8], low: usize, end: usize) -> Option<usize>
         || after == b'@'
         || (after == b'.' && later.is_ascii_lowercase())
         || (before == b'.' && end - at == 2);
-    (begins && ends && !host).then_some(at)
+    // What stands in place of a masked value, such as `[API_KEY]`.
+    let mask =
+        before == b'[' && matches!(after, b']' | b':') && !bytes[at..end].iter().any(u8::is_ascii_lowercase);
+    (begins && ends && !host && !mask).then_some(at)
 }
 
 #[inline]
