@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use ops_core::emergency::{Approved, Approvers, Plan, Refusal};
+use ops_core::emergency::{Approvers, Draft, Plan, Refusal};
 use ops_core::model::{OutcomeStatus, PlannedStep, RunId, TargetState};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
@@ -241,7 +241,7 @@ async fn restore_all(machines: &Machines, truth: &Truth, story: &Story) -> Resul
                 plan => plan.map_err(|refusal| TestCaseError::fail(refusal.to_string()))?,
             };
             let plan = match world.people.approve(plan.clone(), world.clock.time()) {
-                Ok(plan) => plan,
+                Ok(_) => plan,
                 Err(Refusal::Drifted { steps }) => {
                     refused.insert(run.clone());
                     if is_half(&steps) && machines.trouble == Trouble::Apart {
@@ -249,8 +249,7 @@ async fn restore_all(machines: &Machines, truth: &Truth, story: &Story) -> Resul
                         continue;
                     }
                     named_rightly(machines, truth, &steps)?;
-                    let plan = plan.accepting_drift();
-                    world.people.approve(plan, world.clock.time()).unwrap()
+                    plan.accepting_drift()
                 }
                 Err(other) => return Err(TestCaseError::fail(other.to_string())),
             };
@@ -263,7 +262,6 @@ async fn restore_all(machines: &Machines, truth: &Truth, story: &Story) -> Resul
                     .await;
                 let plan = plan.map_err(|refusal| TestCaseError::fail(refusal.to_string()))?;
                 let plan = plan.accepting_drift();
-                let plan = world.people.approve(plan, world.clock.time()).unwrap();
                 let second = open_with(machines, machine, plan, None).await?;
                 prop_assert_eq!(second, OutcomeStatus::Verified);
             }
@@ -333,19 +331,21 @@ fn as_before(at: usize, target: &Target, truth: &Truth) -> Result<(), TestCaseEr
 async fn open_with(
     machines: &Machines,
     machine: usize,
-    plan: Plan<Approved>,
+    plan: Plan<Draft>,
     dies: Option<(usize, Moment)>,
 ) -> Result<OutcomeStatus, TestCaseError> {
     let (at, moment) = dies.unwrap_or((usize::MAX, Moment::BeforeTheWrite));
     let (dying, cut) = machines.dying(machine, at, moment);
-    let (id, copy) = (plan.run().clone(), plan.clone());
+    let world: &World = machines.machine(machine);
+    let approved = |plan| world.people.approve(plan, world.clock.time()).unwrap();
+    let (id, copy) = (plan.run().clone(), approved(plan.clone()));
+    let plan = approved(plan);
     let ended = tokio::select! {
         biased;
         () = cut.died() => None,
         outcome = dying.engine.execute(plan) => Some(outcome.unwrap()),
     };
     settle_tasks().await;
-    let world: &World = machines.machine(machine);
     let outcome = match ended {
         Some(outcome) => outcome,
         None => match world
