@@ -222,7 +222,7 @@ fn dropped_fields_go_and_kept_ones_stay_to_the_letter() {
             info!(order = id, my.shoe_size = 28, mail = MAIL, "bought");
             warn!(
                 order = MAIL,
-                request_id = "0312345678",
+                request_id = MAIL,
                 "a kept name makes no value safe"
             );
         });
@@ -232,10 +232,7 @@ fn dropped_fields_go_and_kept_ones_stay_to_the_letter() {
             "{name}: {text}"
         );
         assert!(!text.contains("27") || !text.contains("28"), "{name}: {text}");
-        assert!(
-            !text.contains(MAIL) && !text.contains("\"0312345678"),
-            "{name}: {text}"
-        );
+        assert!(!text.contains(MAIL), "{name}: {text}");
         assert_eq!(logs.counts().masked, 0, "{name}: {text}");
     }
 }
