@@ -2,6 +2,8 @@
 //!
 //! The set is not part of this repository: `OPS_PII_DIR` names the folder that holds it.
 
+#![expect(clippy::unwrap_used, reason = "all of this file is test code")]
+
 mod development;
 mod made;
 mod property;

@@ -97,9 +97,9 @@ impl Score {
     }
 
     pub(crate) fn print(&self, name: &str) {
-        println!("{name}: precision, recall, F1, part recall, number");
+        eprintln!("{name}: precision, recall, F1, part recall, number");
         for (kind, counts) in &self.counts {
-            println!(
+            eprintln!(
                 "{:18} {:.3} {:.3} {:.3} {:.3} {:5}",
                 kind.as_str(),
                 counts.precision(),
@@ -109,9 +109,9 @@ impl Score {
                 counts.there
             );
         }
-        println!("clean texts touched: {} of {}", self.clean_touched, self.clean);
+        eprintln!("clean texts touched: {} of {}", self.clean_touched, self.clean);
         for wrong in self.wrong.iter().take(60) {
-            println!("{wrong}");
+            eprintln!("{wrong}");
         }
     }
 

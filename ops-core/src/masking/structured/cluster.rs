@@ -108,7 +108,8 @@ pub(super) fn ends_here(text: &Text<'_>, at: usize) -> bool {
     let after = text.get(at + 1);
     match next {
         b',' => !is_thousand(text, at + 1),
-        b'-' | b'.' => !after.is_ascii_digit() && !(next == b'-' && after.is_ascii_alphanumeric()),
+        b'-' => !after.is_ascii_alphanumeric(),
+        b'.' => !after.is_ascii_digit(),
         b'_' => false,
         _ => !next.is_ascii_alphanumeric(),
     }

@@ -117,8 +117,7 @@ fn user_information(text: &Text<'_>, start: usize, at: usize) -> Option<Option<R
     while from > 0 && at - from < LOCAL {
         let byte = text.before(from);
         if matches!(byte, b' ' | b'"' | b'\'' | b'<' | b'\n' | b'?' | b',' | b'(')
-            || byte >= 0x80
-            || byte < 0x20
+            || !(0x20..0x80).contains(&byte)
         {
             return None;
         }

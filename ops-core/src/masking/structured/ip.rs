@@ -127,11 +127,9 @@ const VERSIONS: [&str; 16] = [
 pub(super) fn v6(text: &Text<'_>, colon: usize) -> Option<Range<usize>> {
     // Most colons are none of an address: another one must be near.
     let double = text.get(colon + 1) == b':';
-    if !double
-        && !(text.before(colon).is_ascii_hexdigit()
-            && text.get(colon + 1).is_ascii_hexdigit()
-            && goes_on(text, colon))
-    {
+    let between = || text.before(colon).is_ascii_hexdigit() && text.get(colon + 1).is_ascii_hexdigit();
+    let near = double || (between() && goes_on(text, colon));
+    if !near {
         return None;
     }
     let part = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');

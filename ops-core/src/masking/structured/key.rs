@@ -123,10 +123,7 @@ pub(super) fn after_word(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
     };
     let mut start = end;
     let mut told = false;
-    loop {
-        let Some(sign) = CONNECTORS.iter().find(|sign| text.starts(start, sign.as_bytes())) else {
-            break;
-        };
+    while let Some(sign) = CONNECTORS.iter().find(|sign| text.starts(start, sign.as_bytes())) {
         told |= *sign == "：" || *sign == "「" || *sign == "『";
         start += sign.len();
         if start - end > 24 {
