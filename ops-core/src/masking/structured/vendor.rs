@@ -31,7 +31,7 @@ pub(super) fn key(rest: &[u8]) -> Option<usize> {
 /// Whether this was drawn, and is no name such as `npm_config_registry`.
 fn is_random(body: &[u8]) -> bool {
     let any = |is: fn(&u8) -> bool| body.iter().any(is);
-    any(u8::is_ascii_digit) || (any(u8::is_ascii_uppercase) && any(u8::is_ascii_lowercase))
+    any(u8::is_ascii_digit) || any(u8::is_ascii_uppercase)
 }
 
 /// A JSON web token: two or three parts in base64.
