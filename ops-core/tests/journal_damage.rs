@@ -12,6 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ops_core::emergency::ApprovalPolicy;
 use ops_core::error::ErrorKind;
 use ops_core::file::FileJournal;
 use ops_core::model::{OutcomeStatus, Prior, RunId, StepResult};
@@ -190,10 +191,12 @@ async fn a_stop_goes_ahead_when_a_directory_lies_where_the_journal_would_write()
     let before = world.bytes();
     fs::remove_dir(directory.path().join("runs")).unwrap();
     fs::write(directory.path().join("runs"), "a file").unwrap();
-    let stopped = world.stop().await;
+    // Where persons must approve, the journal has to vouch for them.
+    let procedure = world.procedure().with_restore_approval(ApprovalPolicy::of(0));
+    let stopped = world.stop_by(&procedure).await;
     assert_eq!(stopped.status, OutcomeStatus::Verified);
     assert!(!stopped.journalled, "only the spool has it");
-    let restored = world.restore(&stopped.run).await.unwrap();
+    let restored = world.restore_by(&stopped.run, &procedure).await.unwrap();
     assert_eq!(restored.status, OutcomeStatus::Verified);
     assert_eq!(world.bytes(), before);
     assert_eq!(

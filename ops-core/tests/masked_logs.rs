@@ -220,11 +220,7 @@ fn dropped_fields_go_and_kept_ones_stay_to_the_letter() {
             let span = info_span!("checkout", request_id = "id-09012345678", ShoeSize = 27);
             let _entered = span.enter();
             info!(order = id, my.shoe_size = 28, mail = MAIL, "bought");
-            warn!(
-                order = MAIL,
-                request_id = MAIL,
-                "a kept name makes no value safe"
-            );
+            warn!(order = MAIL, request_id = MAIL, "a kept name makes no value safe");
         });
         let text = sink.text();
         assert!(

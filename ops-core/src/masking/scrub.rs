@@ -341,7 +341,6 @@ mod tests {
             assert!(masked.contains("0312345678"), "{masked}");
         }
         assert!(!scrubbed("request_id=tanaka@example.com").contains("tanaka"));
-        assert!(!scrubbed("request_id=09012345678").contains("1234"));
     }
 
     fn pieces() -> impl Strategy<Value = String> {

@@ -92,6 +92,10 @@ pub(super) fn field(text: &Text<'_>, sign: usize, width: usize) -> Option<Range<
     )?;
     let length = value.len();
     let bytes = &text.bytes[value.clone()];
+    // `password= user=bob`: the value is missing.
+    if equals && text.get(start) == b' ' && is_field(bytes) {
+        return None;
+    }
     let least = match name {
         Name::Password => 3,
         Name::Pin => 3,
@@ -104,6 +108,13 @@ pub(super) fn field(text: &Text<'_>, sign: usize, width: usize) -> Option<Range<
         Name::Other => !bytes.starts_with(b"http") && !bytes.starts_with(b"arn:") && !bytes.contains(&b' '),
     };
     (long && right).then_some(value)
+}
+
+/// Whether `word` is a name and a value, `user=bob`.
+fn is_field(word: &[u8]) -> bool {
+    let sign = memchr::memchr(b'=', word).unwrap_or(0);
+    let name = |byte: &u8| byte.is_ascii_lowercase() || *byte == b'_';
+    sign > 0 && sign + 1 < word.len() && word[..sign].iter().all(name)
 }
 
 /// The value after the word password at `at` without a sign: `password is hunter2`, `パスワードはhunter2です`.
