@@ -18,7 +18,7 @@ impl Engine {
     /// Turns a restore round: everything that it has begun to open is closed again, and its prior state is held again by the run that had stopped it.
     /// Works while the restore runs, here or in another process, and after it has died; repeating it is harmless. Needs no approval: closing never does.
     ///
-    /// A restore that runs here is told before anything can wait. Success is [`Aborted::stopped`] of the outcome; its status is never a success.
+    /// A restore that runs here is told before anything can wait. Success is [`Aborted::stopped`](crate::model::Aborted::stopped) of the outcome; its status is never a success.
     ///
     /// # Errors
     /// [`Refusal::UnknownRun`], [`Refusal::WrongProcedure`], [`Refusal::NotARestore`], [`Refusal::Completed`] when it has put everything back,
