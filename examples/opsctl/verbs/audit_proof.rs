@@ -58,6 +58,13 @@ pub(crate) async fn checkpoint(
     let signer = NoteSigner::from_text(&SecretString::from(read(key)?))?;
     let world = &session.world;
     let (store, tenant) = (&world.ops.providers().audit, &world.config.tenant);
+    // What does not fit its own chain is signed by nobody.
+    if let Some(fault) = store.verify(tenant).await?.faults.into_iter().next() {
+        return Err(Error::new(ErrorKind::Conflict, "sign checkpoint")
+            .context("position", fault.sequence.to_string())
+            .context("trail", fault.what)
+            .into());
+    }
     let growth = match fs::exists(out) {
         Ok(false) => Growth::First,
         _ => {
@@ -77,6 +84,11 @@ pub(crate) async fn checkpoint(
         &tree(&**store, tenant, None).await?,
     )?;
     replace(out, &checkpoint.sign(&[&signer])?.to_string())?;
+    if open(out, std::slice::from_ref(signer.verifier()))?.1 != checkpoint {
+        return Err(Error::new(ErrorKind::Unexpected, "sign checkpoint")
+            .context("file", "does not hold what was written")
+            .into());
+    }
     if printer.json() {
         printer.document(&json!({
             "checkpoint": checkpoint, "file": out, "complete": complete, "exit_code": 0,

@@ -24,7 +24,8 @@ use crate::ports::{AuditStore, PiiMasker};
 ///   id. A record that the store will never take (a conflict, an invalid record) is moved to `refused.jsonl` with the reason,
 ///   for a person to look at.
 /// - The records of a process are numbered without a gap: one that is gone is counted ([`Delivered::missing`]). Bytes that are no
-///   record are kept in `damaged-…` and counted; what follows them is delivered.
+///   record are kept in `damaged-…` and counted; what follows them is delivered. The torn end of a file, which a crash in the middle of a write
+///   leaves, is kept in `torn-…` and not counted.
 /// - After a failed sync a file is never written or synced again: the records go to another file, or their callers are told.
 ///
 /// Clones share the spool; so may other processes of the same machine: each appends to a directory of its own, and any of them delivers for all.
@@ -232,6 +233,9 @@ impl Spool {
                 leftover = blocking("shrink audit spool", move || {
                     for (name, bytes) in &batch.damaged {
                         write_plain(&files.directory.file(&format!("damaged-{name}")), bytes)?;
+                    }
+                    for (name, bytes) in &batch.torn {
+                        write_plain(&files.directory.file(&format!("torn-{name}")), bytes)?;
                     }
                     leftover.delivered(&batch)?;
                     Ok(leftover)

@@ -80,13 +80,15 @@ pub(super) struct Batch {
     pub(super) missing: u64,
     /// Bytes that are no record, with their name for the place where they are kept.
     pub(super) damaged: Vec<(String, Vec<u8>)>,
+    /// The same for the torn end of a file: most likely a record that nobody was told is kept, but nobody can know.
+    pub(super) torn: Vec<(String, Vec<u8>)>,
     next: Position,
 }
 
 impl Batch {
     /// Nothing is left that could be read now.
     pub(super) fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.damaged.is_empty()
+        self.records.is_empty() && self.damaged.is_empty() && self.torn.is_empty()
     }
 }
 
@@ -165,8 +167,18 @@ impl Leftover {
                 frame::Found::End => break,
                 // The process is just writing.
                 frame::Found::Damage { .. } if open => break,
-                // Cut off by a crash before anybody was told that it is kept.
-                frame::Found::Damage { next: None } => break,
+                // Cut off by a crash before anybody was told that it is kept, if the disk is sound.
+                frame::Found::Damage { next: None } => {
+                    let end = bytes
+                        .iter()
+                        .rposition(|byte| *byte != 0)
+                        .map_or(at, |last| last + 1);
+                    let rest = bytes.get(at..end).unwrap_or_default();
+                    batch
+                        .torn
+                        .push((self.place_name(batch.next.segment, at), rest.to_vec()));
+                    bytes.len()
+                }
                 frame::Found::Damage { next: Some(next) } => {
                     let bytes = bytes.get(at..next).unwrap_or_default();
                     batch

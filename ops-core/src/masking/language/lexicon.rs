@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::address::PREFECTURES;
+use super::super::text::PREFECTURES;
 use super::confidential::CONDITIONS;
 use super::department::{STEMS, SUFFIX_ENDS};
 use super::labels::{Label, japanese_labels, keys};

@@ -5,7 +5,7 @@ mod english;
 mod japanese;
 
 pub(super) use self::english::english;
-pub(super) use self::japanese::{PREFECTURES, japanese};
+pub(super) use self::japanese::japanese;
 
 use super::labels::Value;
 use super::letters::{char_at, is_digit, is_latin};
