@@ -53,6 +53,17 @@ fn a_trail_that_was_put_back_is_found_by_the_checkpoint_and_never_signed_over() 
         "{kept}"
     );
 
+    let trail = fs::read_to_string(audit_file(&simulation)).expect("the trail");
+    let changed = trail.replacen("\"alice\"", "\"mallory\"", 1);
+    fs::write(audit_file(&simulation), changed).expect("a changed trail");
+    let refused = simulation.run(&sign);
+    assert_eq!(
+        refused.code, 1,
+        "what does not fit its chain is not signed: {}",
+        refused.out
+    );
+    fs::write(audit_file(&simulation), trail).expect("the trail");
+
     let verify = [
         "audit",
         "verify",

@@ -311,6 +311,12 @@ async fn a_spool_cut_short_by_a_crash_keeps_what_was_acknowledged() {
         (delivered.missing, delivered.damaged, delivered.pending),
         (0, 0, 0)
     );
+    let kept = std::fs::read_dir(directory.path()).unwrap().flatten();
+    let torn: Vec<_> = kept
+        .filter(|file| file.file_name().to_string_lossy().starts_with("torn-"))
+        .map(|file| String::from_utf8_lossy(&std::fs::read(file.path()).unwrap()).into_owned())
+        .collect();
+    assert!(torn.len() == 1 && torn[0].contains("emergency.stop"), "{torn:?}");
 }
 
 #[tokio::test]
