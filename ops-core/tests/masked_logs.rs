@@ -217,9 +217,9 @@ fn dropped_fields_go_and_kept_ones_stay_to_the_letter() {
     let id = "x0312345678";
     for (name, sink, subscriber) in formats(&logs, false) {
         tracing::subscriber::with_default(subscriber, || {
-            let span = info_span!("checkout", request_id = "id-09012345678", ShoeSize = 27);
+            let span = info_span!("checkout", request_id = "id-09012345678", ShoeSize = "twenty-seven");
             let _entered = span.enter();
-            info!(order = id, my.shoe_size = 28, mail = MAIL, "bought");
+            info!(order = id, my.shoe_size = "twenty-eight", mail = MAIL, "bought");
             warn!(order = MAIL, request_id = MAIL, "a kept name makes no value safe");
         });
         let text = sink.text();
@@ -227,7 +227,7 @@ fn dropped_fields_go_and_kept_ones_stay_to_the_letter() {
             text.contains(id) && text.contains("id-09012345678"),
             "{name}: {text}"
         );
-        assert!(!text.contains("27") || !text.contains("28"), "{name}: {text}");
+        assert!(!text.contains("twenty-"), "{name}: {text}");
         assert!(!text.contains(MAIL), "{name}: {text}");
         assert_eq!(logs.counts().masked, 0, "{name}: {text}");
     }
