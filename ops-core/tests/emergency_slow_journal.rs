@@ -152,3 +152,17 @@ async fn an_abort_and_its_resume_close_as_soon_whatever_else_the_journal_holds()
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_asks_the_journal_for_everything_as_often_however_many_targets_it_has() {
+    let mut asked = Vec::new();
+    for targets in [2, 20] {
+        let world = World::of(targets);
+        let view = Meddled::over(&world.journal);
+        let machine = world.machine(Arc::clone(&view) as _);
+        assert_eq!(machine.stop().await.status, OutcomeStatus::Verified);
+        assert!(view.calls(Verb::HeldOf) >= targets);
+        asked.push([Verb::Runs, Verb::Entries, Verb::Held].map(|verb| view.calls(verb)));
+    }
+    assert_eq!(asked[0], asked[1]);
+}

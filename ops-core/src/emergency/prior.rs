@@ -4,7 +4,6 @@ use super::Engine;
 use super::execute::Run;
 use super::plan::{OBSERVE_BUDGET, planned_stop};
 use super::procedure::Step;
-use super::reading::Reading;
 use crate::model::{PlanKind, PlannedStep, Prior};
 use crate::ports::Held;
 use crate::resilience::{Deadline, caught};
@@ -55,8 +54,9 @@ impl Engine {
         if !matches!(run.kind, PlanKind::Stop) || !relies || self.ledger.rests() {
             return false;
         }
-        let held = self.ledger.held().await.and_then(Reading::whole);
-        held.is_ok_and(|held| !held.iter().any(|held| *held.snapshot.target() == planned.target))
+        // Of this target alone: with all that is held, each step of a large stop would read the files of all others.
+        let held = self.ledger.held_of(&planned.target).await;
+        held.is_ok_and(|held| held.is_none())
     }
 
     /// Takes what is seen within 2 s for the prior state, if anything is; a provider that fails or panics leaves what was planned.

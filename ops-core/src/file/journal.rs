@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use super::group::{Group, ended};
 use crate::durable::{
     Directory, Lock, Log, blocking, damaged, file_name, other_format, read_whole, write_new,
 };
@@ -39,6 +40,7 @@ struct Places {
     runs: Directory,
     held: Directory,
     released: Directory,
+    appends: Group,
 }
 
 impl FileJournal {
@@ -52,6 +54,7 @@ impl FileJournal {
             runs: directory.within("runs")?,
             held: directory.within("held")?,
             released: directory.within("released")?,
+            appends: Group::default(),
         };
         Ok(Self {
             places: Arc::new(places),
@@ -75,8 +78,15 @@ impl Journal for FileJournal {
         let run = entry.run.clone();
         let text = serde_json::to_string(entry)
             .map_err(|source| Error::new(ErrorKind::InvalidInput, operation).source(source))?;
-        self.blocking(operation, move |places| places.run(&run).lock()?.append(&[text]))
-            .await
+        let (answer, leads) = self.places.appends.push(run, text);
+        if leads {
+            let writer = AppendsWriter {
+                places: Arc::clone(&self.places),
+                done: false,
+            };
+            drop(tokio::task::spawn_blocking(move || writer.write()));
+        }
+        answer.await.unwrap_or_else(|_| Err(ended(operation)))
     }
 
     async fn entries(&self, run: &RunId) -> Result<Vec<JournalEntry>> {
@@ -109,6 +119,30 @@ impl Journal for FileJournal {
         let (run, target) = (run.clone(), target.clone());
         self.blocking("release prior state", move |places| places.release(&run, &target))
             .await
+    }
+}
+
+/// Writes the entries that wait; lets their callers go if it never runs, or panics.
+struct AppendsWriter {
+    places: Arc<Places>,
+    done: bool,
+}
+
+impl AppendsWriter {
+    fn write(mut self) {
+        let places = &self.places;
+        places
+            .appends
+            .write(|run, texts| places.run(run).lock()?.append(texts));
+        self.done = true;
+    }
+}
+
+impl Drop for AppendsWriter {
+    fn drop(&mut self) {
+        if !self.done {
+            self.places.appends.give_up();
+        }
     }
 }
 

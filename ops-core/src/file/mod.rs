@@ -8,6 +8,7 @@
 mod approval;
 mod audit;
 mod drill_log;
+mod group;
 mod journal;
 mod notices;
 mod processes;

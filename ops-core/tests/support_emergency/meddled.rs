@@ -18,7 +18,10 @@ pub(crate) enum Verb {
     Entries,
     Runs,
     Hold,
+    /// What is held of one target goes by this too.
     Held,
+    /// Counted only.
+    HeldOf,
     Release,
 }
 
@@ -31,6 +34,7 @@ pub(crate) struct Meddled {
     slow: Mutex<BTreeMap<Verb, Duration>>,
     before: Mutex<Option<(Verb, Deed)>>,
     after: Mutex<Option<(Verb, Deed)>>,
+    calls: Mutex<BTreeMap<Verb, usize>>,
 }
 
 impl fmt::Debug for Meddled {
@@ -47,7 +51,13 @@ impl Meddled {
             slow: Mutex::default(),
             before: Mutex::default(),
             after: Mutex::default(),
+            calls: Mutex::default(),
         })
+    }
+
+    /// How many such calls there were.
+    pub(crate) fn calls(&self, verb: Verb) -> usize {
+        self.calls.lock().unwrap().get(&verb).copied().unwrap_or_default()
     }
 
     /// From now on these calls fail, and no others.
@@ -68,6 +78,10 @@ impl Meddled {
     /// Once, right after the next such call.
     pub(crate) fn after(&self, verb: Verb, deed: impl Future<Output = ()> + Send + 'static) {
         *self.after.lock().unwrap() = Some((verb, Box::pin(deed)));
+    }
+
+    fn count(&self, verb: Verb) {
+        *self.calls.lock().unwrap().entry(verb).or_default() += 1;
     }
 
     async fn call<T>(&self, verb: Verb, work: impl Future<Output = Result<T>> + Send) -> Result<T>
@@ -109,10 +123,12 @@ impl Journal for Meddled {
     }
 
     async fn entries(&self, run: &RunId) -> Result<Vec<JournalEntry>> {
+        self.count(Verb::Entries);
         self.call(Verb::Entries, self.inner.entries(run)).await
     }
 
     async fn runs(&self) -> Result<Vec<RunId>> {
+        self.count(Verb::Runs);
         self.call(Verb::Runs, self.inner.runs()).await
     }
 
@@ -121,7 +137,13 @@ impl Journal for Meddled {
     }
 
     async fn held(&self) -> Result<Vec<Held>> {
+        self.count(Verb::Held);
         self.call(Verb::Held, self.inner.held()).await
+    }
+
+    async fn held_of(&self, target: &TargetId) -> Result<Option<Held>> {
+        self.count(Verb::HeldOf);
+        self.call(Verb::Held, self.inner.held_of(target)).await
     }
 
     async fn release(&self, run: &RunId, target: &TargetId) -> Result<()> {
