@@ -69,6 +69,8 @@ pub(crate) enum Verb {
     Restore(RestoreArgs),
     /// Turn a restore round: close again what it has opened
     Abort(AbortArgs),
+    /// Give up a prior state that nobody will put back: the service is gone, or was put in order by hand
+    Forget(ForgetArgs),
     /// List runs and what they still hold, or show one as a timeline
     Runs(RunsArgs),
     /// List, stop or open a feature by its kill switch
@@ -281,6 +283,21 @@ pub(crate) struct RestoreArgs {
     /// Break the glass: open everything at once, without gates and shares; say why. The approvals are needed all the same
     #[arg(long, value_name = "REASON")]
     pub(crate) skip_gates: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ForgetArgs {
+    /// The run that holds it
+    pub(crate) run: String,
+    /// Only this target; may be given several times [default: all that the run holds]
+    #[arg(long, value_name = "TARGET")]
+    pub(crate) target: Vec<String>,
+    /// Why nobody will put it back
+    #[arg(long, value_name = "REASON")]
+    pub(crate) reason: String,
+    /// Show what would be given up, ask for approval, and stop there
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]

@@ -68,6 +68,7 @@ async fn run(cli: &Arc<Cli>, printer: &Arc<Printer>) -> Exit {
         Verb::Resume(args) => verbs::resume::run(global, printer, args).await,
         Verb::Restore(args) => verbs::restore::run(global, printer, args).await,
         Verb::Abort(args) => verbs::abort::run(global, printer, args).await,
+        Verb::Forget(args) => verbs::forget::run(global, printer, args).await,
         Verb::Runs(args) => verbs::runs::run(global, printer, args).await,
         Verb::Switch(args) => verbs::switch::run(global, printer, args).await,
         Verb::Db(args) => verbs::db::run(global, printer, args).await,

@@ -141,6 +141,10 @@ impl Printer {
     pub(crate) fn steps(&self, kind: &PlanKind, procedure: &str, steps: &[PlannedStep], opening: &Opening) {
         let what = match kind {
             PlanKind::Stop => self.pick("停止計画", "stop plan"),
+            PlanKind::Forget { of, .. } => self.pick(
+                &format!("停止前の状態の破棄  {of}"),
+                &format!("to give up what {of} holds"),
+            ),
             _ => self.pick("復旧計画", "restore plan"),
         };
         self.heading(&format!("{what}  {procedure}"));
@@ -173,6 +177,9 @@ impl Printer {
                 &format!("  ⚠ 段階の確認なしで一度に開く: {reason}"),
                 &format!("  ⚠ opens at once, without gates: {reason}"),
             )));
+        }
+        if let PlanKind::Forget { reason, .. } = kind {
+            self.line(&self.pick(&format!("  理由: {reason}"), &format!("  reason: {reason}")));
         }
         if matches!(kind, PlanKind::Stop) {
             self.caveats(steps.iter().map(|step| (step.step, step.caveats.as_slice())));

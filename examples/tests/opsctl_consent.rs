@@ -223,3 +223,67 @@ fn a_rule_of_the_file_refuses_a_stop_until_a_broken_glass_names_it_and_another_p
         found.out
     );
 }
+
+#[test]
+fn what_nobody_will_put_back_is_given_up_by_two_others_and_said_everywhere() {
+    let simulation = Simulation::start(&["--world", "gcp"]);
+    configure(&simulation, 0, 2, "");
+    write_key(simulation.path(), "bob", 2);
+    write_key(simulation.path(), "carol", 3);
+    let stopped = simulation.run(&["stop", "api-stop", "--json"]);
+    let run = stopped.json()["run"].as_str().expect("a run").to_owned();
+    let target = stopped.json()["steps"][0]["target"]
+        .as_str()
+        .expect("a target")
+        .to_owned();
+    let forget = [
+        "forget",
+        &run,
+        "--target",
+        &target,
+        "--reason",
+        "削除済みのサービス",
+    ];
+    let json = |more: &str| simulation.run(&[&forget[..], &[more, "--json"]].concat());
+
+    let asked = json("--dry-run");
+    assert_eq!(asked.code, 0, "{}{}", asked.out, asked.err);
+    assert_eq!(asked.json()["approvals_needed"], 2);
+    let digest = digest_of(&asked);
+    let refused = simulation.run(&forget);
+    assert_eq!(refused.code, 5, "{}{}", refused.out, refused.err);
+    assert!(
+        refused.err.contains(&format!("opsctl approve {digest}")),
+        "{}",
+        refused.err
+    );
+    let shown = simulation.run(&["approve", &digest, "--key", "bob.key"]);
+    for part in ["停止前の状態の破棄", "削除済みのサービス", &run] {
+        assert!(shown.out.contains(part), "{part}: {}", shown.out);
+    }
+    assert_eq!(
+        simulation.run(&["approve", &digest, "--key", "carol.key"]).code,
+        0
+    );
+    let done = simulation.run(&[&forget[..], &["--json"]].concat());
+    assert_eq!(done.code, 0, "{}{}", done.out, done.err);
+    let done = done.json();
+    assert_eq!(
+        (&done["forgotten"]["targets"][0], &done["audited"]),
+        (&target.as_str().into(), &true.into())
+    );
+    let again = simulation.run(&forget);
+    assert_eq!(again.code, 5, "{}{}", again.out, again.err);
+    let timeline = simulation.run(&["runs", &run]);
+    assert!(timeline.out.contains("bob, carol"), "{}", timeline.out);
+    let found = simulation.run(&["audit", "search", "--json"]);
+    assert!(found.out.contains("emergency.forget"), "{}", found.out);
+    // What is left is put back; of the other nobody speaks any more.
+    let plan = simulation.run(&["restore", &run, "--dry-run", "--json"]);
+    let steps = plan.json()["steps"].as_array().expect("steps").clone();
+    assert!(
+        !steps.is_empty() && steps.iter().all(|step| step["target"] != target.as_str()),
+        "{}",
+        plan.out
+    );
+}

@@ -65,6 +65,8 @@ pub const FAIL_POINTS: &[&str] = &[
     "run.published.after",
     "run.reviewed.before",
     "run.reviewed.after",
+    "run.forgotten.before",
+    "run.forgotten.after",
     "spool.append.before",
     "spool.append.after",
     "spool.hold.before",

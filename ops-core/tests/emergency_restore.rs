@@ -7,13 +7,18 @@
 
 mod support_emergency;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ops_core::emergency::{Procedure, Refusal, Step};
+use ops_core::emergency::{Forgetting, Procedure, Refusal, Step};
 use ops_core::error::ErrorKind;
-use ops_core::model::{OutcomeStatus, PlannedStep, Prior, RunId, StepResult, Verdict};
+use ops_core::model::{
+    Actor, Approval, OutcomeStatus, PlannedStep, Prior, RunId, StepResult, TargetId, Verdict,
+};
 use serde_json::json;
-use support_emergency::{Fault, Log, SharedJournal, Stop, Target, World, alice, quick, report_of};
+use support_emergency::{
+    Fault, Log, Meddled, SharedJournal, Stop, Target, Verb, World, alice, quick, report_of,
+};
 
 fn paths(step: &PlannedStep) -> Vec<&str> {
     step.drift
@@ -446,4 +451,118 @@ async fn an_unsettled_target_is_not_confirmed() {
         .await
         .unwrap();
     assert!(!confirmed[0].verdict.holds());
+}
+
+/// What Bob and Carol have signed that a run may forget of one target.
+async fn forgetting(world: &World, run: &RunId, number: usize) -> (Forgetting, Vec<Approval>) {
+    let target = BTreeSet::from([world.targets[number].id().clone()]);
+    let plan = world
+        .engine
+        .plan_forget(run, &target, "the service was deleted")
+        .await
+        .unwrap();
+    let until = world.clock.time() + Duration::from_secs(600);
+    let approvals =
+        ["bob", "carol"].map(|name| Approval::sign(name, plan.digest(), until, world.people.key(name)));
+    (plan, approvals.to_vec())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_will_put_back_is_forgotten_and_the_rest_is_restored() {
+    let world = World::of(3);
+    let before = world.bytes();
+    let stopped = world.stop().await.run;
+    let (plan, approvals) = forgetting(&world, &stopped, 1).await;
+    let approvers = world.people.approvers();
+    let forgotten = world
+        .engine
+        .forget(&plan, &approvals, &approvers, &alice())
+        .await
+        .unwrap();
+    assert_eq!(forgotten.targets, [world.targets[1].id().clone()]);
+    assert_eq!(
+        (forgotten.persons.as_slice(), forgotten.still_held.len()),
+        (&["bob".to_owned(), "carol".to_owned()][..], 0)
+    );
+    let left = world.targets[1].bytes();
+    let restored = world.restore(&stopped).await.unwrap();
+    assert_eq!(
+        (restored.status, restored.steps.len()),
+        (OutcomeStatus::Verified, 2)
+    );
+    assert_eq!(
+        world.bytes(),
+        [before[0].clone(), left, before[2].clone()],
+        "it is left as it is"
+    );
+    // The next stop holds what it sees then.
+    world.targets[1].set("mode", "manual".into());
+    let before = world.bytes();
+    let again = world.stop().await.run;
+    assert_eq!(
+        world.restore(&again).await.unwrap().status,
+        OutcomeStatus::Verified
+    );
+    assert_eq!(world.bytes(), before);
+    match world
+        .engine
+        .plan_forget(&stopped, &BTreeSet::new(), "again")
+        .await
+        .unwrap_err()
+    {
+        Refusal::NothingHeld { .. } => {}
+        other => panic!("{other}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_forgotten_without_two_others_and_a_reason() {
+    let world = World::of(2);
+    let stopped = world.stop().await.run;
+    let (plan, approvals) = forgetting(&world, &stopped, 0).await;
+    let (other_plan, other) = forgetting(&world, &stopped, 1).await;
+    let approvers = world.people.approvers();
+    let engine = &world.engine;
+    let bob = Actor::person("bob").unwrap();
+    let automation = Actor::automation("watchdog").unwrap();
+    for (approvals, actor) in [
+        (&approvals[..1], &alice()),
+        (&other[..], &alice()),
+        (&approvals[..], &bob),
+        (&approvals[..], &automation),
+    ] {
+        let refused = engine
+            .forget(&plan, approvals, &approvers, actor)
+            .await
+            .unwrap_err();
+        assert!(matches!(refused, Refusal::NotApproved { .. }), "{refused}");
+    }
+    // It was forgotten meanwhile: what was signed is not there any more.
+    engine
+        .forget(&other_plan, &other, &approvers, &alice())
+        .await
+        .unwrap();
+    let gone = engine
+        .forget(&other_plan, &other, &approvers, &alice())
+        .await
+        .unwrap_err();
+    assert!(matches!(gone, Refusal::NothingHeld { .. }), "{gone}");
+    let view = Meddled::over(&world.journal);
+    view.break_only(&[Verb::Append]);
+    let machine = world.machine(view);
+    let refused = machine
+        .engine
+        .forget(&plan, &approvals, &approvers, &alice())
+        .await
+        .unwrap_err();
+    assert!(matches!(refused, Refusal::Undecided(_)), "{refused}");
+    assert_eq!(world.held().await.len(), 1, "the other one is held still");
+    let empty = engine
+        .plan_forget(&stopped, &BTreeSet::new(), "  ")
+        .await
+        .unwrap_err();
+    assert!(empty.to_string().contains("reason"), "{empty}");
+    let foreign = BTreeSet::from([TargetId::new("test:t9").unwrap()]);
+    let foreign = engine.plan_forget(&stopped, &foreign, "gone").await.unwrap_err();
+    assert!(foreign.to_string().contains("test:t9"), "{foreign}");
 }

@@ -164,7 +164,7 @@ impl Engine {
 const MOST_COMPARED: usize = 4;
 
 /// The steps of either side that are not the same in both; their drift is what was approved against what is there.
-fn changed(approved: &[PlannedStep], found: &[PlannedStep]) -> Vec<PlannedStep> {
+pub(super) fn changed(approved: &[PlannedStep], found: &[PlannedStep]) -> Vec<PlannedStep> {
     let mut changed = Vec::new();
     for step in found {
         let before = approved.iter().find(|other| other.target == step.target);

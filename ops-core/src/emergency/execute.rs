@@ -141,7 +141,7 @@ impl Engine {
         }
         let outstanding = match kind {
             PlanKind::Restore { .. } => self.outstanding(&calls).await,
-            PlanKind::Stop => Outstanding::default(),
+            _ => Outstanding::default(),
         };
         let run = Arc::new(Run {
             id,

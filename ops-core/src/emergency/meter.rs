@@ -322,6 +322,7 @@ fn kind_name(kind: &PlanKind) -> &'static str {
     match kind {
         PlanKind::Stop => "stop",
         PlanKind::Restore { .. } => "restore",
+        PlanKind::Forget { .. } => "forget",
     }
 }
 

@@ -87,7 +87,7 @@ impl<S> Plan<S> {
     pub fn policy(&self) -> &ApprovalPolicy {
         match self.kind {
             PlanKind::Stop => &self.procedure.stop_approval,
-            PlanKind::Restore { .. } => &self.procedure.restore_approval,
+            _ => &self.procedure.restore_approval,
         }
     }
 

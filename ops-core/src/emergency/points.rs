@@ -13,6 +13,7 @@ fn around(event: &JournalEvent) -> [&'static str; 2] {
         JournalEvent::ClosedAgain { .. } => ["step.closed_again.before", "step.closed_again.after"],
         JournalEvent::Ended { .. } => ["run.ended.before", "run.ended.after"],
         JournalEvent::Published { .. } => ["run.published.before", "run.published.after"],
+        JournalEvent::Forgotten { .. } => ["run.forgotten.before", "run.forgotten.after"],
         JournalEvent::Reviewed { .. } => ["run.reviewed.before", "run.reviewed.after"],
     }
 }

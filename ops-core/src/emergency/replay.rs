@@ -92,6 +92,7 @@ fn used(entries: &[JournalEntry]) -> impl Iterator<Item = &Digest> {
                 | JournalEvent::Ended { .. }
                 | JournalEvent::Published { .. }
                 | JournalEvent::Reviewed { .. }
+                | JournalEvent::Forgotten { .. }
         )
     };
     let counts = !entries.iter().all(frames) || !entries.iter().any(ended);

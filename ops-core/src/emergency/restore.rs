@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::drift::drift;
+use super::forget::forgotten;
 use super::history::{self, later, left_by_restore, put_back, reopened};
 use super::outstanding::Outstanding;
 use super::plan::{Draft, Plan};
@@ -31,7 +32,8 @@ impl Engine {
         let seen_first = began.unwrap_or(Timestamp::UNIX_EPOCH);
         let past = self.past().await?;
         let later = later(&past, run);
-        let restored = put_back(&later);
+        let mut done = put_back(&later);
+        done.extend(forgotten(&entries));
         let mut reopened_by_me = Vec::new();
         for other in held.iter().filter(|held| held.run != *run) {
             let after = history::later(&past, &other.run);
@@ -49,7 +51,7 @@ impl Engine {
                 newer.cloned().unwrap_or(held)
             })
             .collect();
-        let owed = owed(run, &entries, begun, &held, &restored);
+        let owed = owed(run, &entries, begun, &held, &done);
         let owed = without(owed, unreadable, begun);
         if owed.is_empty() {
             let of_run = |held: &&Held| begun.iter().any(|step| step.target == *held.snapshot.target());
@@ -143,13 +145,13 @@ fn is_gone(error: &Error) -> bool {
 
 /// What a run still has to put back.
 #[derive(Debug)]
-enum Owed {
+pub(super) enum Owed {
     WriteBack { prior: Snapshot },
     ByHand { target: TargetId, reason: String },
 }
 
 impl Owed {
-    fn target(&self) -> &TargetId {
+    pub(super) fn target(&self) -> &TargetId {
         match self {
             Self::WriteBack { prior } => prior.target(),
             Self::ByHand { target, .. } => target,
@@ -157,12 +159,12 @@ impl Owed {
     }
 }
 
-fn owed(
+pub(super) fn owed(
     run: &RunId,
     entries: &[JournalEntry],
     begun: &[PlannedStep],
     held: &[Held],
-    restored: &BTreeSet<TargetId>,
+    done: &BTreeSet<TargetId>,
 ) -> Vec<Owed> {
     let touched = |target: &TargetId| {
         entries.iter().any(
@@ -176,7 +178,7 @@ fn owed(
                 prior: held.snapshot.clone(),
             }),
             (Some(_), _) => None,
-            _ if restored.contains(&step.target) || !touched(&step.target) => None,
+            _ if done.contains(&step.target) || !touched(&step.target) => None,
             // No journal took the hold, but the plan is in the journal.
             (None, Prior::Observed { snapshot }) => Some(Owed::WriteBack {
                 prior: snapshot.clone(),

@@ -10,6 +10,7 @@ pub(super) fn of_run(engine: &Engine, run: &Run) -> Span {
     let kind = match run.kind {
         PlanKind::Stop => "stop",
         PlanKind::Restore { .. } => "restore",
+        PlanKind::Forget { .. } => "forget",
     };
     info_span!("run", run = %run.id, kind, procedure)
 }

@@ -117,6 +117,16 @@ fn line(entry: &JournalEntry, began: Timestamp, actions: &BTreeMap<u32, Text>) -
         JournalEvent::ClosedAgain { target, verdict, .. } => {
             (None, Some(target), messages::target_closed_again(target, verdict))
         }
+        JournalEvent::Forgotten {
+            targets,
+            by,
+            reason,
+            persons,
+        } => (
+            None,
+            None,
+            messages::run_forgotten(by.id(), targets, persons, reason),
+        ),
         JournalEvent::Reviewed { by, note } => (None, None, messages::run_reviewed(by.id(), note)),
     };
     TimelineLine {

@@ -14,8 +14,8 @@ pub use self::readiness::*;
 pub use self::refusal::*;
 pub use self::rollback::{component, rollback_phases, rollback_rule};
 pub use self::timeline::{
-    gate_moment, run_aborted, run_began, run_ended, run_published, run_reviewed, step_answered, step_began,
-    step_ended, target_closed_again, timeline_heading,
+    gate_moment, run_aborted, run_began, run_ended, run_forgotten, run_published, run_reviewed,
+    step_answered, step_began, step_ended, target_closed_again, timeline_heading,
 };
 use crate::model::{
     AbortCause, Aborted, GateReport, GateResult, Lang, OutcomeStatus, PlanKind, Prior, RunId, Share,
@@ -193,6 +193,10 @@ pub fn notice_subject(kind: &PlanKind, procedure: &str, status: OutcomeStatus) -
         PlanKind::Restore { .. } => Text::new(
             format!("【復旧】{procedure}: {ja}"),
             format!("[RESTORE] {procedure}: {en}"),
+        ),
+        PlanKind::Forget { .. } => Text::new(
+            format!("【停止前の状態の破棄】{procedure}: {ja}"),
+            format!("[FORGET] {procedure}: {en}"),
         ),
     }
 }

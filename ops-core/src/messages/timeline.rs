@@ -14,6 +14,10 @@ pub fn run_began(kind: &PlanKind, procedure: &str, actor: &str, approval: &str) 
             format!("{actor} が {of} の復旧「{procedure}」を開始（{approval}）"),
             format!("{actor} began the restore {procedure} of {of} ({approval})"),
         ),
+        PlanKind::Forget { of, .. } => Text::new(
+            format!("{actor} が {of} の停止前の状態の破棄を開始（{approval}）"),
+            format!("{actor} began to give up what {of} holds ({approval})"),
+        ),
     }
 }
 
@@ -114,6 +118,16 @@ pub fn run_reviewed(by: &str, note: &str) -> Text {
     Text::new(
         format!("{by} がレビュー: {note}"),
         format!("reviewed by {by}: {note}"),
+    )
+}
+
+/// People gave up prior states.
+pub fn run_forgotten(by: &str, targets: &[TargetId], persons: &[String], reason: &str) -> Text {
+    let targets: Vec<_> = targets.iter().map(TargetId::as_str).collect();
+    let (targets, persons) = (targets.join(" "), persons.join(", "));
+    Text::new(
+        format!("{by} が停止前の状態を破棄: {targets}（承認 {persons}）: {reason}"),
+        format!("{by} gave up the prior state of {targets} (approved by {persons}): {reason}"),
     )
 }
 

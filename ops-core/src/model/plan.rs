@@ -33,6 +33,13 @@ pub enum PlanKind {
         /// The run whose snapshots are written back.
         of: RunId,
     },
+    /// Gives up prior states that nobody will put back. Only asked for and approved, never carried out as a run.
+    Forget {
+        /// The run that holds them.
+        of: RunId,
+        /// Why.
+        reason: String,
+    },
 }
 
 /// The state of a target before a step, as far as it could be read.

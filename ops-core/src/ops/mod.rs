@@ -9,10 +9,11 @@ use tracing::Instrument as _;
 
 use crate::audit::{Delivered, Recorded, Recorder};
 use crate::emergency::{
-    Approved, Approvers, Contact, Draft, Engine, Meter, Plan, Procedure, Refusal, Review, Watch,
+    Approved, Approvers, Contact, Draft, Engine, Forgetting, Forgotten, Meter, Plan, Procedure, Refusal,
+    Review, Watch,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Actor, AuditRecord, Outcome, RunId, TenantId};
+use crate::model::{Actor, Approval, AuditRecord, Outcome, RunId, TenantId};
 use crate::pipeline::{Publisher, Report};
 use crate::providers::Providers;
 
@@ -193,6 +194,25 @@ impl Ops {
         let review = self.engine.review(run, by, note).await?;
         let record = self.publisher.review_record(&review, by, note);
         Ok((review, self.recorder.record(record).await))
+    }
+
+    /// Gives up prior states that nobody will put back, and records it for each target.
+    ///
+    /// # Errors
+    /// As [`Engine::forget`].
+    pub async fn forget(
+        &self,
+        plan: &Forgetting,
+        approvals: &[Approval],
+        approvers: &Approvers,
+        actor: &Actor,
+    ) -> Result<(Forgotten, Vec<Recorded>), Refusal> {
+        let forgotten = self.engine.forget(plan, approvals, approvers, actor).await?;
+        let mut recorded = Vec::new();
+        for record in self.publisher.forget_records(&forgotten, actor) {
+            recorded.push(self.recorder.record(record).await);
+        }
+        Ok((forgotten, recorded))
     }
 
     /// How long after a broken glass its review is due. Default: 3 days.

@@ -5,18 +5,21 @@ use tokio::task::JoinSet;
 
 use super::{Delivery, Report};
 use crate::audit::{Recorded, Recorder};
-use crate::emergency::{Contact, Review};
+use crate::emergency::{Contact, Forgotten, Review};
 use crate::error::Result;
 use crate::messages;
 use crate::model::{
     Accepted, Actor, AuditOutcome, AuditRecord, Lang, Notice, Outcome, PlanKind, Severity, StepReport,
-    StepResult, TenantId, Text, Timestamp,
+    StepResult, TargetId, TenantId, Text, Timestamp,
 };
 use crate::ports::{Clock, Notifier, PiiMasker};
 use crate::resilience::Deadline;
 
 /// How long one notice may take.
 const NOTICE_BUDGET: Duration = Duration::from_secs(5);
+
+/// The audit action of giving up a prior state.
+const FORGET: &str = "emergency.forget";
 
 /// Records an outcome and tells people, after the effects and never in their way.
 #[derive(Clone, Debug)]
@@ -104,6 +107,7 @@ impl Publisher {
         let action = match outcome.kind {
             PlanKind::Stop => "emergency.stop",
             PlanKind::Restore { .. } => "emergency.restore",
+            PlanKind::Forget { .. } => FORGET,
         };
         let ended = match (&step.result, step.verdict.holds()) {
             (_, true) => AuditOutcome::Succeeded,
@@ -165,6 +169,33 @@ impl Publisher {
         .with_outcome(AuditOutcome::Succeeded)
         .with_run(review.run.clone())
         .with_detail("note", note)
+    }
+
+    /// A record for each target, of those that are still held too.
+    pub(crate) fn forget_records(&self, forgotten: &Forgotten, by: &Actor) -> Vec<AuditRecord> {
+        let record = |target: &TargetId, outcome| {
+            AuditRecord::new(
+                self.clock.now(),
+                self.tenant.clone(),
+                by.clone(),
+                FORGET,
+                "target",
+                target.as_str(),
+            )
+            .with_outcome(outcome)
+            .with_run(forgotten.run.clone())
+            .with_detail("reason", forgotten.reason.as_str())
+            .with_detail("approved_by", forgotten.persons.join(", "))
+        };
+        let done = forgotten
+            .targets
+            .iter()
+            .map(|target| record(target, AuditOutcome::Succeeded));
+        let failed = forgotten
+            .still_held
+            .iter()
+            .map(|(target, _)| record(target, AuditOutcome::Failed));
+        done.chain(failed).collect()
     }
 
     async fn tell(&self, outcome: &Outcome, contacts: &[Contact]) -> Vec<Delivery> {

@@ -112,6 +112,17 @@ pub enum JournalEvent {
         /// Whether the audit store has its records; if not, they wait in the spool or are lost.
         audited: bool,
     },
+    /// People gave up prior states of this run: no restore writes them back.
+    Forgotten {
+        /// Of which targets.
+        targets: Vec<TargetId>,
+        /// Who asked for it.
+        by: Actor,
+        /// Why.
+        reason: String,
+        /// Who approved it.
+        persons: Vec<String>,
+    },
     /// Somebody looked at a run that broke the glass.
     Reviewed {
         /// Who.
@@ -187,7 +198,7 @@ impl Held {
 /// - On `Ok`, `append` and `hold` survive a crash of the process and of the machine.
 /// - **First writer wins:** while a snapshot of a target is held, `hold` changes nothing and returns the one that is held.
 ///   This is atomic across all processes that share the journal.
-/// - `release` is a no-op unless `run` is the holder. Only a verified restore calls it.
+/// - `release` is a no-op unless `run` is the holder. Only a verified restore calls it, and people who give up what is held.
 /// - Entries of a run come back in the order in which they were appended.
 ///
 /// # Errors

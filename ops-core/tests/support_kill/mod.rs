@@ -17,6 +17,7 @@ use ops_core::model::{Actor, OutcomeStatus, PlanKind, RunId};
 use ops_core::ports::{Clock as _, Journal, JournalEvent};
 use tokio::task::JoinSet;
 
+use self::process::forgetting;
 pub(crate) use self::process::{End, Job, Work, all_points, work_if_asked};
 use self::vendor::Vendor;
 use crate::support_emergency::{Failure, FaultyJournal, People, alice};
@@ -57,9 +58,11 @@ pub(crate) enum Scene {
     Abort,
     /// It closes the review of a broken glass.
     Review,
+    /// It gives up what a stop holds.
+    Forget,
 }
 
-pub(crate) const SCENES: [Scene; 10] = [
+pub(crate) const SCENES: [Scene; 11] = [
     Scene::Stop,
     Scene::Restore,
     Scene::StopInOutage,
@@ -70,6 +73,7 @@ pub(crate) const SCENES: [Scene; 10] = [
     Scene::RestoreTurned,
     Scene::Abort,
     Scene::Review,
+    Scene::Forget,
 ];
 
 impl Scene {
@@ -94,6 +98,7 @@ impl Scene {
                 "vendor.stop.half",
             ],
             Self::Review => &["run.reviewed."],
+            Self::Forget => &["run.forgotten.", "step.release."],
             _ => &[""],
         }
     }
@@ -167,6 +172,9 @@ impl Case {
                 case.vendor.fall_sick();
                 Work::Restore { of }
             }
+            Scene::Forget => Work::Forget {
+                of: case.stop(&case.engine::<J>().await).await,
+            },
             Scene::Review => Work::Review {
                 run: case.break_glass(&case.engine::<J>().await).await,
             },
@@ -314,6 +322,9 @@ impl Case {
     /// Does what people do after the kill; every target must then be as it was, byte for byte, and nothing held.
     pub(crate) async fn recover<J: Journals>(&self, after: After) {
         let engine = self.engine::<J>().await;
+        if let Work::Forget { of } = &self.job.work {
+            return self.forget_the_rest(&engine, of).await;
+        }
         let raced = self.scene == Scene::RestoreRaced;
         self.vendor.get_well();
         match after {
@@ -349,6 +360,26 @@ impl Case {
         assert_eq!(self.vendor.bytes(), self.before, "{:?}, {after:?}", self.scene);
         let held = self.engine::<J>().await.held().await.unwrap();
         assert!(held.is_empty(), "{:?}, {after:?}: {held:?}", self.scene);
+    }
+
+    /// What was killed while it forgot is forgotten when somebody forgets it again, and a stop of what is there now is put back exactly.
+    async fn forget_the_rest(&self, engine: &Engine, of: &RunId) {
+        if !engine.held().await.unwrap().is_empty() {
+            let (plan, approvals) = forgetting(engine, of).await;
+            let approvers = People::new().approvers();
+            let forgotten = engine
+                .forget(&plan, &approvals, &approvers, &alice())
+                .await
+                .unwrap();
+            assert!(forgotten.still_held.is_empty(), "{forgotten:?}");
+        }
+        assert!(engine.held().await.unwrap().is_empty());
+        let nothing = engine.plan_restore(of, &self.procedure()).await;
+        assert!(matches!(nothing, Err(Refusal::NothingHeld { .. })), "{nothing:?}");
+        self.vendor.set_up();
+        let run = self.stop(engine).await;
+        self.restore(engine, &run).await.unwrap();
+        assert_eq!(self.vendor.bytes(), self.before);
     }
 
     /// Restores every run that holds something, until none does.

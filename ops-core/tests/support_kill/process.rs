@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use ops_core::clock::SystemClock;
 use ops_core::config::Env;
-use ops_core::emergency::{Engine, FAIL_POINTS};
-use ops_core::model::{RunId, TenantId};
+use ops_core::emergency::{Engine, FAIL_POINTS, Forgetting};
+use ops_core::model::{Approval, RunId, TenantId};
 use ops_core::ports::{Clock as _, Journal};
 use ops_core::{Ops, Providers};
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,7 @@ pub(crate) enum Work {
     Resume { run: RunId },
     Abort { run: RunId },
     Review { run: RunId },
+    Forget { of: RunId },
 }
 
 /// The command line of a process that is to be killed.
@@ -149,10 +150,29 @@ impl Job {
                 .abort(run, &procedure, &alice(), "the wrong one")
                 .await
                 .map(drop),
+            Work::Forget { of } => {
+                let (plan, approvals) = forgetting(ops.engine(), of).await;
+                let approvers = People::new().approvers();
+                ops.forget(&plan, &approvals, &approvers, &alice())
+                    .await
+                    .map(drop)
+            }
             Work::Review { run } => ops.review(run, &bob(), "was right").await.map(drop),
         };
         done.unwrap();
     }
+}
+
+/// What Bob and Carol agree that a run may forget.
+pub(crate) async fn forgetting(engine: &Engine, of: &RunId) -> (Forgetting, [Approval; 2]) {
+    let plan = engine
+        .plan_forget(of, &BTreeSet::new(), "the services are gone")
+        .await
+        .unwrap();
+    let until = SystemClock::new().now() + Duration::from_secs(600);
+    let people = People::new();
+    let approvals = ["bob", "carol"].map(|name| Approval::sign(name, plan.digest(), until, people.key(name)));
+    (plan, approvals)
 }
 
 fn trace_file(folder: &Path) -> PathBuf {

@@ -212,6 +212,12 @@ fn whole_run(run: &RunId, target: &TargetId) -> Vec<JournalEntry> {
             left: None,
         },
         ended(),
+        JournalEvent::Forgotten {
+            targets: vec![target.clone()],
+            by: ok("an actor", Actor::person("operator")),
+            reason: "the service is gone".to_owned(),
+            persons: vec!["bob".to_owned()],
+        },
         JournalEvent::Reviewed {
             by: ok("an actor", Actor::person("reviewer")),
             note: "確認した".to_owned(),
