@@ -461,7 +461,7 @@ mod tests {
         }
 
         #[test]
-        fn clean_text_is_not_copied(text in "[a-zA-Z ,:;を読む停止]{0,40}") {
+        fn clean_text_is_not_copied(text in "[a-z ,:;を読む停止]{0,40}") {
             let text = text.as_str();
             prop_assert!(matches!(BuiltinMasker::new().mask(text), Cow::Borrowed(found) if found == text));
         }

@@ -1,6 +1,7 @@
 //! One pass over a text: where to look closer, and who looks.
 
-use super::blocks::{Around, BLOCK, LEAD, marks};
+use super::super::vector;
+use super::blocks::{LEAD, STEP, Stretch};
 use super::labels::{Label, Link, Value, key_before, label_before, value_after, value_of_key};
 use super::lexicon::{Lexicon, class};
 use super::{address, confidential, department, escapes, person};
@@ -31,43 +32,86 @@ impl<'a> Scan<'a> {
 
     pub(super) fn run(mut self) {
         let bytes = self.text.as_bytes();
-        let mut at = 0;
+        let mut stretch = Stretch::default();
+        let (mut at, mut before) = (0, 0);
         while at < bytes.len() {
-            let mut marks = match at
-                .checked_sub(1)
-                .and_then(|from| bytes.get(from..)?.first_chunk())
-            {
-                Some(around) => marks(around),
-                None => marks(&padded(bytes, at)),
-            };
-            while marks != 0 {
-                let place = at + marks.trailing_zeros() as usize;
-                marks &= marks - 1;
-                if place >= self.skip {
-                    self.look(bytes, place);
+            let count = vector::language(bytes, at, &mut stretch);
+            for marks in &stretch[..count] {
+                let mut places = marks.sign;
+                if marks.kanji != 0 {
+                    let within = marks.kanji << 3 | before >> (STEP - 3);
+                    places |= self.telling_kanji(marks.kanji, within, at);
                 }
+                if marks.kana != 0 {
+                    places |= self.telling_kana(marks.kana, at);
+                }
+                before = marks.kanji;
+                while places != 0 {
+                    let place = at + places.trailing_zeros() as usize;
+                    places &= places - 1;
+                    if place >= self.skip {
+                        self.look(bytes, place);
+                    }
+                }
+                at += STEP;
             }
-            at += BLOCK;
         }
+    }
+
+    /// The kanji from `at` on that end a word of ours, or with which a name may begin: those that are not `within` a run of kanji. A branch
+    /// for each would cost more than all of this.
+    #[inline]
+    fn telling_kanji(&self, kanji: u64, within: u64, at: usize) -> u64 {
+        let bytes = self.text.as_bytes();
+        let mut telling = 0;
+        let mut rest = kanji;
+        while rest != 0 {
+            let bit = rest.trailing_zeros();
+            rest &= rest - 1;
+            telling |= u64::from(self.lexicon.is_classed(code(bytes, at + bit as usize))) << bit;
+        }
+        rest = kanji & !within & !telling;
+        while rest != 0 {
+            let bit = rest.trailing_zeros();
+            rest &= rest - 1;
+            let place = at + bit as usize;
+            let begins = self
+                .lexicon
+                .may_begin(code(bytes, place), second_kanji(bytes, place));
+            telling |= u64::from(begins) << bit;
+        }
+        telling
+    }
+
+    /// The kana from `at` on that end a word of ours, or with which a word of katakana begins.
+    #[inline]
+    fn telling_kana(&self, kana: u64, at: usize) -> u64 {
+        let bytes = self.text.as_bytes();
+        let mut telling = 0;
+        let mut rest = kana;
+        while rest != 0 {
+            let bit = rest.trailing_zeros();
+            rest &= rest - 1;
+            let place = at + bit as usize;
+            let class = self.lexicon.class(code(bytes, place));
+            let begins = place < 3 || !is_katakana(bytes, place - 3);
+            telling |= u64::from(class & !class::KATAKANA != 0 || class != 0 && begins) << bit;
+        }
+        telling
     }
 
     #[inline]
     fn look(&mut self, bytes: &[u8], at: usize) {
         match bytes[at] {
             LEAD..=0xe9 => {
-                let Some([first, second, third]) = bytes.get(at..).and_then(|rest| rest.first_chunk()) else {
-                    return;
-                };
-                let code = usize::from(first & 0xf) << 12
-                    | usize::from(second & 0x3f) << 6
-                    | usize::from(third & 0x3f);
+                let code = code(bytes, at);
                 let class = self.lexicon.class(code);
                 if class != 0 {
                     self.japanese(bytes, at, class);
                 }
                 // A name begins where no kanji goes before.
                 let within = at >= 3 && is_kanji_lead(bytes[at - 3]) && bytes[at - 1] >= 0x80;
-                if *first > LEAD
+                if bytes[at] > LEAD
                     && !within
                     && self.lexicon.may_begin(code, second_kanji(bytes, at))
                     && at >= self.skip
@@ -243,14 +287,15 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// The block at `at` with what is around it, filled up with line breaks.
-fn padded(bytes: &[u8], at: usize) -> Around {
-    let mut around = [b'\n'; BLOCK + 5];
-    let from = at.saturating_sub(1);
-    let to = bytes.len().min(at + BLOCK + 4);
-    let shift = usize::from(at == 0);
-    around[shift..shift + to - from].copy_from_slice(&bytes[from..to]);
-    around
+/// The code of the character of three bytes at `at`; 0 at the end of the text.
+#[inline]
+fn code(bytes: &[u8], at: usize) -> usize {
+    match bytes.get(at..at + 3) {
+        Some([first, second, third]) => {
+            usize::from(first & 0xf) << 12 | usize::from(second & 0x3f) << 6 | usize::from(third & 0x3f)
+        }
+        _ => 0,
+    }
 }
 
 /// Whether what follows a word can make it a label: a sign, a space, a bracket, `は`; an amount. `last` is the last byte of the word.
@@ -281,9 +326,7 @@ fn may_follow(bytes: &[u8], at: usize, last: u8) -> bool {
 #[inline]
 fn second_kanji(bytes: &[u8], at: usize) -> Option<usize> {
     match bytes.get(at + 3..at + 6) {
-        Some([first @ 0xe4..=0xe9, second, third]) => {
-            Some(usize::from(first & 0xf) << 12 | usize::from(second & 0x3f) << 6 | usize::from(third & 0x3f))
-        }
+        Some([0xe4..=0xe9, ..]) => Some(code(bytes, at + 3)),
         _ => None,
     }
 }

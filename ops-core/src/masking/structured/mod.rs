@@ -1,6 +1,6 @@
 //! Values whose form gives them away: numbers, mail addresses, network addresses, keys.
 //!
-//! One pass marks the few bytes at which such a value can be recognised ([`scan`]); from there a verifier looks left and right,
+//! One pass marks the few bytes at which such a value can be recognised ([`marks`]); from there a verifier looks left and right,
 //! a bounded distance and never past the line. Lines with escapes or full width letters are read through a [`view`].
 
 mod card;
@@ -11,9 +11,9 @@ mod ip;
 mod key;
 mod label;
 mod label_table;
+mod marks;
 mod number;
 mod phone;
-mod scan;
 mod vendor;
 mod view;
 mod when;
@@ -22,8 +22,12 @@ use std::cell::RefCell;
 use std::ops::Range;
 
 use self::cluster::Cluster;
-use self::scan::{Masks, STEP};
+#[cfg(target_arch = "x86_64")]
+pub(super) use self::marks::wide;
+use self::marks::{LONG, Marks, STEP};
+pub(super) use self::marks::{Stretch, portable};
 use self::view::{Text, View};
+use super::vector;
 use crate::model::{PiiSpan, PiiType};
 
 /// Appends what is found in `text`, in any order.
@@ -59,48 +63,52 @@ enum Next {
 impl Search<'_> {
     fn run(&self, found: &mut Vec<PiiSpan>) {
         let bytes = self.text.bytes;
-        let mut done = 0;
-        let mut at = 0;
-        let mut masks = Masks::at(bytes, 0);
-        let (mut digit_before, mut word_before) = (false, false);
+        let mut stretch = Stretch::default();
+        let (mut at, mut done) = (0, 0);
         while at < bytes.len() {
-            let next = Masks::at(bytes, at + STEP);
-            let numbers = masks.numbers(digit_before, next);
-            let long = masks.long(word_before, next);
-            let sign = masks.sign | masks.telling(bytes, at, next);
-            let mut marks = numbers | long | sign;
-            marks &= after(done, at);
-            while marks != 0 {
-                let bit = marks.trailing_zeros();
-                let place = at + bit as usize;
-                marks &= marks - 1;
-                let mut step = Next::Mark;
-                if long >> bit & 1 == 1 {
-                    let words = (u128::from(masks.word) | u128::from(next.word) << STEP) >> bit;
-                    step = self.word(place, words.trailing_ones() as usize, found);
-                }
-                if matches!(step, Next::Mark) && numbers >> bit & 1 == 1 {
-                    step = self.number(place, found);
-                } else if matches!(step, Next::Mark) && sign >> bit & 1 == 1 {
-                    step = self.sign(place, found);
-                }
-                done = match step {
-                    Next::Mark => continue,
-                    Next::From(end) => end.max(done),
-                    Next::Veiled => self.veiled_line(place, found),
-                };
-                marks &= after(done, at);
+            let count = vector::structured(bytes, at, &mut stretch);
+            for marks in &stretch[..count] {
+                done = self.step(*marks, at, done, found);
+                at += STEP;
             }
-            digit_before = masks.digit >> (STEP - 1) == 1;
-            word_before = masks.word >> (STEP - 1) == 1;
-            masks = next;
-            at += STEP;
         }
     }
 
-    /// A long run of letters, digits, `_` and `-` begins at `at`; `length` of it are known.
-    fn word(&self, at: usize, length: usize, found: &mut Vec<PiiSpan>) -> Next {
-        let mut end = at + length;
+    /// Looks at the marks of the step at `at` that are not before `done`; gives up to where the text is done.
+    #[inline]
+    fn step(&self, marked: Marks, at: usize, mut done: usize, found: &mut Vec<PiiSpan>) -> usize {
+        let Marks { number, long, sign } = marked;
+        let mut marks = marked.all();
+        if marks == 0 {
+            return done;
+        }
+        marks &= after(done, at);
+        while marks != 0 {
+            let bit = marks.trailing_zeros();
+            let place = at + bit as usize;
+            marks &= marks - 1;
+            let mut step = Next::Mark;
+            if long >> bit & 1 == 1 {
+                step = self.word(place, found);
+            }
+            if matches!(step, Next::Mark) && number >> bit & 1 == 1 {
+                step = self.number(place, found);
+            } else if matches!(step, Next::Mark) && sign >> bit & 1 == 1 {
+                step = self.sign(place, found);
+            }
+            done = match step {
+                Next::Mark => continue,
+                Next::From(end) => end.max(done),
+                Next::Veiled => self.veiled_line(place, found),
+            };
+            marks &= after(done, at);
+        }
+        done
+    }
+
+    /// A long run of letters, digits, `_` and `-` begins at `at`.
+    fn word(&self, at: usize, found: &mut Vec<PiiSpan>) -> Next {
+        let mut end = at + LONG;
         while matches!(self.text.get(end), b'_' | b'-') || self.text.get(end).is_ascii_alphanumeric() {
             end += 1;
         }
