@@ -25,6 +25,7 @@ pub struct Detector {
 
 impl Default for Detector {
     fn default() -> Self {
+        language::prepare();
         Self {
             recognizers: Vec::new(),
             language: true,
@@ -33,7 +34,7 @@ impl Default for Detector {
 }
 
 impl Detector {
-    /// A detector with the built-in recognisers.
+    /// A detector with the built-in recognisers. The first one of a process lays out the dictionaries, in some milliseconds.
     pub fn new() -> Self {
         Self::default()
     }
@@ -41,8 +42,8 @@ impl Detector {
     /// A detector of the values alone whose form gives them away: no names, postal addresses, departments, salaries.
     pub fn structured() -> Self {
         Self {
+            recognizers: Vec::new(),
             language: false,
-            ..Self::default()
         }
     }
 
@@ -73,15 +74,26 @@ impl Detector {
         if self.language {
             language::find(text, found);
         }
-        // Of two that overlap, the one that begins first counts, and of those the longer.
-        found.sort_by_key(|span| (span.start, std::cmp::Reverse(span.end)));
-        let mut end = 0;
-        found.retain(|span| {
-            let free = span.start >= end;
-            if free {
-                end = span.end;
-            }
-            free
-        });
+        if found.len() > 1 {
+            apart(text, found);
+        }
     }
+}
+
+/// Puts `found` in order. Of two that overlap, the one that begins first counts whole, and of those the longer; of the other, what is
+/// left behind it.
+fn apart(text: &str, found: &mut Vec<PiiSpan>) {
+    found.sort_unstable_by_key(|span| (span.start, std::cmp::Reverse(span.end)));
+    let mut end = 0;
+    found.retain_mut(|span| {
+        if span.start < end {
+            let rest = text.get(end..span.end).unwrap_or_default();
+            span.start = end;
+            if !rest.contains(char::is_alphanumeric) {
+                return false;
+            }
+        }
+        end = span.end.max(end);
+        span.start < span.end
+    });
 }

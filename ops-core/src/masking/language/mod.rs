@@ -20,6 +20,11 @@ pub(super) use self::blocks::{Stretch, portable};
 use self::scan::Scan;
 use crate::model::PiiSpan;
 
+/// Lays the dictionaries out, unless it is done.
+pub(super) fn prepare() {
+    lexicon::Lexicon::get();
+}
+
 /// Appends what is found in `text`, in any order.
 pub(super) fn find(text: &str, found: &mut Vec<PiiSpan>) {
     Scan::new(text, found).run();

@@ -342,3 +342,154 @@ fn is_kanji_lead(byte: u8) -> bool {
 fn is_katakana(bytes: &[u8], at: usize) -> bool {
     bytes[at] == 0xe3 && (bytes[at + 1] == 0x83 || bytes[at + 1] == 0x82 && bytes[at + 2] >= 0xa1)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Looks at every character at which a rule could begin, one at a time.
+    fn find_slowly(text: &str) -> Vec<PiiSpan> {
+        let bytes = text.as_bytes();
+        let get = |at: usize| bytes.get(at).copied().unwrap_or(b'\n');
+        let mut found = Vec::new();
+        let mut scan = Scan::new(text, &mut found);
+        for (at, c) in text.char_indices() {
+            let before = at.checked_sub(1).map_or(b'\n', get);
+            let worth = match c {
+                ' ' => {
+                    let link = get(at + 3) == b' ' && matches!(get(at + 1), b'i' | b'o');
+                    get(at + 1).is_ascii_uppercase() || get(at + 1) == b'w' || link
+                }
+                ':' | '=' => before.is_ascii_alphabetic() || matches!(before, b'"' | b'\''),
+                // Of hiragana, those that the rules know.
+                '\u{3041}'..='\u{3092}' => matches!(c, 'ま' | 'な'),
+                _ => true,
+            };
+            if worth && at >= scan.skip {
+                scan.look(bytes, at);
+            }
+        }
+        found
+    }
+
+    fn find_fast(text: &str) -> Vec<PiiSpan> {
+        let mut found = Vec::new();
+        Scan::new(text, &mut found).run();
+        found
+    }
+
+    /// What stands in real lines, joined at random.
+    fn texts() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            prop::sample::select(vec![
+                "田中",
+                "太郎",
+                "佐々木",
+                "林",
+                "東海林",
+                "髙橋",
+                "さゆり",
+                "タナカ",
+                "タロウ",
+                "ジョン・スミス",
+                "様",
+                "さん",
+                "氏",
+                "部長",
+                "先生",
+                "くん",
+                "氏名",
+                "担当者",
+                "住所",
+                "部署",
+                "年収",
+                "評価",
+                "病歴",
+                "診断",
+                "健康診断",
+                "アレルギー",
+                "ランク",
+                "：",
+                ":",
+                "=",
+                "は",
+                "が",
+                "の",
+                "を",
+                "と申します",
+                "東京都",
+                "千代田区",
+                "丸の内",
+                "1-2-3",
+                "大阪府",
+                "丁目",
+                "ビル",
+                "営業部",
+                "総務課",
+                "本社",
+                "株式会社",
+                "皆",
+                "お客",
+                "仕",
+                "500万円",
+                "A",
+                "B+",
+                "良好",
+                "糖尿病",
+                "Taro",
+                "Tanaka",
+                "John Smith",
+                "Mr. ",
+                "Dear ",
+                "from ",
+                "salary",
+                "\"name\"",
+                "user_name",
+                "address",
+                "is",
+                "of",
+                "with",
+                "diabetes",
+                "INFO",
+                "GET",
+                "Sales dept",
+                "123 Main St",
+                "Apt 4",
+                "\"",
+                "'",
+                " ",
+                "　",
+                "、",
+                "。",
+                "\n",
+                "（",
+                "）",
+                "「",
+                "」",
+                "\\u7530\\u4e2d",
+                "\\",
+                "処理が完了しました",
+                "在庫の同期を開始します",
+                "カタカナ",
+            ])
+            .prop_map(str::to_owned),
+            "[一-龠]{1,4}",
+            "[ァ-ヶー]{1,6}",
+            "[ぁ-ん]{1,4}",
+            "[A-Z][a-z]{1,8} ",
+            "\\PC{0,3}",
+        ];
+        prop::collection::vec(piece, 0..16).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn nothing_is_lost_to_the_marks(text in texts()) {
+            prop_assert_eq!(find_fast(&text), find_slowly(&text));
+        }
+    }
+}

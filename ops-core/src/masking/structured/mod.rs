@@ -251,3 +251,162 @@ fn after(done: usize, at: usize) -> u64 {
         _ => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Looks at every place at which a value could be recognised, a byte at a time.
+    fn find_slowly(text: &str) -> Vec<PiiSpan> {
+        let bytes = text.as_bytes();
+        let get = |at: usize| bytes.get(at).copied().unwrap_or(0);
+        let before = |at: usize| at.checked_sub(1).map_or(0, get);
+        let digit = |at: usize| get(at).is_ascii_digit();
+        let word = |at: usize| get(at).is_ascii_alphanumeric() || matches!(get(at), b'_' | b'-');
+        let joint = |at: usize| matches!(get(at), b'-' | b'.' | b' ' | b'(' | b')' | 0x80..);
+        let search = Search {
+            text: Text::plain(bytes),
+            base: 0,
+        };
+        let (mut found, mut done) = (Vec::new(), 0);
+        for at in 0..bytes.len() {
+            let begins = digit(at) && !before(at).is_ascii_digit();
+            let goes_on = |at: usize| {
+                joint(at)
+                    && (digit(at + 1) || joint(at + 1) && (digit(at + 2) || joint(at + 2) && digit(at + 3)))
+            };
+            let long = digit(at + 1) && digit(at + 2);
+            let number = begins && (long || goes_on(at + 1) || digit(at + 1) && goes_on(at + 2));
+            let long = (at..at + LONG).all(word) && !(at > 0 && word(at - 1));
+            let pair = [get(at), get(at + 1)];
+            let sign = matches!(get(at), b'@' | b'\\' | b'%' | 0xef | b':' | b'=')
+                || pair.eq_ignore_ascii_case(b"sw")
+                || pair == [0x83, 0x89]
+                || pair == *b"--";
+            let marks = Marks {
+                number: u64::from(number),
+                long: u64::from(long),
+                sign: u64::from(sign),
+            };
+            done = search.step(marks, at, done, &mut found);
+        }
+        found
+    }
+
+    fn find_fast(text: &str) -> Vec<PiiSpan> {
+        let mut found = Vec::new();
+        find(text, &mut found);
+        found
+    }
+
+    /// What stands in real lines, joined at random.
+    fn texts() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            prop::sample::select(vec![
+                "2026-01-02T03:04:05.678Z",
+                "03:04:05",
+                "2026/01/02",
+                "12:34",
+                "192.168.0.1",
+                "v1.2.3.4",
+                "2001:db8::1",
+                "fe80::1%eth0",
+                "71E2:D8FE:A10E:CB05:EF0C:7795:BEF7:DC6C",
+                "::",
+                "a1:b2:c3",
+                "090-1234-5678",
+                "03(1234)5678",
+                "+81 90 1234 5678",
+                "(03) 1234-5678",
+                "4111 1111 1111 1111",
+                "123456789018",
+                "7000012050002",
+                "T7000012050002",
+                "a.b+c@d.co.jp",
+                "@",
+                "password",
+                "passwd",
+                "PassWord: ",
+                "パスワード",
+                "api_key",
+                "token",
+                "\"secret\": \"",
+                "pin=",
+                "pwd = ",
+                "口座番号：",
+                "電話",
+                "社員番号",
+                "免許証番号は",
+                "保険証 記号",
+                "番号",
+                "注文番号",
+                "passport ",
+                "tel:",
+                "id",
+                "no",
+                "card",
+                "sk-0123456789abcdef0123",
+                "0f8fad5b-d9cb-469f-a165-70867728950e",
+                "deadbeefdeadbeefdeadbeefdeadbeef",
+                "EMP-",
+                "x",
+                "ms",
+                "kb",
+                " ",
+                "-",
+                ".",
+                "(",
+                ")",
+                "+",
+                ",",
+                "_",
+                "/",
+                ":",
+                "=",
+                "\"",
+                "'",
+                "`",
+                "%40",
+                "\\u0040",
+                "\\",
+                "：",
+                "０",
+                "９",
+                "－",
+                "　",
+                "は",
+                "件",
+                "円",
+                "東京都",
+                "〒",
+                "\n",
+                "{",
+                "}",
+                "[",
+                "]",
+                "worker ",
+                "took ",
+                "items ",
+                "--",
+                "-----BEGIN PRIVATE KEY-----",
+            ])
+            .prop_map(str::to_owned),
+            "[0-9]{1,13}",
+            "[0-9]{1,4}[a-z]{0,2}",
+            "[a-zA-Z0-9_-]{1,24}",
+            "\\PC{0,3}",
+        ];
+        prop::collection::vec(piece, 0..16).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn nothing_is_lost_to_the_marks(text in texts()) {
+            prop_assert_eq!(find_fast(&text), find_slowly(&text));
+        }
+    }
+}
