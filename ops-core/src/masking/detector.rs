@@ -97,3 +97,37 @@ fn apart(text: &str, found: &mut Vec<PiiSpan>) {
         span.start < span.end
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::PiiType;
+
+    #[derive(Debug)]
+    struct Fixed(Vec<PiiSpan>);
+
+    impl Recognizer for Fixed {
+        fn find(&self, _text: &str, found: &mut Vec<PiiSpan>) {
+            found.extend(&self.0);
+        }
+    }
+
+    #[test]
+    fn what_reaches_over_the_end_of_another_find_counts_behind_it() {
+        let span = |start, end| PiiSpan::new(start, end, PiiType::Person);
+        for (given, expected) in [
+            (vec![span(4, 9), span(0, 6)], vec![span(0, 6), span(6, 9)]),
+            (vec![span(0, 6), span(2, 5)], vec![span(0, 6)]),
+            (
+                vec![span(0, 4), span(0, 9), span(5, 12)],
+                vec![span(0, 9), span(9, 12)],
+            ),
+            // Nothing but signs is left.
+            (vec![span(0, 10), span(5, 11)], vec![span(0, 10)]),
+            (vec![span(0, 2), span(2, 4)], vec![span(0, 2), span(2, 4)]),
+        ] {
+            let detector = Detector::structured().with_recognizer(Arc::new(Fixed(given)));
+            assert_eq!(detector.detect("abcdefghij-klm"), expected);
+        }
+    }
+}

@@ -12,6 +12,7 @@ use crate::emergency::{
     Approved, Approvers, Contact, Draft, Engine, Meter, Plan, Procedure, Refusal, Review, Watch,
 };
 use crate::error::{Error, ErrorKind, Result};
+use crate::masking::LeakAlarm;
 use crate::model::{Actor, AuditRecord, Outcome, RunId, TenantId};
 use crate::pipeline::{Publisher, Report};
 use crate::providers::Providers;
@@ -47,6 +48,7 @@ pub struct Ops {
     publisher: Publisher,
     providers: Providers,
     meter: Option<Arc<Meter>>,
+    leaks: Option<LeakAlarm>,
 }
 
 impl Ops {
@@ -79,6 +81,7 @@ impl Ops {
             publisher,
             providers,
             meter: None,
+            leaks: None,
         }
     }
 

@@ -78,6 +78,28 @@ pub(super) fn ending(text: &Text<'_>, at: usize) -> Option<Label> {
     })
 }
 
+/// The label that stands alone in brackets right after the value from `start` to `end`, as in `1234567（口座番号）`: as if it were the key of
+/// its field. Only labels of a number of a person or a company count there.
+#[inline]
+pub(super) fn in_brackets(text: &Text<'_>, end: usize, start: usize) -> Option<Label> {
+    let at = end + usize::from(text.get(end) == b' ');
+    let (open, close): (&[u8], &[u8]) = match text.get(at) {
+        b'(' => (b"(", b")"),
+        0xef if text.starts(at, "（".as_bytes()) => ("（".as_bytes(), "）".as_bytes()),
+        _ => return None,
+    };
+    let from = at + open.len();
+    let inside = &text.bytes[from..text.bytes.len().min(from + FAR)];
+    let to = from + memchr::memmem::find(inside, close)?;
+    let label = ending(text, to).filter(|label| label.start == from)?;
+    let whose = !matches!(label.meaning, Meaning::Other | Meaning::Secret | Meaning::Symbol);
+    whose.then_some(Label {
+        start,
+        end: start,
+        ..label
+    })
+}
+
 /// The label nearest before `label`, for a label such as 番号 that does not say whose.
 pub(super) fn before(text: &Text<'_>, label: &Label) -> Option<Label> {
     search(text, label.start.saturating_sub(FAR), label.start, false)
@@ -361,9 +383,14 @@ const fn general(text: &[u8]) -> usize {
     let words: [&[u8]; 8] = [
         b"number", b"code", b"key", b"card", b"token", b"license", b"num", b"acc",
     ];
+    let last = text[text.len() - 1].to_ascii_lowercase();
     let mut index = 0;
     while index < words.len() {
         let word = words[index];
+        index += 1;
+        if word[word.len() - 1] != last {
+            continue;
+        }
         let mut same = 0;
         while same < word.len()
             && byte(text, text.len().wrapping_sub(same + 1)).to_ascii_lowercase()
@@ -374,7 +401,6 @@ const fn general(text: &[u8]) -> usize {
         if same == word.len() {
             return same;
         }
-        index += 1;
     }
     2
 }

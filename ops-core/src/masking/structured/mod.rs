@@ -27,7 +27,7 @@ pub(super) use self::marks::wide;
 use self::marks::{LONG, Marks, STEP};
 pub(super) use self::marks::{Stretch, portable};
 use self::view::{Text, View};
-use super::vector;
+use super::{pem, vector};
 use crate::model::{PiiSpan, PiiType};
 
 /// Appends what is found in `text`, in any order.
@@ -204,7 +204,7 @@ impl Search<'_> {
             0xef if text.starts(at, "：".as_bytes()) || text.starts(at, "＝".as_bytes()) => {
                 key::field(text, at, 3)
             }
-            b'-' => key::pem(text, at),
+            b'-' => pem::in_line(text.bytes, at),
             b's' | b'S' | 0x83 => key::after_word(text, at),
             _ => None,
         };
@@ -399,6 +399,29 @@ mod tests {
             "\\PC{0,3}",
         ];
         prop::collection::vec(piece, 0..16).prop_map(|pieces| pieces.concat())
+    }
+
+    #[test]
+    fn a_label_in_brackets_behind_its_value_counts() {
+        for (text, kind) in [
+            ("振込先 1234567（口座番号）", PiiType::BankAccount),
+            ("123456789018 (マイナンバー)", PiiType::MyNumber),
+            ("301234567890(免許証番号)", PiiType::DriversLicense),
+            ("1234-5678 (電話)", PiiType::Phone),
+            ("TK1234567 (passport no)", PiiType::Passport),
+        ] {
+            let found = find_fast(text);
+            assert!(found.len() == 1 && found[0].kind == kind, "{text}: {found:?}");
+        }
+        for text in [
+            "1234567（税込）",
+            "1234567 (注文番号)",
+            "1234567（口座番号は別紙）",
+            "1234567 (",
+            "件数 1234567（番号）",
+        ] {
+            assert_eq!(find_fast(text), [], "{text}");
+        }
     }
 
     proptest! {
