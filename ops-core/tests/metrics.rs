@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use ops_core::emergency::{Approvers, Meter, Procedure, Refusal, Step};
 use ops_core::error::ErrorKind;
-use ops_core::masking::BuiltinMasker;
+use ops_core::masking::{BuiltinMasker, LeakAlarm, LeakPlace, LeakSink};
 use ops_core::memory::InMemoryJournal;
 use ops_core::model::TenantId;
 use ops_core::pipeline::{DrillSetup, DrillWorld, drill};
@@ -243,4 +243,21 @@ async fn what_is_durable_is_shown_by_a_process_that_has_done_nothing_itself() {
         TenantId::new("org_metrics").unwrap(),
     );
     assert!(spool.durable_metrics(&[]).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_hits_of_the_leak_alarm_are_among_the_metrics() {
+    let bench = Bench::new();
+    let hit = "ops_pii_leaks_total{type=\"EMAIL\",sink=\"log\"}";
+    let (alarm, _signals) = LeakAlarm::new(bench.clock.clone());
+    let ops = bench.ops.clone().with_leak_alarm(alarm.clone());
+    alarm.report("tanaka@example.com", LeakSink::Log, LeakPlace::target("billing"));
+    assert_eq!(samples(&ops.metrics(&[]).await).get(hit), Some(&1.0));
+    assert_eq!(bench.value(hit).await, None);
+
+    // Also where nobody counts runs.
+    let plain = Ops::new(ops.providers().clone(), TenantId::new("org_metrics").unwrap());
+    assert_eq!(plain.metrics(&[]).await, "");
+    let plain = plain.with_leak_alarm(alarm);
+    assert_eq!(samples(&plain.metrics(&[]).await).len(), 1);
 }

@@ -9,10 +9,8 @@ pub fn mask_email(address: &str) -> String {
 }
 
 fn masked(local: &str, rest: &str) -> String {
-    match local.chars().next() {
-        Some(first) => format!("{first}***{rest}"),
-        None => format!("***{rest}"),
-    }
+    let first = local.chars().next().map_or(0, char::len_utf8);
+    [&local[..first], "***", rest].concat()
 }
 
 fn is_at(c: char) -> bool {

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::text::{PREFECTURES, half_width};
@@ -30,7 +31,7 @@ pub(super) fn partial(kind: PiiType, value: &str) -> String {
 
 /// What is left of a value that is dropped: its type, as in `[MY_NUMBER]`.
 pub(super) fn placeholder(kind: PiiType) -> String {
-    format!("[{kind}]")
+    ["[", kind.as_str(), "]"].concat()
 }
 
 fn card(value: &str) -> Option<String> {
@@ -40,11 +41,15 @@ fn card(value: &str) -> Option<String> {
         .filter(char::is_ascii_digit)
         .collect();
     // Fewer digits than any card has: too few to hide behind four of them.
-    (digits.len() >= 12).then(|| format!("****-****-****-{}", &digits[digits.len() - 4..]))
+    (digits.len() >= 12).then(|| ["****-****-****-", &digits[digits.len() - 4..]].concat())
 }
 
 fn network(value: &str) -> Option<String> {
-    let half: String = value.trim().chars().map(half_width).collect();
+    let value = value.trim();
+    let half = match value.is_ascii() {
+        true => Cow::Borrowed(value),
+        false => value.chars().map(half_width).collect(),
+    };
     match half.parse().ok()? {
         IpAddr::V4(address) => {
             let [a, b, c, _] = address.octets();
@@ -61,7 +66,7 @@ fn network(value: &str) -> Option<String> {
 fn prefecture(value: &str) -> Option<String> {
     let rest = value.trim_start();
     let found = PREFECTURES.split(' ').find(|name| rest.starts_with(*name))?;
-    Some(format!("{found}***"))
+    Some([found, "***"].concat())
 }
 
 #[cfg(test)]

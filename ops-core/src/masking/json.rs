@@ -136,15 +136,17 @@ pub(super) struct Part {
 ///
 /// `state` is that at the beginning of the place. Text that is not JSON is one part.
 pub(super) fn parts(state: JsonState, text: &str, place: Range<usize>) -> Vec<Part> {
-    let whole = vec![Part {
-        range: place.clone(),
-        bare: false,
-    }];
+    let whole = || {
+        vec![Part {
+            range: place.clone(),
+            bare: false,
+        }]
+    };
     let bytes = text.as_bytes();
     let mut in_string = match state.line {
         Line::InString | Line::InEscape => true,
         Line::Outside | Line::Begins => false,
-        Line::Other => return whole,
+        Line::Other => return whole(),
     };
     let mut parts = Vec::new();
     let mut at = place.start;
@@ -184,7 +186,7 @@ pub(super) fn parts(state: JsonState, text: &str, place: Range<usize>) -> Vec<Pa
                     .find(|byte| !matches!(byte, b' ' | b'\t' | b'\r'));
                 let ends = matches!(after, None | Some(b',' | b'}' | b']' | b'\n'));
                 if begins || !ends || !is_scalar_text(&text[start..end]) {
-                    return whole;
+                    return whole();
                 }
                 parts.push(Part {
                     range: start..end,
@@ -192,7 +194,7 @@ pub(super) fn parts(state: JsonState, text: &str, place: Range<usize>) -> Vec<Pa
                 });
                 at = end;
             }
-            _ => return whole,
+            _ => return whole(),
         }
     }
     parts

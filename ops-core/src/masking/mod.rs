@@ -21,6 +21,7 @@ mod language;
 mod leak;
 #[cfg(feature = "log")]
 pub mod log;
+
 mod masker;
 mod name;
 mod outgoing;
@@ -33,6 +34,7 @@ mod stream;
 mod structured;
 mod text;
 mod token;
+mod vector;
 mod words;
 mod wrapper;
 mod writer;

@@ -14,7 +14,7 @@ pub fn mask_name(name: &str) -> String {
     if family.is_empty() || family == "*" {
         return "*".to_owned();
     }
-    format!("{family} *")
+    family + " *"
 }
 
 #[cfg(test)]

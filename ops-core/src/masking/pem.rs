@@ -1,5 +1,7 @@
 //! Private keys in PEM blocks: the one kind of value that goes over lines. Within JSON their line breaks are escapes.
 
+use std::ops::Range;
+
 use memchr::memmem;
 
 use crate::model::{PiiSpan, PiiType};
@@ -81,6 +83,27 @@ pub(super) fn find(text: &str, found: &mut Vec<PiiSpan>) {
         }
         from = end;
     }
+}
+
+/// The private key whose first mark stands at `at`, as far as its line goes: to its last mark, or to the end of the line or of the string that it
+/// is in. For lines in which escapes are undone, and for marks with little behind them.
+pub(super) fn in_line(bytes: &[u8], at: usize) -> Option<Range<usize>> {
+    let rest = bytes
+        .get(at..)
+        .filter(|rest| rest.starts_with(BEGIN.as_bytes()))?;
+    let line = &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())];
+    let head = &line[..line.len().min(BEGIN.len() + LONGEST_LABEL)];
+    memmem::find(head, b"PRIVATE KEY")?;
+    let last = memmem::find(line, END.as_bytes()).map(|end| end + END.len());
+    let whole =
+        last.and_then(|label| Some(label + memmem::find(&line[label..], DASHES.as_bytes())? + DASHES.len()));
+    let length = whole.unwrap_or_else(|| {
+        let cut = line[BEGIN.len()..]
+            .iter()
+            .position(|byte| matches!(byte, b'"' | b'\'' | b'<' | b'\r'));
+        cut.map_or(line.len(), |length| BEGIN.len() + length)
+    });
+    Some(at..at + length)
 }
 
 /// Where the last run of base64 ends that is long enough for a key.

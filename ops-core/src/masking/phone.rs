@@ -13,7 +13,7 @@ pub fn mask_phone(number: &str) -> String {
     match Number::read(&digits, international) {
         Some(number) => number.masked(),
         None if is_masked(number) => number.to_owned(),
-        None if digits.len() >= 9 => format!("****-{}", &digits[digits.len() - 4..]),
+        None if digits.len() >= 9 => ["****-", &digits[digits.len() - 4..]].concat(),
         None => "****".to_owned(),
     }
 }
@@ -53,7 +53,7 @@ impl<'a> Number<'a> {
     fn masked(&self) -> String {
         let last = &self.digits[self.digits.len() - 4..];
         let prefix = if self.international { "+81-" } else { "" };
-        format!("{prefix}{}-****-{last}", &self.digits[..self.area()])
+        [prefix, &self.digits[..self.area()], "-****-", last].concat()
     }
 
     /// How many digits the first group has. Area codes have one to four digits after the zero; of those that no separator

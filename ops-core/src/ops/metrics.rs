@@ -4,6 +4,7 @@ use std::time::Duration;
 use super::Ops;
 use crate::emergency::{Meter, Refusal, Watch};
 use crate::error::Result;
+use crate::masking::LeakAlarm;
 use crate::model::Timestamp;
 use crate::ports::{JournalEntry, JournalEvent};
 use crate::resilience::Deadline;
@@ -22,13 +23,22 @@ impl Ops {
         self.with_watch(meter)
     }
 
-    /// The metrics of the machinery in the Prometheus text format: the counters of this process, the prior states that are held, and
-    /// the age of the last drill of each of `procedures`. Empty without [`with_meter`](Self::with_meter).
+    /// Shows the counters of `alarm` beside those of the machinery.
+    #[must_use]
+    pub fn with_leak_alarm(mut self, alarm: LeakAlarm) -> Self {
+        self.leaks = Some(alarm);
+        self
+    }
+
+    /// The metrics of the machinery in the Prometheus text format: the counters of this process, the prior states that are held,
+    /// the age of the last drill of each of `procedures`, and the hits of the leak alarm. Empty without [`with_meter`](Self::with_meter) and
+    /// [`with_leak_alarm`](Self::with_leak_alarm).
     ///
     /// What cannot be found out within 2 s is left out, so that an alert on its absence fires.
     pub async fn metrics(&self, procedures: &[&str]) -> String {
+        let leaks = self.leaks.as_ref().map(LeakAlarm::metrics).unwrap_or_default();
         let Some(meter) = &self.meter else {
-            return String::new();
+            return leaks;
         };
         let clock = &*self.providers.clock;
         let deadline = Deadline::after(clock, LOOK_UP_BUDGET);
@@ -44,7 +54,7 @@ impl Ops {
                 meter.set_last_drill(procedure, &last);
             }
         }
-        meter.render(clock.now())
+        meter.render(clock.now()) + &leaks
     }
 
     /// The metrics of what is durable, in the same format, for a job that runs now and then and holds no `Ops` for long: a meter of its own

@@ -14,6 +14,8 @@ use crate::emergency::{
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Actor, Approval, AuditRecord, Outcome, RunId, TenantId};
+use crate::masking::LeakAlarm;
+use crate::model::{Actor, AuditRecord, Outcome, RunId, TenantId};
 use crate::pipeline::{Publisher, Report};
 use crate::providers::Providers;
 
@@ -48,6 +50,7 @@ pub struct Ops {
     publisher: Publisher,
     providers: Providers,
     meter: Option<Arc<Meter>>,
+    leaks: Option<LeakAlarm>,
 }
 
 impl Ops {
@@ -80,6 +83,7 @@ impl Ops {
             publisher,
             providers,
             meter: None,
+            leaks: None,
         }
     }
 

@@ -49,17 +49,21 @@ impl Recognizer for Planted {
         {
             found.push(PiiSpan::new(start, end + 2, PiiType::ApiKey));
         }
-        // What follows a label, a mask included.
+        // What follows a label, a mask at its front included. It ends where the masker lets a value end that no window holds.
         for (at, label) in text.match_indices("password=") {
             let start = at + label.len();
-            let end = text[start..]
-                .find([' ', '\n', '"', '\\', '{', '}', ','])
-                .map_or(text.len(), |end| start + end);
+            let mask = text[start..].strip_prefix('[').and_then(|rest| rest.find(']'));
+            let from = start + mask.map_or(0, |mask| mask + 2);
+            let end = text[from..].find(ends).map_or(text.len(), |end| from + end);
             if end > start {
                 found.push(PiiSpan::new(start, end, PiiType::ApiKey));
             }
         }
     }
+}
+
+fn ends(c: char) -> bool {
+    c.is_whitespace() || c.is_control() || "\"',;<>()[]{}\\、。「」".contains(c)
 }
 
 /// Words that meet in real lines.

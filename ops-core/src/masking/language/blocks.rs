@@ -1,51 +1,103 @@
 //! Where a closer look is worth it, 64 bytes at a time. Everything else of a text is passed over at this speed.
 
 /// How many bytes one step covers.
-pub(super) const BLOCK: usize = 64;
+pub(super) const STEP: usize = 64;
 
-/// A block with the byte before it and the four after it.
-pub(super) type Around = [u8; BLOCK + 5];
+/// A step with the byte before it and the four after it.
+pub(super) type Window = [u8; STEP + 5];
 
 /// The first byte of kana; those of kanji follow.
 pub(super) const LEAD: u8 = 0xe3;
 
-/// One bit for each byte of the block: kanji, katakana, a few hiragana; a space in front of a capital letter, of a word like `is` or `of` or with `w`; a
-/// separator after a key; a `\u`.
-#[inline]
-pub(super) fn marks(around: &Around) -> u64 {
-    let mut flags = [0u8; BLOCK];
-    for (at, flag) in flags.iter_mut().enumerate() {
-        let [before, this, next, second, third] = [
-            around[at],
-            around[at + 1],
-            around[at + 2],
-            around[at + 3],
-            around[at + 4],
-        ];
-        // `is`, `of`; and `in`, `on`, which cost less to look at than to tell apart here.
-        let link = (third == b' ') & (next | 6 == b'o');
-        let space = (this == b' ') & (is_between(next, b'A', 26) | link | (next == b'w'));
-        let key = is_between(before | 0x20, b'a', 26) | (before == b'"') | (before == b'\'');
-        let separator = ((this == b':') | (this == b'=')) & key;
-        let escape = (this == b'\\') & (next == b'u');
-        // Of hiragana only ん, ま and な end a word of ours.
-        let katakana = (next == 0x83) | ((next == 0x82) & (second >= 0x93));
-        let hiragana = (next == 0x81) & ((second == 0xbe) | (second == 0xaa));
-        let kana = (this == LEAD) & (katakana | hiragana);
-        *flag = u8::from(space | separator | escape | kana | is_between(this, LEAD + 1, 6));
-    }
-    let mut marks = 0;
-    for (at, eight) in flags.as_chunks::<8>().0.iter().enumerate() {
-        // Gathers the lowest bits of eight bytes in one byte.
-        let bits = u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-        marks |= bits << (8 * at);
-    }
-    marks
+/// The marks of some steps in a row.
+pub(in crate::masking) type Stretch = [Marks; 16];
+
+/// The places of a step that are worth a look, one bit for each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::masking) struct Marks {
+    /// Kanji.
+    pub(super) kanji: u64,
+    /// Katakana, and the hiragana that end a word of ours: ん, ま and な.
+    pub(super) kana: u64,
+    /// A space in front of a capital letter, of a word like `is` or `of` or with `w`; a separator after a key; a `\u`.
+    pub(super) sign: u64,
 }
 
-#[inline]
-fn is_between(byte: u8, first: u8, many: u8) -> bool {
-    byte.wrapping_sub(first) < many
+/// Makes `stretch` of the operations of a module of [`vector`](crate::masking::vector).
+macro_rules! stretch {
+    ($vectors:ident $(, #[$feature:meta])?) => {
+        use super::{LEAD, Marks, STEP, Stretch, Window};
+        use crate::masking::vector::$vectors::{WIDTH, and, bits, eq, load, or, small, within};
+
+        $(#[$feature])?
+        #[inline(never)]
+        fn marks(window: &Window) -> Marks {
+            let mut marks = Marks::default();
+            let mut at = 0;
+            while at < STEP {
+                let before = load(window, at);
+                let this = load(window, at + 1);
+                let next = load(window, at + 2);
+                let second = load(window, at + 3);
+                let third = load(window, at + 4);
+                // `is`, `of`; and `in`, `on`, which cost less to look at than to tell apart here.
+                let link = and(eq(third, b' '), or(eq(next, b'i'), eq(next, b'o')));
+                let word = or(within(next, b'A', b'Z'), or(link, eq(next, b'w')));
+                let key = or(
+                    within(small(before), b'a', b'z'),
+                    or(eq(before, b'"'), eq(before, b'\'')),
+                );
+                let separator = and(or(eq(this, b':'), eq(this, b'=')), key);
+                let escape = and(eq(this, b'\\'), eq(next, b'u'));
+                let sign = or(and(eq(this, b' '), word), or(separator, escape));
+                let katakana = or(eq(next, 0x83), and(eq(next, 0x82), within(second, 0x93, 0xff)));
+                let hiragana = and(eq(next, 0x81), or(eq(second, 0xbe), eq(second, 0xaa)));
+                let kana = and(eq(this, LEAD), or(katakana, hiragana));
+                marks.sign |= bits(sign) << at;
+                marks.kana |= bits(kana) << at;
+                marks.kanji |= bits(within(this, LEAD + 1, 0xe9)) << at;
+                at += WIDTH;
+            }
+            marks
+        }
+
+        /// The marks of the steps from `at` on, and how many steps there are.
+        $(#[$feature])?
+        pub(in crate::masking) fn stretch(bytes: &[u8], at: usize, stretch: &mut Stretch) -> usize {
+            let mut count = 0;
+            while count < stretch.len() && at + count * STEP < bytes.len() {
+                let place = at + count * STEP;
+                let window = place.checked_sub(1).and_then(|from| bytes[from..].first_chunk());
+                stretch[count] = match window {
+                    Some(window) => marks(window),
+                    None => marks(&super::padded(bytes, place)),
+                };
+                count += 1;
+            }
+            count
+        }
+    };
+}
+
+pub(in crate::masking) mod portable {
+    stretch!(portable);
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(in crate::masking) mod wide {
+    stretch!(wide, #[target_feature(enable = "avx2,bmi1,bmi2")]);
+}
+
+/// The window of the step at `at`, filled up with line breaks.
+#[cold]
+#[inline(never)]
+fn padded(bytes: &[u8], at: usize) -> Window {
+    let mut window = [b'\n'; size_of::<Window>()];
+    let from = at.saturating_sub(1);
+    let to = bytes.len().min(at + STEP + 4);
+    let shift = usize::from(at == 0);
+    window[shift..shift + to - from].copy_from_slice(&bytes[from..to]);
+    window
 }
 
 #[cfg(test)]
@@ -54,12 +106,29 @@ mod tests {
 
     #[test]
     fn marks_stand_where_the_rules_say() {
-        let mut around = [b'x'; BLOCK + 5];
-        let text = br#" as John is x "name": =1 \u3042 by"#;
-        around[1..=text.len()].copy_from_slice(text);
-        around[1 + 60] = 0xe5;
-        let marks = marks(&around);
-        let found: Vec<_> = (0..64).filter(|at| marks >> at & 1 == 1).collect();
-        assert_eq!(found, [3, 8, 20, 25, 60]);
+        let mut text = br#" as John is x "name": =1 \u3042 by"#.to_vec();
+        text.resize(60, b'x');
+        text.extend("営ナな".bytes());
+        let mut marks = Stretch::default();
+        assert_eq!(portable::stretch(&text, 0, &mut marks), 2);
+        let found = |mask: u64| (0..64).filter(|at| mask >> at & 1 == 1).collect::<Vec<_>>();
+        assert_eq!(found(marks[0].sign), [3, 8, 20, 25]);
+        assert_eq!(found(marks[0].kanji), [60]);
+        assert_eq!(found(marks[0].kana), [63]);
+        assert_eq!(found(marks[1].kana), [2]);
+    }
+
+    #[test]
+    fn every_vector_sees_the_same() {
+        let text = "氏名：田中　ナナ \"name\": \\u3042 Mr. X is w=1、カタカナん".repeat(40);
+        let (mut some, mut more) = (Stretch::default(), Stretch::default());
+        for length in [1, 63, 64, 65, 128, 129, text.len()] {
+            for at in (0..length).step_by(STEP * some.len()) {
+                let count = portable::stretch(&text.as_bytes()[..length], at, &mut some);
+                let bytes = &text.as_bytes()[..length];
+                assert_eq!(crate::masking::vector::language(bytes, at, &mut more), count);
+                assert_eq!(some[..count], more[..count]);
+            }
+        }
     }
 }

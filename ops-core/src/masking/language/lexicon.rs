@@ -242,11 +242,18 @@ impl Lexicon {
     /// What may begin or end at the character with `code`.
     #[inline]
     pub(super) fn class(&self, code: usize) -> u8 {
-        let code = code & 0xffff;
-        if self.classed[code >> 6] >> (code & 63) & 1 == 0 {
-            return 0;
+        if self.is_classed(code) {
+            self.classes[code & 0xffff]
+        } else {
+            0
         }
-        self.classes[code]
+    }
+
+    /// Whether something may begin or end at the character with `code`.
+    #[inline]
+    pub(super) fn is_classed(&self, code: usize) -> bool {
+        let code = code & 0xffff;
+        self.classed[code >> 6 & 0x3ff] >> (code & 63) & 1 == 1
     }
 
     /// Whether the character is a surname by itself.

@@ -14,8 +14,16 @@ mod lexicon;
 mod person;
 mod scan;
 
+#[cfg(target_arch = "x86_64")]
+pub(super) use self::blocks::wide;
+pub(super) use self::blocks::{Stretch, portable};
 use self::scan::Scan;
 use crate::model::PiiSpan;
+
+/// Lays the dictionaries out, unless it is done.
+pub(super) fn prepare() {
+    lexicon::Lexicon::get();
+}
 
 /// Appends what is found in `text`, in any order.
 pub(super) fn find(text: &str, found: &mut Vec<PiiSpan>) {

@@ -20,7 +20,8 @@ pub(super) fn find(text: &Text<'_>, cluster: &Cluster) -> Option<Found> {
     if phone.is_none() && number.is_small(text) {
         return None;
     }
-    let label = label::nearest(text, number.start);
+    let end = cluster.groups()[number.joined - 1].end;
+    let label = label::nearest(text, number.start).or_else(|| label::in_brackets(text, end, number.start));
     if let Some(label) = &label
         && let Some(found) = number.labelled(text, label, phone.as_ref())
     {
@@ -346,9 +347,10 @@ fn is_counted(text: &Text<'_>, end: usize) -> bool {
     }
     // After a space a unit stands alone: 名義 is no unit.
     let stands = |unit: &str| !spaced || !matches!(text.get(at + unit.len()), 0xe4..=0xe9);
+    let first = text.get(at);
     UNITS
         .iter()
-        .any(|unit| text.starts(at, unit.as_bytes()) && stands(unit))
+        .any(|unit| unit.as_bytes()[0] == first && text.starts(at, unit.as_bytes()) && stands(unit))
 }
 
 const UNITS: [&str; 42] = [

@@ -161,28 +161,6 @@ const CONNECTORS: [&str; 13] = [
     "は", "が", "：", " is ", " was ", " ", "「", "『", "（", "の値", "を", "\"", "→",
 ];
 
-/// A private key in PEM form whose first line begins at `at`: to its last line, or to the end of this one.
-pub(super) fn pem(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
-    const BEGIN: &[u8] = b"-----BEGIN ";
-    if !text.starts(at, BEGIN) {
-        return None;
-    }
-    let head = &text.bytes[at..text.bytes.len().min(at + 80)];
-    let head = &head[..memchr::memchr(b'\n', head).unwrap_or(head.len())];
-    memchr::memmem::find(head, b"PRIVATE KEY")?;
-    let line = memchr::memchr(b'\n', &text.bytes[at..]).map_or(text.bytes.len(), |length| at + length);
-    let whole = &text.bytes[at..line];
-    let end = memchr::memmem::find(whole, b"-----END ")
-        .and_then(|last| Some(last + 9 + memchr::memmem::find(&whole[last + 9..], b"-----")? + 5))
-        .unwrap_or_else(|| {
-            let rest = &whole[BEGIN.len()..];
-            rest.iter()
-                .position(|byte| matches!(byte, b'"' | b'\'' | b'<' | b'\r'))
-                .map_or(whole.len(), |length| BEGIN.len() + length)
-        });
-    Some(at..at + end)
-}
-
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Name {
     /// A person chose it: any word.

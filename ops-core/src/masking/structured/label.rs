@@ -64,7 +64,7 @@ pub(super) fn nearest(text: &Text<'_>, at: usize) -> Option<Label> {
 /// The label that ends right before `at`.
 pub(super) fn ending(text: &Text<'_>, at: usize) -> Option<Label> {
     let low = at.saturating_sub(FAR);
-    if at < low + 2 || !may_end(text.get(at - 2), text.get(at - 1)) {
+    if at < low + 2 || !may_end(&text.bytes[low..at]) {
         return None;
     }
     let (meaning, start) = longest(text.bytes, low, at)?;
@@ -75,6 +75,28 @@ pub(super) fn ending(text: &Text<'_>, at: usize) -> Option<Label> {
         is_key: true,
         digits_between: false,
         clause_between: false,
+    })
+}
+
+/// The label that stands alone in brackets right after the value from `start` to `end`, as in `1234567（口座番号）`: as if it were the key of
+/// its field. Only labels of a number of a person or a company count there.
+#[inline]
+pub(super) fn in_brackets(text: &Text<'_>, end: usize, start: usize) -> Option<Label> {
+    let at = end + usize::from(text.get(end) == b' ');
+    let (open, close): (&[u8], &[u8]) = match text.get(at) {
+        b'(' => (b"(", b")"),
+        0xef if text.starts(at, "（".as_bytes()) => ("（".as_bytes(), "）".as_bytes()),
+        _ => return None,
+    };
+    let from = at + open.len();
+    let inside = &text.bytes[from..text.bytes.len().min(from + FAR)];
+    let to = from + memchr::memmem::find(inside, close)?;
+    let label = ending(text, to).filter(|label| label.start == from)?;
+    let whose = !matches!(label.meaning, Meaning::Other | Meaning::Secret | Meaning::Symbol);
+    whose.then_some(Label {
+        start,
+        end: start,
+        ..label
     })
 }
 
@@ -161,8 +183,14 @@ fn search(text: &Text<'_>, low: usize, high: usize, is_key: bool) -> Option<Labe
     let (mut digits_between, mut clause_between) = (false, false);
     let mut end = high;
     while end > low + 1 {
-        let (last, previous) = (bytes[end - 1], bytes[end - 2]);
-        if may_end(previous, last)
+        let last = bytes[end - 1];
+        let kind = KINDS[usize::from(last)];
+        if kind == PLAIN {
+            end -= 1;
+            continue;
+        }
+        if kind & ENDS != 0
+            && may_end(&bytes[low..end])
             && let Some((meaning, start)) = longest(bytes, low, end)
         {
             return Some(Label {
@@ -245,27 +273,71 @@ fn matched(entry: &Entry, bytes: &[u8], low: usize, end: usize) -> Option<usize>
     (begins && ends && !host && !mask).then_some(at)
 }
 
-#[inline]
-fn may_end(previous: u8, last: u8) -> bool {
-    let pair = pair(previous, last);
-    PAIRS[pair / 64] >> (pair % 64) & 1 == 1
-}
+/// What a byte may be to a search for labels, as bits.
+const PLAIN: u8 = 0;
+/// The last byte of a label.
+const ENDS: u8 = 1;
+/// A sign or digit that counts when it stands between label and value.
+const COUNTS: u8 = 2;
 
-const fn pair(previous: u8, last: u8) -> usize {
-    (previous.to_ascii_lowercase() as usize * 37 + last.to_ascii_lowercase() as usize) % 1024
-}
-
-/// Which pairs of last bytes labels have.
-static PAIRS: [u64; 16] = {
-    let mut pairs = [0; 16];
+static KINDS: [u8; 256] = {
+    let mut kinds = [PLAIN; 256];
     let mut index = 0;
     while index < LABELS.len() {
         let text = LABELS[index].text.as_bytes();
-        let pair = pair(text[text.len() - 2], text[text.len() - 1]);
-        pairs[pair / 64] |= 1 << (pair % 64);
+        let last = text[text.len() - 1];
+        kinds[last as usize] |= ENDS;
+        kinds[last.to_ascii_uppercase() as usize] |= ENDS;
         index += 1;
     }
-    pairs
+    let counts = b"\n{};,0123456789\x0b\x81\x82";
+    let mut index = 0;
+    while index < counts.len() {
+        kinds[counts[index] as usize] |= COUNTS;
+        index += 1;
+    }
+    kinds
+};
+
+/// Whether a label may be what `text` ends with, by its last bytes.
+#[inline]
+fn may_end(text: &[u8]) -> bool {
+    let (last, previous) = (text[text.len() - 1], text[text.len() - 2]);
+    let third = text.len().checked_sub(3).map_or(0, |at| text[at]);
+    let short = triple(0, previous, last);
+    let whole = triple(third, previous, last);
+    (TRIPLES[short / 64] >> (short % 64) | TRIPLES[whole / 64] >> (whole % 64)) & 1 == 1
+}
+
+/// 0 for `third` stands for any byte.
+const fn triple(third: u8, previous: u8, last: u8) -> usize {
+    let (third, previous, last) = (
+        third.to_ascii_lowercase() as usize,
+        previous.to_ascii_lowercase() as usize,
+        last.to_ascii_lowercase() as usize,
+    );
+    (third * 1021 + previous * 37 + last * 5) % (64 * TRIPLES_WORDS)
+}
+
+const TRIPLES_WORDS: usize = 128;
+
+/// Which last three bytes labels have; of short ones and such as have a sign there, the last two.
+static TRIPLES: [u64; TRIPLES_WORDS] = {
+    let mut triples = [0; TRIPLES_WORDS];
+    let mut index = 0;
+    while index < LABELS.len() {
+        let text = LABELS[index].text.as_bytes();
+        let length = text.len();
+        let third = if length > 2 && text[length - 3] != b'~' {
+            text[length - 3]
+        } else {
+            0
+        };
+        let triple = triple(third, text[length - 2], text[length - 1]);
+        triples[triple / 64] |= 1 << (triple % 64);
+        index += 1;
+    }
+    triples
 };
 
 /// The keys under which labels are filed that `text` may end with: of the short ones, of the others, and of those of one
@@ -311,9 +383,14 @@ const fn general(text: &[u8]) -> usize {
     let words: [&[u8]; 8] = [
         b"number", b"code", b"key", b"card", b"token", b"license", b"num", b"acc",
     ];
+    let last = text[text.len() - 1].to_ascii_lowercase();
     let mut index = 0;
     while index < words.len() {
         let word = words[index];
+        index += 1;
+        if word[word.len() - 1] != last {
+            continue;
+        }
         let mut same = 0;
         while same < word.len()
             && byte(text, text.len().wrapping_sub(same + 1)).to_ascii_lowercase()
@@ -324,7 +401,6 @@ const fn general(text: &[u8]) -> usize {
         if same == word.len() {
             return same;
         }
-        index += 1;
     }
     2
 }

@@ -1,6 +1,6 @@
 //! Values whose form gives them away: numbers, mail addresses, network addresses, keys.
 //!
-//! One pass marks the few bytes at which such a value can be recognised ([`scan`]); from there a verifier looks left and right,
+//! One pass marks the few bytes at which such a value can be recognised ([`marks`]); from there a verifier looks left and right,
 //! a bounded distance and never past the line. Lines with escapes or full width letters are read through a [`view`].
 
 mod card;
@@ -11,9 +11,9 @@ mod ip;
 mod key;
 mod label;
 mod label_table;
+mod marks;
 mod number;
 mod phone;
-mod scan;
 mod vendor;
 mod view;
 mod when;
@@ -22,8 +22,12 @@ use std::cell::RefCell;
 use std::ops::Range;
 
 use self::cluster::Cluster;
-use self::scan::{Masks, STEP};
+#[cfg(target_arch = "x86_64")]
+pub(super) use self::marks::wide;
+use self::marks::{LONG, Marks, STEP};
+pub(super) use self::marks::{Stretch, portable};
 use self::view::{Text, View};
+use super::{pem, vector};
 use crate::model::{PiiSpan, PiiType};
 
 /// Appends what is found in `text`, in any order.
@@ -59,48 +63,52 @@ enum Next {
 impl Search<'_> {
     fn run(&self, found: &mut Vec<PiiSpan>) {
         let bytes = self.text.bytes;
-        let mut done = 0;
-        let mut at = 0;
-        let mut masks = Masks::at(bytes, 0);
-        let (mut digit_before, mut word_before) = (false, false);
+        let mut stretch = Stretch::default();
+        let (mut at, mut done) = (0, 0);
         while at < bytes.len() {
-            let next = Masks::at(bytes, at + STEP);
-            let numbers = masks.numbers(digit_before, next);
-            let long = masks.long(word_before, next);
-            let sign = masks.sign | masks.telling(bytes, at, next);
-            let mut marks = numbers | long | sign;
-            marks &= after(done, at);
-            while marks != 0 {
-                let bit = marks.trailing_zeros();
-                let place = at + bit as usize;
-                marks &= marks - 1;
-                let mut step = Next::Mark;
-                if long >> bit & 1 == 1 {
-                    let words = (u128::from(masks.word) | u128::from(next.word) << STEP) >> bit;
-                    step = self.word(place, words.trailing_ones() as usize, found);
-                }
-                if matches!(step, Next::Mark) && numbers >> bit & 1 == 1 {
-                    step = self.number(place, found);
-                } else if matches!(step, Next::Mark) && sign >> bit & 1 == 1 {
-                    step = self.sign(place, found);
-                }
-                done = match step {
-                    Next::Mark => continue,
-                    Next::From(end) => end.max(done),
-                    Next::Veiled => self.veiled_line(place, found),
-                };
-                marks &= after(done, at);
+            let count = vector::structured(bytes, at, &mut stretch);
+            for marks in &stretch[..count] {
+                done = self.step(*marks, at, done, found);
+                at += STEP;
             }
-            digit_before = masks.digit >> (STEP - 1) == 1;
-            word_before = masks.word >> (STEP - 1) == 1;
-            masks = next;
-            at += STEP;
         }
     }
 
-    /// A long run of letters, digits, `_` and `-` begins at `at`; `length` of it are known.
-    fn word(&self, at: usize, length: usize, found: &mut Vec<PiiSpan>) -> Next {
-        let mut end = at + length;
+    /// Looks at the marks of the step at `at` that are not before `done`; gives up to where the text is done.
+    #[inline]
+    fn step(&self, marked: Marks, at: usize, mut done: usize, found: &mut Vec<PiiSpan>) -> usize {
+        let Marks { number, long, sign } = marked;
+        let mut marks = marked.all();
+        if marks == 0 {
+            return done;
+        }
+        marks &= after(done, at);
+        while marks != 0 {
+            let bit = marks.trailing_zeros();
+            let place = at + bit as usize;
+            marks &= marks - 1;
+            let mut step = Next::Mark;
+            if long >> bit & 1 == 1 {
+                step = self.word(place, found);
+            }
+            if matches!(step, Next::Mark) && number >> bit & 1 == 1 {
+                step = self.number(place, found);
+            } else if matches!(step, Next::Mark) && sign >> bit & 1 == 1 {
+                step = self.sign(place, found);
+            }
+            done = match step {
+                Next::Mark => continue,
+                Next::From(end) => end.max(done),
+                Next::Veiled => self.veiled_line(place, found),
+            };
+            marks &= after(done, at);
+        }
+        done
+    }
+
+    /// A long run of letters, digits, `_` and `-` begins at `at`.
+    fn word(&self, at: usize, found: &mut Vec<PiiSpan>) -> Next {
+        let mut end = at + LONG;
         while matches!(self.text.get(end), b'_' | b'-') || self.text.get(end).is_ascii_alphanumeric() {
             end += 1;
         }
@@ -196,7 +204,7 @@ impl Search<'_> {
             0xef if text.starts(at, "：".as_bytes()) || text.starts(at, "＝".as_bytes()) => {
                 key::field(text, at, 3)
             }
-            b'-' => key::pem(text, at),
+            b'-' => pem::in_line(text.bytes, at),
             b's' | b'S' | 0x83 => key::after_word(text, at),
             _ => None,
         };
@@ -241,5 +249,187 @@ fn after(done: usize, at: usize) -> u64 {
         0 => u64::MAX,
         passed if passed < STEP => u64::MAX << passed,
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Looks at every place at which a value could be recognised, a byte at a time.
+    fn find_slowly(text: &str) -> Vec<PiiSpan> {
+        let bytes = text.as_bytes();
+        let get = |at: usize| bytes.get(at).copied().unwrap_or(0);
+        let before = |at: usize| at.checked_sub(1).map_or(0, get);
+        let digit = |at: usize| get(at).is_ascii_digit();
+        let word = |at: usize| get(at).is_ascii_alphanumeric() || matches!(get(at), b'_' | b'-');
+        let joint = |at: usize| matches!(get(at), b'-' | b'.' | b' ' | b'(' | b')' | 0x80..);
+        let search = Search {
+            text: Text::plain(bytes),
+            base: 0,
+        };
+        let (mut found, mut done) = (Vec::new(), 0);
+        for at in 0..bytes.len() {
+            let begins = digit(at) && !before(at).is_ascii_digit();
+            let goes_on = |at: usize| {
+                joint(at)
+                    && (digit(at + 1) || joint(at + 1) && (digit(at + 2) || joint(at + 2) && digit(at + 3)))
+            };
+            let long = digit(at + 1) && digit(at + 2);
+            let number = begins && (long || goes_on(at + 1) || digit(at + 1) && goes_on(at + 2));
+            let long = (at..at + LONG).all(word) && !(at > 0 && word(at - 1));
+            let pair = [get(at), get(at + 1)];
+            let sign = matches!(get(at), b'@' | b'\\' | b'%' | 0xef | b':' | b'=')
+                || pair.eq_ignore_ascii_case(b"sw")
+                || pair == [0x83, 0x89]
+                || pair == *b"--";
+            let marks = Marks {
+                number: u64::from(number),
+                long: u64::from(long),
+                sign: u64::from(sign),
+            };
+            done = search.step(marks, at, done, &mut found);
+        }
+        found
+    }
+
+    fn find_fast(text: &str) -> Vec<PiiSpan> {
+        let mut found = Vec::new();
+        find(text, &mut found);
+        found
+    }
+
+    /// What stands in real lines, joined at random.
+    fn texts() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            prop::sample::select(vec![
+                "2026-01-02T03:04:05.678Z",
+                "03:04:05",
+                "2026/01/02",
+                "12:34",
+                "192.168.0.1",
+                "v1.2.3.4",
+                "2001:db8::1",
+                "fe80::1%eth0",
+                "71E2:D8FE:A10E:CB05:EF0C:7795:BEF7:DC6C",
+                "::",
+                "a1:b2:c3",
+                "090-1234-5678",
+                "03(1234)5678",
+                "+81 90 1234 5678",
+                "(03) 1234-5678",
+                "4111 1111 1111 1111",
+                "123456789018",
+                "7000012050002",
+                "T7000012050002",
+                "a.b+c@d.co.jp",
+                "@",
+                "password",
+                "passwd",
+                "PassWord: ",
+                "パスワード",
+                "api_key",
+                "token",
+                "\"secret\": \"",
+                "pin=",
+                "pwd = ",
+                "口座番号：",
+                "電話",
+                "社員番号",
+                "免許証番号は",
+                "保険証 記号",
+                "番号",
+                "注文番号",
+                "passport ",
+                "tel:",
+                "id",
+                "no",
+                "card",
+                "sk-0123456789abcdef0123",
+                "0f8fad5b-d9cb-469f-a165-70867728950e",
+                "deadbeefdeadbeefdeadbeefdeadbeef",
+                "EMP-",
+                "x",
+                "ms",
+                "kb",
+                " ",
+                "-",
+                ".",
+                "(",
+                ")",
+                "+",
+                ",",
+                "_",
+                "/",
+                ":",
+                "=",
+                "\"",
+                "'",
+                "`",
+                "%40",
+                "\\u0040",
+                "\\",
+                "：",
+                "０",
+                "９",
+                "－",
+                "　",
+                "は",
+                "件",
+                "円",
+                "東京都",
+                "〒",
+                "\n",
+                "{",
+                "}",
+                "[",
+                "]",
+                "worker ",
+                "took ",
+                "items ",
+                "--",
+                "-----BEGIN PRIVATE KEY-----",
+            ])
+            .prop_map(str::to_owned),
+            "[0-9]{1,13}",
+            "[0-9]{1,4}[a-z]{0,2}",
+            "[a-zA-Z0-9_-]{1,24}",
+            "\\PC{0,3}",
+        ];
+        prop::collection::vec(piece, 0..16).prop_map(|pieces| pieces.concat())
+    }
+
+    #[test]
+    fn a_label_in_brackets_behind_its_value_counts() {
+        for (text, kind) in [
+            ("振込先 1234567（口座番号）", PiiType::BankAccount),
+            ("123456789018 (マイナンバー)", PiiType::MyNumber),
+            ("301234567890(免許証番号)", PiiType::DriversLicense),
+            ("1234-5678 (電話)", PiiType::Phone),
+            ("TK1234567 (passport no)", PiiType::Passport),
+        ] {
+            let found = find_fast(text);
+            assert!(found.len() == 1 && found[0].kind == kind, "{text}: {found:?}");
+        }
+        for text in [
+            "1234567（税込）",
+            "1234567 (注文番号)",
+            "1234567（口座番号は別紙）",
+            "1234567 (",
+            "件数 1234567（番号）",
+        ] {
+            assert_eq!(find_fast(text), [], "{text}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn nothing_is_lost_to_the_marks(text in texts()) {
+            prop_assert_eq!(find_fast(&text), find_slowly(&text));
+        }
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn key(rest: &[u8]) -> Option<usize> {
     }
     let vendor = VENDORS
         .iter()
-        .find(|vendor| rest.starts_with(vendor.prefix.as_bytes()))?;
+        .find(|vendor| vendor.prefix.as_bytes()[0] == first && rest.starts_with(vendor.prefix.as_bytes()))?;
     let length = run(rest, |byte| {
         is_word(byte) || (vendor.prefix.contains('.') && byte == b'.')
     });

@@ -1,0 +1,338 @@
+//! Where a closer look at a form is worth it, 46 bytes at a time.
+
+use crate::masking::vector::Letters;
+
+/// Bytes that one step looks at.
+pub(super) const STEP: usize = 46;
+
+/// A step, the two bytes before it, and what follows it as far as a step looks.
+pub(super) type Window = [u8; 65];
+
+/// How many bytes before a step are in its window.
+const BEFORE: usize = 2;
+
+/// How long a run of word bytes must be to be looked at as a key.
+pub(super) const LONG: usize = 16;
+
+/// The marks of some steps in a row.
+pub(in crate::masking) type Stretch = [Marks; 16];
+
+/// The places of a step that are worth a look, one bit for each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::masking) struct Marks {
+    /// Where a run of digits begins, but for one or two digits alone and for small numbers that nothing is about.
+    pub(super) number: u64,
+    /// Where a run of at least [`LONG`] word bytes begins.
+    pub(super) long: u64,
+    /// Signs that only a few kinds of value have, and letters that only a label such as `password` has together.
+    pub(super) sign: u64,
+}
+
+impl Marks {
+    #[inline]
+    pub(super) fn all(self) -> u64 {
+        self.number | self.long | self.sign
+    }
+}
+
+/// What kind of byte each of the first 64 of a window is.
+struct Planes {
+    digit: u64,
+    letter: u64,
+    /// Letters, digits, `_` and `-`.
+    word: u64,
+    /// Hexadecimal digits.
+    hex: u64,
+    /// `x`, which an extension begins with.
+    x: u64,
+    space: u64,
+    /// The ASCII signs between two groups of digits: `-`, `.`, space, brackets.
+    joint: u64,
+    /// What goes on a number after one sign: digits, `-`, space, `(`.
+    goes_on: u64,
+    /// What makes the number right after it more than a number: letters, `-`, `+`, `(`, what is not ASCII.
+    opens: u64,
+    /// What is not ASCII.
+    high: u64,
+    /// `:` and `=`
+    colon: u64,
+    /// Quotes and spaces, which may stand between a name and its colon.
+    quote: u64,
+    /// The last letters of names of secrets, and what is not ASCII.
+    name: u64,
+    /// Signs, and pairs of letters, of [`Marks::sign`].
+    sign: u64,
+}
+
+impl Planes {
+    #[inline(always)]
+    fn marks(&self) -> Marks {
+        let step = ((1 << STEP) - 1) << BEFORE;
+        let cut = |mask: u64| (mask & step) >> BEFORE;
+        Marks {
+            number: cut(self.numbers() & !self.idle()),
+            long: cut(self.long()),
+            sign: cut(self.sign | self.telling()),
+        }
+    }
+
+    /// Where a run of digits begins, but for one or two digits alone.
+    #[inline(always)]
+    fn numbers(&self) -> u64 {
+        let (digit, joint) = (self.digit, self.joint | self.high);
+        let three = digit & digit >> 1 & digit >> 2;
+        // A sign, or two, or one of three bytes, and more digits.
+        let on = joint & (digit >> 1 | joint >> 1 & (digit >> 2 | joint >> 2 & digit >> 3));
+        self.starts() & (three | on >> 1 | digit >> 1 & on >> 2)
+    }
+
+    #[inline(always)]
+    fn starts(&self) -> u64 {
+        self.digit & !(self.digit << 1)
+    }
+
+    /// The beginnings of numbers of few digits, or of up to four with a unit, which no label is before: what
+    /// [`is_idle`](super::Search::is_idle) says of them, which knows longer ones too.
+    #[inline(always)]
+    fn idle(&self) -> u64 {
+        let digit = self.digit;
+        let [second, third, fourth, fifth] = [digit >> 1, digit >> 2, digit >> 3, digit >> 4];
+        // What ends a number that no other goes on.
+        let end = !(digit | self.high | self.joint & self.goes_on >> 1) & !self.x;
+        let unit = self.letter & !self.x;
+        let short = !second & end >> 1 | second & !third & end >> 2;
+        let word = self.space << 1 & (self.letter | digit) << 2;
+        let three = second & third & !fourth & (unit >> 3 | end >> 3 & word);
+        let four = second & third & fourth & !fifth & unit >> 4;
+        self.starts() & !(self.opens << 1) & (short | three | four)
+    }
+
+    /// Where a run of at least [`LONG`] word bytes begins.
+    #[inline(always)]
+    fn long(&self) -> u64 {
+        let mut run = self.word;
+        run &= run >> 1;
+        run &= run >> 2;
+        run &= run >> 4;
+        run &= run >> 8;
+        run & !(self.word << 1)
+    }
+
+    /// Those of the `:` and `=` before which a name may end that says that the value is secret, or that may be of an address: two in a
+    /// row, or three of which at most four hexadecimal digits stand between two.
+    #[inline(always)]
+    fn telling(&self) -> u64 {
+        let (colon, quote) = (self.colon, self.quote);
+        let name = self.name << 1 | quote << 1 & (self.name | quote) << 2;
+        let near = |colon: u64| {
+            let two = colon >> 1 | colon >> 2;
+            two | two >> 2 | colon >> 5
+        };
+        let address = near(colon & near(colon)) & self.hex << 1 & self.hex >> 1;
+        colon & (name | address | colon >> 1)
+    }
+}
+
+/// The last letters of names of secrets.
+const NAMES: Letters = Letters::of(b"dtnyeslvcpw");
+
+/// Makes `stretch` of the operations of a module of [`vector`](crate::masking::vector).
+macro_rules! stretch {
+    ($vectors:ident $(, #[$feature:meta])?) => {
+        use super::{BEFORE, Marks, NAMES, Planes, STEP, Stretch, Window};
+        use crate::masking::vector::$vectors::{WIDTH, and, bits, eq, letters, load, or, small, within};
+
+        $(#[$feature])?
+        #[inline(never)]
+        fn marks(window: &Window) -> Marks {
+            let mut planes = Planes {
+                digit: 0,
+                letter: 0,
+                word: 0,
+                hex: 0,
+                x: 0,
+                space: 0,
+                joint: 0,
+                goes_on: 0,
+                opens: 0,
+                high: 0,
+                colon: 0,
+                quote: 0,
+                name: 0,
+                sign: 0,
+            };
+            let mut at = 0;
+            while at < 64 {
+                let this = load(window, at);
+                let next = load(window, at + 1);
+                let low = small(this);
+                let digit = within(this, b'0', b'9');
+                let letter = within(low, b'a', b'z');
+                let (hyphen, space, open) = (eq(this, b'-'), eq(this, b' '), eq(this, b'('));
+                let between = or(hyphen, or(space, open));
+                // `sw` of password and passwd; 0x83 0x89 is the last letter of パスワード; `--` begins a private key.
+                let pair = or(
+                    and(eq(low, b's'), eq(small(next), b'w')),
+                    or(and(eq(this, 0x83), eq(next, 0x89)), and(hyphen, eq(next, b'-'))),
+                );
+                let sign = or(or(eq(this, b'@'), eq(this, b'\\')), or(eq(this, b'%'), eq(this, 0xef)));
+                let quote = or(eq(this, b'"'), or(eq(this, b'\''), or(eq(this, b'`'), space)));
+                planes.digit |= bits(digit) << at;
+                planes.letter |= bits(letter) << at;
+                planes.word |= bits(or(or(digit, letter), or(hyphen, eq(this, b'_')))) << at;
+                planes.hex |= bits(or(digit, within(low, b'a', b'f'))) << at;
+                planes.x |= bits(eq(this, b'x')) << at;
+                planes.space |= bits(space) << at;
+                planes.joint |= bits(or(between, or(eq(this, b')'), eq(this, b'.')))) << at;
+                planes.goes_on |= bits(or(digit, between)) << at;
+                // The highest bit of a byte counts, so that `this` stands for what is not ASCII.
+                planes.opens |= bits(or(or(letter, or(hyphen, open)), or(eq(this, b'+'), this))) << at;
+                planes.high |= bits(this) << at;
+                planes.colon |= bits(or(eq(this, b':'), eq(this, b'='))) << at;
+                planes.quote |= bits(quote) << at;
+                planes.name |= bits(or(letters(this, &NAMES), this)) << at;
+                planes.sign |= bits(or(sign, pair)) << at;
+                at += WIDTH;
+            }
+            planes.marks()
+        }
+
+        /// The marks of the steps from `at` on, and how many steps there are.
+        $(#[$feature])?
+        pub(in crate::masking) fn stretch(bytes: &[u8], at: usize, stretch: &mut Stretch) -> usize {
+            let mut count = 0;
+            while count < stretch.len() && at + count * STEP < bytes.len() {
+                let place = at + count * STEP;
+                let window = place.checked_sub(BEFORE).and_then(|from| bytes[from..].first_chunk());
+                stretch[count] = match window {
+                    Some(window) => marks(window),
+                    None => marks(&super::padded(bytes, place)),
+                };
+                count += 1;
+            }
+            count
+        }
+    };
+}
+
+pub(in crate::masking) mod portable {
+    stretch!(portable);
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(in crate::masking) mod wide {
+    stretch!(wide, #[target_feature(enable = "avx2,bmi1,bmi2")]);
+}
+
+/// The window of the step at `at`, with zeros where there is no text.
+#[cold]
+#[inline(never)]
+fn padded(bytes: &[u8], at: usize) -> Window {
+    let mut window = [0; size_of::<Window>()];
+    let from = at.saturating_sub(BEFORE);
+    let shift = BEFORE.saturating_sub(at);
+    let length = (bytes.len() - from).min(window.len() - shift);
+    window[shift..shift + length].copy_from_slice(&bytes[from..from + length]);
+    window
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn marks(text: &[u8]) -> Vec<Marks> {
+        let mut marks = Stretch::default();
+        let count = portable::stretch(text, 0, &mut marks);
+        marks[..count].to_vec()
+    }
+
+    fn bits(mask: u64) -> Vec<u32> {
+        (0..64).filter(|bit| mask >> bit & 1 == 1).collect()
+    }
+
+    #[test]
+    fn signs_and_the_pairs_of_labels_are_marked() {
+        let text = "a1-_ @|\\%password パスワード";
+        let last = text.len() as u32 - 2;
+        assert_eq!(bits(marks(text.as_bytes())[0].sign), [5, 7, 8, 12, last]);
+    }
+
+    #[test]
+    fn one_or_two_digits_count_only_with_more_after_a_sign() {
+        let starts = |text: &str| bits(marks(text.as_bytes())[0].number);
+        assert_eq!(starts("1 a 22, 333 4"), [8]);
+        assert_eq!(starts("1.2"), [0]);
+        assert_eq!(starts("x03(12)"), [1]);
+        assert_eq!(starts("(03) 12"), [1]);
+        assert_eq!(starts("03ー12"), [0]);
+    }
+
+    #[test]
+    fn small_numbers_and_numbers_with_a_unit_are_passed_over() {
+        let starts = |text: &str| bits(marks(text.as_bytes())[0].number);
+        for idle in [
+            "took 12 of 34 ms",
+            "took 123ms, 4096kb",
+            "worker 276 idle",
+            "a 276",
+        ] {
+            assert_eq!(starts(idle), [0; 0], "{idle}");
+        }
+        assert_eq!(starts("ext 123x45"), [4]);
+        assert_eq!(starts("no: 276"), [4]);
+        assert_eq!(starts("a-123ms"), [2]);
+        assert_eq!(starts("room 276-1"), [5]);
+    }
+
+    #[test]
+    fn a_colon_tells_after_the_end_of_a_name_or_within_an_address() {
+        let telling = |text: &str| bits(marks(text.as_bytes())[0].sign);
+        assert_eq!(telling("10:20:30"), [0; 0]);
+        assert_eq!(telling("\"key\": 1"), [5]);
+        assert_eq!(telling("job: 1"), [0; 0]);
+        assert_eq!(telling("pwd = 1"), [4]);
+        assert_eq!(telling("::1"), [0]);
+        assert_eq!(telling("a1:b2:c3:d4:e5:f6:a7:b8")[0], 2);
+    }
+
+    #[test]
+    fn a_long_run_is_seen_across_the_edge_of_a_step() {
+        for start in [0, 1, 30, 40, 45] {
+            let mut text = vec![b' '; 160];
+            text[start..start + 16].fill(b'x');
+            assert_eq!(marks(&text)[0].long, 1 << start);
+            text[start + 15] = b' ';
+            assert_eq!(marks(&text)[0].long, 0);
+        }
+    }
+
+    #[test]
+    fn every_vector_sees_the_same() {
+        let mut state = 7_u64;
+        let text: Vec<u8> = (0..5_000)
+            .map(|_| {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                let byte = (state >> 40) as u8;
+                if state >> 62 == 0 {
+                    byte
+                } else {
+                    b"0123456789-_.:= \"aswx(@"[usize::from(byte) % 23]
+                }
+            })
+            .chain(0..=255)
+            .collect();
+        let (mut some, mut more) = (Stretch::default(), Stretch::default());
+        for length in [1, 45, 46, 47, 63, 64, 65, 127, 700, text.len()] {
+            for at in (0..length).step_by(STEP * some.len()) {
+                let count = portable::stretch(&text[..length], at, &mut some);
+                assert_eq!(
+                    crate::masking::vector::structured(&text[..length], at, &mut more),
+                    count
+                );
+                assert_eq!(some[..count], more[..count]);
+            }
+        }
+    }
+}

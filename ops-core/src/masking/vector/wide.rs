@@ -1,0 +1,76 @@
+//! Vectors of 32 bytes.
+
+use std::arch::x86_64::{
+    __m256i, _mm256_and_si256, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_loadu_si256, _mm256_min_epu8,
+    _mm256_movemask_epi8, _mm256_or_si256, _mm256_set_epi64x, _mm256_set1_epi8, _mm256_setzero_si256,
+    _mm256_shuffle_epi8, _mm256_srli_epi16, _mm256_sub_epi8,
+};
+
+use super::Letters;
+
+pub(in super::super) const WIDTH: usize = 32;
+
+#[target_feature(enable = "avx2")]
+#[inline]
+pub(in super::super) fn load(window: &[u8], at: usize) -> __m256i {
+    let lane: &[u8; WIDTH] = window[at..at + WIDTH].first_chunk().unwrap_or(&[0; WIDTH]);
+    #[expect(unsafe_code, reason = "there is no safe way to read a vector")]
+    // SAFETY: the pointer is that of an array of as many bytes; it need not be aligned.
+    unsafe {
+        _mm256_loadu_si256(lane.as_ptr().cast())
+    }
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+pub(in super::super) fn eq(lane: __m256i, byte: u8) -> __m256i {
+    _mm256_cmpeq_epi8(lane, _mm256_set1_epi8(byte as i8))
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+pub(in super::super) fn within(lane: __m256i, low: u8, high: u8) -> __m256i {
+    let above = _mm256_sub_epi8(lane, _mm256_set1_epi8(low as i8));
+    _mm256_cmpeq_epi8(
+        _mm256_min_epu8(above, _mm256_set1_epi8((high - low) as i8)),
+        above,
+    )
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+pub(in super::super) fn and(a: __m256i, b: __m256i) -> __m256i {
+    _mm256_and_si256(a, b)
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+pub(in super::super) fn or(a: __m256i, b: __m256i) -> __m256i {
+    _mm256_or_si256(a, b)
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+pub(in super::super) fn small(lane: __m256i) -> __m256i {
+    or(lane, _mm256_set1_epi8(0x20))
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+pub(in super::super) fn letters(lane: __m256i, letters: &Letters) -> __m256i {
+    let (low, high) = letters.halves;
+    let seconds = _mm256_shuffle_epi8(_mm256_set_epi64x(high, low, high, low), lane);
+    let half = and(_mm256_srli_epi16(lane, 4), _mm256_set1_epi8(0x0f));
+    let firsts = _mm256_set_epi64x(0, FIRSTS, 0, FIRSTS);
+    let both = and(seconds, _mm256_shuffle_epi8(firsts, half));
+    _mm256_cmpgt_epi8(both, _mm256_setzero_si256())
+}
+
+/// Of the first halves 4 and 6 the first bit, of 5 and 7 the second.
+const FIRSTS: i64 = 0x0201_0201_0000_0000;
+
+#[target_feature(enable = "avx2")]
+#[inline]
+pub(in super::super) fn bits(lane: __m256i) -> u64 {
+    u64::from(_mm256_movemask_epi8(lane) as u32)
+}
