@@ -7,6 +7,8 @@ mod env;
 mod fault;
 mod loopback;
 #[cfg(unix)]
+mod redis_server;
+#[cfg(unix)]
 mod server;
 
 pub use self::clock::ManualClock;
@@ -17,5 +19,7 @@ pub use self::conformance::{
 };
 pub use self::fault::{Fault, FaultRule, Faults};
 pub use self::loopback::{Handler, LoopbackServer, Reply, SimRequest, loopback_transport};
+#[cfg(unix)]
+pub use self::redis_server::{RedisServer, redis_url};
 #[cfg(unix)]
 pub use self::server::{PostgresServer, postgres_url};
