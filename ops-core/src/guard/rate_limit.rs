@@ -13,7 +13,8 @@ use governor::{Quota, RateLimiter as Governor};
 use serde::Serialize;
 
 use crate::clock::SystemClock;
-use crate::ports::{Clock, EndpointClass, Limit, RateLimiter};
+use crate::model::EndpointClass;
+use crate::ports::{Clock, Limit, RateLimiter};
 
 /// How many requests a user may make within a minute, by class. The default is the first runbook's table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +56,8 @@ impl Default for RateLimits {
 ///
 /// ```
 /// use ops_core::guard::{GovernorLimiter, RateLimits};
-/// use ops_core::ports::{EndpointClass, Limit, RateLimiter};
+/// use ops_core::model::EndpointClass;
+/// use ops_core::ports::{Limit, RateLimiter};
 ///
 /// let limiter = GovernorLimiter::new(RateLimits::default());
 /// for _ in 0..20 {

@@ -1,20 +1,7 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-/// The classes of requests that have a limit of their own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum EndpointClass {
-    /// Any authenticated request.
-    Api,
-    /// A call of the language model.
-    Llm,
-    /// A search.
-    Search,
-    /// Administration.
-    Admin,
-}
+use crate::model::EndpointClass;
 
 /// Whether a request may go on. Denied is a value, not an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

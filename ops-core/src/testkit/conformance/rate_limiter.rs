@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use super::fresh;
-use crate::ports::{EndpointClass, Limit, RateLimiter};
+use crate::model::EndpointClass;
+use crate::ports::{Limit, RateLimiter};
 
 /// The contract of [`RateLimiter`]. The limits must be below 20,000 requests a minute, and not below one.
 ///
