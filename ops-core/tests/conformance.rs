@@ -16,7 +16,7 @@ use ops_core::http::HttpHealthProbe;
 use ops_core::masking::{BuiltinMasker, MaskingKeys};
 use ops_core::memory::{
     InMemoryApprovals, InMemoryAudit, InMemoryDatabase, InMemoryDrillLog, InMemoryHealth, InMemoryInventory,
-    InMemoryJournal, InMemoryNotifier, InMemoryProcesses, InMemoryQueues, InMemoryReadiness,
+    InMemoryJournal, InMemoryLimits, InMemoryNotifier, InMemoryProcesses, InMemoryQueues, InMemoryReadiness,
     InMemorySwitches, InMemoryTraffic,
 };
 use ops_core::model::{
@@ -35,6 +35,11 @@ async fn in_memory_traffic() {
     let target = TargetId::new("memory:api").unwrap();
     port.add_service(target.clone());
     testkit::traffic_controller(&port, &target).await;
+}
+
+#[tokio::test]
+async fn in_memory_limits() {
+    testkit::limit_store(&InMemoryLimits::new()).await;
 }
 
 #[tokio::test]

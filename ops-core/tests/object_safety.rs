@@ -38,6 +38,7 @@ ports!(
     HealthProbe,
     Inventory,
     Journal,
+    LimitStore,
     Notifier,
     PiiMasker,
     ProcessRegistry,

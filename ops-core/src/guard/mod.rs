@@ -1,6 +1,7 @@
 //! What stands on the request path: the kill switch and the local rate limit. No I/O, no waiting. What keeps the switch up to date stands
 //! beside it, on a thread of its own.
 
+mod distributed_limit;
 mod entry_refresh;
 mod kill_switch;
 mod rate_limit;
@@ -12,6 +13,9 @@ mod atomic {
     pub(super) use std::sync::atomic::{AtomicU64, Ordering, fence};
 }
 
+pub use self::distributed_limit::{
+    DeniedCaller, DistributedLimiter, OnUnavailable, SharedLimitFigures, SharedLimitOptions,
+};
 pub use self::entry_refresh::EntryRefresh;
 pub(crate) use self::kill_switch::Moment;
 pub use self::kill_switch::{Feature, GuardedCall, KillSwitch, SwitchLayer, SwitchSource};
