@@ -3,6 +3,9 @@
 
 mod entry_refresh;
 mod kill_switch;
+mod limit_monitor;
+mod limited;
+mod local_limit;
 mod rate_limit;
 mod refresher;
 mod word;
@@ -15,5 +18,10 @@ mod atomic {
 pub use self::entry_refresh::EntryRefresh;
 pub(crate) use self::kill_switch::Moment;
 pub use self::kill_switch::{Feature, GuardedCall, KillSwitch, SwitchLayer, SwitchSource};
-pub use self::rate_limit::{GovernorLimiter, RateLimited, RateLimits};
+pub use self::limit_monitor::{
+    LimitCallerId, LimitMonitor, NearLimit, Offence, OffenceRules, OffenceSignals,
+};
+pub use self::limited::RateLimited;
+pub use self::local_limit::{LocalLimitOptions, LocalLimiter};
+pub use self::rate_limit::{GovernorLimiter, RateLimits};
 pub use self::refresher::{RefreshOptions, SwitchHealth, SwitchRefresher};

@@ -31,7 +31,7 @@ pub use self::drill_log::DrillLog;
 pub use self::health::HealthProbe;
 pub use self::inventory::{Deployed, DeployedService, Inventory};
 pub use self::journal::{GateMoment, Held, Journal, JournalEntry, JournalEvent};
-pub use self::limiter::{Limit, RateLimiter};
+pub use self::limiter::{Admission, RateLimiter};
 pub use self::masker::PiiMasker;
 pub use self::notifier::Notifier;
 pub use self::process::{CallCount, Presence, ProcessId, ProcessRegistry, SwitchProcess};
