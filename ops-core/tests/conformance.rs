@@ -11,7 +11,7 @@ use ops_core::clock::SystemClock;
 use ops_core::file::{
     FileApprovals, FileAudit, FileDrillLog, FileJournal, FileNotices, FileProcesses, FileSwitches,
 };
-use ops_core::guard::{GovernorLimiter, RateLimits};
+use ops_core::guard::{GovernorLimiter, LocalLimiter, RateLimits};
 use ops_core::http::HttpHealthProbe;
 use ops_core::masking::{BuiltinMasker, MaskingKeys};
 use ops_core::memory::{
@@ -20,7 +20,7 @@ use ops_core::memory::{
     InMemorySwitches, InMemoryTraffic,
 };
 use ops_core::model::{
-    Actor, Destination, FeedingQueue, QueueKind, QueueMatch, TargetId, Timestamp, Verdict,
+    Actor, Destination, FeedingQueue, LimitTable, QueueKind, QueueMatch, TargetId, Timestamp, Verdict,
 };
 use ops_core::ports::{
     HealthProbe, Notifier, Presence, ProcessId, ProcessRegistry, SwitchProcess, TrafficController,
@@ -274,6 +274,12 @@ async fn file_notices_keep_a_repeated_key_once() {
 #[tokio::test]
 async fn governor_limiter() {
     testkit::rate_limiter(&GovernorLimiter::new(RateLimits::default())).await;
+}
+
+#[tokio::test]
+async fn local_limiter() {
+    testkit::rate_limiter(&LocalLimiter::new(LimitTable::preset()).unwrap()).await;
+    testkit::rate_limiter(&LocalLimiter::new(RateLimits::default().into()).unwrap()).await;
 }
 
 #[tokio::test]

@@ -30,6 +30,7 @@ macro_rules! ports {
 
 ports!(
     Action,
+    Admission,
     ApprovalStore,
     AuditStore,
     Clock,

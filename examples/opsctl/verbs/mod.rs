@@ -9,6 +9,7 @@ pub(crate) mod detect;
 pub(crate) mod doctor;
 pub(crate) mod drill;
 pub(crate) mod drill_evidence;
+pub(crate) mod limits;
 pub(crate) mod mask;
 pub(crate) mod metrics;
 pub(crate) mod plan;

@@ -4,6 +4,9 @@
 mod distributed_limit;
 mod entry_refresh;
 mod kill_switch;
+mod limit_monitor;
+mod limited;
+mod local_limit;
 mod rate_limit;
 mod refresher;
 mod word;
@@ -14,10 +17,15 @@ mod atomic {
 }
 
 pub use self::distributed_limit::{
-    DeniedCaller, DistributedLimiter, OnUnavailable, SharedLimitFigures, SharedLimitOptions,
+    DistributedLimiter, OnUnavailable, SharedLimitFigures, SharedLimitOptions,
 };
 pub use self::entry_refresh::EntryRefresh;
 pub(crate) use self::kill_switch::Moment;
 pub use self::kill_switch::{Feature, GuardedCall, KillSwitch, SwitchLayer, SwitchSource};
-pub use self::rate_limit::{GovernorLimiter, RateLimited, RateLimits};
+pub use self::limit_monitor::{
+    LimitCallerId, LimitMonitor, NearLimit, Offence, OffenceRules, OffenceSignals,
+};
+pub use self::limited::RateLimited;
+pub use self::local_limit::{LocalLimitOptions, LocalLimiter};
+pub use self::rate_limit::{GovernorLimiter, RateLimits};
 pub use self::refresher::{RefreshOptions, SwitchHealth, SwitchRefresher};

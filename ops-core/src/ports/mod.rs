@@ -36,7 +36,7 @@ pub use self::limit_store::{
     CountedLimit, DenialCount, DenialTotal, DenialsCounted, LimitCheck, LimitStamp, LimitStore,
     LimitsChecked, Published,
 };
-pub use self::limiter::{Limit, RateLimiter};
+pub use self::limiter::{Admission, RateLimiter};
 pub use self::masker::PiiMasker;
 pub use self::notifier::Notifier;
 pub use self::process::{CallCount, Presence, ProcessId, ProcessRegistry, SwitchProcess};

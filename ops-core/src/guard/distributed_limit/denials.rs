@@ -1,31 +1,8 @@
 use std::collections::HashMap;
-use std::fmt;
-use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::guard::LimitCallerId;
 use crate::model::{EndpointClass, LimitCaller, LimitDigest, LimitKey, LimitName, LimitRule};
-
-/// A caller who was denied so often within the window, over all instances, that an alarm is due. `Debug` names nobody.
-#[derive(Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DeniedCaller {
-    /// The tenant; empty for an address.
-    pub tenant: String,
-    /// The user, for one who is signed in.
-    pub user: Option<String>,
-    /// The address, for one who is not.
-    pub address: Option<IpAddr>,
-    /// How many denials the window holds.
-    pub denials: u32,
-}
-
-impl fmt::Debug for DeniedCaller {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DeniedCaller")
-            .field("denials", &self.denials)
-            .finish_non_exhaustive()
-    }
-}
 
 /// Denials that the store has not heard of yet, by caller. Bounded: where [`MOST`] callers wait, denials of further ones are only summed up.
 #[derive(Debug, Default)]
@@ -33,8 +10,15 @@ pub(super) struct Denials(Mutex<Waiting>);
 
 #[derive(Debug, Default)]
 struct Waiting {
-    callers: HashMap<LimitDigest, DeniedCaller>,
+    callers: HashMap<LimitDigest, Denied>,
     left_out: u64,
+}
+
+/// A caller, and how often it was denied.
+#[derive(Debug)]
+pub(super) struct Denied {
+    pub(super) caller: LimitCallerId,
+    pub(super) denials: u32,
 }
 
 const MOST: usize = 10_000;
@@ -54,28 +38,23 @@ impl Denials {
             waiting.left_out = waiting.left_out.saturating_add(1);
             return;
         }
-        let (user, address) = match key.caller() {
-            LimitCaller::User(user) => (Some(user.to_owned()), None),
-            LimitCaller::Address(address) => (None, Some(address)),
-        };
-        waiting.callers.insert(
-            digest,
-            DeniedCaller {
+        let caller = match key.caller() {
+            LimitCaller::User(user) => LimitCallerId::User {
                 tenant: key.tenant().to_owned(),
-                user,
-                address,
-                denials: 1,
+                user: user.to_owned(),
             },
-        );
+            LimitCaller::Address(address) => LimitCallerId::Address(address),
+        };
+        waiting.callers.insert(digest, Denied { caller, denials: 1 });
     }
 
     /// Takes all that waits.
-    pub(super) fn take(&self) -> Vec<(LimitDigest, DeniedCaller)> {
+    pub(super) fn take(&self) -> Vec<(LimitDigest, Denied)> {
         std::mem::take(&mut self.lock().callers).into_iter().collect()
     }
 
     /// Puts back what could not be counted.
-    pub(super) fn put_back(&self, callers: impl IntoIterator<Item = (LimitDigest, DeniedCaller)>) {
+    pub(super) fn put_back(&self, callers: impl IntoIterator<Item = (LimitDigest, Denied)>) {
         let mut waiting = self.lock();
         for (digest, caller) in callers {
             if let Some(known) = waiting.callers.get_mut(&digest) {

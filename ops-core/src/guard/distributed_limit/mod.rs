@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -20,11 +21,11 @@ use self::denials::Denials;
 use self::figures::Counters;
 use self::force::{Force, limit_time, share, timestamp};
 use crate::error::{Error, ErrorKind, Result};
+use crate::guard::Offence;
 use crate::model::{LimitChange, LimitDecision, LimitRequest, LimitTable, LimitTime, LimitVerdict, Standing};
-use crate::ports::{Clock, DenialCount, LimitCheck, LimitStore, Published};
+use crate::ports::{Admission, Clock, DenialCount, LimitCheck, LimitStore, Published};
 use crate::resilience::{Breaker, Coalescer, Deadline, DenialCache, LimitCounts, Passage};
 
-pub use self::denials::DeniedCaller;
 pub use self::figures::SharedLimitFigures;
 pub use self::options::{OnUnavailable, SharedLimitOptions};
 
@@ -150,19 +151,6 @@ impl DistributedLimiter {
         decision
     }
 
-    /// Answers without waiting where that needs no call: a denial that is remembered. `None`, with nothing counted, if [`check`](Self::check)
-    /// is to be asked.
-    pub fn check_now(&self, request: &LimitRequest<'_>) -> Option<LimitDecision> {
-        let inner = &*self.inner;
-        let force = inner.force();
-        let check = force.check(request, &inner.secret);
-        let decision = inner.remembered_denial(&force, request, &check, inner.clock.monotonic())?;
-        inner.counters.checks.add_one();
-        inner.counters.denied.add_one();
-        inner.denials.note(&request.key, &inner.secret);
-        Some(decision)
-    }
-
     /// The limits that this instance works with.
     pub fn table(&self) -> LimitTable {
         self.inner.force().table().clone()
@@ -220,7 +208,7 @@ impl DistributedLimiter {
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn flush_denials(&self) -> Result<Vec<DeniedCaller>> {
+    pub async fn flush_denials(&self) -> Result<Vec<Offence>> {
         let inner = &*self.inner;
         let mut waiting = inner.denials.take().into_iter().peekable();
         let mut raised = Vec::new();
@@ -245,10 +233,13 @@ impl DistributedLimiter {
                     return if raised.is_empty() { Err(error) } else { Ok(raised) };
                 }
             };
-            for ((_, mut caller), total) in some.into_iter().zip(counted.totals) {
+            for ((_, denied), total) in some.into_iter().zip(counted.totals) {
                 if total.raised {
-                    caller.denials = total.total;
-                    raised.push(caller);
+                    raised.push(Offence {
+                        caller: denied.caller,
+                        denials: usize::try_from(total.total).unwrap_or(usize::MAX),
+                        within: inner.options.offence_window,
+                    });
                 }
             }
             if waiting.peek().is_none() {
@@ -262,7 +253,7 @@ impl DistributedLimiter {
 
     /// Flushes denials once a second, for as long as it is polled, and tells `alarm` of callers for whom one is due. Run it in a task of its
     /// own in every instance.
-    pub async fn keep_up(&self, alarm: impl Fn(DeniedCaller) + Send + Sync) {
+    pub async fn keep_up(&self, alarm: impl Fn(Offence) + Send + Sync) {
         loop {
             self.inner.clock.sleep(FLUSH_EVERY).await;
             match self.flush_denials().await {
@@ -270,6 +261,25 @@ impl DistributedLimiter {
                 Err(error) => tracing::debug!(kind = %error.kind(), "denials could not be counted yet"),
             }
         }
+    }
+}
+
+#[async_trait]
+impl Admission for DistributedLimiter {
+    /// A denial that is remembered; it needs no call.
+    fn admit_now(&self, request: &LimitRequest<'_>) -> Option<LimitDecision> {
+        let inner = &*self.inner;
+        let force = inner.force();
+        let check = force.check(request, &inner.secret);
+        let decision = inner.remembered_denial(&force, request, &check, inner.clock.monotonic())?;
+        inner.counters.checks.add_one();
+        inner.counters.denied.add_one();
+        inner.denials.note(&request.key, &inner.secret);
+        Some(decision)
+    }
+
+    async fn admit(&self, request: &LimitRequest<'_>) -> LimitDecision {
+        self.check(request).await
     }
 }
 

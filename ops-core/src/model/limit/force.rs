@@ -127,13 +127,18 @@ impl LimitsInForce {
         &self.rules
     }
 
+    /// The rules, and how many each allows a caller without an exception.
+    pub fn everybody(&self) -> impl Iterator<Item = (&LimitRule, u32)> {
+        self.rules.iter().zip(self.everybody.iter().copied())
+    }
+
     /// The limits that apply to `request`, in the order of the table.
     #[inline]
     pub fn applying(&self, request: &LimitRequest<'_>) -> AppliedLimits<'_> {
         AppliedLimits {
             rules: &self.rules,
             numbers: self.numbers(&request.key),
-            positions: self.by_class[class_position(request.class)].iter(),
+            positions: self.by_class[request.class.position()].iter(),
         }
     }
 
@@ -173,15 +178,6 @@ impl<'a> Iterator for AppliedLimits<'a> {
             rule: self.rules.get(position)?,
             limit: *self.numbers.get(position)?,
         })
-    }
-}
-
-fn class_position(class: EndpointClass) -> usize {
-    match class {
-        EndpointClass::Api => 0,
-        EndpointClass::Llm => 1,
-        EndpointClass::Search => 2,
-        EndpointClass::Admin => 3,
     }
 }
 

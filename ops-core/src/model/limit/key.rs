@@ -25,7 +25,7 @@ pub enum LimitCaller<'a> {
 
 impl<'a> LimitKey<'a> {
     /// A user of a tenant. Both may hold any character: no two pairs have the same key.
-    pub fn user(tenant: &'a str, user: &'a str) -> Self {
+    pub const fn user(tenant: &'a str, user: &'a str) -> Self {
         Self {
             tenant,
             caller: LimitCaller::User(user),

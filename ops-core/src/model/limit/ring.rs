@@ -39,6 +39,18 @@ impl StrictRing {
         ring
     }
 
+    /// As the slots stand in memory: see [`places`](Self::places).
+    #[inline]
+    pub(crate) fn from_places(newest: u64, counts: [u16; RING_SLOTS]) -> Self {
+        Self { newest, counts }
+    }
+
+    /// As the slots stand in memory.
+    #[inline]
+    pub(crate) fn places(&self) -> &[u16; RING_SLOTS] {
+        &self.counts
+    }
+
     /// The number of the newest slot.
     pub fn newest(&self) -> u64 {
         self.newest
@@ -223,14 +235,14 @@ mod tests {
         };
         let mut admitted = Vec::new();
         for _ in 0..1_000_000 {
-            let limit = 1 + next(4) as u32;
+            let limit = 1 + next(3) as u32;
             let per = 1 + next(20);
             let strict = Strict::new(limit, Duration::from_micros(per * 1_000));
             let mut ring = StrictRing::default();
             let mut now = next(100_000);
             admitted.clear();
-            for _ in 0..12 {
-                now += next(per * 400);
+            for _ in 0..6 {
+                now += next(per * 500);
                 let cost = 1 + next(2) as u32;
                 let (standing, after) = strict.decide(ring, LimitTime::from_micros(now), cost);
                 ring = after;

@@ -25,6 +25,16 @@ impl EndpointClass {
     /// Every class.
     pub const ALL: [Self; 4] = [Self::Api, Self::Llm, Self::Search, Self::Admin];
 
+    /// Its place in [`ALL`](Self::ALL).
+    pub(crate) const fn position(self) -> usize {
+        match self {
+            Self::Api => 0,
+            Self::Llm => 1,
+            Self::Search => 2,
+            Self::Admin => 3,
+        }
+    }
+
     /// `api`, `llm`, `search` or `admin`.
     pub const fn name(self) -> &'static str {
         match self {
@@ -80,6 +90,15 @@ impl LimitName {
         name.text[..text.len()].copy_from_slice(text.as_bytes());
         name.length = u8::try_from(text.len()).unwrap_or_default();
         Ok(name)
+    }
+
+    /// The name of a class.
+    #[expect(
+        clippy::expect_used,
+        reason = "the preset makes one of each class, in tests too"
+    )]
+    pub fn of(class: EndpointClass) -> Self {
+        Self::new(class.name()).expect("lower-case letters")
     }
 
     /// The name.
@@ -142,7 +161,7 @@ pub enum LimitScope {
     /// Every user of every tenant has one; so has every address of callers who are not signed in.
     #[default]
     User,
-    /// All callers of a tenant share one.
+    /// All users of a tenant share one. An address has one of its own.
     Tenant,
 }
 

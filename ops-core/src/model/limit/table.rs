@@ -185,7 +185,7 @@ impl Default for LimitTable {
 impl LimitTable {
     /// The first runbook's table, per user and minute, strict: all requests 100, language model 20, search 30, administration 10.
     pub fn preset() -> Self {
-        let rule = |class: EndpointClass, limit| LimitRule::per_minute(class_name(class), class, limit);
+        let rule = |class: EndpointClass, limit| LimitRule::per_minute(LimitName::of(class), class, limit);
         Self::of(vec![
             rule(EndpointClass::Api, 100),
             rule(EndpointClass::Llm, 20),
@@ -339,14 +339,6 @@ const MAX_PERIOD: u32 = 31 * 24 * 60 * 60;
 
 fn first_version() -> u64 {
     1
-}
-
-fn class_name(class: EndpointClass) -> LimitName {
-    #[expect(
-        clippy::expect_used,
-        reason = "the names of the classes are names of limits; a test makes them all"
-    )]
-    LimitName::new(class.name()).expect("fits")
 }
 
 #[cfg(test)]
