@@ -73,6 +73,7 @@ async fn run(cli: &Arc<Cli>, printer: &Arc<Printer>) -> Exit {
         Verb::Switch(args) => verbs::switch::run(global, printer, args).await,
         Verb::Db(args) => verbs::db::run(global, printer, args).await,
         Verb::Audit(args) => verbs::audit::run(global, printer, args).await,
+        Verb::Limits(args) => verbs::limits::run(global, printer, args).await,
         Verb::Doctor(args) => verbs::doctor::run(global, printer, args).await,
         Verb::Metrics(args) => verbs::metrics::run(global, printer, args).await,
         Verb::Mask(_) | Verb::Detect => filter(cli, printer).await,

@@ -39,5 +39,8 @@ pub use self::providers::Providers;
 mod durable;
 mod failpoint;
 
+#[cfg(feature = "web")]
+pub mod web;
+
 #[cfg(feature = "testkit")]
 pub mod testkit;

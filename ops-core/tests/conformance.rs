@@ -11,16 +11,16 @@ use ops_core::clock::SystemClock;
 use ops_core::file::{
     FileApprovals, FileAudit, FileDrillLog, FileJournal, FileNotices, FileProcesses, FileSwitches,
 };
-use ops_core::guard::{GovernorLimiter, RateLimits};
+use ops_core::guard::{GovernorLimiter, LocalLimiter, RateLimits};
 use ops_core::http::HttpHealthProbe;
 use ops_core::masking::{BuiltinMasker, MaskingKeys};
 use ops_core::memory::{
     InMemoryApprovals, InMemoryAudit, InMemoryDatabase, InMemoryDrillLog, InMemoryHealth, InMemoryInventory,
-    InMemoryJournal, InMemoryNotifier, InMemoryProcesses, InMemoryQueues, InMemoryReadiness,
+    InMemoryJournal, InMemoryLimits, InMemoryNotifier, InMemoryProcesses, InMemoryQueues, InMemoryReadiness,
     InMemorySwitches, InMemoryTraffic,
 };
 use ops_core::model::{
-    Actor, Destination, FeedingQueue, QueueKind, QueueMatch, TargetId, Timestamp, Verdict,
+    Actor, Destination, FeedingQueue, LimitTable, QueueKind, QueueMatch, TargetId, Timestamp, Verdict,
 };
 use ops_core::ports::{
     HealthProbe, Notifier, Presence, ProcessId, ProcessRegistry, SwitchProcess, TrafficController,
@@ -35,6 +35,11 @@ async fn in_memory_traffic() {
     let target = TargetId::new("memory:api").unwrap();
     port.add_service(target.clone());
     testkit::traffic_controller(&port, &target).await;
+}
+
+#[tokio::test]
+async fn in_memory_limits() {
+    testkit::limit_store(&InMemoryLimits::new()).await;
 }
 
 #[tokio::test]
@@ -269,6 +274,12 @@ async fn file_notices_keep_a_repeated_key_once() {
 #[tokio::test]
 async fn governor_limiter() {
     testkit::rate_limiter(&GovernorLimiter::new(RateLimits::default())).await;
+}
+
+#[tokio::test]
+async fn local_limiter() {
+    testkit::rate_limiter(&LocalLimiter::new(LimitTable::preset()).unwrap()).await;
+    testkit::rate_limiter(&LocalLimiter::new(RateLimits::default().into()).unwrap()).await;
 }
 
 #[tokio::test]

@@ -80,7 +80,12 @@ const CRATES: &[(&str, &str)] = &[
 /// Outside crates (and one part of `std`) that stay behind a type of ours, and the only places that may name them.
 const HOMES: &[(&str, &[&str])] = &[
     ("reqwest", &["ops-core/src/http/reqwest.rs"]),
-    ("rustls", &["ops-core/src/http/reqwest.rs"]),
+    (
+        "rustls",
+        &["ops-core/src/http/reqwest.rs", "ops-railway/src/redis/tls.rs"],
+    ),
+    ("tokio_rustls", &["ops-railway/src/redis/tls.rs"]),
+    ("redis", &["ops-railway/src/redis/"]),
     ("governor", &["ops-core/src/guard/rate_limit.rs"]),
     ("jiff", &["ops-core/src/model/timestamp.rs"]),
     ("jiff_sqlx", &[]),

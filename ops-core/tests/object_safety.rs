@@ -30,6 +30,7 @@ macro_rules! ports {
 
 ports!(
     Action,
+    Admission,
     ApprovalStore,
     AuditStore,
     Clock,
@@ -38,6 +39,7 @@ ports!(
     HealthProbe,
     Inventory,
     Journal,
+    LimitStore,
     Notifier,
     PiiMasker,
     ProcessRegistry,

@@ -158,6 +158,24 @@ impl PostgresStore {
         Ok(())
     }
 
+    /// Lets `role`, an application's, count limits with [`PostgresLimits`](crate::PostgresLimits) and change them; nothing else.
+    ///
+    /// # Errors
+    /// `PermissionDenied` unless the connected role owns the schema.
+    pub async fn grant_limits(&self, role: &str) -> Result<()> {
+        let role = quoted(role);
+        let statements = format!(
+            "grant usage on schema ops to {role};
+             grant select, insert, update on ops.limit_table to {role};
+             grant select, insert, update, delete on ops.limit_state, ops.limit_denial to {role};"
+        );
+        sqlx::raw_sql(AssertSqlSafe(statements))
+            .execute(&self.pool)
+            .await
+            .map_err(failed("grant the limits"))?;
+        Ok(())
+    }
+
     /// The database that `url` names, without connecting; the user's name where it names none, as the server would take it.
     ///
     /// # Errors
@@ -310,7 +328,7 @@ fn migrator() -> Migrator {
     migrator
 }
 
-const MIGRATIONS: [(i64, &str, &str); 7] = [
+const MIGRATIONS: [(i64, &str, &str); 8] = [
     (1, "journal", include_str!("../migrations/0001_journal.sql")),
     (2, "switch", include_str!("../migrations/0002_switch.sql")),
     (3, "audit", include_str!("../migrations/0003_audit.sql")),
@@ -326,6 +344,7 @@ const MIGRATIONS: [(i64, &str, &str); 7] = [
         include_str!("../migrations/0006_switch_process.sql"),
     ),
     (7, "drill", include_str!("../migrations/0007_drill.sql")),
+    (10, "limit", include_str!("../migrations/0010_limit.sql")),
 ];
 const LATEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 

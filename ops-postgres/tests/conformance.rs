@@ -8,8 +8,8 @@ mod world;
 
 use ops_core::testkit;
 use ops_postgres::{
-    PostgresApprovals, PostgresAuditStore, PostgresDrillLog, PostgresJournal, PostgresProcesses,
-    PostgresSwitchStore,
+    PostgresApprovals, PostgresAuditStore, PostgresDrillLog, PostgresJournal, PostgresLimits,
+    PostgresProcesses, PostgresSwitchStore,
 };
 
 use self::world::World;
@@ -47,6 +47,16 @@ async fn the_switch_store_keeps_its_contract() {
 async fn the_drill_log_keeps_its_contract() {
     let Some(world) = World::new().await else { return };
     testkit::drill_log(&PostgresDrillLog::new(&world.store)).await;
+    world.close().await;
+}
+
+#[tokio::test]
+async fn the_store_of_limits_keeps_its_contract() {
+    let Some(world) = World::new().await else { return };
+    let limits = PostgresLimits::new(&world.store);
+    limits.connect().await.unwrap();
+    testkit::limit_store(&limits).await;
+    limits.close().await;
     world.close().await;
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod doctor;
 pub(crate) mod drill;
 pub(crate) mod drill_evidence;
 pub(crate) mod forget;
+pub(crate) mod limits;
 pub(crate) mod mask;
 pub(crate) mod metrics;
 pub(crate) mod plan;

@@ -8,6 +8,7 @@ pub(super) const ROOT: &[&str] = &[
     "railway",
     "vercel",
     "database",
+    "shared_limits",
     "service",
     "switch",
     "contact",
@@ -43,6 +44,16 @@ pub(super) const RAILWAY: &[&str] = &[
 pub(super) const VERCEL: &[&str] = &["base_url", "team", "token_env", "emergency_token_env"];
 /// The keys of `[database]`.
 pub(super) const DATABASE: &[&str] = &["url_env", "audit_url_env", "name"];
+/// The keys of `[shared_limits]`.
+pub(super) const SHARED_LIMITS: &[&str] = &[
+    "store",
+    "url_env",
+    "secret_env",
+    "space",
+    "max_instances",
+    "timeout_ms",
+    "private_network",
+];
 /// The keys of a `[[service]]`.
 pub(super) const SERVICE: &[&str] = &["name", "platform", "id", "region"];
 /// The keys of a `[[switch]]`.
@@ -205,6 +216,7 @@ mod tests {
             PROCEDURE,
             ROOT,
             SERVICE,
+            SHARED_LIMITS,
             SWITCH,
             UNCOVERED,
             VERCEL,

@@ -36,6 +36,7 @@ mod rule;
 mod safety;
 mod section;
 mod service;
+mod shared_limits;
 mod switch;
 mod uncovered;
 
@@ -64,6 +65,7 @@ use self::rule::{Rule, quoted};
 pub use self::safety::{AutomationConfig, KeepAtLeastConfig, RulesConfig, Unseen, WindowConfig};
 use self::section::Section;
 pub use self::service::ServiceConfig;
+pub use self::shared_limits::{LimitsIn, SharedLimitsConfig};
 pub use self::switch::{OnStale, SwitchConfig};
 pub use self::uncovered::UncoveredConfig;
 use crate::error::{Error, ErrorKind, Result};
@@ -94,6 +96,9 @@ pub struct OpsConfig {
     /// The PostgreSQL. Default: none; journal, switches and audit trail are files in `state_dir`, and nothing is made read-only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database: Option<DatabaseConfig>,
+    /// Where limits are counted that instances share. Default: nowhere, each instance counts for itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared_limits: Option<SharedLimitsConfig>,
     /// The services. Default: none.
     #[serde(rename = "service", skip_serializing_if = "Vec::is_empty")]
     pub services: Vec<ServiceConfig>,
@@ -220,6 +225,9 @@ fn read(root: &Section<'_>, report: &mut Report<'_>) -> Option<OpsConfig> {
     let database = root
         .section("database", key::DATABASE, report)
         .map(|section| DatabaseConfig::read(&section, report));
+    let shared_limits = root
+        .section("shared_limits", key::SHARED_LIMITS, report)
+        .map(|section| SharedLimitsConfig::read(&section, report));
 
     let service_sections = root.sections("service", key::SERVICE, report);
     let services: Vec<Option<ServiceConfig>> = service_sections
@@ -318,6 +326,7 @@ fn read(root: &Section<'_>, report: &mut Report<'_>) -> Option<OpsConfig> {
         railway,
         vercel,
         database,
+        shared_limits,
         services: services.into_iter().collect::<Option<_>>()?,
         switches,
         contacts,

@@ -26,6 +26,15 @@ pub(crate) fn read_whole(path: &Path) -> Result<Option<String>> {
     }
 }
 
+/// Reads a file that people may have written, as it is; `None` if there is no such file.
+pub(crate) fn read_plain(path: &Path) -> Result<Option<String>> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(missing) if missing.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(refused("read file", path, source)),
+    }
+}
+
 /// Writes a file of one line in place of the old one: a reader sees either, whole. The caller keeps other writers out.
 pub(crate) fn write_over(path: &Path, json: &str) -> Result<()> {
     let made = path.with_extension("tmp");

@@ -1,7 +1,7 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasher as _, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher as _, Hash, Hasher};
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,10 +10,13 @@ use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::StateStore;
 use governor::{Quota, RateLimiter as Governor};
-use serde::Serialize;
 
 use crate::clock::SystemClock;
-use crate::ports::{Clock, EndpointClass, Limit, RateLimiter};
+use crate::model::{
+    EndpointClass, Gcra, LimitDecision, LimitName, LimitRequest, LimitRule, LimitSemantics, LimitTable,
+    LimitTime, LimitVerdict, Standing,
+};
+use crate::ports::{Clock, RateLimiter};
 
 /// How many requests a user may make within a minute, by class. The default is the first runbook's table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +43,25 @@ impl Default for RateLimits {
     }
 }
 
-/// Limits requests within this process, with governor's algorithm (GCRA).
+impl RateLimits {
+    /// The limit of a class.
+    pub fn of(&self, class: EndpointClass) -> NonZeroU32 {
+        [self.api, self.llm, self.search, self.admin][class.position()]
+    }
+}
+
+impl From<RateLimits> for LimitTable {
+    /// As bursts.
+    fn from(limits: RateLimits) -> Self {
+        let rule = |class| LimitRule::per_minute(LimitName::of(class), class, limits.of(class).get());
+        Self::of(EndpointClass::ALL.map(rule).into()).with_semantics(LimitSemantics::Burst)
+    }
+}
+
+/// Limits requests within this process with the crate governor (GCRA), for limits that never change.
+///
+/// [`LocalLimiter`](super::LocalLimiter) is the one to use: it knows strict limits, takes changes while it runs, and holds more keys in less
+/// memory. This one is what its bursts are measured and tested against.
 ///
 /// # Semantics: burst
 /// A limit of *n* per minute lets *n* requests pass at once and then one every 60/*n* seconds. So the worst window of 60 s holds
@@ -49,35 +70,42 @@ impl Default for RateLimits {
 /// A request is counted against its class and against `Api` together or not at all: a denied one uses up nothing.
 ///
 /// # Memory
-/// A key costs its length and about 100 bytes, for a minute after its last request: idle keys are dropped when a part of the
+/// A key is its hash and takes about 50 bytes, for a minute after its last request: idle keys are dropped when a part of the
 /// table has doubled, so that the table stays within twice the keys of the last minute (or 64 keys a part). The check that finds
 /// them pays for it: it walks one of 64 parts. [`sweep`](Self::sweep) drops them at a time of the caller's choice.
 ///
 /// ```
 /// use ops_core::guard::{GovernorLimiter, RateLimits};
-/// use ops_core::ports::{EndpointClass, Limit, RateLimiter};
+/// use ops_core::model::{EndpointClass, LimitKey, LimitRequest};
+/// use ops_core::ports::RateLimiter;
 ///
 /// let limiter = GovernorLimiter::new(RateLimits::default());
+/// let request = LimitRequest::new(EndpointClass::Llm, LimitKey::user("org_soulsyncs", "u1"));
 /// for _ in 0..20 {
-///     assert_eq!(limiter.check(EndpointClass::Llm, "org_soulsyncs/u1"), Limit::Allowed);
+///     assert!(limiter.check(&request).is_admitted());
 /// }
-/// assert!(matches!(limiter.check(EndpointClass::Llm, "org_soulsyncs/u1"), Limit::Exceeded { .. }));
+/// assert!(!limiter.check(&request).is_admitted());
 /// ```
 pub struct GovernorLimiter {
     limits: RateLimits,
     gates: [Gate; CLASSES],
     clock: Monotonic,
     start: Duration,
-    hasher: RandomState,
+    hasher: foldhash::quality::RandomState,
     parts: Box<[Mutex<Part>]>,
 }
 
-/// governor's limiter of one class. It keeps no state of its own: see [`Slot`].
-type Gate = Governor<Slot, InSlot, Monotonic, NoOpMiddleware<Duration>>;
+/// The limit of one class.
+#[derive(Debug)]
+struct Gate {
+    rule: LimitRule,
+    /// It keeps no state of its own: see [`Slot`].
+    governor: Governor<Slot, InSlot, Monotonic, NoOpMiddleware<Duration>>,
+}
 
 #[derive(Debug, Default)]
 struct Part {
-    users: HashMap<Box<str>, User>,
+    users: HashMap<u64, User, foldhash::quality::RandomState>,
     /// Idle users are dropped when there are so many.
     sweep_at: usize,
 }
@@ -99,15 +127,20 @@ impl GovernorLimiter {
     pub fn with_clock(limits: RateLimits, clock: Arc<dyn Clock>) -> Self {
         let clock = Monotonic(clock);
         let start = clock.0.monotonic();
-        // In the order of `index`.
-        let gates = [limits.api, limits.llm, limits.search, limits.admin]
-            .map(|limit| Governor::new(Quota::per_minute(limit), InSlot, clock.clone()));
+        let gates = EndpointClass::ALL.map(|class| {
+            let limit = limits.of(class);
+            Gate {
+                rule: LimitRule::per_minute(LimitName::of(class), class, limit.get())
+                    .with_semantics(LimitSemantics::Burst),
+                governor: Governor::new(Quota::per_minute(limit), InSlot, clock.clone()),
+            }
+        });
         Self {
             limits,
             gates,
             clock,
             start,
-            hasher: RandomState::new(),
+            hasher: foldhash::quality::RandomState::default(),
             parts: (0..PARTS).map(|_| Mutex::default()).collect(),
         }
     }
@@ -124,34 +157,46 @@ impl GovernorLimiter {
         self.parts.iter().map(|part| lock(part).users.len()).sum()
     }
 
-    fn part(&self, key: &str) -> MutexGuard<'_, Part> {
-        let hash = self.hasher.hash_one(key);
-        let position = usize::try_from(hash % PARTS as u64).unwrap_or_default();
-        lock(&self.parts[position])
-    }
-
     /// Decides on a copy of what is left: only a request that both gates admit changes `user`.
-    fn decide(&self, class: EndpointClass, user: &mut User) -> Limit {
-        let api = index(EndpointClass::Api);
-        let own = index(class);
+    fn decide(&self, request: &LimitRequest<'_>, user: &mut User) -> LimitDecision {
+        let api = EndpointClass::Api.position();
+        let own = request.class.position();
+        let gates = || [api, own].into_iter().take(if own == api { 1 } else { 2 });
         let mut after = *user;
-        let mut wait = Duration::ZERO;
-        for gate in [own, api].into_iter().take(if own == api { 1 } else { 2 }) {
-            let slot = Slot(Cell::new(after[gate]));
-            match self.gates[gate].check_key(&slot) {
-                Ok(()) => after[gate] = slot.0.get(),
-                Err(until) => {
-                    wait = wait
-                        .max(until.wait_time_from(self.clock.0.monotonic()))
-                        .max(SHORTEST_WAIT)
+        let mut waits = [Some(Duration::ZERO); CLASSES];
+        if let Some(cost) = NonZeroU32::new(request.cost) {
+            for gate in gates() {
+                let slot = Slot(Cell::new(after[gate]));
+                if request.cost > self.gates[gate].rule.limit {
+                    // governor multiplies without a look at what fits.
+                    waits[gate] = None;
+                    continue;
                 }
+                waits[gate] = match self.gates[gate].governor.check_key_n(&slot, cost) {
+                    Ok(Ok(())) => Some(Duration::ZERO),
+                    Ok(Err(until)) => Some(until.wait_time_from(self.clock.0.monotonic()).max(SHORTEST_WAIT)),
+                    Err(_) => None,
+                };
+                after[gate] = slot.0.get();
             }
         }
-        if wait > Duration::ZERO {
-            return Limit::Exceeded { retry_after: wait };
+        if gates().all(|gate| waits[gate] == Some(Duration::ZERO)) {
+            *user = after;
         }
-        *user = after;
-        Limit::Allowed
+        let now = LimitTime::from(self.clock.0.monotonic().saturating_sub(self.start));
+        let mut decision = LimitDecision::unlimited();
+        for gate in gates() {
+            let rule = &self.gates[gate].rule;
+            let full = LimitTime::from_micros(user[gate].map_or(0, |full| full.as_u64().div_ceil(1_000)));
+            let (seen, _) = Gcra::new(rule.limit, rule.per()).decide(full, now, 0);
+            let standing = Standing {
+                admitted: waits[gate] == Some(Duration::ZERO),
+                retry_after: waits[gate],
+                ..seen
+            };
+            decision.push(LimitVerdict::new(rule, rule.limit, standing));
+        }
+        decision
     }
 
     fn sweep_part(&self, part: &mut Part) {
@@ -166,18 +211,19 @@ impl GovernorLimiter {
 }
 
 impl RateLimiter for GovernorLimiter {
-    fn check(&self, class: EndpointClass, key: &str) -> Limit {
-        let mut part = self.part(key);
-        if let Some(user) = part.users.get_mut(key) {
-            return self.decide(class, user);
+    fn check(&self, request: &LimitRequest<'_>) -> LimitDecision {
+        let hash = self.hasher.hash_one(request.key);
+        let mut part = lock(&self.parts[usize::try_from(hash % PARTS as u64).unwrap_or_default()]);
+        if let Some(user) = part.users.get_mut(&hash) {
+            return self.decide(request, user);
         }
         if part.users.len() >= part.sweep_at {
             self.sweep_part(&mut part);
         }
         let mut user = User::default();
-        let limit = self.decide(class, &mut user);
-        part.users.insert(key.into(), user);
-        limit
+        let decision = self.decide(request, &mut user);
+        part.users.insert(hash, user);
+        decision
     }
 }
 
@@ -193,15 +239,6 @@ impl fmt::Debug for GovernorLimiter {
 /// A denied request is never told to come back at once.
 const SHORTEST_WAIT: Duration = Duration::from_nanos(1);
 const SWEEP_MARGIN: Duration = Duration::from_secs(1);
-
-fn index(class: EndpointClass) -> usize {
-    match class {
-        EndpointClass::Api => 0,
-        EndpointClass::Llm => 1,
-        EndpointClass::Search => 2,
-        EndpointClass::Admin => 3,
-    }
-}
 
 /// Nothing that holds the lock can panic half way.
 fn lock(part: &Mutex<Part>) -> MutexGuard<'_, Part> {
@@ -249,48 +286,12 @@ impl governor::clock::Clock for Monotonic {
     }
 }
 
-/// The answer to a request over the limit: status 429 with this body as JSON, and `Retry-After` with the same number.
-///
-/// ```
-/// use std::time::Duration;
-/// use ops_core::guard::RateLimited;
-///
-/// let answer = RateLimited::new(Duration::from_millis(2_400));
-/// assert_eq!(answer.retry_after(), 3);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct RateLimited {
-    error: &'static str,
-    message: &'static str,
-    retry_after: u64,
-}
-
-impl RateLimited {
-    /// The HTTP status.
-    pub const STATUS: u16 = 429;
-
-    /// The answer for a request that may come back after `retry_after`, in whole seconds, rounded up, at least one.
-    pub fn new(retry_after: Duration) -> Self {
-        let more = u64::from(retry_after.subsec_nanos() > 0);
-        Self {
-            error: "rate_limit_exceeded",
-            message: "リクエスト数が上限を超えました。しばらくお待ちください。",
-            retry_after: retry_after.as_secs().saturating_add(more).max(1),
-        }
-    }
-
-    /// Seconds until the request may come back; the value of `Retry-After`.
-    pub fn retry_after(&self) -> u64 {
-        self.retry_after
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::json;
 
     use super::*;
+    use crate::model::LimitKey;
     use crate::testkit::ManualClock;
     use EndpointClass::{Admin, Api, Llm, Search};
 
@@ -301,9 +302,15 @@ mod tests {
     }
 
     fn admitted(limiter: &GovernorLimiter, class: EndpointClass, key: &str) -> usize {
-        (0..1_000)
-            .take_while(|_| limiter.check(class, key) == Limit::Allowed)
-            .count()
+        (0..1_000).take_while(|_| passes(limiter, class, key)).count()
+    }
+
+    fn passes(limiter: &GovernorLimiter, class: EndpointClass, key: &str) -> bool {
+        limiter.check(&request(class, key)).is_admitted()
+    }
+
+    fn request(class: EndpointClass, key: &str) -> LimitRequest<'_> {
+        LimitRequest::new(class, LimitKey::user("org_a", key))
     }
 
     #[test]
@@ -328,11 +335,11 @@ mod tests {
         let (limiter, clock) = limiter();
         admitted(&limiter, Llm, "u");
         for _ in 0..1_000 {
-            assert_ne!(limiter.check(Llm, "u"), Limit::Allowed);
+            assert!(!passes(&limiter, Llm, "u"));
         }
         assert_eq!(admitted(&limiter, Api, "u"), 80, "denied by the class");
         for _ in 0..1_000 {
-            assert_ne!(limiter.check(Search, "u"), Limit::Allowed);
+            assert!(!passes(&limiter, Search, "u"));
         }
         // Sixty requests of Api are free again, and the searches that Api denied have not touched the thirty searches.
         clock.advance(Duration::from_secs(36));
@@ -345,14 +352,12 @@ mod tests {
         admitted(&limiter, Llm, "u");
         admitted(&limiter, Api, "u");
         // Both gates deny: Llm for three seconds, Api for 600 ms.
-        let Limit::Exceeded { retry_after } = limiter.check(Llm, "u") else {
-            panic!("must be denied")
-        };
+        let retry_after = limiter.check(&request(Llm, "u")).retry_after().unwrap();
         assert_eq!(retry_after, Duration::from_secs(3));
         clock.advance(retry_after - Duration::from_nanos(1));
-        assert_ne!(limiter.check(Llm, "u"), Limit::Allowed);
+        assert!(!passes(&limiter, Llm, "u"));
         clock.advance(Duration::from_nanos(1));
-        assert_eq!(limiter.check(Llm, "u"), Limit::Allowed);
+        assert!(passes(&limiter, Llm, "u"));
     }
 
     /// governor's quota is a burst: the worst 60 s hold almost twice the limit. The docs of the type say so.
@@ -362,7 +367,7 @@ mod tests {
         let mut count = admitted(&limiter, Admin, "u");
         for _ in 0..59_999 {
             clock.advance(Duration::from_millis(1));
-            count += usize::from(limiter.check(Admin, "u") == Limit::Allowed);
+            count += usize::from(passes(&limiter, Admin, "u"));
         }
         assert_eq!(count, 19);
     }
@@ -371,7 +376,7 @@ mod tests {
     fn idle_keys_are_forgotten_and_busy_ones_are_not() {
         let (limiter, clock) = limiter();
         for n in 0..10_000 {
-            let _ = limiter.check(Api, &n.to_string());
+            passes(&limiter, Api, &n.to_string());
         }
         assert_eq!(limiter.keys(), 10_000);
         admitted(&limiter, Llm, "busy");
@@ -392,7 +397,7 @@ mod tests {
     fn a_flood_of_keys_does_not_grow_the_table_for_ever() {
         let (limiter, clock) = limiter();
         for n in 0..200_000 {
-            let _ = limiter.check(Api, &n.to_string());
+            passes(&limiter, Api, &n.to_string());
             if n % 1_000 == 0 {
                 clock.advance(Duration::from_secs(2));
             }
@@ -401,25 +406,9 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_has_the_runbooks_form_and_rounds_up() {
-        let answer = serde_json::to_value(RateLimited::new(Duration::from_millis(59_001))).unwrap();
-        assert_eq!(
-            answer,
-            json!({
-                "error": "rate_limit_exceeded",
-                "message": "リクエスト数が上限を超えました。しばらくお待ちください。",
-                "retry_after": 60
-            })
-        );
-        assert_eq!(RateLimited::new(Duration::ZERO).retry_after(), 1);
-        assert_eq!(RateLimited::new(Duration::from_secs(7)).retry_after(), 7);
-        assert_eq!(RateLimited::new(Duration::MAX).retry_after(), u64::MAX);
-    }
-
-    #[test]
     fn debug_names_no_user() {
         let (limiter, _) = limiter();
-        let _ = limiter.check(Api, "org_a/tanaka");
+        passes(&limiter, Api, "tanaka");
         assert!(!format!("{limiter:?}").contains("tanaka"));
     }
 
@@ -437,14 +426,14 @@ mod tests {
                 now += i128::from(pause) * 1_000_000;
                 let limits = [100, 20, 30, 10];
                 let admits = |gate: usize, free: &[i128]| free[gate].max(now) - now <= 60_000_000_000 / limits[gate] * (limits[gate] - 1);
-                let gates = [index(class), index(Api)];
+                let gates = [class.position(), Api.position()];
                 let expected = gates.iter().all(|gate| admits(*gate, &free));
                 if expected {
                     for gate in gates.into_iter().take(if gates[0] == gates[1] { 1 } else { 2 }) {
                         free[gate] = free[gate].max(now) + 60_000_000_000 / limits[gate];
                     }
                 }
-                prop_assert_eq!(limiter.check(class, "u") == Limit::Allowed, expected);
+                prop_assert_eq!(passes(&limiter, class, "u"), expected);
             }
         }
     }

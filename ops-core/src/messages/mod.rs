@@ -3,12 +3,14 @@
 //! Plan, audit record, notice and report take their words from here, so they cannot drift apart.
 
 mod leak;
+mod limit;
 mod queue;
 mod readiness;
 mod refusal;
 mod rollback;
 mod timeline;
 pub use self::leak::{pii_leak_first_action, pii_leaked};
+pub use self::limit::{feature_stopped, rate_limit_exceeded, rate_limit_first_action, too_many_requests};
 pub use self::queue::*;
 pub use self::readiness::*;
 pub use self::refusal::*;

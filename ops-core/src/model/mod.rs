@@ -5,6 +5,7 @@ mod approval;
 mod audit;
 mod drill;
 mod id;
+mod limit;
 mod masking;
 mod money;
 mod notice;
@@ -30,6 +31,12 @@ pub use self::approval::{Approval, ApprovalRequest, BrokenGlass};
 pub use self::audit::{AuditOutcome, AuditRecord};
 pub use self::drill::{DrillReport, DrillVerdict, DrilledStep, DrilledTarget, LastDrill};
 pub use self::id::{IdempotencyKey, RunId};
+pub use self::limit::{
+    AppliedLimit, AppliedLimits, EndpointClass, Gcra, LimitCaller, LimitChange, LimitDecision, LimitDigest,
+    LimitKey, LimitName, LimitOverride, LimitRequest, LimitRule, LimitScope, LimitSemantics, LimitTable,
+    LimitTime, LimitVerdict, LimitsInForce, MAX_LIMITS, MAX_LIMITS_AT_ONCE, RING_SLOTS, Standing, Strict,
+    StrictRing,
+};
 pub use self::masking::{Destination, MaskingPolicy, Treatment};
 pub use self::money::{Currency, Money};
 pub use self::notice::Notice;

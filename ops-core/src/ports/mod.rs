@@ -12,6 +12,7 @@ mod drill_log;
 mod health;
 mod inventory;
 mod journal;
+mod limit_store;
 mod limiter;
 mod masker;
 mod notifier;
@@ -31,7 +32,11 @@ pub use self::drill_log::DrillLog;
 pub use self::health::HealthProbe;
 pub use self::inventory::{Deployed, DeployedService, Inventory};
 pub use self::journal::{GateMoment, Held, Journal, JournalEntry, JournalEvent};
-pub use self::limiter::{EndpointClass, Limit, RateLimiter};
+pub use self::limit_store::{
+    CountedLimit, DenialCount, DenialTotal, DenialsCounted, LimitCheck, LimitStamp, LimitStore,
+    LimitsChecked, Published,
+};
+pub use self::limiter::{Admission, RateLimiter};
 pub use self::masker::PiiMasker;
 pub use self::notifier::Notifier;
 pub use self::process::{CallCount, Presence, ProcessId, ProcessRegistry, SwitchProcess};

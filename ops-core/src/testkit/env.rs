@@ -5,6 +5,11 @@ pub(super) fn test_database_url() -> Option<String> {
     read("OPS_TEST_DATABASE_URL")
 }
 
+/// A Redis to use instead of a throw-away one; tests use keys that nobody else uses.
+pub(super) fn test_redis_url() -> Option<String> {
+    read("OPS_TEST_REDIS_URL")
+}
+
 /// Whether a test that finds no server must fail instead of being left out.
 pub(super) fn live_is_required() -> bool {
     read("OPS_REQUIRE_LIVE").is_some_and(|value| value != "0")

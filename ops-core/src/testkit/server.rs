@@ -83,7 +83,7 @@ fn start() -> Result<PostgresServer> {
     let user = unprivileged_user()?;
     let mut last = failed("no attempt was made");
     for _ in 0..ATTEMPTS {
-        let folder = new_folder(user)?;
+        let folder = new_folder("ops-postgres", user).map_err(io_failed("make a folder"))?;
         match launch(&programs, &folder, user) {
             Ok(server) => return Ok(server),
             Err(error) => last = error,
@@ -231,20 +231,19 @@ fn id(arguments: &[&str]) -> Option<u32> {
 }
 
 /// A folder that only the server's user may enter.
-fn new_folder(user: Option<(u32, u32)>) -> Result<PathBuf> {
+pub(super) fn new_folder(prefix: &str, user: Option<(u32, u32)>) -> io::Result<PathBuf> {
     let stamp = uuid::Timestamp::from_unix(uuid::NoContext, 0, 0);
-    let name = format!("ops-postgres-{}", Uuid::new_v7(stamp).simple());
+    let name = format!("{prefix}-{}", Uuid::new_v7(stamp).simple());
     let parent = [std::env::temp_dir(), PathBuf::from("/tmp")]
         .into_iter()
         .find(|parent| user.is_none() || is_open_to_all(parent))
-        .ok_or_else(|| failed("there is no folder for temporary files that the server's user can reach"))?;
+        .ok_or_else(|| {
+            io::Error::other("there is no folder for temporary files that the server's user can reach")
+        })?;
     let folder = parent.join(name);
-    DirBuilder::new()
-        .mode(0o700)
-        .create(&folder)
-        .map_err(io_failed("make a folder"))?;
+    DirBuilder::new().mode(0o700).create(&folder)?;
     if let Some((uid, gid)) = user {
-        chown(&folder, Some(uid), Some(gid)).map_err(io_failed("hand over the folder"))?;
+        chown(&folder, Some(uid), Some(gid))?;
     }
     Ok(folder)
 }

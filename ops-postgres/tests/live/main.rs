@@ -5,6 +5,7 @@
 mod audit;
 mod damage;
 mod journal;
+mod limits;
 mod obstacles;
 mod pooler;
 mod privileges;

@@ -1,24 +1,38 @@
 use std::time::Duration;
 
 use super::fresh;
-use crate::ports::{EndpointClass, Limit, RateLimiter};
+use crate::model::{EndpointClass, LimitKey, LimitRequest};
+use crate::ports::Admission;
 
-/// The contract of [`RateLimiter`]. The limits must be below 20,000 requests a minute, and not below one.
+/// The contract of [`Admission`] and of [`RateLimiter`](crate::ports::RateLimiter), which is one. There must be a limit for each class and
+/// for `Api`, below 20,000 requests a minute and not below one.
 ///
 /// # Panics
 /// With the clause that `port` breaks.
-pub async fn rate_limiter(port: &dyn RateLimiter) {
-    let api = admitted(port, EndpointClass::Api, &fresh("key"));
+pub async fn rate_limiter(port: &dyn Admission) {
+    let key = fresh("key");
+    let api = admitted(port, EndpointClass::Api, &key).await;
     assert!(api > 0, "a fresh key must be admitted");
+    let seen = port.admit(&of(EndpointClass::Api, &key).with_cost(0)).await;
+    let left = seen.binding().map(|limit| limit.standing.remaining);
+    assert!(
+        seen.is_admitted() && left <= Some(REFILL),
+        "a look must be admitted and say what is left: {left:?}"
+    );
 
     for class in [EndpointClass::Llm, EndpointClass::Search, EndpointClass::Admin] {
         let key = fresh("key");
-        let own = admitted(port, class, &key);
+        let own = admitted(port, class, &key).await;
         assert!(own > 0, "a fresh key must be admitted to {class:?}");
         for _ in 0..3 * api {
-            assert_exceeded(port.check(class, &key), class);
+            // A request may be refilled at any moment; what counts is that a denial says when to come back.
+            let decision = port.admit(&of(class, &key)).await;
+            assert!(
+                decision.is_admitted() || decision.retry_after() > Some(Duration::ZERO),
+                "a denial of {class:?} must say when the request would be allowed"
+            );
         }
-        let rest = admitted(port, EndpointClass::Api, &key);
+        let rest = admitted(port, EndpointClass::Api, &key).await;
         let expected = api - own.min(api);
         assert!(
             rest <= expected + REFILL,
@@ -30,10 +44,22 @@ pub async fn rate_limiter(port: &dyn RateLimiter) {
         );
 
         let other = fresh("key");
-        assert_eq!(
-            port.check(class, &other),
-            Limit::Allowed,
-            "keys must be independent of each other"
+        let decision = port.admit(&of(class, &other)).await;
+        assert!(decision.is_admitted(), "keys must be independent of each other");
+        let more = port.admit(&of(class, &other).with_cost(own + REFILL)).await;
+        assert!(
+            !more.is_admitted(),
+            "a request that counts more than what is left must be denied"
+        );
+        let whole = port.admit(&of(class, &fresh("key")).with_cost(own)).await;
+        assert!(
+            whole.is_admitted(),
+            "a request may count as much as the whole limit"
+        );
+        let never = port.admit(&of(class, &fresh("key")).with_cost(u32::MAX)).await;
+        assert!(
+            !never.is_admitted() && never.retry_after().is_none(),
+            "more than the limit is never admitted"
         );
     }
 }
@@ -41,9 +67,9 @@ pub async fn rate_limiter(port: &dyn RateLimiter) {
 /// How many requests may be refilled while the suite runs.
 const REFILL: u32 = 3;
 
-fn admitted(port: &dyn RateLimiter, class: EndpointClass, key: &str) -> u32 {
+async fn admitted(port: &dyn Admission, class: EndpointClass, key: &str) -> u32 {
     for admitted in 0..MOST {
-        if port.check(class, key) != Limit::Allowed {
+        if !port.admit(&of(class, key)).await.is_admitted() {
             return admitted;
         }
     }
@@ -52,12 +78,6 @@ fn admitted(port: &dyn RateLimiter, class: EndpointClass, key: &str) -> u32 {
 
 const MOST: u32 = 20_000;
 
-fn assert_exceeded(limit: Limit, class: EndpointClass) {
-    // A request may be refilled at any moment; what counts is that a denial says when to come back.
-    if let Limit::Exceeded { retry_after } = limit {
-        assert!(
-            retry_after > Duration::ZERO,
-            "a denial of {class:?} must say when the request would be allowed"
-        );
-    }
+fn of(class: EndpointClass, key: &str) -> LimitRequest<'_> {
+    LimitRequest::new(class, LimitKey::user("org_conformance", key))
 }

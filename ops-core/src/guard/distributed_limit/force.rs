@@ -1,0 +1,95 @@
+use crate::error::Result;
+use crate::model::{LimitRequest, LimitTable, LimitTime, LimitsInForce, Timestamp};
+use crate::ports::{CountedLimit, LimitCheck, LimitStamp};
+
+/// A table as it holds now, with the time in which it does, by the store's clock.
+#[derive(Debug)]
+pub(super) struct Force {
+    table: LimitTable,
+    limits: LimitsInForce,
+    stamp: LimitStamp,
+    /// Another number for every other set of limits: denials are remembered under it.
+    generation: u64,
+}
+
+impl Force {
+    /// What `table` says at `now`.
+    ///
+    /// # Errors
+    /// As [`LimitTable::validate`].
+    pub(super) fn at(table: LimitTable, now: LimitTime, generation: u64) -> Result<Self> {
+        let at = timestamp(now);
+        let limits = LimitsInForce::at(&table, at)?;
+        let ended = table
+            .changes
+            .iter()
+            .filter_map(|change| change.until)
+            .filter(|until| *until <= at)
+            .max();
+        let latest = LimitTime::from_micros(LimitStamp::MAX_MICROS);
+        let stamp = LimitStamp::of_version(table.version).between(
+            ended.map_or(LimitTime::ZERO, limit_time),
+            limits
+                .until()
+                .map_or(latest, |until| limit_time(until).min(latest)),
+        );
+        Ok(Self {
+            table,
+            limits,
+            stamp,
+            generation,
+        })
+    }
+
+    pub(super) fn table(&self) -> &LimitTable {
+        &self.table
+    }
+
+    pub(super) fn limits(&self) -> &LimitsInForce {
+        &self.limits
+    }
+
+    pub(super) fn stamp(&self) -> LimitStamp {
+        self.stamp
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// `request` as a store counts it.
+    pub(super) fn check(&self, request: &LimitRequest<'_>, secret: &[u8; 32]) -> LimitCheck {
+        let mut check = LimitCheck::new(request.cost);
+        for applied in self.limits.applying(request) {
+            check.push(CountedLimit::new(
+                request.key.digest(applied.rule, secret),
+                applied.rule.semantics,
+                applied.limit,
+                applied.rule.per(),
+            ));
+        }
+        check
+    }
+}
+
+/// The share of one of `instances`: all of them together stay within each limit.
+pub(super) fn share(check: &LimitCheck, instances: u32) -> LimitCheck {
+    let mut share = LimitCheck::new(check.cost());
+    for limit in check.limits() {
+        share.push(CountedLimit::new(
+            limit.key,
+            limit.semantics,
+            limit.limit / instances.max(1),
+            limit.per,
+        ));
+    }
+    share
+}
+
+pub(super) fn timestamp(time: LimitTime) -> Timestamp {
+    Timestamp::from_unix_micros(i64::try_from(time.as_micros()).unwrap_or(i64::MAX))
+}
+
+pub(super) fn limit_time(time: Timestamp) -> LimitTime {
+    LimitTime::from_micros(u64::try_from(time.as_unix_micros()).unwrap_or_default())
+}

@@ -1,0 +1,219 @@
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::model::{LimitDigest, Standing};
+
+/// Remembers denials until they end, so that a caller far over a limit costs no call of a store.
+///
+/// It is exact: what a limit denies to a cost it denies, and to any greater cost, until the time it said, whoever else asks meanwhile. Only
+/// another limit can change that, so a denial holds under one version of the limits, and [`clear`](Self::clear) drops all of them.
+///
+/// Memory is bounded: denials stand in two generations, and the older one is dropped whole when the younger one is full. What was forgotten
+/// costs a call, nothing else.
+#[derive(Debug)]
+pub struct DenialCache {
+    parts: Box<[Mutex<Part>]>,
+    most: usize,
+}
+
+#[derive(Debug, Default)]
+struct Part {
+    version: u64,
+    young: HashMap<LimitDigest, Denial>,
+    old: HashMap<LimitDigest, Denial>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Denial {
+    cost: u32,
+    remaining: u32,
+    until: Duration,
+    reset_at: Duration,
+    /// It ends with a change of the limits only.
+    never: bool,
+}
+
+/// How long a denial that ends with a change of the limits only is believed.
+const NEVER_FOR: Duration = Duration::from_secs(1);
+
+const PARTS: usize = 16;
+
+impl DenialCache {
+    /// An empty cache of at most `capacity` denials (a multiple of 32, at least 32); each takes about 100 bytes.
+    pub fn new(capacity: usize) -> Self {
+        Self {
+            parts: (0..PARTS).map(|_| Mutex::default()).collect(),
+            most: (capacity / (2 * PARTS)).max(1),
+        }
+    }
+
+    /// What the limit `key` said to a request of `cost` or less under `version`, if it still holds at `now`.
+    pub fn denial(&self, version: u64, key: &LimitDigest, cost: u32, now: Duration) -> Option<Standing> {
+        let part = self.part(key);
+        if part.version != version {
+            return None;
+        }
+        let denial = part.young.get(key).or_else(|| part.old.get(key))?;
+        if cost < denial.cost || denial.until <= now {
+            return None;
+        }
+        Some(Standing {
+            admitted: false,
+            remaining: denial.remaining,
+            reset: denial.reset_at.saturating_sub(now),
+            retry_after: (!denial.never).then(|| denial.until - now),
+        })
+    }
+
+    /// Remembers what `key` said to a request of `cost` that was *sent* at `now`: counted from then, the denial ends no later than the store
+    /// says. One that ends with a change of the limits only is believed for a second. What is admitted is not remembered.
+    pub fn remember(&self, version: u64, key: LimitDigest, cost: u32, standing: &Standing, now: Duration) {
+        let wait = standing.retry_after.unwrap_or(NEVER_FOR);
+        if standing.admitted || wait.is_zero() {
+            return;
+        }
+        let mut part = self.part(&key);
+        if part.version > version {
+            return;
+        }
+        if part.version < version {
+            *part = Part {
+                version,
+                ..Part::default()
+            };
+        }
+        if part.young.len() >= self.most && !part.young.contains_key(&key) {
+            part.old = std::mem::take(&mut part.young);
+        }
+        let denial = Denial {
+            cost,
+            remaining: standing.remaining,
+            until: now.saturating_add(wait),
+            reset_at: now.saturating_add(standing.reset),
+            never: standing.retry_after.is_none(),
+        };
+        part.young.insert(key, denial);
+    }
+
+    /// Forgets everything.
+    pub fn clear(&self) {
+        for part in &self.parts {
+            *lock(part) = Part::default();
+        }
+    }
+
+    /// How many denials are remembered, those that have ended included.
+    pub fn len(&self) -> usize {
+        let counted = self.parts.iter().map(|part| {
+            let part = lock(part);
+            part.young.len() + part.old.len()
+        });
+        counted.sum()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn part(&self, key: &LimitDigest) -> MutexGuard<'_, Part> {
+        // A digest is evenly spread, and under a secret.
+        lock(&self.parts[usize::from(key.as_bytes()[0]) % PARTS])
+    }
+}
+
+/// Nothing that holds the lock can panic half way.
+fn lock(part: &Mutex<Part>) -> MutexGuard<'_, Part> {
+    part.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{EndpointClass, LimitKey, LimitName, LimitRule};
+
+    fn digest(user: u32) -> LimitDigest {
+        let rule = LimitRule::per_minute(LimitName::new("api").unwrap(), EndpointClass::Api, 1);
+        LimitKey::user("t", &user.to_string()).digest(&rule, &[0; 32])
+    }
+
+    fn denied(seconds: u64) -> Standing {
+        Standing {
+            admitted: false,
+            remaining: 0,
+            reset: Duration::from_secs(60),
+            retry_after: Some(Duration::from_secs(seconds)),
+        }
+    }
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_denial_holds_until_it_ends_and_not_a_moment_longer() {
+        let cache = DenialCache::new(100);
+        cache.remember(1, digest(1), 2, &denied(10), at(5));
+        let found = cache.denial(1, &digest(1), 2, at(9)).unwrap();
+        assert_eq!(found.retry_after, Some(at(6)));
+        assert_eq!(found.reset, at(56));
+        assert!(
+            cache.denial(1, &digest(1), 3, at(14)).is_some(),
+            "a greater cost too"
+        );
+        assert!(
+            cache.denial(1, &digest(1), 1, at(9)).is_none(),
+            "a smaller one may pass"
+        );
+        assert!(cache.denial(1, &digest(1), 2, at(15)).is_none());
+        assert!(cache.denial(1, &digest(2), 2, at(9)).is_none());
+    }
+
+    #[test]
+    fn another_version_of_the_limits_knows_no_old_denial() {
+        let cache = DenialCache::new(100);
+        cache.remember(1, digest(1), 1, &denied(10), at(0));
+        assert!(cache.denial(2, &digest(1), 1, at(1)).is_none());
+        cache.remember(2, digest(1), 1, &denied(3), at(0));
+        cache.remember(1, digest(1), 1, &denied(50), at(0));
+        assert_eq!(
+            cache.denial(2, &digest(1), 1, at(1)).unwrap().retry_after,
+            Some(at(2)),
+            "what comes late from the old version is not taken"
+        );
+        cache.clear();
+        assert!(cache.is_empty());
+    }
+
+    #[test]
+    fn many_denied_keys_take_bounded_memory() {
+        let cache = DenialCache::new(3_200);
+        for user in 0..50_000 {
+            cache.remember(1, digest(user), 1, &denied(10), at(0));
+        }
+        assert!(cache.len() <= 3_200, "{}", cache.len());
+        assert!(
+            cache.denial(1, &digest(49_999), 1, at(1)).is_some(),
+            "the newest are there"
+        );
+    }
+
+    #[test]
+    fn what_is_admitted_is_not_remembered_and_what_never_is_for_a_second() {
+        let cache = DenialCache::new(100);
+        let never = Standing {
+            retry_after: None,
+            ..denied(1)
+        };
+        let admitted = Standing {
+            admitted: true,
+            ..denied(1)
+        };
+        cache.remember(1, digest(1), 1, &admitted, at(0));
+        assert!(cache.is_empty());
+        cache.remember(1, digest(1), 1, &never, at(0));
+        assert_eq!(cache.denial(1, &digest(1), 1, at(0)).unwrap().retry_after, None);
+        assert!(cache.denial(1, &digest(1), 1, at(1)).is_none());
+    }
+}

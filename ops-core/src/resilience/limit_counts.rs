@@ -1,0 +1,226 @@
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::model::{Gcra, LimitDigest, LimitSemantics, LimitTime, RING_SLOTS, Standing, Strict, StrictRing};
+use crate::ports::{CountedLimit, LimitCheck};
+
+/// What many keys have used, within one process: the state behind the in-memory store and behind the local share of an instance whose store
+/// is away.
+///
+/// Memory is bounded: states stand in two generations, and the older one is dropped whole when nothing in it can count any more. Where
+/// `most` keys of a generation are there, new keys are denied: no door opens because many keys came.
+#[derive(Debug)]
+pub struct LimitCounts {
+    young: HashMap<LimitDigest, Counted>,
+    old: HashMap<LimitDigest, Counted>,
+    young_since: LimitTime,
+    /// No state counts for longer than this after it was written, in microseconds.
+    longest: u64,
+    most: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Counted {
+    Burst(LimitTime),
+    Strict(StrictRing),
+}
+
+impl LimitCounts {
+    /// Nothing used. `most` is the number of keys of a generation; there are two.
+    pub fn new(most: usize) -> Self {
+        Self {
+            young: HashMap::new(),
+            old: HashMap::new(),
+            young_since: LimitTime::ZERO,
+            longest: 0,
+            most,
+        }
+    }
+
+    /// Decides `check` at `now` and adds to `standings` how each of its limits stands. All of them admit it, or it uses up nothing.
+    pub fn decide(&mut self, check: &LimitCheck, now: LimitTime, standings: &mut Vec<Standing>) {
+        let first = standings.len();
+        let mut after = [None; crate::model::MAX_LIMITS_AT_ONCE];
+        let mut admitted = true;
+        for (place, limit) in after.iter_mut().zip(check.limits()) {
+            self.turn(limit, now);
+            let state = self.state(limit);
+            let has_room = state.is_some() || check.cost() == 0 || self.young.len() < self.most;
+            let (standing, next) = if has_room {
+                decide_one(limit, state, now, check.cost())
+            } else {
+                (self.full(limit, now), Counted::Burst(now))
+            };
+            admitted &= standing.admitted;
+            *place = Some(next);
+            standings.push(standing);
+        }
+        if admitted {
+            if check.cost() > 0 {
+                for (limit, next) in check.limits().zip(after.into_iter().flatten()) {
+                    self.young.insert(limit.key, next);
+                }
+            }
+            return;
+        }
+        // A limit that admits stands as without this request.
+        for (limit, standing) in check.limits().zip(&mut standings[first..]) {
+            if standing.admitted {
+                *standing = decide_one(limit, self.state(limit), now, 0).0;
+            }
+        }
+    }
+
+    /// How many keys are remembered.
+    pub fn keys(&self) -> usize {
+        self.young.len() + self.old.len()
+    }
+
+    fn state(&self, limit: &CountedLimit) -> Option<Counted> {
+        let found = self.young.get(&limit.key).or_else(|| self.old.get(&limit.key));
+        // Meaning and period are part of a key, so another meaning is not found; if it were, it would be of no use.
+        found.copied().filter(|state| {
+            matches!(state, Counted::Strict(_)) == (limit.semantics == LimitSemantics::Strict)
+        })
+    }
+
+    /// Drops the older generation if nothing in it counts any more.
+    fn turn(&mut self, limit: &CountedLimit, now: LimitTime) {
+        self.longest = self.longest.max(lifetime(limit.per));
+        let turn_at = self.young_since.as_micros().saturating_add(self.longest);
+        if now.as_micros() > turn_at {
+            self.old = std::mem::take(&mut self.young);
+            if now.as_micros() > turn_at.saturating_add(self.longest) {
+                self.old = HashMap::new();
+            }
+            self.young_since = now;
+        }
+    }
+
+    fn full(&self, limit: &CountedLimit, now: LimitTime) -> Standing {
+        let turn_at = self
+            .young_since
+            .as_micros()
+            .saturating_add(self.longest)
+            .saturating_add(1);
+        Standing {
+            admitted: false,
+            remaining: 0,
+            reset: limit.per,
+            retry_after: Some(Duration::from_micros(
+                turn_at.saturating_sub(now.as_micros()).max(1),
+            )),
+        }
+    }
+}
+
+fn decide_one(
+    limit: &CountedLimit,
+    state: Option<Counted>,
+    now: LimitTime,
+    cost: u32,
+) -> (Standing, Counted) {
+    if limit.semantics == LimitSemantics::Strict {
+        let ring = match state {
+            Some(Counted::Strict(ring)) => ring,
+            _ => StrictRing::default(),
+        };
+        let (standing, ring) = Strict::new(limit.limit, limit.per).decide(ring, now, cost);
+        return (standing, Counted::Strict(ring));
+    }
+    let full_at = match state {
+        Some(Counted::Burst(full_at)) => full_at,
+        _ => LimitTime::ZERO,
+    };
+    let (standing, full_at) = Gcra::new(limit.limit, limit.per).decide(full_at, now, cost);
+    (standing, Counted::Burst(full_at))
+}
+
+/// A state counts for one period and a slot at most; the rounding up of slots and intervals is within a second slot.
+fn lifetime(per: Duration) -> u64 {
+    let micros = LimitTime::from(per).as_micros();
+    micros
+        .saturating_add(2 * micros.div_ceil(RING_SLOTS as u64 - 1))
+        .saturating_add(u64::from(u16::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{EndpointClass, LimitKey, LimitName, LimitRule};
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn digest(user: &str) -> LimitDigest {
+        let rule = LimitRule::per_minute(LimitName::new("api").unwrap(), EndpointClass::Api, 1);
+        LimitKey::user("t", user).digest(&rule, &[0; 32])
+    }
+
+    fn strict(user: &str, limit: u32) -> CountedLimit {
+        CountedLimit::new(digest(user), LimitSemantics::Strict, limit, MINUTE)
+    }
+
+    fn decide(counts: &mut LimitCounts, limits: &[CountedLimit], cost: u32, second: u64) -> Vec<Standing> {
+        let mut check = LimitCheck::new(cost);
+        limits.iter().for_each(|limit| check.push(*limit));
+        let mut standings = Vec::new();
+        counts.decide(&check, LimitTime::from_micros(second * 1_000_000), &mut standings);
+        standings
+    }
+
+    #[test]
+    fn what_one_limit_denies_uses_up_nothing_of_the_other() {
+        let mut counts = LimitCounts::new(10);
+        let (few, many) = (strict("few", 2), strict("many", 10));
+        for _ in 0..2 {
+            assert!(
+                decide(&mut counts, &[many, few], 1, 0)
+                    .iter()
+                    .all(|standing| standing.admitted)
+            );
+        }
+        for _ in 0..20 {
+            let standings = decide(&mut counts, &[many, few], 1, 1);
+            assert!(standings[0].admitted && !standings[1].admitted);
+            assert_eq!(standings[0].remaining, 8, "as without the request");
+        }
+        assert_eq!(decide(&mut counts, &[many], 0, 1)[0].remaining, 8);
+    }
+
+    #[test]
+    fn many_keys_take_bounded_memory_and_open_no_door() {
+        let mut counts = LimitCounts::new(100);
+        let admitted = (0..10_000)
+            .filter(|user| decide(&mut counts, &[strict(&user.to_string(), 5)], 1, 1)[0].admitted)
+            .count();
+        assert_eq!(admitted, 100);
+        assert_eq!(counts.keys(), 100);
+        let denied = decide(&mut counts, &[strict("new", 5)], 1, 1)[0];
+        let later = 1 + denied.retry_after.unwrap().as_secs() + 1;
+        assert!(
+            decide(&mut counts, &[strict("new", 5)], 1, later)[0].admitted,
+            "as it said"
+        );
+        assert!(counts.keys() <= 200);
+    }
+
+    #[test]
+    fn a_turn_of_the_generations_forgets_nothing_that_counts() {
+        let mut counts = LimitCounts::new(usize::MAX);
+        let mut second = 0;
+        for _ in 0..50 {
+            let limit = strict("u", 3);
+            assert!(decide(&mut counts, &[limit], 3, second)[0].admitted);
+            for later in [1, 20, 40, 59] {
+                assert!(
+                    !decide(&mut counts, &[limit], 1, second + later)[0].admitted,
+                    "{second} + {later}"
+                );
+            }
+            second += 62;
+        }
+        assert!(counts.keys() <= 2);
+        decide(&mut counts, &[strict("other", 3)], 1, second + 1_000);
+        assert_eq!(counts.keys(), 1, "what is long over is dropped at once");
+    }
+}

@@ -1,0 +1,226 @@
+mod arrays;
+
+use std::fmt;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ops_core::error::{Error, ErrorKind, Result};
+use ops_core::model::{LimitTable, LimitTime};
+use ops_core::ports::{
+    DenialCount, DenialTotal, DenialsCounted, LimitCheck, LimitStamp, LimitStore, LimitsChecked, Published,
+};
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{PgPool, Row};
+
+use self::arrays::{Places, Verdicts};
+use crate::PostgresStore;
+use crate::error::{error, failed};
+
+/// Limits that instances share, in the schema `ops`: for a service that has PostgreSQL and no Redis.
+///
+/// It has two connections of its own. One statement decides all checks of a call by the server's clock; a check that is denied writes nothing.
+/// The states stand in an unlogged table: a crash of the server gives everybody a fresh allowance, and a replica cannot be asked. The table
+/// of limits is a logged one and survives.
+///
+/// A role that does not own the schema needs [`PostgresStore::grant_limits`].
+pub struct PostgresLimits {
+    pool: PgPool,
+    swept: Mutex<LimitTime>,
+}
+
+const CONNECTIONS: u32 = 2;
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How often rows that count no more are deleted, by one instance or another, in microseconds.
+const SWEEP_EVERY: u64 = 60_000_000;
+
+const CHECK: &str = "check limits";
+const COUNT: &str = "count denials";
+const READ: &str = "read limits";
+const PUBLISH: &str = "publish limits";
+
+impl PostgresLimits {
+    /// The limits of `store`, whose schema is migrated. It connects when it is first asked.
+    pub fn new(store: &PostgresStore) -> Self {
+        // The plans depend on no value, and making them anew for each call would cost more than the call.
+        let options = store
+            .pool()
+            .connect_options()
+            .as_ref()
+            .clone()
+            .options([("plan_cache_mode", "force_generic_plan"), ("jit", "off")]);
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(PATIENCE)
+            // It would cost a round trip before each call.
+            .test_before_acquire(false)
+            .connect_lazy_with(options);
+        Self {
+            pool,
+            swept: Mutex::default(),
+        }
+    }
+
+    /// Connects now, so that the first check need not wait for it.
+    ///
+    /// # Errors
+    /// `Unavailable`, `InvalidConfig` when the schema is not migrated, `PermissionDenied`.
+    pub async fn connect(&self) -> Result<()> {
+        self.check(LimitStamp::of_version(0), &[]).await.map(drop)
+    }
+
+    /// Closes both connections. Later calls are `Unavailable`.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// Deletes rows that count no more, if that was not done lately.
+    async fn sweep(&self, now: LimitTime) -> Result<()> {
+        {
+            let mut swept = self
+                .swept
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            if now.as_micros() < swept.as_micros().saturating_add(SWEEP_EVERY) {
+                return Ok(());
+            }
+            *swept = now;
+        }
+        for statement in [
+            "delete from ops.limit_state where key in (select key from ops.limit_state where expires < $1 limit 10000 for update skip locked)",
+            "delete from ops.limit_denial where key in (select key from ops.limit_denial where expires < $1 limit 10000 for update skip locked)",
+        ] {
+            sqlx::query(statement)
+                .bind(signed(now.as_micros()))
+                .execute(&self.pool)
+                .await
+                .map_err(failed(COUNT))?;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl LimitStore for PostgresLimits {
+    async fn check(&self, stamp: LimitStamp, checks: &[LimitCheck]) -> Result<LimitsChecked> {
+        let places = Places::of(checks);
+        let row = sqlx::query("select * from ops.check_limits($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
+            .bind(signed(stamp.version))
+            .bind(signed(stamp.from.as_micros()))
+            .bind(signed(stamp.until.as_micros()))
+            .bind(&places.keys)
+            .bind(&places.parts)
+            .bind(&places.spot)
+            .bind(&places.strict)
+            .bind(&places.limits)
+            .bind(&places.steps)
+            .bind(&places.costs)
+            .bind(&places.same)
+            .fetch_one(&self.pool)
+            .await
+            .map_err(failed(CHECK))?;
+        let at = LimitTime::from_micros(unsigned(row.try_get("now_micros").map_err(failed(CHECK))?));
+        if !row.try_get::<bool, _>("holds").map_err(failed(CHECK))? {
+            let version = unsigned(row.try_get("version").map_err(failed(CHECK))?);
+            return Ok(LimitsChecked::Superseded { version, at });
+        }
+        if places.keys.is_empty() {
+            let standings = Vec::new();
+            return Ok(LimitsChecked::Decided { at, standings });
+        }
+        let verdicts = Verdicts {
+            verdicts: row.try_get("verdicts").map_err(failed(CHECK))?,
+            lefts: row.try_get("lefts").map_err(failed(CHECK))?,
+            resets: row.try_get("resets").map_err(failed(CHECK))?,
+            retries: row.try_get("retries").map_err(failed(CHECK))?,
+        };
+        let standings = verdicts.standings();
+        Ok(LimitsChecked::Decided { at, standings })
+    }
+
+    async fn count_denials(&self, counts: &[DenialCount]) -> Result<DenialsCounted> {
+        let keys: Vec<Vec<u8>> = counts.iter().map(|count| count.key.as_bytes().to_vec()).collect();
+        let number = |value: fn(&DenialCount) -> u64| -> Vec<i64> {
+            counts.iter().map(|count| signed(value(count))).collect()
+        };
+        let row = sqlx::query(
+            "select c.*, (extract(epoch from clock_timestamp()) * 1000000)::bigint as now_micros
+             from ops.count_denials($1, $2, $3, $4) c",
+        )
+        .bind(keys)
+        .bind(number(|count| u64::from(count.denied)))
+        .bind(number(|count| u64::from(count.threshold)))
+        .bind(number(|count| LimitTime::from(count.per).as_micros().max(1)))
+        .fetch_one(&self.pool)
+        .await
+        .map_err(failed(COUNT))?;
+        let totals: Vec<i64> = row.try_get("totals").map_err(failed(COUNT))?;
+        let raised: Vec<bool> = row.try_get("raised").map_err(failed(COUNT))?;
+        let version = unsigned(row.try_get("version").map_err(failed(COUNT))?);
+        let now = unsigned(row.try_get("now_micros").map_err(failed(COUNT))?);
+        // Counting has succeeded whatever becomes of the sweep; the next one tries again.
+        let _ = self.sweep(LimitTime::from_micros(now)).await;
+        let totals = totals.into_iter().zip(raised).map(|(total, raised)| DenialTotal {
+            total: u32::try_from(total).unwrap_or(u32::MAX),
+            raised,
+        });
+        Ok(DenialsCounted {
+            version,
+            totals: totals.collect(),
+        })
+    }
+
+    async fn table(&self) -> Result<Option<LimitTable>> {
+        let text: Option<String> = sqlx::query_scalar("select content from ops.limit_table")
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(failed(READ))?;
+        text.map(|text| read(&text)).transpose()
+    }
+
+    async fn publish(&self, table: &LimitTable) -> Result<Published> {
+        let text = serde_json::to_string(table)
+            .map_err(|cause| error(ErrorKind::InvalidInput, PUBLISH).source(cause))?;
+        let version = signed(table.version);
+        let taken = sqlx::query(
+            "insert into ops.limit_table as t (version, content) values ($1, $2)
+             on conflict (only_row) do update set version = excluded.version, content = excluded.content
+             where t.version < excluded.version or (t.version, t.content) = (excluded.version, excluded.content)",
+        )
+        .bind(version)
+        .bind(&text)
+        .execute(&self.pool)
+        .await
+        .map_err(failed(PUBLISH))?;
+        if taken.rows_affected() > 0 {
+            return Ok(Published::Taken);
+        }
+        let version: i64 = sqlx::query_scalar("select version from ops.limit_table")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(failed(PUBLISH))?;
+        Ok(Published::Kept {
+            version: unsigned(version),
+        })
+    }
+}
+
+impl fmt::Debug for PostgresLimits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresLimits").finish_non_exhaustive()
+    }
+}
+
+fn read(text: &str) -> Result<LimitTable> {
+    serde_json::from_str(text).map_err(|fault| -> Error {
+        error(ErrorKind::Unexpected, READ).context("fault", format!("{:?}", fault.classify()))
+    })
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or_default()
+}

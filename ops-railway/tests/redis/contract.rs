@@ -1,0 +1,71 @@
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use ops_core::ports::LimitStore;
+use ops_core::testkit::{self, RedisServer, redis_url};
+
+use crate::stage::{instance, llm, patient, say, store};
+
+#[tokio::test]
+async fn the_store_of_limits_keeps_its_contract() {
+    let Some(url) = redis_url().await else { return };
+    testkit::limit_store(&*store(&url)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn four_instances_together_admit_exactly_the_limit() {
+    let Some(url) = redis_url().await else { return };
+    let one = store(&url);
+    let stores = [Arc::clone(&one), one];
+    let instances: Vec<_> = (0..4)
+        .map(|number| instance(&stores[number % 2], patient()))
+        .collect();
+    let tasks: Vec<_> = (0..64)
+        .map(|number| {
+            let limiter = instances[number % 4].clone();
+            tokio::spawn(async move {
+                let mut admitted = 0;
+                for _ in 0..5 {
+                    let decision = limiter.check(&llm("u")).await;
+                    assert!(!decision.is_degraded());
+                    admitted += usize::from(decision.is_admitted());
+                }
+                admitted
+            })
+        })
+        .collect();
+    let mut admitted = 0;
+    for task in tasks {
+        admitted += task.await.unwrap();
+    }
+    assert_eq!(admitted, 20);
+    let calls: u64 = instances.iter().map(|one| one.figures().calls).sum();
+    assert!(
+        calls < 320,
+        "checks go together, and denials are remembered: {calls} calls"
+    );
+}
+
+#[tokio::test]
+async fn all_keys_of_a_space_live_on_one_node_of_a_cluster() {
+    let bus = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+        .to_string();
+    let options = ["--cluster-enabled", "yes", "--cluster-port", &bus];
+    let Some(server) = RedisServer::for_test(&options).await else {
+        return;
+    };
+    assert!(say(server.port(), "CLUSTER ADDSLOTSRANGE 0 16383").starts_with("+OK"));
+    for _ in 0..200 {
+        if say(server.port(), "CLUSTER INFO").contains("cluster_state:ok") {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let store = store(&server.url());
+    testkit::limit_store(&*store).await;
+    assert!(store.table().await.unwrap().is_some());
+}
