@@ -3,6 +3,8 @@
 
 mod chain;
 mod checkpoint;
+mod drain;
+mod leaf;
 mod note;
 mod page;
 mod proof;
@@ -10,12 +12,14 @@ mod recorder;
 mod spool;
 mod tree;
 
-pub use self::chain::{ChainVerifier, leaf, link, verify};
+pub use self::chain::{ChainVerifier, link, verify};
 pub use self::checkpoint::{Checkpoint, Growth};
+pub use self::drain::{Drain, DrainOptions, DrainStatus};
+pub use self::leaf::{Linker, leaf};
 pub use self::note::{Note, NoteSigner, NoteVerifier};
 pub use self::page::PageCursor;
 pub(crate) use self::page::page;
-pub use self::proof::{RecordProof, growth_since, prove, tree};
+pub use self::proof::{RecordProof, growth_since, kept_tree, prove, tree};
 pub use self::recorder::{Recorded, Recorder};
-pub use self::spool::{Delivered, Spool, SpoolStatus};
+pub use self::spool::{Delivered, Spool, SpoolQuota, SpoolStatus};
 pub use self::tree::{Prover, Tree, leaf_hash, verify_consistency, verify_inclusion};

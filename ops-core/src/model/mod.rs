@@ -16,6 +16,7 @@ mod pii;
 mod plan;
 mod queue;
 mod readiness;
+mod salt;
 mod severity;
 mod share;
 mod signal;
@@ -28,7 +29,7 @@ mod window;
 
 pub use self::actor::{Actor, ActorKind};
 pub use self::approval::{Approval, ApprovalRequest, BrokenGlass};
-pub use self::audit::{AuditOutcome, AuditRecord};
+pub use self::audit::{AuditOutcome, AuditRecord, Withheld};
 pub use self::drill::{DrillReport, DrillVerdict, DrilledStep, DrilledTarget, LastDrill};
 pub use self::id::{IdempotencyKey, RunId};
 pub use self::limit::{
@@ -47,6 +48,7 @@ pub use self::pii::{PiiCategory, PiiSpan, PiiType};
 pub use self::plan::{Digest, Effect, PlanKind, PlannedStep, Prior};
 pub use self::queue::{Burst, FeedingQueue, GivenUp, QueueKind, QueueMatch};
 pub use self::readiness::{Check, CheckState, Need};
+pub use self::salt::Salt;
 pub use self::severity::Severity;
 pub use self::share::Share;
 pub use self::signal::Signal;

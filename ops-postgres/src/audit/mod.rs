@@ -1,5 +1,10 @@
 //! The audit trail in PostgreSQL.
 
+mod append;
+mod columns;
+mod erase;
+mod months;
+mod role;
 mod row;
 mod store;
 
