@@ -14,4 +14,5 @@ mod risks;
 mod scratch;
 mod switch;
 mod switch_processes;
+mod tenants;
 mod world;
