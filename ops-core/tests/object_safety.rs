@@ -35,6 +35,7 @@ ports!(
     Clock,
     DatabaseGuard,
     DrillLog,
+    ForgetPerson,
     HealthProbe,
     Inventory,
     Journal,
@@ -48,6 +49,7 @@ ports!(
     Recognizer,
     SwitchHints,
     SwitchStore,
+    TenantDirectory,
     TrafficController,
 );
 

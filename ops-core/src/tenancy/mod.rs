@@ -29,6 +29,8 @@ mod gap;
 mod level;
 mod phase;
 mod requested;
+#[cfg(feature = "web")]
+mod web;
 
 pub use self::access::{TenantAccess, TenantDenial, validate_tenant_access};
 pub use self::context::{Membership, TenantContext};
@@ -36,3 +38,5 @@ pub use self::gap::{TenantFinding, TenantGap, TenantReport};
 pub use self::level::LevelNames;
 pub use self::phase::{Entry, Tenancy};
 pub use self::requested::{RequestedTenant, TENANT_HEADER};
+#[cfg(feature = "web")]
+pub use self::web::{Principal, TenantRejection};

@@ -104,10 +104,11 @@ impl Erasure {
         progress: OnProgress<'_>,
     ) -> Result<ErasureOutcome> {
         let mut report = ErasureReport::new(tenant.clone(), person, clock.now());
-        // A map that does not fit is refused before anything is recorded.
-        self.steps(tenant, person, "", &mut report).await?;
-        let (id, requested_at, pseudonym) = self.open(tenant, person, by, report.requested_at).await?;
-        (report.request, report.requested_at) = (Some(id), Timestamp::from_unix_micros(requested_at));
+        // A map that does not fit is refused before anything is recorded; the counts are for the report, whoever ends the work.
+        let plan = self.plan(tenant, person, report.requested_at).await?;
+        let opened = self.open(&plan, by).await?;
+        let (id, pseudonym) = (opened.id, opened.pseudonym);
+        (report.request, report.requested_at) = (Some(id), opened.requested_at);
         let mut holds = self.holds.of(tenant).await?;
         holds.retain(|hold| hold.person.as_deref().is_none_or(|held| held == person));
         if !holds.is_empty() {
@@ -121,7 +122,8 @@ impl Erasure {
                 Disposal::Keep { .. } => line.left = sweep.count().await?,
                 _ => {
                     let swept = sweep.run(progress).await?;
-                    (line.rows, line.left) = (swept.rows, swept.left);
+                    // What an earlier run of this request has done counts, too.
+                    (line.rows, line.left) = (swept.rows.max(opened.planned(&line)), swept.left);
                 }
             }
             report.lines.push(line);
@@ -146,38 +148,43 @@ impl Erasure {
     }
 
     /// Takes up the open request of the person, or makes one.
-    async fn open(
-        &self,
-        tenant: &TenantId,
-        person: &str,
-        by: &Actor,
-        at: Timestamp,
-    ) -> Result<(Uuid, i64, String)> {
+    async fn open(&self, plan: &ErasureReport, by: &Actor) -> Result<Opened> {
+        let (tenant, person) = (plan.tenant.as_str(), plan.person.as_str());
+        let text =
+            serde_json::to_string(plan).map_err(|cause| error(ErrorKind::Unexpected, ERASE).source(cause))?;
         sqlx::query(
-            "insert into ops.deletion_requests (id, tenant, user_id, requested_at, requested_by, pseudonym)
-             values ($1, $2, $3, $4, $5, $6) on conflict (tenant, user_id) where completed_at is null do nothing",
+            "insert into ops.deletion_requests (id, tenant, user_id, requested_at, requested_by, pseudonym, report)
+             values ($1, $2, $3, $4, $5, $6, $7) on conflict (tenant, user_id) where completed_at is null do nothing",
         )
         .bind(Uuid::new_v4())
-        .bind(tenant.as_str())
+        .bind(tenant)
         .bind(person)
-        .bind(at.as_unix_micros())
+        .bind(plan.requested_at.as_unix_micros())
         .bind(by.id())
         .bind(format!("erased-{}", &Uuid::new_v4().simple().to_string()[..20]))
+        .bind(text)
         .execute(&self.pool)
         .await
         .map_err(failed(ERASE))?;
-        sqlx::query_as(
-            "select id, requested_at, pseudonym from ops.deletion_requests
+        let row: Option<(Uuid, i64, String, Option<String>)> = sqlx::query_as(
+            "select id, requested_at, pseudonym, report from ops.deletion_requests
              where tenant = $1 and user_id = $2 and completed_at is null and pseudonym is not null",
         )
-        .bind(tenant.as_str())
+        .bind(tenant)
         .bind(person)
         .fetch_optional(&self.pool)
         .await
-        .map_err(failed(ERASE))?
-        .ok_or_else(|| {
-            error(ErrorKind::Conflict, ERASE)
-                .context("reason", "another process has just completed this request")
+        .map_err(failed(ERASE))?;
+        let Some((id, requested_at, pseudonym, text)) = row else {
+            return Err(error(ErrorKind::Conflict, ERASE)
+                .context("reason", "another process has just completed this request"));
+        };
+        let plan: Option<ErasureReport> = text.and_then(|text| serde_json::from_str(&text).ok());
+        Ok(Opened {
+            id,
+            requested_at: Timestamp::from_unix_micros(requested_at),
+            pseudonym,
+            lines: plan.map(|plan| plan.lines).unwrap_or_default(),
         })
     }
 
@@ -271,6 +278,23 @@ impl Erasure {
             step: Step::Rows(self.rows),
             operation: ERASE,
         }
+    }
+}
+
+/// A request that is open.
+struct Opened {
+    id: Uuid,
+    requested_at: Timestamp,
+    pseudonym: String,
+    /// What there was to do when it was made.
+    lines: Vec<ErasureLine>,
+}
+
+impl Opened {
+    /// How many rows there were when the request was made.
+    fn planned(&self, line: &ErasureLine) -> u64 {
+        let same = |planned: &&ErasureLine| planned.table == line.table && planned.disposal == line.disposal;
+        self.lines.iter().find(same).map_or(0, |planned| planned.left)
     }
 }
 

@@ -69,7 +69,7 @@ impl PostgresTenants {
         );
         let organization = format!(
             "insert into {organizations} (id, name, plan, is_active, created_at)
-             select $1, $2, $3, true, timestamptz 'epoch' + $4 * interval '1 microsecond'
+             select $1, $2, $3, true, timestamptz 'epoch' + $4::bigint * interval '1 microsecond'
              where not exists (select from {organizations} where id = $1)"
         );
         sqlx::query(AssertSqlSafe(organization))
@@ -195,7 +195,7 @@ impl TenantDirectory for PostgresTenants {
     }
 
     async fn undelete(&self, id: &TenantId) -> Result<Tenant> {
-        let change = "update ops.tenant set state = 'active', deleted_at = null where id = $1 and state = 'deleted' and $2 = 0";
+        let change = "update ops.tenant set state = 'active', deleted_at = null where id = $1 and state = 'deleted' and $2::bigint = 0";
         self.change(id, 0, change, true, "undelete tenant").await
     }
 }

@@ -68,18 +68,21 @@ impl Sweep<'_> {
     /// Goes through the table block by block, and again while rows are left that somebody else held at that moment.
     pub(crate) async fn run(&self, progress: OnProgress<'_>) -> Result<Swept> {
         let mut swept = Swept::default();
-        for pass in 0..PASSES {
-            if pass > 0 {
-                tokio::time::sleep(PAUSE * pass).await;
-            }
+        let mut idle = 0;
+        loop {
             swept.left = self.count().await?;
-            if swept.left == 0 {
-                break;
+            if swept.left == 0 || idle == PASSES {
+                return Ok(swept);
             }
+            let before = swept.rows;
             self.pass(&mut swept, progress).await?;
+            if swept.rows > before {
+                idle = 0;
+            } else {
+                idle += 1;
+                tokio::time::sleep(PAUSE * idle).await;
+            }
         }
-        swept.left = self.count().await?;
-        Ok(swept)
     }
 
     /// How many rows there are to change.
@@ -170,7 +173,7 @@ impl Sweep<'_> {
 
     async fn size(&self) -> Result<u64> {
         let size: i64 = sqlx::query_scalar(
-            "select pg_relation_size(format('%I.%I', $1, $2)::regclass) / current_setting('block_size')::bigint",
+            "select pg_relation_size(format('%I.%I', $1::text, $2::text)::regclass) / current_setting('block_size')::bigint",
         )
         .bind(self.table.schema())
         .bind(self.table.name())
@@ -216,5 +219,6 @@ pub(crate) async fn set(
 
 /// Blocks of 8 kB in a batch: some ten thousand rows at most.
 pub(crate) const BLOCKS: u32 = 128;
-const PASSES: u32 = 4;
+/// How often a table is gone through in vain before the rows that are left are given up.
+const PASSES: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(200);

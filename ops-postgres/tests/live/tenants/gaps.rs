@@ -66,7 +66,7 @@ async fn each_gap_is_found_by_its_name_and_goes_when_it_is_mended() {
             "public.tasks open_policy",
         ),
         (
-            "create policy p on tasks for update using (organization_id = nullif(current_setting('app.current_tenant', true), '')) with check (true)",
+            "create policy p on tasks for update using (organization_id = (select nullif(current_setting('app.current_tenant', true), ''))) with check (true)",
             "drop policy p on tasks",
             "public.tasks unchecked_write",
         ),
@@ -215,7 +215,6 @@ async fn a_reference_takes_the_tenant_along_or_points_at_others() {
     let plans: TableName = "plans".parse().unwrap();
     let layout = layout.with_global(plans, "the price list");
     assert_eq!(found(&world, &layout).await, [""; 0]);
-    run(&mut owner, "create unique index only on tasks (id) where false; alter table tasks add constraint ids unique (id)").await.unwrap_err();
     run(
         &mut owner,
         "delete from tasks; alter table tasks no force row level security",

@@ -3,6 +3,8 @@
 mod facts;
 mod gaps;
 mod isolation;
+mod life;
+mod personal;
 
 use ops_core::model::{Actor, TenantId, TenantLayout};
 use ops_core::tenancy::TenantContext;
