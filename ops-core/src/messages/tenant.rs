@@ -71,6 +71,10 @@ pub fn tenant_gap(name: &str, detail: &str) -> Text {
             format!("外部キー {detail} がテナント列を含まない（他テナントの行を指せる）"),
             format!("foreign key {detail} does not take the tenant along: it may point at another tenant's row"),
         ),
+        "schema_unchecked" => (
+            "アプリの役割が触れる表があるのに、schemas に登録されていない".to_owned(),
+            "the application may touch its tables, and it is not among the schemas".to_owned(),
+        ),
         "no_app_role" => (
             "アプリケーションの役割が設定されていない (app_roles)".to_owned(),
             "no role of the application is named: app_roles".to_owned(),

@@ -52,6 +52,8 @@ pub enum TenantGap {
         /// The constraint.
         constraint: String,
     },
+    /// The application may touch tables of a schema that the layout does not name, so nobody looks at them.
+    SchemaUnchecked,
     /// No role of the application is named, so its rights cannot be looked at.
     NoAppRole,
     /// There is no such role.
@@ -95,6 +97,7 @@ impl TenantGap {
             Self::BeyondRowSecurity => "beyond_row_security",
             Self::KeyWithoutTenant { .. } => "key_without_tenant",
             Self::ReferenceWithoutTenant { .. } => "reference_without_tenant",
+            Self::SchemaUnchecked => "schema_unchecked",
             Self::NoAppRole => "no_app_role",
             Self::UnknownRole => "unknown_role",
             Self::RoleBypasses { .. } => "role_bypasses",

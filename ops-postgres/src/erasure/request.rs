@@ -107,7 +107,7 @@ impl Erasure {
         // A map that does not fit is refused before anything is recorded; the counts are for the report, whoever ends the work.
         let plan = self.plan(tenant, person, report.requested_at).await?;
         let opened = self.open(&plan, by).await?;
-        let (id, pseudonym) = (opened.id, opened.pseudonym);
+        let (id, pseudonym) = (opened.id, opened.pseudonym.clone());
         (report.request, report.requested_at) = (Some(id), opened.requested_at);
         let mut holds = self.holds.of(tenant).await?;
         holds.retain(|hold| hold.person.as_deref().is_none_or(|held| held == person));

@@ -17,6 +17,8 @@ pub(crate) struct Catalog {
     pub(crate) references: Vec<Reference>,
     pub(crate) functions: Vec<Function>,
     pub(crate) roles: Vec<Role>,
+    /// Schemas of which the application may touch a table, and that the layout does not name.
+    pub(crate) unchecked: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,8 +65,10 @@ pub(crate) struct Policy {
     pub(crate) name: String,
     pub(crate) command: char,
     pub(crate) permissive: bool,
-    /// Empty: everybody.
-    pub(crate) roles: Vec<String>,
+    /// Whether it is for everybody.
+    pub(crate) for_all: bool,
+    /// Whether it is for a role of the application, or for one that such a role is a member of.
+    pub(crate) for_app: bool,
     pub(crate) using: Option<String>,
     pub(crate) check: Option<String>,
 }
@@ -128,7 +132,13 @@ impl Catalog {
             relations.insert(relation.oid, relation);
         }
         let oids: Vec<i64> = relations.keys().copied().collect();
-        for row in fetch(connection, POLICIES, &oids).await? {
+        let policies = sqlx::query(POLICIES)
+            .bind(&oids)
+            .bind(&layout.app_roles)
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(failed(CHECK))?;
+        for row in policies {
             let oid: i64 = get(&row, "relation")?;
             if let Some(relation) = relations.get_mut(&oid) {
                 relation.policies.push(Policy::read(&row)?);
@@ -169,6 +179,12 @@ impl Catalog {
             .fetch_all(&mut *connection)
             .await
             .map_err(failed(CHECK))?;
+        let unchecked: Vec<String> = sqlx::query_scalar(UNCHECKED)
+            .bind(&layout.schemas)
+            .bind(&layout.app_roles)
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(failed(CHECK))?;
         Ok(Self {
             version,
             relations,
@@ -176,6 +192,7 @@ impl Catalog {
             references,
             functions,
             roles,
+            unchecked,
         })
     }
 
@@ -265,7 +282,8 @@ impl Policy {
             name: get(row, "name")?,
             command: command.chars().next().unwrap_or('*'),
             permissive: get(row, "permissive")?,
-            roles: get(row, "roles")?,
+            for_all: get(row, "for_all")?,
+            for_app: get(row, "for_app")?,
             using: get(row, "using_text")?,
             check: get(row, "check_text")?,
         })
@@ -336,7 +354,9 @@ const RELATIONS: &str = "
 
 const POLICIES: &str = "
     select polrelid::bigint as relation, polname::text as name, polcmd::text as command, polpermissive as permissive,
-           array(select r.rolname::text from pg_roles r where r.oid = any(polroles)) as roles,
+           0 = any(polroles) as for_all,
+           0 = any(polroles) or cardinality($2::text[]) = 0 or exists (select from pg_roles r, unnest(polroles) as p(role)
+               where r.rolname = any($2) and p.role <> 0 and pg_has_role(r.oid, p.role, 'member')) as for_app,
            pg_get_expr(polqual, polrelid) as using_text, pg_get_expr(polwithcheck, polrelid) as check_text
     from pg_policy where polrelid::bigint = any($1) order by polname";
 
@@ -372,6 +392,14 @@ const FUNCTIONS: &str = "
     from pg_proc p join pg_namespace n on n.oid = p.pronamespace join pg_roles o on o.oid = p.proowner
     where p.prosecdef and n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
         and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
+    order by 1";
+
+const UNCHECKED: &str = "
+    select distinct n.nspname::text from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where c.relkind in ('r', 'p', 'v', 'm', 'f') and n.nspname <> all($1) and n.nspname not in ('information_schema', 'ops') and n.nspname !~ '^pg_'
+        and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
+        and exists (select from pg_roles r where r.rolname = any($2) and not r.rolsuper and has_schema_privilege(r.oid, n.oid, 'usage')
+            and has_table_privilege(r.oid, c.oid, 'select, insert, update, delete, truncate'))
     order by 1";
 
 const ROLES: &str = "

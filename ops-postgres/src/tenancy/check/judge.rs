@@ -88,19 +88,14 @@ fn judge_table(relation: &Relation, layout: &TenantLayout, found: &mut impl FnMu
     if relation.policies.is_empty() {
         found(TenantGap::NoPolicy);
     }
-    judge_policies(relation, &column.name, layout, found);
+    judge_policies(relation, &column.name, found);
 }
 
-fn judge_policies(
-    relation: &Relation,
-    column: &str,
-    layout: &TenantLayout,
-    found: &mut impl FnMut(TenantGap),
-) {
+fn judge_policies(relation: &Relation, column: &str, found: &mut impl FnMut(TenantGap)) {
     let permissive = relation
         .policies
         .iter()
-        .filter(|policy| policy.permissive && applies(policy, layout));
+        .filter(|policy| policy.permissive && policy.for_app);
     for policy in permissive {
         let name = || policy.name.clone();
         let mut forms = Vec::new();
@@ -141,7 +136,7 @@ fn is_narrowed(
 ) -> bool {
     relation.policies.iter().any(|policy| {
         !policy.permissive
-            && policy.roles.is_empty()
+            && policy.for_all
             && policy.is_for(command)
             && form_of(condition(policy), column) != Form::Open
     })
@@ -149,13 +144,6 @@ fn is_narrowed(
 
 fn form_of(condition: Option<&str>, column: &str) -> Form {
     condition.map_or(Form::Open, |condition| form(condition, column))
-}
-
-/// Whether the policy is for the application; for a role that it may become, too, so any other role counts when none is named.
-fn applies(policy: &Policy, layout: &TenantLayout) -> bool {
-    policy.roles.is_empty()
-        || layout.app_roles.is_empty()
-        || policy.roles.iter().any(|role| layout.app_roles.contains(role))
 }
 
 impl Policy {
@@ -178,7 +166,7 @@ pub(crate) fn sees_the_whole_tenant(relation: &Relation) -> bool {
         return false;
     };
     let whole = |policy: &Policy| {
-        policy.roles.is_empty()
+        policy.for_all
             && policy
                 .using
                 .as_deref()
@@ -247,6 +235,12 @@ fn tenant_table<'c>(
 fn judge_roles(catalog: &Catalog, layout: &TenantLayout, findings: &mut Vec<TenantFinding>) {
     if layout.app_roles.is_empty() {
         findings.push(TenantFinding::new("application", TenantGap::NoAppRole));
+    }
+    for schema in &catalog.unchecked {
+        findings.push(TenantFinding::new(
+            format!("schema {schema}"),
+            TenantGap::SchemaUnchecked,
+        ));
     }
     for role in &catalog.roles {
         let subject = format!("role {}", role.name);

@@ -101,6 +101,16 @@ async fn each_gap_is_found_by_its_name_and_goes_when_it_is_mended() {
             "public.tasks role_may_truncate",
         ),
         (
+            "create role {role}_team; grant {role}_team to {role}; create policy team on tasks for select to {role}_team using (true)",
+            "drop policy team on tasks; drop role {role}_team",
+            "public.tasks open_policy",
+        ),
+        (
+            "create schema other; create table other.t (id int); grant usage on schema other to {role}; grant select on other.t to {role}",
+            "drop schema other cascade",
+            "schema other schema_unchecked",
+        ),
+        (
             "alter role {role} bypassrls",
             "alter role {role} nobypassrls",
             "role {role} role_bypasses",
