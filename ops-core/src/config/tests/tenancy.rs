@@ -134,3 +134,34 @@ fn what_does_not_fit_is_told_with_its_remedy() {
         assert!(keys.contains(&key), "{key} in {keys:?}");
     }
 }
+
+#[test]
+fn the_runbooks_retention_periods_ship_as_rules() {
+    let config = preset(Preset::SoulKun).unwrap();
+    assert_eq!(config.tenancy.phase, TenancyPhase::Single);
+    let rules: Vec<_> = config
+        .retention
+        .iter()
+        .filter_map(RetentionConfig::rule)
+        .collect();
+    let year = Duration::from_secs(365 * 24 * 60 * 60);
+    let ends: Vec<_> = rules
+        .iter()
+        .map(|rule| match &rule.end {
+            RetentionEnd::Age { keep, .. } => (rule.name.as_str(), Some(*keep)),
+            _ => (rule.name.as_str(), None),
+        })
+        .collect();
+    assert_eq!(
+        ends,
+        [
+            ("会話履歴（要約）", Some(year)),
+            ("監査ログ", Some(year)),
+            ("Memory（嗜好情報）", None),
+            ("削除されたユーザーデータ", None),
+        ]
+    );
+    assert!(matches!(rules[2].end, RetentionEnd::Leaving { .. }));
+    assert!(matches!(rules[3].end, RetentionEnd::Erased { .. }));
+    assert_eq!(config.personal_data.len(), 1);
+}
