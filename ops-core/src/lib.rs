@@ -29,6 +29,7 @@ pub mod pipeline;
 pub mod ports;
 pub mod procedures;
 pub mod resilience;
+pub mod tenancy;
 
 mod ops;
 mod providers;

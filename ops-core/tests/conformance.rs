@@ -166,6 +166,21 @@ async fn in_memory_notifier_keeps_a_repeated_key_once() {
 }
 
 #[tokio::test]
+async fn in_memory_tenants() {
+    testkit::tenant_directory(&ops_core::memory::InMemoryTenants::new()).await;
+}
+
+#[tokio::test]
+async fn in_memory_traces() {
+    let (traces, tenant) = (
+        ops_core::memory::InMemoryTraces::new(),
+        ops_core::model::TenantId::default_tenant(),
+    );
+    traces.leave(&tenant, "usr_1");
+    testkit::forget_person(&traces, &tenant, "usr_1").await;
+}
+
+#[tokio::test]
 async fn in_memory_drill_log() {
     testkit::drill_log(&InMemoryDrillLog::new()).await;
 }

@@ -36,6 +36,7 @@ ports!(
     Clock,
     DatabaseGuard,
     DrillLog,
+    ForgetPerson,
     HealthProbe,
     Inventory,
     Journal,
@@ -50,6 +51,7 @@ ports!(
     Recognizer,
     SwitchHints,
     SwitchStore,
+    TenantDirectory,
     TrafficController,
 );
 

@@ -8,6 +8,8 @@
 //! - [`PostgresApprovals`] brings approvals from one machine to another.
 //! - [`PostgresSwitchStore`] shares which features are stopped, [`PostgresSwitchHints`] tells early, [`PostgresProcesses`] knows who has applied it.
 //! - [`PostgresLimits`] counts limits for all instances.
+//! - [`TenantPool`] opens transactions that see one tenant; [`TenantCheck`] finds what lets more be seen; [`PostgresTenants`],
+//!   [`BackFill`] and [`TenantPurge`] make, adopt and remove tenants; [`Erasure`] and [`Retention`] let personal data go.
 //! - [`ScratchDatabase`] makes a database with roles of its own for tests and drills, and drops it.
 //!
 //! All but the last work on a [`PostgresStore`], whose tables live in the schema `ops` of the application's database or of
@@ -37,6 +39,7 @@
 mod approval;
 mod audit;
 mod drill_log;
+mod erasure;
 mod error;
 mod guard;
 mod hints;
@@ -48,10 +51,12 @@ mod scratch;
 mod store;
 mod stored;
 mod switch;
+mod tenancy;
 
 pub use self::approval::PostgresApprovals;
 pub use self::audit::PostgresAuditStore;
 pub use self::drill_log::PostgresDrillLog;
+pub use self::erasure::{Erasure, ErasureOutcome, Expired, Retention};
 pub use self::guard::{PostgresDatabaseGuard, PostgresReadiness};
 pub use self::hints::PostgresSwitchHints;
 pub use self::journal::PostgresJournal;
@@ -60,3 +65,7 @@ pub use self::process::PostgresProcesses;
 pub use self::scratch::ScratchDatabase;
 pub use self::store::PostgresStore;
 pub use self::switch::PostgresSwitchStore;
+pub use self::tenancy::{
+    BackFill, DataHold, DataHolds, Filled, OnProgress, PURGE_AFTER, PostgresTenants, Progress, PurgeOutcome,
+    PurgeProof, TableCount, TenantCheck, TenantPool, TenantPurge, TenantTransaction, tenant_policies,
+};

@@ -412,6 +412,7 @@ const MIGRATIONS: [(i64, &str, &str); 8] = [
         "audit months",
         include_str!("../migrations/0008_audit_months.sql"),
     ),
+    (11, "tenants", include_str!("../migrations/0011_tenants.sql")),
 ];
 const LATEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 

@@ -20,6 +20,36 @@ pub(super) const ROOT: &[&str] = &[
     "window",
     "automation",
     "masking",
+    "tenancy",
+    "personal_data",
+    "retention",
+];
+/// The keys of `[tenancy]`.
+pub(super) const TENANCY: &[&str] = &[
+    "phase",
+    "column",
+    "schemas",
+    "app_roles",
+    "levels",
+    "table",
+    "accepted",
+];
+/// The keys of a `[[tenancy.table]]`.
+pub(super) const TENANT_TABLE: &[&str] = &["name", "column", "global"];
+/// The keys of a `[[tenancy.accepted]]`.
+pub(super) const ACCEPTED_GAP: &[&str] = &["subject", "gap", "reason"];
+/// The keys of a `[[personal_data]]`.
+pub(super) const PERSONAL_DATA: &[&str] = &["table", "user_column", "how", "columns", "reason"];
+/// The keys of a `[[retention]]`.
+pub(super) const RETENTION: &[&str] = &[
+    "name",
+    "table",
+    "until",
+    "column",
+    "keep_days",
+    "user_column",
+    "users",
+    "left_column",
 ];
 /// The keys of `[gcp]`.
 pub(super) const GCP: &[&str] = &[
@@ -213,11 +243,16 @@ mod tests {
             DATABASE,
             GCP,
             KEEP_AT_LEAST,
+            PERSONAL_DATA,
             PROCEDURE,
+            RETENTION,
             ROOT,
             SERVICE,
             SHARED_LIMITS,
             SWITCH,
+            TENANCY,
+            TENANT_TABLE,
+            ACCEPTED_GAP,
             UNCOVERED,
             VERCEL,
             WINDOW,

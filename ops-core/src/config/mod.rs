@@ -28,6 +28,7 @@ mod gate;
 mod health;
 mod key;
 mod masking;
+mod personal;
 mod platform;
 mod preset;
 mod procedure;
@@ -38,6 +39,7 @@ mod section;
 mod service;
 mod shared_limits;
 mod switch;
+mod tenancy;
 mod uncovered;
 
 #[cfg(test)]
@@ -56,6 +58,7 @@ pub use self::env::Env;
 pub use self::fault::{ConfigFault, ConfigFaults};
 pub use self::gate::{GateAfter, GateConfig};
 pub use self::health::HealthConfig;
+pub use self::personal::{PersonalDataConfig, PersonalDataEnd, RetentionConfig, RetentionUntil};
 pub use self::platform::{GcpConfig, Platform, RailwayConfig, RailwayTokenKind, VercelConfig};
 pub use self::preset::{Preset, preset};
 use self::procedure::Names;
@@ -67,6 +70,7 @@ use self::section::Section;
 pub use self::service::ServiceConfig;
 pub use self::shared_limits::{LimitsIn, SharedLimitsConfig};
 pub use self::switch::{OnStale, SwitchConfig};
+pub use self::tenancy::{TenancyConfig, TenancyPhase, TenantTableConfig};
 pub use self::uncovered::UncoveredConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Lang, MaskingPolicy, TenantId};
@@ -130,10 +134,19 @@ pub struct OpsConfig {
     /// What becomes of personal values, by where a text goes. Default: the table of [`MaskingPolicy`].
     #[serde(skip_serializing_if = "is_default")]
     pub masking: MaskingPolicy,
+    /// How the application's database tells tenants apart.
+    #[serde(skip_serializing_if = "is_default")]
+    pub tenancy: TenancyConfig,
+    /// Where data of persons is, and what becomes of it on request. Default: nothing is known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub personal_data: Vec<PersonalDataConfig>,
+    /// How long data is kept. Default: for ever.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub retention: Vec<RetentionConfig>,
 }
 
-fn is_default(policy: &MaskingPolicy) -> bool {
-    *policy == MaskingPolicy::default()
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl OpsConfig {
@@ -317,6 +330,19 @@ fn read(root: &Section<'_>, report: &mut Report<'_>) -> Option<OpsConfig> {
         approvals.report_unmet(approvals_section.as_ref(), approvers.len(), first.at(), report);
     }
 
+    let personal_sections = root.sections("personal_data", key::PERSONAL_DATA, report);
+    let personal_data: Vec<Option<PersonalDataConfig>> = personal_sections
+        .iter()
+        .map(|section| PersonalDataConfig::read(section, report))
+        .collect();
+    report_repeated(&personal_sections, "table", report);
+    let retention_sections = root.sections("retention", key::RETENTION, report);
+    let retention: Vec<Option<RetentionConfig>> = retention_sections
+        .iter()
+        .map(|section| RetentionConfig::read(section, report))
+        .collect();
+    report_repeated(&retention_sections, "name", report);
+
     Some(OpsConfig {
         lang: root.choice("lang", LANGS, report).unwrap_or_default(),
         state_dir: root.text_or("state_dir", ".ops", rule::path, report).into(),
@@ -340,6 +366,13 @@ fn read(root: &Section<'_>, report: &mut Report<'_>) -> Option<OpsConfig> {
         masking: root
             .section("masking", key::MASKING, report)
             .map_or_else(MaskingPolicy::default, |section| masking::read(&section, report)),
+        tenancy: root
+            .section("tenancy", key::TENANCY, report)
+            .map_or_else(TenancyConfig::default, |section| {
+                TenancyConfig::read(&section, report)
+            }),
+        personal_data: personal_data.into_iter().collect::<Option<_>>()?,
+        retention: retention.into_iter().collect::<Option<_>>()?,
     })
 }
 

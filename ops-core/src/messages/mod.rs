@@ -2,19 +2,23 @@
 //!
 //! Plan, audit record, notice and report take their words from here, so they cannot drift apart.
 
+mod erasure;
 mod leak;
 mod limit;
 mod queue;
 mod readiness;
 mod refusal;
 mod rollback;
+mod tenant;
 mod timeline;
+pub use self::erasure::{disposal, erasure_report};
 pub use self::leak::{pii_leak_first_action, pii_leaked};
 pub use self::limit::{feature_stopped, rate_limit_exceeded, rate_limit_first_action, too_many_requests};
 pub use self::queue::*;
 pub use self::readiness::*;
 pub use self::refusal::*;
 pub use self::rollback::{component, rollback_phases, rollback_rule};
+pub use self::tenant::*;
 pub use self::timeline::{
     gate_moment, run_aborted, run_began, run_ended, run_forgotten, run_published, run_reviewed,
     step_answered, step_began, step_ended, target_closed_again, timeline_heading,

@@ -18,4 +18,5 @@ mod risks;
 mod scratch;
 mod switch;
 mod switch_processes;
+mod tenants;
 mod world;

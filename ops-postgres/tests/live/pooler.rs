@@ -19,7 +19,7 @@ use sqlx::postgres::PgConnectOptions;
 
 use super::world::World;
 
-struct Pooler {
+pub(crate) struct Pooler {
     child: Child,
     folder: std::path::PathBuf,
     port: u16,
@@ -33,8 +33,26 @@ impl Drop for Pooler {
     }
 }
 
+impl Pooler {
+    /// The URL of `direct`, through it.
+    pub(crate) fn url(&self, direct: &SecretString, database: &str) -> SecretString {
+        let options: PgConnectOptions = direct.expose_secret().parse().unwrap();
+        SecretString::from(format!(
+            "postgres://{}:{}@127.0.0.1:{}/{database}?sslmode=disable",
+            options.get_username(),
+            password(direct),
+            self.port
+        ))
+    }
+}
+
 /// In front of the database of `url`; `None`, loudly, where there is no pgbouncer.
 fn start(url: &SecretString) -> Option<Pooler> {
+    start_with(url, 3)
+}
+
+/// With so many connections to the server.
+pub(crate) fn start_with(url: &SecretString, connections: u32) -> Option<Pooler> {
     let path = Env::process().text("PATH").unwrap_or_default();
     let mut places = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
     let Some(place) = places.find(|place| place.join("pgbouncer").exists()) else {
@@ -57,7 +75,7 @@ fn start(url: &SecretString) -> Option<Pooler> {
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
     let settings = format!(
         "[databases]\n* = host={} port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
-         unix_socket_dir =\nauth_type = any\npool_mode = transaction\ndefault_pool_size = 3\n\
+         unix_socket_dir =\nauth_type = any\npool_mode = transaction\ndefault_pool_size = {connections}\n\
          ignore_startup_parameters = extra_float_digits,options\n",
         server.get_host(),
         server.get_port()
@@ -98,7 +116,7 @@ fn start(url: &SecretString) -> Option<Pooler> {
 
 /// Past the test harness, which keeps the output of a test that passes to itself.
 fn say_left_out() {
-    let line = b"LEFT OUT: the test of the kill switch behind a transaction pooler needs pgbouncer, and there is none\n";
+    let line = b"LEFT OUT: a test behind a transaction pooler needs pgbouncer, and there is none\n";
     let _ = std::io::Write::write_all(&mut std::io::stderr(), line);
 }
 
@@ -126,14 +144,7 @@ async fn behind_a_transaction_pooler_lost_notifications_are_seen_and_polling_car
     let Some(world) = World::new().await else { return };
     let direct = world.scratch.owner_url();
     let Some(pooler) = start(direct) else { return };
-    let options: PgConnectOptions = direct.expose_secret().parse().unwrap();
-    let url = SecretString::from(format!(
-        "postgres://{}:{}@127.0.0.1:{}/{}?sslmode=disable",
-        options.get_username(),
-        password(direct),
-        pooler.port,
-        world.scratch.name()
-    ));
+    let url = pooler.url(direct, world.scratch.name());
     let (switch, brain) = KillSwitch::single("brain");
     let switch = Arc::new(switch);
     let pooled = url.clone();

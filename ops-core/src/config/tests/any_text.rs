@@ -18,6 +18,10 @@ fn line() -> impl Strategy<Value = String> {
             key::APPROVER,
             key::MASKING,
             key::MASKED,
+            key::TENANCY,
+            key::TENANT_TABLE,
+            key::PERSONAL_DATA,
+            key::RETENTION,
         ]
         .concat(),
     );

@@ -5,6 +5,7 @@ mod masking;
 mod presets;
 mod reading;
 mod rules;
+mod tenancy;
 mod values;
 
 use super::*;

@@ -1,0 +1,110 @@
+use ops_core::messages::{disposal, erasure_report};
+use ops_core::model::{Disposal, ErasureReport};
+use ops_postgres::{Erasure, ErasureOutcome};
+use serde_json::json;
+
+use super::tenant::document;
+use super::tenant_data::{TenantData, tell};
+use crate::cli::{EraseArgs, Global};
+use crate::exit::{Exit, Failure};
+use crate::print::Printer;
+
+pub(crate) async fn run(global: &Global, printer: &Printer, args: &EraseArgs) -> Result<Exit, Failure> {
+    let data = TenantData::open(global, printer).await?;
+    let tenant = data.tenant(args.tenant.as_deref())?;
+    let map = data.map();
+    if map.is_empty() {
+        return Err(Failure::usage(
+            "the data map is empty: nothing says where data of persons is",
+            "write a [[personal_data]] table for each table that has some",
+        ));
+    }
+    let erasure = Erasure::new(&data.store, data.layout(), map);
+    if !args.yes {
+        let plan = erasure
+            .plan(&tenant, &args.user, data.session.world.now())
+            .await?;
+        show(printer, &plan);
+        printer.line(&printer.pick(
+            "  何も変更していません。削除する: 同じコマンドに --yes",
+            "  nothing was changed; to erase: the same command with --yes",
+        ));
+        return document(printer, json!({"dry_run": true, "plan": plan}), Exit::Done);
+    }
+    let world = &data.session.world;
+    let clock = &world.ops.providers().clock;
+    let outcome = erasure
+        .run(&tenant, &args.user, &data.session.actor, &**clock, &|progress| {
+            tell(printer, progress)
+        })
+        .await?;
+    match outcome {
+        ErasureOutcome::Done(report) => {
+            let rows = report.lines.iter().map(|line| line.rows).sum();
+            let id = report.request.map(|id| id.to_string()).unwrap_or_default();
+            let audited = data
+                .record(
+                    printer,
+                    &tenant,
+                    "erase_person",
+                    "deletion_request",
+                    &id,
+                    &[("rows", rows)],
+                )
+                .await;
+            warn(printer, &report);
+            let text = erasure_report(&report);
+            printer.line(printer.text(&text));
+            document(
+                printer,
+                json!({"report": report, "for_the_person": text, "audited": audited}),
+                Exit::Done,
+            )
+        }
+        ErasureOutcome::Left(report) => {
+            show(printer, &report);
+            printer.error(&printer.pick(
+                "一部が残っています。同じコマンドで続けられます",
+                "rows are left: the same command goes on",
+            ));
+            document(printer, json!({"report": report}), Exit::Partly)
+        }
+        ErasureOutcome::Held(holds) => {
+            printer.error(&printer.pick(
+                "拒否: 保全中のため削除できません。依頼は記録しました",
+                "refused: the data is held; the request is recorded",
+            ));
+            holds
+                .iter()
+                .for_each(|hold| printer.error(&format!("  {}  {}", hold.id, hold.reason)));
+            document(printer, json!({"held": holds}), Exit::Refused)
+        }
+        _ => Ok(Exit::Failed),
+    }
+}
+
+fn show(printer: &Printer, report: &ErasureReport) {
+    for line in &report.lines {
+        let what = disposal(&line.disposal);
+        let count = if matches!(line.disposal, Disposal::Keep { .. }) {
+            line.left
+        } else {
+            line.left + line.rows
+        };
+        printer.line(&format!(
+            "  {:<32} {count:>8}  {}",
+            line.table.to_string(),
+            printer.text(&what)
+        ));
+    }
+    warn(printer, report);
+}
+
+fn warn(printer: &Printer, report: &ErasureReport) {
+    for table in &report.unmapped {
+        printer.error(&printer.warn(&printer.pick(
+            &format!("⚠ {table} に利用者の列がありますが、データマップにありません"),
+            &format!("⚠ {table} has a column of persons and is not in the data map"),
+        )));
+    }
+}

@@ -1,0 +1,358 @@
+use ops_core::model::{NewTenant, Tenant, TenantId, TenantState};
+use ops_core::ports::{TenantCreated, TenantDirectory};
+use ops_postgres::{
+    BackFill, DataHolds, PostgresTenants, PurgeOutcome, PurgeProof, TenantCheck, TenantPurge,
+};
+use serde_json::json;
+
+use super::tenant_data::{TenantData, tell};
+use crate::cli::{Global, TenantArgs, TenantVerb};
+use crate::exit::{Exit, Failure};
+use crate::print::Printer;
+
+pub(crate) async fn run(global: &Global, printer: &Printer, args: &TenantArgs) -> Result<Exit, Failure> {
+    let data = TenantData::open(global, printer).await?;
+    match &args.verb {
+        TenantVerb::Check { sql } => check(&data, printer, *sql).await,
+        TenantVerb::List => list(&data, printer).await,
+        TenantVerb::Create {
+            id,
+            name,
+            admin_email,
+            plan,
+        } => {
+            let mut new = NewTenant::new(TenantId::new(id.clone())?, name, admin_email)?;
+            new.plan.clone_from(plan);
+            create(&data, printer, &new).await
+        }
+        TenantVerb::BackFill { tenant, dry_run } => {
+            back_fill(&data, printer, tenant.as_deref(), *dry_run).await
+        }
+        TenantVerb::Delete { id } => change(&data, printer, id, true).await,
+        TenantVerb::Undelete { id } => change(&data, printer, id, false).await,
+        TenantVerb::Purge { id, yes } => purge(&data, printer, id, *yes).await,
+        TenantVerb::Hold { id, user, reason } => {
+            let tenant = TenantId::new(id.clone())?;
+            let holds = DataHolds::new(&data.store);
+            let hold = holds
+                .hold(&tenant, user.as_deref(), reason, data.session.world.now())
+                .await?;
+            let audited = data
+                .record(
+                    printer,
+                    &tenant,
+                    "hold_data",
+                    "data_hold",
+                    &hold.id.to_string(),
+                    &[],
+                )
+                .await;
+            printer.line(&hold.id.to_string());
+            document(printer, json!({"hold": hold, "audited": audited}), Exit::Done)
+        }
+        TenantVerb::Release { hold } => {
+            let released = DataHolds::new(&data.store)
+                .release(*hold, data.session.world.now())
+                .await?;
+            if !released {
+                return Err(Failure::usage(
+                    format!("{hold} is not held"),
+                    "opsctl tenant holds",
+                ));
+            }
+            let tenant = data.tenant(None)?;
+            let audited = data
+                .record(
+                    printer,
+                    &tenant,
+                    "release_data",
+                    "data_hold",
+                    &hold.to_string(),
+                    &[],
+                )
+                .await;
+            document(printer, json!({"released": hold, "audited": audited}), Exit::Done)
+        }
+        TenantVerb::Holds => {
+            let holds = DataHolds::new(&data.store).list().await?;
+            for hold in &holds {
+                let person = hold.person.as_deref().unwrap_or("*");
+                printer.line(&format!(
+                    "{}  {}  {person}  {}  {}",
+                    hold.id,
+                    hold.tenant,
+                    hold.since.to_jst(),
+                    hold.reason
+                ));
+            }
+            document(printer, json!({"holds": holds}), Exit::Done)
+        }
+    }
+}
+
+async fn check(data: &TenantData, printer: &Printer, sql: bool) -> Result<Exit, Failure> {
+    let report = TenantCheck::new(data.store.pool().clone(), data.layout())
+        .run()
+        .await?;
+    let exit = if report.intact() { Exit::Done } else { Exit::Failed };
+    if sql {
+        report
+            .statements
+            .iter()
+            .for_each(|statement| printer.line(&format!("{statement};")));
+        return document(printer, json!({"report": report}), exit);
+    }
+    printer.heading(&printer.pick(
+        &format!("テナントの表 {} · 全体共通の表 {}", report.tables, report.global),
+        &format!("{} tables of tenants · {} global", report.tables, report.global),
+    ));
+    for found in &report.findings {
+        printer.line(&printer.warn(&format!(
+            "  ✘ {}  {}  [{}]",
+            found.subject,
+            printer.text(&found.gap.text()),
+            found.gap.name()
+        )));
+    }
+    for found in &report.accepted {
+        printer.line(&format!(
+            "  ※ {}  {} ({})",
+            found.subject,
+            found.gap.name(),
+            printer.pick("許容済み", "accepted")
+        ));
+    }
+    for gap in &report.stale {
+        printer.line(&printer.warn(&printer.pick(
+            &format!("  ⚠ {} {}: 許容の登録が不要になっています", gap.subject, gap.gap),
+            &format!(
+                "  ⚠ {} {}: accepted, but not there: take it off the list",
+                gap.subject, gap.gap
+            ),
+        )));
+    }
+    if report.intact() {
+        printer.line(&printer.pick("テナントは分離されています", "tenants are kept apart"));
+    } else if !report.statements.is_empty() {
+        printer.line("  → opsctl tenant check --sql");
+    }
+    document(
+        printer,
+        json!({"report": report, "intact": report.intact()}),
+        exit,
+    )
+}
+
+async fn list(data: &TenantData, printer: &Printer) -> Result<Exit, Failure> {
+    let tenants = PostgresTenants::new(&data.store).list().await?;
+    for tenant in &tenants {
+        printer.line(&line(printer, tenant));
+    }
+    document(printer, json!({"tenants": tenants}), Exit::Done)
+}
+
+fn line(printer: &Printer, tenant: &Tenant) -> String {
+    let state = match tenant.state {
+        TenantState::Active => printer.pick("利用中", "active"),
+        TenantState::Deleted => printer.pick("削除済み（復元可）", "deleted, can be had back"),
+        _ => printer.pick("消去済み", "purged"),
+    };
+    let since = tenant
+        .purged_at
+        .or(tenant.deleted_at)
+        .unwrap_or(tenant.created_at);
+    format!("{:<24} {state}  {}  {}", tenant.id, since.to_jst(), tenant.name)
+}
+
+async fn create(data: &TenantData, printer: &Printer, new: &NewTenant) -> Result<Exit, Failure> {
+    let created = PostgresTenants::new(&data.store)
+        .create(new, data.session.world.now())
+        .await?;
+    let made = matches!(created, TenantCreated::Made(_));
+    let audited = !made
+        || data
+            .record(printer, &new.id, "create_tenant", "tenant", new.id.as_str(), &[])
+            .await;
+    printer.line(&match made {
+        true => printer.pick(
+            "組織・管理者（代表）・全社部署を作成しました",
+            "organisation, administrator (level 6) and root department were made",
+        ),
+        false => printer.pick(
+            "すでにあります。何も変更していません",
+            "it is there already; nothing was changed",
+        ),
+    });
+    printer.line(&line(printer, created.tenant()));
+    document(
+        printer,
+        json!({"tenant": created.tenant(), "made": made, "audited": audited}),
+        Exit::Done,
+    )
+}
+
+async fn change(data: &TenantData, printer: &Printer, id: &str, delete: bool) -> Result<Exit, Failure> {
+    let (id, tenants, now) = (
+        TenantId::new(id)?,
+        PostgresTenants::new(&data.store),
+        data.session.world.now(),
+    );
+    let (tenant, action) = match delete {
+        true => (tenants.delete(&id, now).await?, "delete_tenant"),
+        false => (tenants.undelete(&id).await?, "undelete_tenant"),
+    };
+    let audited = data
+        .record(printer, &id, action, "tenant", id.as_str(), &[])
+        .await;
+    printer.line(&line(printer, &tenant));
+    if let Some(at) = tenant.deleted_at.filter(|_| tenant.purged_at.is_none()) {
+        let until = (at + ops_postgres::PURGE_AFTER).to_jst();
+        printer.line(&printer.pick(
+            &format!("  データは残っています。{until} から消去できます: opsctl tenant purge {id}"),
+            &format!("  the data is still there; from {until} it can be purged: opsctl tenant purge {id}"),
+        ));
+    }
+    document(printer, json!({"tenant": tenant, "audited": audited}), Exit::Done)
+}
+
+async fn back_fill(
+    data: &TenantData,
+    printer: &Printer,
+    tenant: Option<&str>,
+    dry_run: bool,
+) -> Result<Exit, Failure> {
+    let tenant = data.tenant(tenant)?;
+    let fill = BackFill::new(&data.store, data.layout());
+    let filled = match dry_run {
+        true => fill.dry_run().await?,
+        false => fill.run(&tenant, &|progress| tell(printer, progress)).await?,
+    };
+    for one in &filled {
+        printer.line(&printer.pick(
+            &format!("  {}: 設定 {} 行 · 未設定 {} 行", one.table, one.rows, one.left),
+            &format!(
+                "  {}: {} rows filled, {} without a tenant",
+                one.table, one.rows, one.left
+            ),
+        ));
+    }
+    if filled.is_empty() {
+        printer.line(&printer.pick("テナントのない行はありません", "no row is without a tenant"));
+    }
+    let rows: u64 = filled.iter().map(|one| one.rows).sum();
+    let left: u64 = filled.iter().map(|one| one.left).sum();
+    let audited = rows == 0
+        || data
+            .record(
+                printer,
+                &tenant,
+                "back_fill_tenant",
+                "tenant",
+                tenant.as_str(),
+                &[("rows", rows)],
+            )
+            .await;
+    let exit = if dry_run || left == 0 {
+        Exit::Done
+    } else {
+        Exit::Partly
+    };
+    document(
+        printer,
+        json!({"tenant": tenant, "dry_run": dry_run, "tables": filled, "audited": audited}),
+        exit,
+    )
+}
+
+async fn purge(data: &TenantData, printer: &Printer, id: &str, yes: bool) -> Result<Exit, Failure> {
+    let (id, now) = (TenantId::new(id)?, data.session.world.now());
+    let purge = TenantPurge::new(&data.store, data.layout());
+    if !yes {
+        let plan = purge.dry_run(&id, now).await?;
+        proof(printer, &plan);
+        printer.line(&printer.pick(
+            &format!("  何も変更していません。消去する: opsctl tenant purge {id} --yes"),
+            &format!("  nothing was changed; to purge: opsctl tenant purge {id} --yes"),
+        ));
+        return document(printer, json!({"dry_run": true, "plan": plan}), Exit::Done);
+    }
+    let outcome = purge.run(&id, now, &|progress| tell(printer, progress)).await?;
+    let exit = match &outcome {
+        PurgeOutcome::Purged(shown) | PurgeOutcome::Left(shown) => {
+            let rows: u64 = shown.tables.iter().map(|table| table.removed).sum();
+            let done = matches!(outcome, PurgeOutcome::Purged(_));
+            let action = if done {
+                "purge_tenant"
+            } else {
+                "purge_tenant_partly"
+            };
+            data.record(printer, &id, action, "tenant", id.as_str(), &[("rows", rows)])
+                .await;
+            proof(printer, shown);
+            if done { Exit::Done } else { Exit::Partly }
+        }
+        PurgeOutcome::NotDeleted => {
+            printer.error(&printer.pick(
+                "拒否: 先に論理削除が必要です",
+                "refused: it is not deleted logically",
+            ));
+            printer.error(&format!("  → opsctl tenant delete {id}"));
+            Exit::Refused
+        }
+        PurgeOutcome::NotYet { until } => {
+            printer.error(&printer.pick(
+                &format!("拒否: {} より前には消去できません", until.to_jst()),
+                &format!("refused: not before {} JST", until.to_jst()),
+            ));
+            Exit::Refused
+        }
+        PurgeOutcome::Held { holds } => {
+            printer.error(&printer.pick("拒否: 保全中のデータがあります", "refused: data is held"));
+            holds
+                .iter()
+                .for_each(|hold| printer.error(&format!("  {}  {}", hold.id, hold.reason)));
+            Exit::Refused
+        }
+        _ => Exit::Failed,
+    };
+    document(printer, json!({"result": outcome}), exit)
+}
+
+fn proof(printer: &Printer, proof: &PurgeProof) {
+    for table in proof.tables.iter().filter(|table| table.removed + table.left > 0) {
+        printer.line(&printer.pick(
+            &format!(
+                "  {}: 削除 {} 行 · 残り {} 行",
+                table.table, table.removed, table.left
+            ),
+            &format!(
+                "  {}: {} rows removed, {} left",
+                table.table, table.removed, table.left
+            ),
+        ));
+    }
+    for table in &proof.unknown {
+        printer.line(&printer.warn(&printer.pick(
+            &format!("  ⚠ {table}: テナント列がなく、確認できません"),
+            &format!("  ⚠ {table}: has no column with the tenant, so it cannot be looked at"),
+        )));
+    }
+    if proof.holds() {
+        printer.line(&printer.pick(
+            &format!("  {} 表を確認し、1 行も残っていません", proof.tables.len()),
+            &format!("  {} tables were counted and none has a row", proof.tables.len()),
+        ));
+    }
+}
+
+pub(super) fn document(
+    printer: &Printer,
+    mut document: serde_json::Value,
+    exit: Exit,
+) -> Result<Exit, Failure> {
+    if printer.json() {
+        document["exit_code"] = json!(exit.code());
+        printer.document(&document);
+    }
+    Ok(exit)
+}

@@ -1,0 +1,235 @@
+//! Tenants, erasure and retention by the tool, with a real PostgreSQL.
+
+mod support;
+
+use ops_core::testkit::postgres_url;
+use ops_postgres::ScratchDatabase;
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use support::{Ran, opsctl};
+
+const CONFIG: &str = r#"
+lang = "en"
+[database]
+url_env = "DATABASE_URL"
+[tenancy]
+phase = "multi"
+app_roles = ["ROLE"]
+[[tenancy.table]]
+name = "public.plans"
+global = "the price list"
+[[personal_data]]
+table = "memories"
+how = "delete"
+[[personal_data]]
+table = "users"
+user_column = "id"
+how = "null"
+columns = ["email"]
+[[retention]]
+name = "conversation summaries"
+table = "conversation_summaries"
+until = "age"
+keep_days = 365
+"#;
+
+const TABLES: &str = "
+drop table memories, conversations;
+create table plans (id text primary key);
+create table organizations (id text primary key, name text, plan text, is_active boolean not null, created_at timestamptz not null);
+create table users (organization_id text not null references organizations, id text not null, email text, name text, role_level int, primary key (organization_id, id));
+create table departments (organization_id text not null references organizations, id text not null, name text, path text, level int, primary key (organization_id, id));
+create table memories (organization_id text not null, id int not null, user_id text not null, primary key (organization_id, id));
+create table conversation_summaries (organization_id text not null, id int not null, created_at timestamptz not null, primary key (organization_id, id));
+";
+
+struct World {
+    dir: tempfile::TempDir,
+    database: ScratchDatabase,
+}
+
+impl World {
+    async fn start(name: &str) -> Option<Self> {
+        let admin = SecretString::from(postgres_url().await?);
+        let name = format!("ops_cli_{name}_{}", std::process::id());
+        let database = ScratchDatabase::create(&admin, &name).await.expect("a database");
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        std::fs::write(
+            dir.path().join("ops.toml"),
+            CONFIG.replace("ROLE", &format!("{name}_app")),
+        )
+        .expect("written");
+        let world = Self { dir, database };
+        world.sql(TABLES).await;
+        Some(world)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        let mut command = opsctl(self.dir.path());
+        command.env("DATABASE_URL", self.database.owner_url().expose_secret());
+        Ran::of(command.args(arguments).output().expect("opsctl runs"))
+    }
+
+    async fn sql(&self, statements: &str) {
+        let mut owner = PgConnection::connect(self.database.owner_url().expose_secret())
+            .await
+            .expect("the owner connects");
+        sqlx::raw_sql(AssertSqlSafe(statements))
+            .execute(&mut owner)
+            .await
+            .expect("statements");
+    }
+
+    async fn close(self) {
+        self.database.drop_all().await.expect("dropped");
+    }
+}
+
+#[tokio::test]
+async fn a_check_fails_in_ci_until_the_statements_that_it_prints_were_run() {
+    let Some(world) = World::start("tcheck").await else {
+        return;
+    };
+    let ran = world.run(&["tenant", "check", "--json"]);
+    assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
+    let report = &ran.json()["report"];
+    let gap = &report["findings"][0];
+    assert!(
+        gap["subject"]
+            .as_str()
+            .is_some_and(|subject| subject.starts_with("public.")),
+        "{report:#}"
+    );
+    assert_eq!(
+        (ran.json()["exit_code"].as_i64(), report["global"].as_i64()),
+        (Some(1), Some(1))
+    );
+    let sql = world.run(&["tenant", "check", "--sql"]);
+    assert_eq!(sql.code, 1);
+    world.sql(&sql.out).await;
+    let ran = world.run(&["tenant", "check"]);
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains("tenants are kept apart"), "{}", ran.out);
+    world.sql("create table forgotten (id int)").await;
+    let ran = world.run(&["tenant", "check"]);
+    assert!(
+        ran.code == 1 && ran.out.contains("public.forgotten") && ran.out.contains("no_tenant_column"),
+        "{}",
+        ran.out
+    );
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_tenant_is_made_held_deleted_and_not_purged_before_its_time() {
+    let Some(world) = World::start("tlife").await else {
+        return;
+    };
+    let create = [
+        "tenant",
+        "create",
+        "org_a",
+        "--name",
+        "株式会社〇〇",
+        "--admin-email",
+        "admin@customer.example",
+    ];
+    let ran = world.run(&create);
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    assert!(
+        !ran.out.contains("customer.example"),
+        "no personal data in the output: {}",
+        ran.out
+    );
+    let again = world.run(&[&create[..], &["--json"]].concat()).json();
+    assert_eq!(again["made"], false);
+    assert_eq!(
+        world.run(&["tenant", "purge", "org_a", "--yes"]).code,
+        5,
+        "not deleted logically"
+    );
+    let ran = world.run(&["tenant", "delete", "org_a"]);
+    assert!(
+        ran.code == 0 && ran.out.contains("can be had back"),
+        "{}{}",
+        ran.out,
+        ran.err
+    );
+    let ran = world.run(&["tenant", "purge", "org_a"]);
+    assert!(
+        ran.code == 0 && ran.out.contains("nothing was changed"),
+        "{}{}",
+        ran.out,
+        ran.err
+    );
+    let ran = world.run(&["tenant", "purge", "org_a", "--yes"]);
+    assert!(
+        ran.code == 5 && ran.err.contains("not before"),
+        "{}{}",
+        ran.out,
+        ran.err
+    );
+
+    // Thirty-one days later.
+    world
+        .sql("update ops.tenant set deleted_at = deleted_at - 31 * 24 * 60 * 60 * 1000000::bigint")
+        .await;
+    let held = world
+        .run(&["tenant", "hold", "org_a", "--reason", "case 7", "--json"])
+        .json();
+    assert_eq!(world.run(&["tenant", "purge", "org_a", "--yes"]).code, 5, "held");
+    let hold = held["hold"]["id"].as_str().expect("an id").to_owned();
+    assert_eq!(world.run(&["tenant", "release", &hold]).code, 0);
+    let ran = world.run(&["tenant", "purge", "org_a", "--yes", "--json"]);
+    assert_eq!(
+        (ran.code, ran.json()["result"]["outcome"].as_str()),
+        (0, Some("purged")),
+        "{}{}",
+        ran.out,
+        ran.err
+    );
+    assert_eq!(world.run(&create).code, 1, "the id is never given again");
+    world.close().await;
+}
+
+#[tokio::test]
+async fn an_erasure_shows_its_plan_first_and_then_what_the_person_is_told() {
+    let Some(world) = World::start("erase").await else {
+        return;
+    };
+    world
+        .sql(
+            "insert into organizations values ('org_soulsyncs', 'x', 'standard', true, now());
+             insert into users values ('org_soulsyncs', 'usr_1', 'tanaka@example.com', '田中', 1);
+             insert into memories select 'org_soulsyncs', n, 'usr_1' from generate_series(1, 12) n;
+             insert into conversation_summaries values ('org_soulsyncs', 1, now() - interval '366 days'), ('org_soulsyncs', 2, now())",
+        )
+        .await;
+    let plan = world.run(&["erase", "usr_1", "--json"]);
+    assert_eq!(plan.code, 0, "{}{}", plan.out, plan.err);
+    assert_eq!(plan.json()["dry_run"], true);
+    let ran = world.run(&["erase", "usr_1", "--yes", "--lang", "ja"]);
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    assert!(
+        ran.out.contains("public.memories: 12 件 削除") && ran.out.contains("完了日時"),
+        "{}",
+        ran.out
+    );
+    assert!(!ran.out.contains("tanaka"), "{}", ran.out);
+    let trail = world
+        .run(&["audit", "search", "--action", "erase_person", "--json"])
+        .json();
+    assert_eq!(trail["records"][0]["details"]["rows"], "13", "{trail:#}");
+
+    let dry = world.run(&["retention", "run", "--dry-run", "--json"]).json();
+    assert_eq!(dry["rules"][0]["left"], 1, "{dry:#}");
+    let ran = world.run(&["retention", "run", "--json"]);
+    assert_eq!(
+        (ran.code, ran.json()["rules"][0]["rows"].as_i64()),
+        (0, Some(1)),
+        "{}{}",
+        ran.out,
+        ran.err
+    );
+    world.close().await;
+}

@@ -1,0 +1,354 @@
+use std::time::Duration;
+
+use ops_core::error::{Error, ErrorKind, Result};
+use ops_core::model::{TableName, TenantId, TenantLayout, TenantState, Timestamp};
+use ops_core::ports::TenantDirectory;
+use serde::Serialize;
+use sqlx::{PgPool, PgTransaction};
+
+use super::back_fill::hides_rows;
+use super::check::{Catalog, Relation, sees_the_whole_tenant};
+use super::hold::{DataHold, DataHolds};
+use super::order::children_first;
+use super::policy::relation;
+use super::sweep::{BLOCKS, Effect, OnProgress, Step, Sweep, count, set};
+use super::{PostgresTenants, set_tenant};
+use crate::PostgresStore;
+use crate::error::{error, failed};
+use crate::identifier::{literal, quoted};
+
+/// How long after the logical deletion a tenant's data is still there.
+pub const PURGE_AFTER: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// Deletes the rows of a tenant for good, and proves that none is left.
+///
+/// A few blocks at a time, tables that point at others first; whatever is done stays done, and a repetition goes on. The audit trail in
+/// the schema `ops` stays: it has a retention of its own.
+#[derive(Clone, Debug)]
+pub struct TenantPurge {
+    pool: PgPool,
+    layout: TenantLayout,
+    tenants: PostgresTenants,
+    holds: DataHolds,
+    blocks: u32,
+}
+
+/// What became of a purge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "outcome")]
+#[non_exhaustive]
+pub enum PurgeOutcome {
+    /// Nothing is left, and the id is never given again.
+    Purged(PurgeProof),
+    /// Rows are left, or tables could not be looked at; the tenant is deleted logically, as before.
+    Left(PurgeProof),
+    /// It was not deleted logically. Nothing was changed.
+    NotDeleted,
+    /// It is too early. Nothing was changed.
+    NotYet {
+        /// When it may be purged.
+        until: Timestamp,
+    },
+    /// Its data, or that of one of its people, is held. Nothing was changed.
+    Held {
+        /// The holds.
+        holds: Vec<DataHold>,
+    },
+}
+
+/// What was removed and what is left, table by table, counted in one snapshot after the last row was removed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PurgeProof {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// When it was counted.
+    pub at: Timestamp,
+    /// Every table and partition of the catalogue that holds rows of tenants.
+    pub tables: Vec<TableCount>,
+    /// Tables without the tenant's column that are not listed as global: what is in them is not known.
+    pub unknown: Vec<TableName>,
+}
+
+/// The rows of a tenant in one table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct TableCount {
+    /// The table or partition.
+    pub table: TableName,
+    /// Rows that this run removed.
+    pub removed: u64,
+    /// Rows that are there.
+    pub left: u64,
+}
+
+impl PurgeProof {
+    /// Whether every table was looked at and none has a row.
+    pub fn holds(&self) -> bool {
+        self.unknown.is_empty() && self.tables.iter().all(|table| table.left == 0)
+    }
+}
+
+impl TenantPurge {
+    /// In the database of `store`.
+    pub fn new(store: &PostgresStore, layout: TenantLayout) -> Self {
+        Self {
+            pool: store.pool().clone(),
+            layout,
+            tenants: PostgresTenants::new(store),
+            holds: DataHolds::new(store),
+            blocks: BLOCKS,
+        }
+    }
+
+    /// With batches of so many blocks of 8 kB; at least one.
+    #[must_use]
+    pub fn with_batch(mut self, blocks: u32) -> Self {
+        self.blocks = blocks.max(1);
+        self
+    }
+
+    /// What a purge would remove. Changes nothing, and asks neither for the state nor for holds.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub async fn dry_run(&self, tenant: &TenantId, now: Timestamp) -> Result<PurgeProof> {
+        let catalog = self.catalog(tenant).await?;
+        self.prove(&catalog, tenant, now, Vec::new()).await
+    }
+
+    /// Removes the rows of `tenant`, which was deleted logically at least [`PURGE_AFTER`] before `now`. For one that is purged it only
+    /// counts again.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown tenant; `PermissionDenied` when row security could hide rows from us, so that a count would prove
+    /// nothing; `Unexpected` for a row that something outside points at; `Unavailable`, `Timeout`.
+    ///
+    /// # Cancellation
+    /// Batches that were committed stay.
+    pub async fn run(
+        &self,
+        tenant: &TenantId,
+        now: Timestamp,
+        progress: OnProgress<'_>,
+    ) -> Result<PurgeOutcome> {
+        let known = self.tenants.find(tenant).await?;
+        let known =
+            known.ok_or_else(|| error(ErrorKind::NotFound, PURGE).context("tenant", tenant.as_str()))?;
+        let until = known.deleted_at.map(|at| at + PURGE_AFTER);
+        match (known.state, until) {
+            (TenantState::Active, _) | (_, None) => return Ok(PurgeOutcome::NotDeleted),
+            (TenantState::Deleted, Some(until)) if now < until => return Ok(PurgeOutcome::NotYet { until }),
+            _ => {}
+        }
+        let holds = self.holds.of(tenant).await?;
+        if !holds.is_empty() {
+            return Ok(PurgeOutcome::Held { holds });
+        }
+        let catalog = self.catalog(tenant).await?;
+        let mut removed = Vec::new();
+        if known.state == TenantState::Deleted {
+            removed = self.remove(&catalog, tenant, progress).await?;
+        }
+        let proof = self.prove(&catalog, tenant, now, removed).await?;
+        if !proof.holds() {
+            return Ok(PurgeOutcome::Left(proof));
+        }
+        self.keep(&proof).await?;
+        Ok(PurgeOutcome::Purged(proof))
+    }
+
+    /// The catalogue, if every table shows us every row of the tenant.
+    async fn catalog(&self, tenant: &TenantId) -> Result<Catalog> {
+        let mut transaction = self.begin(tenant).await?;
+        let catalog = Catalog::read(&mut transaction, &self.layout).await?;
+        let mut hidden = Vec::new();
+        for table in catalog
+            .stored(&self.layout)
+            .filter(|table| table.column.is_some())
+        {
+            if hides_rows(&mut transaction, table).await? && !sees_the_whole_tenant(table) {
+                hidden.push(table.name.to_string());
+            }
+        }
+        match hidden.is_empty() {
+            true => Ok(catalog),
+            false => Err(unseen(&hidden.join(", "))),
+        }
+    }
+
+    async fn remove(
+        &self,
+        catalog: &Catalog,
+        tenant: &TenantId,
+        progress: OnProgress<'_>,
+    ) -> Result<Vec<(TableName, u64)>> {
+        let roots: Vec<i64> = catalog
+            .stored(&self.layout)
+            .filter(|table| table.column.is_some())
+            .map(|table| table.root)
+            .collect();
+        let (order, circle) = children_first(catalog, &roots);
+        let mut removed: Vec<(TableName, u64)> = Vec::new();
+        for root in &order[..] {
+            for table in catalog.leaves(*root) {
+                let condition = of_tenant(table, tenant);
+                let swept = self.sweep(&table.name, condition, tenant).run(progress).await?;
+                removed.push((table.name.clone(), swept.rows));
+            }
+            // What stands in a circle may point at this one, and goes with what is no longer pointed at.
+            self.unwind(catalog, &circle, tenant, &mut removed, progress)
+                .await?;
+        }
+        self.unwind(catalog, &circle, tenant, &mut removed, progress)
+            .await?;
+        Ok(removed)
+    }
+
+    /// Removes rows at which no row of the circle points, again and again.
+    async fn unwind(
+        &self,
+        catalog: &Catalog,
+        circle: &[i64],
+        tenant: &TenantId,
+        removed: &mut Vec<(TableName, u64)>,
+        progress: OnProgress<'_>,
+    ) -> Result<()> {
+        loop {
+            let mut rows = 0;
+            for root in circle {
+                for table in catalog.leaves(*root) {
+                    let condition = format!("{}{}", of_tenant(table, tenant), not_pointed_at(catalog, *root));
+                    let swept = self.sweep(&table.name, condition, tenant).run(progress).await?;
+                    rows += swept.rows;
+                    removed.push((table.name.clone(), swept.rows));
+                }
+            }
+            if rows == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    fn sweep<'s>(&'s self, table: &'s TableName, condition: String, tenant: &'s TenantId) -> Sweep<'s> {
+        Sweep {
+            pool: &self.pool,
+            tenant: Some(tenant),
+            table,
+            effect: Effect::Delete,
+            condition,
+            step: Step::Blocks(self.blocks),
+            operation: PURGE,
+        }
+    }
+
+    async fn prove(
+        &self,
+        catalog: &Catalog,
+        tenant: &TenantId,
+        at: Timestamp,
+        removed: Vec<(TableName, u64)>,
+    ) -> Result<PurgeProof> {
+        let mut transaction = self
+            .pool
+            .begin_with("begin isolation level repeatable read read only")
+            .await
+            .map_err(failed(PURGE))?;
+        set_tenant(&mut transaction, tenant, PURGE).await?;
+        set(&mut transaction, "statement_timeout", "10min", PURGE).await?;
+        let mut proof = PurgeProof {
+            tenant: tenant.clone(),
+            at,
+            tables: Vec::new(),
+            unknown: Vec::new(),
+        };
+        for table in catalog.stored(&self.layout) {
+            if table.column.is_none() {
+                proof.unknown.push(table.name.clone());
+                continue;
+            }
+            let left = count(&mut transaction, &table.name, &of_tenant(table, tenant), PURGE).await?;
+            let gone = removed
+                .iter()
+                .filter(|(name, _)| *name == table.name)
+                .map(|(_, rows)| rows)
+                .sum();
+            proof.tables.push(TableCount {
+                table: table.name.clone(),
+                removed: gone,
+                left,
+            });
+        }
+        Ok(proof)
+    }
+
+    async fn keep(&self, proof: &PurgeProof) -> Result<()> {
+        let text = serde_json::to_string(proof)
+            .map_err(|cause| error(ErrorKind::Unexpected, PURGE).source(cause))?;
+        // The name of the organisation goes, too; what was removed is told by the first proof.
+        sqlx::query(
+            "update ops.tenant set state = 'purged', purged_at = $2, proof = $3, name = '' where id = $1 and state = 'deleted'",
+        )
+        .bind(proof.tenant.as_str())
+        .bind(proof.at.as_unix_micros())
+        .bind(text)
+        .execute(&self.pool)
+        .await
+        .map_err(failed(PURGE))?;
+        Ok(())
+    }
+
+    async fn begin(&self, tenant: &TenantId) -> Result<PgTransaction<'static>> {
+        let mut transaction = self
+            .pool
+            .begin_with("begin read only")
+            .await
+            .map_err(failed(PURGE))?;
+        set_tenant(&mut transaction, tenant, PURGE).await?;
+        Ok(transaction)
+    }
+}
+
+/// The rows of a tenant.
+pub(crate) fn of_tenant(table: &Relation, tenant: &TenantId) -> String {
+    match &table.column {
+        Some(column) => format!("t.{} = {}", quoted(&column.name), literal(tenant.as_str())),
+        None => "true".to_owned(),
+    }
+}
+
+fn not_pointed_at(catalog: &Catalog, root: i64) -> String {
+    let mut text = String::new();
+    for reference in catalog.references.iter().filter(|reference| reference.to == root) {
+        let Some(from) = catalog.relations.get(&reference.from) else {
+            continue;
+        };
+        let pairs: Vec<String> = reference
+            .from_columns
+            .iter()
+            .zip(&reference.to_columns)
+            .map(|(from, to)| format!("c.{} = t.{}", quoted(from), quoted(to)))
+            .collect();
+        text += &format!(
+            " and not exists (select from {} c where {} and (c.tableoid, c.ctid) is distinct from (t.tableoid, t.ctid))",
+            relation(&from.name),
+            pairs.join(" and ")
+        );
+    }
+    text
+}
+
+pub(crate) fn unseen(tables: &str) -> Error {
+    error(ErrorKind::PermissionDenied, PURGE)
+        .context("tables", tables)
+        .context(
+            "reason",
+            "row security may hide rows of the tenant from this role",
+        )
+        .context(
+            "remedy",
+            "run as a role with BYPASSRLS, or let a policy for everybody ask for the tenant only",
+        )
+}
+
+const PURGE: &str = "purge tenant";
