@@ -7,6 +7,7 @@
 //! - [`PostgresDrillLog`] keeps the evidence of drills.
 //! - [`PostgresApprovals`] brings approvals from one machine to another.
 //! - [`PostgresSwitchStore`] shares which features are stopped, [`PostgresSwitchHints`] tells early, [`PostgresProcesses`] knows who has applied it.
+//! - [`PostgresTrial`] runs a migration on a database that nobody uses, and tells what the server did.
 //! - [`ScratchDatabase`] makes a database with roles of its own for tests and drills, and drops it.
 //!
 //! All but the last work on a [`PostgresStore`], whose tables live in the schema `ops` of the application's database or of
@@ -41,6 +42,7 @@ mod guard;
 mod hints;
 mod identifier;
 mod journal;
+mod migrations;
 mod process;
 mod scratch;
 mod store;
@@ -53,6 +55,7 @@ pub use self::drill_log::PostgresDrillLog;
 pub use self::guard::{PostgresDatabaseGuard, PostgresReadiness};
 pub use self::hints::PostgresSwitchHints;
 pub use self::journal::PostgresJournal;
+pub use self::migrations::PostgresTrial;
 pub use self::process::PostgresProcesses;
 pub use self::scratch::ScratchDatabase;
 pub use self::store::PostgresStore;

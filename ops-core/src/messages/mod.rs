@@ -3,6 +3,8 @@
 //! Plan, audit record, notice and report take their words from here, so they cannot drift apart.
 
 mod leak;
+/// What migrations do to others, and what is better.
+pub mod migration;
 mod queue;
 mod readiness;
 mod refusal;

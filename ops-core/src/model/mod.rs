@@ -6,6 +6,7 @@ mod audit;
 mod drill;
 mod id;
 mod masking;
+mod migration;
 mod money;
 mod notice;
 mod observation;
@@ -31,6 +32,10 @@ pub use self::audit::{AuditOutcome, AuditRecord};
 pub use self::drill::{DrillReport, DrillVerdict, DrilledStep, DrilledTarget, LastDrill};
 pub use self::id::{IdempotencyKey, RunId};
 pub use self::masking::{Destination, MaskingPolicy, Treatment};
+pub use self::migration::{
+    AppliedMigration, Column, Constraint, ConstraintKind, Domain, Index, Leftover, LockMode, MigrationLedger,
+    MigrationTool, Relation, RelationEffect, RelationKind, Schema, SchemaState, StatementTrace, Work,
+};
 pub use self::money::{Currency, Money};
 pub use self::notice::Notice;
 pub use self::observation::{Accepted, Observation, TargetState, Verdict};
