@@ -74,6 +74,7 @@ async fn run(cli: &Arc<Cli>, printer: &Arc<Printer>) -> Exit {
         Verb::Audit(args) => verbs::audit::run(global, printer, args).await,
         Verb::Doctor(args) => verbs::doctor::run(global, printer, args).await,
         Verb::Metrics(args) => verbs::metrics::run(global, printer, args).await,
+        Verb::Migrations(args) => verbs::migrations::run(global, printer, args).await,
         Verb::Mask(_) | Verb::Detect => filter(cli, printer).await,
     };
     result.unwrap_or_else(|failure| failure.show(printer))

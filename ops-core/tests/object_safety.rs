@@ -38,6 +38,8 @@ ports!(
     HealthProbe,
     Inventory,
     Journal,
+    MigrationInspector,
+    MigrationExecutor,
     Notifier,
     PiiMasker,
     ProcessRegistry,

@@ -7,6 +7,7 @@
 //! - [`PostgresDrillLog`] keeps the evidence of drills.
 //! - [`PostgresApprovals`] brings approvals from one machine to another.
 //! - [`PostgresSwitchStore`] shares which features are stopped, [`PostgresSwitchHints`] tells early, [`PostgresProcesses`] knows who has applied it.
+//! - [`PostgresMigrations`] reads what migrations have left and runs new ones so that nobody waits.
 //! - [`PostgresTrial`] runs a migration on a database that nobody uses, and tells what the server did.
 //! - [`ScratchDatabase`] makes a database with roles of its own for tests and drills, and drops it.
 //!
@@ -55,7 +56,7 @@ pub use self::drill_log::PostgresDrillLog;
 pub use self::guard::{PostgresDatabaseGuard, PostgresReadiness};
 pub use self::hints::PostgresSwitchHints;
 pub use self::journal::PostgresJournal;
-pub use self::migrations::PostgresTrial;
+pub use self::migrations::{PostgresMigrations, PostgresTrial, schema_dump};
 pub use self::process::PostgresProcesses;
 pub use self::scratch::ScratchDatabase;
 pub use self::store::PostgresStore;

@@ -11,6 +11,8 @@ pub(crate) mod drill;
 pub(crate) mod drill_evidence;
 pub(crate) mod mask;
 pub(crate) mod metrics;
+pub(crate) mod migrations;
+pub(crate) mod migrations_run;
 pub(crate) mod plan;
 pub(crate) mod restore;
 pub(crate) mod resume;

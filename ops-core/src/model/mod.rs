@@ -33,8 +33,9 @@ pub use self::drill::{DrillReport, DrillVerdict, DrilledStep, DrilledTarget, Las
 pub use self::id::{IdempotencyKey, RunId};
 pub use self::masking::{Destination, MaskingPolicy, Treatment};
 pub use self::migration::{
-    AppliedMigration, Column, Constraint, ConstraintKind, Domain, Index, Leftover, LockMode, MigrationLedger,
-    MigrationTool, Relation, RelationEffect, RelationKind, Schema, SchemaState, StatementTrace, Work,
+    AppliedMigration, Column, Constraint, ConstraintKind, Domain, Index, LedgerRow, Leftover, LockMode,
+    MigrationLedger, MigrationStep, MigrationTool, Relation, RelationEffect, RelationKind, Schema,
+    SchemaState, StatementTrace, StepDone, Work,
 };
 pub use self::money::{Currency, Money};
 pub use self::notice::Notice;

@@ -1,5 +1,8 @@
 //! Migrations on a real server: the schema at hand, the states that tools keep, and what the server says about a script.
 
+mod dump;
+mod inspector;
+mod ledger;
 mod notices;
 mod trial;
 mod watch;
@@ -9,6 +12,8 @@ use ops_core::model::Schema;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
+pub use self::dump::schema_dump;
+pub use self::inspector::PostgresMigrations;
 pub use self::trial::PostgresTrial;
 use crate::error::failed;
 
