@@ -89,6 +89,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("governor", &["ops-core/src/guard/rate_limit.rs"]),
     ("jiff", &["ops-core/src/model/timestamp.rs"]),
     ("jiff_sqlx", &[]),
+    ("squawk_syntax", &["ops-core/src/governance/migration/tree.rs"]),
     ("sqlx", &["ops-postgres/"]),
     ("tracing_subscriber", &["ops-core/src/masking/log/"]),
     ("hyper", &["ops-core/src/testkit/"]),

@@ -41,6 +41,8 @@ ports!(
     Inventory,
     Journal,
     LimitStore,
+    MigrationInspector,
+    MigrationExecutor,
     Notifier,
     PiiMasker,
     ProcessRegistry,

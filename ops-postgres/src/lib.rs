@@ -10,6 +10,8 @@
 //! - [`PostgresLimits`] counts limits for all instances.
 //! - [`TenantPool`] opens transactions that see one tenant; [`TenantCheck`] finds what lets more be seen; [`PostgresTenants`],
 //!   [`BackFill`] and [`TenantPurge`] make, adopt and remove tenants; [`Erasure`] and [`Retention`] let personal data go.
+//! - [`PostgresMigrations`] reads what migrations have left and runs new ones so that nobody waits.
+//! - [`PostgresTrial`] runs a migration on a database that nobody uses, and tells what the server did.
 //! - [`ScratchDatabase`] makes a database with roles of its own for tests and drills, and drops it.
 //!
 //! All but the last work on a [`PostgresStore`], whose tables live in the schema `ops` of the application's database or of
@@ -46,6 +48,7 @@ mod hints;
 mod identifier;
 mod journal;
 mod limits;
+mod migrations;
 mod process;
 mod scratch;
 mod store;
@@ -61,6 +64,7 @@ pub use self::guard::{PostgresDatabaseGuard, PostgresReadiness};
 pub use self::hints::PostgresSwitchHints;
 pub use self::journal::PostgresJournal;
 pub use self::limits::PostgresLimits;
+pub use self::migrations::{PostgresMigrations, PostgresTrial, schema_dump};
 pub use self::process::PostgresProcesses;
 pub use self::scratch::ScratchDatabase;
 pub use self::store::PostgresStore;

@@ -413,6 +413,9 @@ const MIGRATIONS: [(i64, &str, &str); 8] = [
         include_str!("../migrations/0008_audit_months.sql"),
     ),
     (11, "tenants", include_str!("../migrations/0011_tenants.sql")),
+        13,
+        "migration step",
+        include_str!("../migrations/0013_migration_step.sql"),
 ];
 const LATEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 

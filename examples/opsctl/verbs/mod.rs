@@ -14,6 +14,8 @@ pub(crate) mod limits;
 pub(crate) mod erase;
 pub(crate) mod mask;
 pub(crate) mod metrics;
+pub(crate) mod migrations;
+pub(crate) mod migrations_run;
 pub(crate) mod plan;
 pub(crate) mod restore;
 pub(crate) mod resume;

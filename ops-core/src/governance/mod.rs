@@ -5,6 +5,7 @@ mod coverage;
 mod credentials;
 mod diagnosis;
 mod doctor;
+pub mod migration;
 mod queues;
 
 pub use self::approvers::check_approvers;

@@ -5,6 +5,8 @@
 mod erasure;
 mod leak;
 mod limit;
+/// What migrations do to others, and what is better.
+pub mod migration;
 mod queue;
 mod readiness;
 mod refusal;

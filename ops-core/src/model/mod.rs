@@ -8,6 +8,7 @@ mod erasure;
 mod id;
 mod limit;
 mod masking;
+mod migration;
 mod money;
 mod notice;
 mod observation;
@@ -44,6 +45,11 @@ pub use self::limit::{
     StrictRing,
 };
 pub use self::masking::{Destination, MaskingPolicy, Treatment};
+pub use self::migration::{
+    AppliedMigration, Column, Constraint, ConstraintKind, Domain, Index, LedgerRow, Leftover, LockMode,
+    MigrationLedger, MigrationStep, MigrationTool, Relation, RelationEffect, RelationKind, Schema,
+    SchemaState, StatementTrace, StepDone, Work,
+};
 pub use self::money::{Currency, Money};
 pub use self::notice::Notice;
 pub use self::observation::{Accepted, Observation, TargetState, Verdict};

@@ -16,6 +16,7 @@ mod journal;
 mod limit_store;
 mod limiter;
 mod masker;
+mod migration;
 mod notifier;
 mod process;
 mod queue;
@@ -44,6 +45,7 @@ pub use self::limit_store::{
 };
 pub use self::limiter::{Admission, RateLimiter};
 pub use self::masker::PiiMasker;
+pub use self::migration::{MigrationExecutor, MigrationInspector, Touch};
 pub use self::notifier::Notifier;
 pub use self::process::{CallCount, Presence, ProcessId, ProcessRegistry, SwitchProcess};
 pub use self::queue::{QueueInspector, QueuesFound};

@@ -21,6 +21,7 @@ pub use self::conformance::{
     queue_inspector, rate_limiter, readiness_probe, switch_store, traffic_controller,
     Health, action, approval_store, audit_store, clock, database_guard, drill_log, forget_person,
     queue_inspector, rate_limiter, readiness_probe, switch_store, tenant_directory, traffic_controller,
+    journal, migration_inspector, notifier, pii_masker, pii_masker_forms, process_registry, queue_inspector,
 };
 pub use self::fault::{Fault, FaultRule, Faults};
 pub use self::loopback::{Handler, LoopbackServer, Reply, SimRequest, loopback_transport};

@@ -1,0 +1,507 @@
+use std::path::{Path, PathBuf};
+
+use ops_core::config::Env;
+use ops_core::governance::migration::{
+    Break, CodeUses, MigrationFolder, MigrationPlan, StatementReview, Urgency, breaks, left_behind,
+    migration_status, review, statements,
+};
+use ops_core::model::{RelationEffect, Schema, StatementTrace};
+use ops_core::ports::MigrationInspector;
+use ops_core::testkit::PostgresServer;
+use ops_postgres::{PostgresMigrations, PostgresTrial, schema_dump};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use crate::cli::{Global, MigrationsArgs, MigrationsCheckArgs, MigrationsVerb};
+use crate::exit::{Exit, Failure};
+use crate::print::Printer;
+use crate::session::load;
+
+pub(crate) async fn run(global: &Global, printer: &Printer, args: &MigrationsArgs) -> Result<Exit, Failure> {
+    match &args.verb {
+        MigrationsVerb::Status { dir } => status(global, printer, dir.as_deref()).await,
+        MigrationsVerb::Check(args) => check(global, printer, args).await,
+        MigrationsVerb::Run(args) => super::migrations_run::run(global, printer, args).await,
+    }
+}
+
+/// The database of `ops.toml`, or that of `DATABASE_URL` where there is none.
+pub(super) fn database_url(global: &Global, printer: &Printer) -> Result<SecretString, Failure> {
+    let name = match global.config.exists() {
+        true => load(global, printer)?.database.map(|database| database.url_env),
+        false => None,
+    };
+    let name = name.unwrap_or_else(|| "DATABASE_URL".to_owned());
+    Env::process().secret(&name).ok_or_else(|| {
+        Failure::usage(
+            format!("the variable {name} is not set"),
+            "set it to postgres://user:password@host:port/database",
+        )
+    })
+}
+
+async fn status(global: &Global, printer: &Printer, dir: Option<&Path>) -> Result<Exit, Failure> {
+    let migrations = PostgresMigrations::new(&database_url(global, printer)?)?;
+    let folder = dir.map(MigrationFolder::read).transpose()?;
+    let status = migration_status(&migrations.state().await?, folder.as_ref());
+    let troubled = status.findings.iter().any(|finding| !finding.kind.is_legal());
+    let exit = match (troubled, status.pending.is_empty()) {
+        (true, _) => Exit::Failed,
+        (false, false) => Exit::Partly,
+        (false, true) => Exit::Done,
+    };
+    for ledger in &status.ledgers {
+        let (tool, table, count) = (ledger.tool.name(), &ledger.table, ledger.applied);
+        let newest = ledger.newest.join(", ");
+        printer.line(&printer.pick(
+            &format!("{tool}  {table}  適用済み {count} 件  最新 {newest}"),
+            &format!("{tool}  {table}  {count} applied  newest {newest}"),
+        ));
+    }
+    for version in &status.pending {
+        printer.line(&printer.pick(&format!("  未適用 {version}"), &format!("  pending {version}")));
+    }
+    for finding in &status.findings {
+        let what = printer.text(&finding.what);
+        let mark = if finding.kind.is_legal() { "※" } else { "✘" };
+        printer.line(&printer.warn(&format!("  {mark} {what}")));
+        printer.line(&format!("    → {}", printer.text(&finding.remedy)));
+    }
+    if printer.json() {
+        let mut document = json!(status);
+        document["exit_code"] = json!(exit.code());
+        printer.document(&document);
+    }
+    Ok(exit)
+}
+
+/// A script to look at.
+struct Script {
+    name: String,
+    up: String,
+    down: Option<String>,
+    atomic: bool,
+}
+
+/// What the four questions were answered with, for one script.
+struct Answers {
+    locks: Vec<StatementReview>,
+    proof: Option<Proof>,
+    compatibility: Vec<(String, Vec<Break>)>,
+    has_way_back: bool,
+}
+
+/// What a server said.
+struct Proof {
+    traces: Vec<StatementTrace>,
+    differs: Vec<usize>,
+    back: Back,
+}
+
+/// Whether the way back leads back.
+enum Back {
+    None,
+    Exactly,
+    Elsewhere(String),
+    Failed(String),
+    NotTried(String),
+}
+
+async fn check(global: &Global, printer: &Printer, args: &MigrationsCheckArgs) -> Result<Exit, Failure> {
+    let url = match args.database {
+        true => Some(database_url(global, printer)?),
+        false => None,
+    };
+    let migrations = match &url {
+        Some(url) => Some(PostgresMigrations::new(url)?.with_time_zone(&args.time_zone)),
+        None => None,
+    };
+    let mut schema = match &migrations {
+        Some(migrations) => migrations.schema().await?,
+        None => Schema::default(),
+    };
+    schema.time_zone.clone_from(&args.time_zone);
+    let mut digest = None;
+    let scripts = match (args.files.as_slice(), &migrations) {
+        ([dir], Some(migrations)) if dir.is_dir() => {
+            let plan = MigrationPlan::new(&MigrationFolder::read(dir)?, &migrations.state().await?, &schema)?;
+            digest = Some(plan.digest.clone());
+            of_plan(dir, &plan)?
+        }
+        (files, _) => of_files(files)?,
+    };
+    let server = match args.proof || args.schema.is_some() {
+        true => Some(PostgresServer::start().await?),
+        false => None,
+    };
+    let trial = match &server {
+        Some(server) => {
+            let dump = match (&args.schema, &url) {
+                (Some(file), _) => read(file)?,
+                (None, Some(url)) => schema_dump(url).await?,
+                (None, None) => String::new(),
+            };
+            let trial = PostgresTrial::create(&SecretString::from(server.url()), &dump).await?;
+            Some(trial.with_time_zone(&args.time_zone))
+        }
+        None => None,
+    };
+    if let (Some(trial), true) = (&trial, schema.server == 0) {
+        schema = trial.schema().await?;
+        // There are no rows there: how large the tables are is not known.
+        for relation in schema.relations.values_mut() {
+            (relation.rows, relation.bytes) = (None, u64::MAX);
+        }
+    }
+    let codes = codes(args, &schema)?;
+    let mut all = Vec::new();
+    for script in &scripts {
+        let compatibility = codes
+            .iter()
+            .map(|code| (code.version.clone(), breaks(&script.up, &schema, code)));
+        let locks = review(&script.up, &schema, script.atomic);
+        let compatibility = compatibility.collect();
+        let proof = match &trial {
+            Some(trial) if args.proof => Some(prove(trial, script, &locks).await?),
+            _ => None,
+        };
+        all.push((
+            script,
+            Answers {
+                locks,
+                proof,
+                compatibility,
+                has_way_back: script.down.as_ref().is_some_and(|down| !down.trim().is_empty()),
+            },
+        ));
+        if let Some(trial) = trial.as_ref().filter(|_| args.proof && scripts.len() > 1) {
+            let sizes = schema;
+            schema = trial.schema().await?;
+            for (name, relation) in &mut schema.relations {
+                if let Some(before) = sizes.relations.get(name) {
+                    (relation.rows, relation.bytes) = (before.rows, before.bytes);
+                }
+            }
+        }
+    }
+    let behind: Vec<(String, Vec<Break>)> = match args.database {
+        true => codes
+            .iter()
+            .map(|code| (code.version.clone(), left_behind(&schema, code)))
+            .collect(),
+        false => Vec::new(),
+    };
+    let exit = judge(&all);
+    if let (true, Some(digest), Exit::Done | Exit::Unverified | Exit::Failed) = (args.proof, &digest, exit) {
+        let ran = |answers: &Answers| {
+            answers
+                .proof
+                .as_ref()
+                .is_some_and(|proof| proof.traces.iter().all(|t| t.failure.is_none()))
+        };
+        if all.iter().all(|(_, answers)| ran(answers)) {
+            super::migrations_run::keep_proof(global, printer, digest)?;
+        }
+    }
+    if printer.json() {
+        let documents: Vec<Value> = all
+            .iter()
+            .map(|(script, answers)| document(&script.name, answers))
+            .collect();
+        printer.document(&json!({
+            "scripts": documents, "digest": digest, "rollback": behind.iter().map(|(version, breaks)| json!({
+                "code": version, "refused": !breaks.is_empty(), "reasons": breaks })).collect::<Vec<_>>(),
+            "exit_code": exit.code(),
+        }));
+    } else {
+        for (script, answers) in &all {
+            show(printer, &script.name, answers);
+        }
+        for (version, breaks) in behind.iter().filter(|(_, breaks)| !breaks.is_empty()) {
+            printer.line(&printer.warn(&printer.pick(
+                &format!("✘ いまのスキーマでは {version} に戻せない"),
+                &format!("✘ with the schema as it is, do not roll back to {version}"),
+            )));
+            breaks
+                .iter()
+                .for_each(|found| printer.line(&format!("    {}", printer.text(&found.what))));
+        }
+    }
+    if let Some(trial) = trial {
+        trial.drop_all().await?;
+    }
+    Ok(exit)
+}
+
+fn of_plan(dir: &Path, plan: &MigrationPlan) -> Result<Vec<Script>, Failure> {
+    let folder = MigrationFolder::read(dir)?;
+    let scripts = plan.migrations.iter().filter_map(|migration| {
+        let file = folder.find(&migration.version)?;
+        Some(Script {
+            name: file.path.display().to_string(),
+            up: file.up.clone()?,
+            down: file.down.clone(),
+            atomic: is_whole(file.up.as_deref()?),
+        })
+    });
+    Ok(scripts.collect())
+}
+
+fn of_files(files: &[PathBuf]) -> Result<Vec<Script>, Failure> {
+    let mut scripts = Vec::new();
+    for path in files {
+        if path.is_dir() {
+            let folder = MigrationFolder::read(path)?;
+            scripts.extend(folder.files.into_iter().filter_map(|file| {
+                let up = file.up?;
+                Some(Script {
+                    name: file.path.display().to_string(),
+                    atomic: is_whole(&up),
+                    up,
+                    down: file.down,
+                })
+            }));
+            continue;
+        }
+        let up = read(path)?;
+        let name = path.display().to_string();
+        let down = name
+            .strip_suffix(".up.sql")
+            .map(|stem| PathBuf::from(format!("{stem}.down.sql")));
+        scripts.push(Script {
+            atomic: is_whole(&up),
+            up,
+            down: down
+                .filter(|path| path.exists())
+                .map(|path| read(&path))
+                .transpose()?,
+            name,
+        });
+    }
+    Ok(scripts)
+}
+
+/// The tools run a script in one transaction only where it says so; ours too.
+fn is_whole(up: &str) -> bool {
+    let first = up.trim_start().to_lowercase();
+    first.starts_with("-- atomic") || first.starts_with("begin")
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| {
+        Failure::usage(
+            format!("cannot read {}: {}", path.display(), error.kind()),
+            "name a file of SQL in UTF-8",
+        )
+    })
+}
+
+fn codes(args: &MigrationsCheckArgs, schema: &Schema) -> Result<Vec<CodeUses>, Failure> {
+    let read_one = |text: &String| {
+        let (version, file) = text.split_once('=').ok_or_else(|| {
+            Failure::usage(
+                format!("--code {text} is not VERSION=FILE"),
+                "such as --code running=queries.sql",
+            )
+        })?;
+        Ok(CodeUses::read(version, &read(Path::new(file))?, schema))
+    };
+    args.code.iter().map(read_one).collect()
+}
+
+/// Up, and down again.
+async fn prove(trial: &PostgresTrial, script: &Script, locks: &[StatementReview]) -> Result<Proof, Failure> {
+    let sent = |text: &str| -> Result<Vec<(String, bool)>, Failure> {
+        let all = statements(text)?;
+        Ok(all
+            .into_iter()
+            .map(|statement| (statement.sql, statement.autocommit))
+            .collect())
+    };
+    let before = schema_dump(&trial.url()).await;
+    let traces = trial.run(&sent(&script.up)?, script.atomic).await?;
+    let expected = |trace: &StatementTrace| locks.iter().find(|review| review.sql == trace.sql);
+    let unlike = |trace: &StatementTrace| {
+        expected(trace).is_some_and(|review| review.unknown.is_empty() && review.effects != trace.effects)
+    };
+    let differs = (0..traces.len()).filter(|at| unlike(&traces[*at])).collect();
+    let mut proof = Proof {
+        traces,
+        differs,
+        back: Back::None,
+    };
+    let Some(down) = script.down.as_ref().filter(|down| !down.trim().is_empty()) else {
+        return Ok(proof);
+    };
+    if proof.traces.iter().any(|trace| trace.failure.is_some()) {
+        proof.back = Back::NotTried("the way up failed".to_owned());
+        return Ok(proof);
+    }
+    let before = match before {
+        Ok(before) => before,
+        Err(error) => {
+            proof.back = Back::NotTried(error.to_string());
+            return Ok(proof);
+        }
+    };
+    let back = trial.run(&sent(down)?, script.atomic).await?;
+    proof.back = match back.into_iter().find_map(|trace| trace.failure) {
+        Some(failure) => Back::Failed(failure),
+        None => {
+            let after = schema_dump(&trial.url()).await?;
+            match after == before {
+                true => Back::Exactly,
+                false => Back::Elsewhere(first_difference(&before, &after)),
+            }
+        }
+    };
+    // What comes next begins where this script ends.
+    if !matches!(proof.back, Back::Failed(_)) {
+        trial.run(&sent(&script.up)?, script.atomic).await?;
+    }
+    Ok(proof)
+}
+
+fn first_difference(before: &str, after: &str) -> String {
+    let lines = before.lines().map(Some).chain(std::iter::repeat(None));
+    let pairs = lines.zip(after.lines().map(Some).chain(std::iter::repeat(None)));
+    let found = pairs
+        .take_while(|(one, other)| one.is_some() || other.is_some())
+        .find(|(one, other)| one != other);
+    let (one, other) = found.unwrap_or_default();
+    format!("{} / {}", one.unwrap_or("-").trim(), other.unwrap_or("-").trim())
+}
+
+fn judge(all: &[(&Script, Answers)]) -> Exit {
+    let mut exit = Exit::Done;
+    for (_, answers) in all {
+        let findings = || answers.locks.iter().flat_map(|review| &review.findings);
+        let broken = answers.compatibility.iter().any(|(_, breaks)| !breaks.is_empty());
+        let disproved = answers.proof.as_ref().is_some_and(|proof| {
+            !proof.differs.is_empty()
+                || proof.traces.iter().any(|trace| trace.failure.is_some())
+                || matches!(proof.back, Back::Elsewhere(_) | Back::Failed(_))
+        });
+        if broken || disproved || findings().any(|finding| finding.urgency == Urgency::Danger) {
+            return Exit::Failed;
+        }
+        if answers.proof.is_none() && answers.locks.iter().any(|review| !review.unknown.is_empty()) {
+            exit = Exit::Unverified;
+        }
+    }
+    exit
+}
+
+fn effects(found: &[RelationEffect]) -> String {
+    let one = |effect: &RelationEffect| {
+        let work: Vec<String> = effect
+            .work
+            .iter()
+            .map(|work| format!("{work:?}").to_lowercase())
+            .collect();
+        let work = if work.is_empty() {
+            String::new()
+        } else {
+            format!(" + {}", work.join(", "))
+        };
+        format!("{} {}{work}", effect.relation, effect.lock)
+    };
+    found.iter().map(one).collect::<Vec<_>>().join(" · ")
+}
+
+fn show(printer: &Printer, name: &str, answers: &Answers) {
+    printer.heading(name);
+    printer.line(&printer.pick(" 1 ロック", " 1 locks"));
+    for review in &answers.locks {
+        let first = review.sql.lines().next().unwrap_or_default();
+        let first: String = first.chars().take(90).collect();
+        printer.line(&format!("   {:>4}  {first}", review.line));
+        if !review.effects.is_empty() {
+            printer.line(&format!("         {}", effects(&review.effects)));
+        }
+        for finding in &review.findings {
+            let mark = match finding.urgency {
+                Urgency::Danger => "✘",
+                Urgency::Caution => "△",
+                Urgency::Note => "※",
+            };
+            printer.line(&printer.warn(&format!("       {mark} {}", printer.text(&finding.what))));
+            printer.line(&format!("         → {}", printer.text(&finding.remedy)));
+        }
+    }
+    printer.line(&printer.pick(" 2 実証", " 2 proof"));
+    match &answers.proof {
+        None => printer.line(&printer.pick("   未実施 (--proof)", "   not tried (--proof)")),
+        Some(proof) => {
+            for (at, trace) in proof.traces.iter().enumerate() {
+                let result = match &trace.failure {
+                    Some(failure) => format!("✘ {failure}"),
+                    None if proof.differs.contains(&at) => format!("✘ {}", effects(&trace.effects)),
+                    None => format!("✔ {}", effects(&trace.effects)),
+                };
+                printer.line(&format!("   {result}"));
+            }
+        }
+    }
+    printer.line(&printer.pick(" 3 互換性", " 3 compatibility"));
+    if answers.compatibility.is_empty() {
+        printer.line(&printer.pick(
+            "   未確認 (--code VERSION=FILE)",
+            "   not looked at (--code VERSION=FILE)",
+        ));
+    }
+    for (version, breaks) in &answers.compatibility {
+        if breaks.is_empty() {
+            printer.line(&printer.pick(
+                &format!("   {version}: 使っているものは変わらない"),
+                &format!("   {version}: nothing that it names is affected"),
+            ));
+        }
+        for found in breaks {
+            printer.line(&printer.warn(&format!("   ✘ {}", printer.text(&found.what))));
+            printer.line(&format!("     → {}", printer.text(&found.remedy)));
+        }
+    }
+    printer.line(&printer.pick(" 4 可逆性", " 4 reversibility"));
+    let back = answers.proof.as_ref().map(|proof| &proof.back);
+    printer.line(&match (answers.has_way_back, back) {
+        (false, _) => printer.pick("   △ 戻すスクリプトがない", "   △ there is no way back"),
+        (true, None | Some(Back::None)) => printer.pick(
+            "   戻すスクリプトはある（未実施）",
+            "   there is a way back (not tried)",
+        ),
+        (true, Some(Back::Exactly)) => printer.pick(
+            "   ✔ 適用して戻すと、スキーマはバイト単位で同じ",
+            "   ✔ up and down again: the schema is the same to the byte",
+        ),
+        (true, Some(Back::Elsewhere(what))) => printer.pick(
+            &format!("   ✘ 戻しても元と違う: {what}"),
+            &format!("   ✘ down does not lead back: {what}"),
+        ),
+        (true, Some(Back::Failed(why))) => printer.pick(
+            &format!("   ✘ 戻せない: {why}"),
+            &format!("   ✘ down failed: {why}"),
+        ),
+        (true, Some(Back::NotTried(why))) => printer.pick(
+            &format!("   ? 試せない: {why}"),
+            &format!("   ? not tried: {why}"),
+        ),
+    });
+}
+
+fn document(name: &str, answers: &Answers) -> Value {
+    let back = |back: &Back| match back {
+        Back::None => json!({"result": "none"}),
+        Back::Exactly => json!({"result": "exact"}),
+        Back::Elsewhere(what) => json!({"result": "different", "detail": what}),
+        Back::Failed(why) => json!({"result": "failed", "detail": why}),
+        Back::NotTried(why) => json!({"result": "not_tried", "detail": why}),
+    };
+    json!({
+        "script": name,
+        "locks": answers.locks,
+        "proof": answers.proof.as_ref().map(|proof| json!({"statements": proof.traces, "unlike_locks": proof.differs})),
+        "compatibility": answers.compatibility.iter().map(|(version, breaks)| json!({"code": version, "breaks": breaks})).collect::<Vec<_>>(),
+        "reversibility": {"way_back": answers.has_way_back, "tried": answers.proof.as_ref().map(|proof| back(&proof.back))},
+    })
+}

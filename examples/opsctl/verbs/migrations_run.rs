@@ -1,0 +1,269 @@
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ops_core::audit::{Recorder, Spool};
+use ops_core::error::{Error, ErrorKind, Result as OpsResult};
+use ops_core::governance::migration::{
+    BACKUP_AGE, Evidence, MigrationFolder, MigrationPlan, MigrationRunner, RestartHook, RunPolicy, RunReport,
+    RunStatus, checklist,
+};
+use ops_core::model::{Check, CheckState, Timestamp, Weekday, Window};
+use ops_core::ports::MigrationInspector;
+use ops_postgres::{PostgresMigrations, PostgresStore};
+use serde_json::json;
+
+use super::migrations::database_url;
+use crate::cli::{Global, MigrationsRunArgs};
+use crate::exit::{Exit, Failure};
+use crate::print::Printer;
+use crate::session::{Session, load};
+
+pub(crate) async fn run(
+    global: &Global,
+    printer: &Printer,
+    args: &MigrationsRunArgs,
+) -> Result<Exit, Failure> {
+    let evidence_dir = proofs(global, printer)?;
+    let session = Session::open(global, printer).await?;
+    let url = database_url(global, printer)?;
+    let migrations = PostgresMigrations::new(&url)?.with_time_zone(&args.time_zone);
+    let folder = MigrationFolder::read(&args.dir)?;
+    let mut schema = migrations.schema().await?;
+    schema.time_zone.clone_from(&args.time_zone);
+    let plan = MigrationPlan::new(&folder, &migrations.state().await?, &schema)?;
+    let mut evidence = Evidence::default();
+    evidence.tested = kept(&evidence_dir);
+    evidence.backup = args.backup_at.as_deref().map(time).transpose()?;
+    evidence.quiet = args
+        .quiet
+        .iter()
+        .map(|text| window(text))
+        .collect::<Result<_, _>>()?;
+    let checks = checklist(&plan, &evidence, BACKUP_AGE, session.world.now());
+    show_plan(printer, &plan, &checks, args);
+    let open: Vec<&str> = checks
+        .iter()
+        .filter(|check| check.state != CheckState::Ready && !args.accept.contains(&check.name))
+        .map(|check| check.name.as_str())
+        .collect();
+    let refused = !open.is_empty() && !plan.migrations.is_empty();
+    if args.dry_run || refused || plan.migrations.is_empty() {
+        let exit = if refused { Exit::Refused } else { Exit::Done };
+        if refused {
+            printer.error(&printer.pick(
+                &format!(
+                    "拒否: 事前確認が揃っていません（{}）。何も変更していません",
+                    open.join(", ")
+                ),
+                &format!(
+                    "refused: the check list is not complete ({}); nothing has been changed",
+                    open.join(", ")
+                ),
+            ));
+        }
+        if printer.json() {
+            printer
+                .document(&json!({"plan": plan, "checks": checks, "open": open, "exit_code": exit.code()}));
+        }
+        return Ok(exit);
+    }
+    let store = PostgresStore::connect(&url).await?;
+    store.migrate().await?;
+    store.close().await;
+    let providers = session.world.ops.providers();
+    let mut recorder = Recorder::new(
+        Arc::clone(&providers.audit),
+        Arc::clone(&providers.masker),
+        Arc::clone(&providers.clock),
+    );
+    if let Some(spool) = &providers.audit_spool {
+        recorder = recorder.with_spool(Spool::clone(spool));
+    }
+    let mut policy = RunPolicy::default();
+    policy.watch = Duration::from_secs(args.watch);
+    let tenant = session.world.config.tenant.clone();
+    let mut runner = MigrationRunner::new(
+        Arc::new(migrations),
+        recorder,
+        Arc::clone(&providers.clock),
+        tenant,
+    )
+    .with_policy(policy);
+    if let Some(command) = &args.restart {
+        runner = runner.with_restart(Arc::new(RestartCommand(command.clone())));
+    }
+    let report = runner.run(&plan, &session.actor).await;
+    let exit = match report.status {
+        RunStatus::Done => Exit::Done,
+        RunStatus::Failed => match report.steps.iter().any(|step| step.done.is_some()) {
+            true => Exit::Partly,
+            false => Exit::Failed,
+        },
+        _ => Exit::Unverified,
+    };
+    show_report(printer, &plan, &report);
+    if printer.json() {
+        printer.document(
+            &json!({"plan": plan.digest, "checks": checks, "report": report, "exit_code": exit.code()}),
+        );
+    }
+    Ok(exit)
+}
+
+fn show_plan(printer: &Printer, plan: &MigrationPlan, checks: &[Check], args: &MigrationsRunArgs) {
+    if plan.migrations.is_empty() {
+        printer.line(&printer.pick("未適用の移行はありません", "nothing is pending"));
+        return;
+    }
+    for migration in &plan.migrations {
+        let (version, name, steps) = (&migration.version, &migration.name, migration.steps.len());
+        let touched = migration.touched.join(", ");
+        printer.line(&printer.pick(
+            &format!("{version} {name}  {steps} 段階  待ちが生じる表: {touched}"),
+            &format!("{version} {name}  {steps} steps  tables that others wait for: {touched}"),
+        ));
+    }
+    for check in checks {
+        let accepted = args.accept.contains(&check.name);
+        let mark = match check.state {
+            CheckState::Ready => "✔",
+            _ if accepted => "△",
+            CheckState::Unknown => "?",
+            _ => "✘",
+        };
+        let detail = check.detail.as_deref().unwrap_or_default();
+        printer.line(&format!(
+            "  {mark} {}: {} {detail}",
+            check.name,
+            printer.text(&check.what)
+        ));
+        if let Some(remedy) = check.remedy.as_ref().filter(|_| !accepted) {
+            printer.line(&format!("    → {}", printer.text(remedy)));
+        }
+    }
+}
+
+fn show_report(printer: &Printer, plan: &MigrationPlan, report: &RunReport) {
+    for step in &report.steps {
+        let mark = if step.done.is_some() { "✔" } else { "✘" };
+        let (migration, position, attempts, took) =
+            (&step.migration, step.position, step.attempts, step.took_ms);
+        printer.line(&printer.pick(
+            &format!("  {mark} {migration}:{position}  {took} ms  {attempts} 回"),
+            &format!("  {mark} {migration}:{position}  {took} ms  {attempts} attempts"),
+        ));
+    }
+    for (table, stall) in &report.stalls {
+        printer.line(&printer.pick(
+            &format!(
+                "  {table}: 最長の待ち 読み取り {} ms 書き込み {} ms",
+                stall.read_ms, stall.write_ms
+            ),
+            &format!(
+                "  {table}: longest wait of a reader {} ms, of a writer {} ms",
+                stall.read_ms, stall.write_ms
+            ),
+        ));
+    }
+    report
+        .watch
+        .iter()
+        .for_each(|seen| printer.line(&printer.warn(&format!("  ✘ {seen}"))));
+    if let Some(failure) = &report.failure {
+        printer.error(&printer.pick(&format!("失敗: {failure}"), &format!("failed: {failure}")));
+    }
+    if report.status != RunStatus::Done {
+        let down = plan.migrations.iter().any(|migration| migration.down.is_some());
+        printer.error(&match down {
+            true => printer.pick(
+                "  → 原因を直してもう一度実行すると続きから進む。戻すなら、コードが耐えられるか確かめてから .down.sql を実行する",
+                "  → mend the cause and run it again: it goes on from here. To go back, check that the code can live with it, then run the .down.sql",
+            ),
+            false => printer.pick(
+                "  → 原因を直してもう一度実行すると続きから進む",
+                "  → mend the cause and run it again: it goes on from here",
+            ),
+        });
+    }
+    if !report.audited {
+        printer.error(&printer.pick(
+            "⚠ 監査記録の一部が未配送です",
+            "⚠ not every step is in the audit trail yet",
+        ));
+    }
+}
+
+fn time(text: &str) -> Result<Timestamp, Failure> {
+    text.parse().map_err(|_| {
+        Failure::usage(
+            format!("--backup-at {text} is no time"),
+            "such as 2026-01-30T02:00:00Z",
+        )
+    })
+}
+
+fn window(text: &str) -> Result<Window, Failure> {
+    let wrong = || {
+        Failure::usage(
+            format!("--quiet {text} is no span of time"),
+            "such as --quiet 02:00-05:00",
+        )
+    };
+    let (from, until) = text.split_once('-').ok_or_else(wrong)?;
+    Ok(Window::Weekly {
+        days: Weekday::ALL.to_vec(),
+        from: from.parse().map_err(|_| wrong())?,
+        until: until.parse().map_err(|_| wrong())?,
+    })
+}
+
+fn proofs(global: &Global, printer: &Printer) -> Result<PathBuf, Failure> {
+    let state = match global.config.exists() {
+        true => load(global, printer)?.state_dir,
+        false => PathBuf::from(".ops"),
+    };
+    Ok(state.join("migrations"))
+}
+
+/// Remembers that a plan ran on a throw-away server.
+pub(super) fn keep_proof(global: &Global, printer: &Printer, digest: &str) -> Result<(), Failure> {
+    let dir = proofs(global, printer)?;
+    let kept =
+        std::fs::create_dir_all(&dir).and_then(|()| std::fs::write(dir.join(format!("{digest}.tested")), ""));
+    kept.map_err(|error| {
+        Failure::usage(
+            format!("cannot write into {}: {}", dir.display(), error.kind()),
+            "make state_dir a folder that can be written",
+        )
+    })
+}
+
+fn kept(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".tested")?.to_owned()))
+        .collect()
+}
+
+/// Restarts the application by a program of its own.
+#[derive(Debug)]
+struct RestartCommand(String);
+
+#[async_trait]
+impl RestartHook for RestartCommand {
+    async fn restart(&self) -> OpsResult<()> {
+        let failed = || Error::new(ErrorKind::Unavailable, "restart the application");
+        let status = tokio::process::Command::new("sh")
+            .args(["-c", &self.0])
+            .stdout(std::process::Stdio::null())
+            .status()
+            .await
+            .map_err(|error| failed().source(error))?;
+        match status.success() {
+            true => Ok(()),
+            false => Err(failed().context("exit", status.code().unwrap_or(-1).to_string())),
+        }
+    }
+}

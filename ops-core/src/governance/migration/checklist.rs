@@ -1,0 +1,63 @@
+use std::time::Duration;
+
+use super::plan::MigrationPlan;
+use crate::messages::migration as text;
+use crate::model::{Check, Need, Timestamp, Window};
+
+/// What is known before a run. The first runbook's list: tested, a way back, a fresh backup, a quiet hour.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Evidence {
+    /// The digests of plans that ran on a throw-away server with this schema.
+    pub tested: Vec<String>,
+    /// When the newest backup was taken.
+    pub backup: Option<Timestamp>,
+    /// The quiet hours, in Japanese time.
+    pub quiet: Vec<Window>,
+}
+
+/// How old a backup may be: a day.
+pub const BACKUP_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Checks the list before a run. Pure. A quiet hour is asked for only when data is lost or others wait.
+pub fn checklist(
+    plan: &MigrationPlan,
+    evidence: &Evidence,
+    backup_age: Duration,
+    now: Timestamp,
+) -> Vec<Check> {
+    let need = |name: &str, (what, remedy)| Need::new(name, "migration", what, remedy);
+    let mut checks = Vec::new();
+    let tested = need("tested", text::needs_trial());
+    checks.push(match evidence.tested.contains(&plan.digest) {
+        true => tested.ready(),
+        false => tested.missing(format!("digest {}", plan.digest.get(..12).unwrap_or_default())),
+    });
+    let way_back = need("rollback_script", text::needs_way_back());
+    let without: Vec<_> = plan
+        .migrations
+        .iter()
+        .filter(|migration| migration.down.as_ref().is_none_or(|down| down.trim().is_empty()))
+        .map(|migration| migration.version.as_str())
+        .collect();
+    checks.push(match without.is_empty() {
+        true => way_back.ready(),
+        false => way_back.missing(without.join(", ")),
+    });
+    let backup = need("backup", text::needs_backup(backup_age));
+    checks.push(match evidence.backup {
+        Some(at) if at <= now && now.saturating_since(at) <= backup_age => backup.ready(),
+        Some(at) if at > now => backup.missing(format!("its time is in the future: {}", at.to_jst())),
+        Some(at) => backup.missing(format!("the newest is of {}", at.to_jst())),
+        None => backup.unknown("nobody has said when the newest was taken"),
+    });
+    if plan.is_disruptive() {
+        let quiet = need("quiet_window", text::needs_quiet());
+        checks.push(match evidence.quiet.iter().any(|window| window.contains(now)) {
+            true => quiet.ready(),
+            false if evidence.quiet.is_empty() => quiet.unknown("no quiet hours are given"),
+            false => quiet.missing(format!("it is {} in Japan", now.to_jst())),
+        });
+    }
+    checks
+}

@@ -1,0 +1,34 @@
+//! Migrations: what state a database is in, what a script would do to it, and running it so that nobody waits.
+//!
+//! Four answers for each migration, never one "safe": *locks* (`review`), *proof* (the same script on a throw-away server),
+//! *compatibility* (`compatibility`: can the running and the previous code live with it), *reversibility* (is there a way down, and
+//! does it lead back exactly).
+
+mod folder;
+mod status;
+
+#[cfg(feature = "migrations")]
+mod checklist;
+#[cfg(feature = "migrations")]
+mod compatibility;
+#[cfg(feature = "migrations")]
+mod hazard;
+#[cfg(feature = "migrations")]
+mod plan;
+#[cfg(feature = "migrations")]
+mod run;
+#[cfg(feature = "migrations")]
+mod tree;
+
+#[cfg(feature = "migrations")]
+pub use self::checklist::{BACKUP_AGE, Evidence, checklist};
+#[cfg(feature = "migrations")]
+pub use self::compatibility::{Break, BreakKind, CodeUses, breaks, left_behind};
+pub use self::folder::{MigrationFile, MigrationFolder};
+#[cfg(feature = "migrations")]
+pub use self::hazard::{Finding, Hazard, Statement, StatementReview, Urgency, review, statements};
+#[cfg(feature = "migrations")]
+pub use self::plan::{MigrationPlan, PlannedMigration};
+#[cfg(feature = "migrations")]
+pub use self::run::{MigrationRunner, RestartHook, RunPolicy, RunReport, RunStatus, Stall, StepRun};
+pub use self::status::{LedgerSummary, MigrationStatus, StateFinding, StateKind, migration_status};

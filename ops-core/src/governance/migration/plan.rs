@@ -1,0 +1,184 @@
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use super::folder::{MigrationFile, MigrationFolder};
+use super::hazard::{Hazard, StatementReview, Urgency, review, statements};
+use super::status::{is_applied, ledger_of};
+use super::tree::{Kind, parse};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{LedgerRow, LockMode, MigrationStep, Schema, SchemaState};
+
+/// What a run will do: the migrations that are pending, as steps.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct MigrationPlan {
+    /// In their order.
+    pub migrations: Vec<PlannedMigration>,
+    /// Of all statements, in hexadecimal digits.
+    pub digest: String,
+}
+
+/// One pending migration.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct PlannedMigration {
+    /// Its version.
+    pub version: String,
+    /// What it is called.
+    pub name: String,
+    /// What is done, in this order.
+    pub steps: Vec<MigrationStep>,
+    /// What the locks answer says.
+    pub review: Vec<StatementReview>,
+    /// Tables that others use and that it locks so that they wait.
+    pub touched: Vec<String>,
+    /// The way back.
+    #[serde(skip)]
+    pub down: Option<String>,
+}
+
+impl MigrationPlan {
+    /// Plans what `folder` has and `state` lacks. A migration is one transaction for each statement; one for all where its first line is
+    /// `-- atomic`.
+    ///
+    /// # Errors
+    /// `Unsupported` for scripts that are no SQL; `InvalidInput` for a script that cannot be read, with its line, or that builds an index
+    /// without a name `CONCURRENTLY`; `Conflict` while a migration is dirty.
+    pub fn new(folder: &MigrationFolder, state: &SchemaState, schema: &Schema) -> Result<Self> {
+        let ledger = ledger_of(state, folder);
+        if let Some(dirty) = ledger.and_then(|ledger| ledger.applied.iter().find(|found| found.dirty)) {
+            return Err(Error::new(ErrorKind::Conflict, PLAN)
+                .context("migration", &dirty.version)
+                .context("reason", "it failed half-way and is marked as dirty")
+                .context(
+                    "remedy",
+                    "finish or undo it by hand and correct the tool's table first",
+                ));
+        }
+        let mut migrations = Vec::new();
+        for file in &folder.files {
+            if ledger.is_some_and(|ledger| is_applied(ledger, folder, file)) {
+                continue;
+            }
+            let record = ledger.map(|ledger| {
+                let checksum = file.checksum().unwrap_or_default();
+                LedgerRow::new(ledger.tool, &ledger.table, &file.version, &file.name, checksum)
+            });
+            migrations.push(planned(file, schema, record)?);
+        }
+        let mut digest = Sha256::new();
+        for step in migrations.iter().flat_map(|migration| &migration.steps) {
+            digest.update(step.digest.as_bytes());
+        }
+        Ok(Self {
+            migrations,
+            digest: hex(&digest.finalize()),
+        })
+    }
+
+    /// Whether data is lost, or others wait for as long as the work takes.
+    pub fn is_disruptive(&self) -> bool {
+        let reviews = self.migrations.iter().flat_map(|migration| &migration.review);
+        let mut findings = reviews.flat_map(|review| &review.findings);
+        findings.any(|found| found.urgency == Urgency::Danger || found.hazard == Hazard::LosesData)
+    }
+}
+
+const PLAN: &str = "plan migrations";
+
+fn planned(file: &MigrationFile, schema: &Schema, record: Option<LedgerRow>) -> Result<PlannedMigration> {
+    let Some(up) = &file.up else {
+        return Err(Error::new(ErrorKind::Unsupported, PLAN)
+            .context("migration", &file.version)
+            .context("reason", "it is a program, not a script")
+            .context(
+                "remedy",
+                "print its SQL with the tool (alembic upgrade --sql, manage.py sqlmigrate) and run that",
+            ));
+    };
+    let wrong = |error: Error| error.context("migration", file.version.clone());
+    let whole = up.trim_start().starts_with("-- atomic");
+    let sent = statements(up).map_err(wrong)?;
+    let mut steps: Vec<MigrationStep> = Vec::new();
+    if whole {
+        if let Some(refused) = sent.iter().find(|statement| statement.autocommit) {
+            return Err(Error::new(ErrorKind::InvalidInput, PLAN)
+                .context("migration", &file.version)
+                .context("line", refused.line.to_string())
+                .context("reason", "the server refuses the statement inside a transaction")
+                .context(
+                    "remedy",
+                    "take the line `-- atomic` away, or move the statement to a file of its own",
+                ));
+        }
+        let all: Vec<String> = sent.into_iter().map(|statement| statement.sql).collect();
+        steps.push(step(file, 1, all));
+    } else {
+        for (at, statement) in sent.into_iter().enumerate() {
+            let position = u32::try_from(at + 1).unwrap_or(u32::MAX);
+            let mut step = step(file, position, vec![statement.sql.clone()]);
+            step.autocommit = statement.autocommit;
+            step.builds = built(&statement.sql, schema).map_err(|error| {
+                error
+                    .context("migration", file.version.clone())
+                    .context("line", statement.line.to_string())
+            })?;
+            steps.push(step);
+        }
+    }
+    if steps.is_empty() {
+        steps.push(step(file, 1, Vec::new()));
+    }
+    let of = u32::try_from(steps.len()).unwrap_or(u32::MAX);
+    steps.iter_mut().for_each(|step| step.of = of);
+    if let Some(last) = steps.last_mut() {
+        last.record = record;
+    }
+    let review = review(up, schema, whole);
+    let effects = review.iter().flat_map(|review| &review.effects);
+    let waited_for = effects.filter(|effect| effect.lock >= LockMode::Share);
+    let touched: BTreeSet<_> = waited_for.map(|effect| effect.relation.clone()).collect();
+    Ok(PlannedMigration {
+        version: file.version.clone(),
+        name: file.name.clone(),
+        steps,
+        review,
+        touched: touched.into_iter().collect(),
+        down: file.down.clone(),
+    })
+}
+
+fn step(file: &MigrationFile, position: u32, statements: Vec<String>) -> MigrationStep {
+    let digest = hex(&Sha256::digest(statements.join("\0").as_bytes()));
+    MigrationStep::new(&file.version, position, statements, digest)
+}
+
+/// The index that a statement builds beside the traffic.
+fn built(sql: &str, schema: &Schema) -> Result<Option<String>> {
+    let Some(parsed) = parse(sql).into_iter().next() else {
+        return Ok(None);
+    };
+    let node = parsed.node;
+    if node.kind() != Kind::CREATE_INDEX || !node.has(Kind::CONCURRENTLY_KW) {
+        return Ok(None);
+    }
+    let table = node
+        .find(Kind::TABLE_NAME_REF)
+        .map(|node| schema.resolve(&node.name()));
+    let (Some(name), Some(table)) = (node.child(Kind::INDEX), table) else {
+        return Err(Error::new(ErrorKind::InvalidInput, PLAN)
+            .context("statement", "an index without a name is built concurrently")
+            .context(
+                "remedy",
+                "give it a name: a failure leaves it behind under that name",
+            ));
+    };
+    let place = table.split('.').next().unwrap_or_default().to_owned();
+    Ok(Some(format!("{place}.{}", name.name().pop().unwrap_or_default())))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,66 @@
+use std::fmt::Debug;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::error::Result;
+use crate::model::{MigrationStep, Schema, SchemaState, StepDone};
+
+/// Tells which migrations a database has, what was left half done, and what its schema is.
+///
+/// # Contract
+/// - Only reads. Nothing is locked that a query would not lock.
+/// - `state` finds the tables of every tool that it knows, in whatever schema they lie; one that may not be read is named as such, never
+///   passed over.
+/// - What a table does not tell is `None`, never a guess.
+///
+/// # Errors
+/// `Unavailable`, `Timeout`, `PermissionDenied`.
+///
+/// # Cancellation
+/// Dropping the future has no effect.
+#[async_trait]
+pub trait MigrationInspector: Debug + Send + Sync + 'static {
+    /// What tools have applied, and what is half done.
+    async fn state(&self) -> Result<SchemaState>;
+    /// The part of the catalogue that decides what a migration costs.
+    async fn schema(&self) -> Result<Schema>;
+}
+
+/// How a heartbeat touches a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a table is read or written")]
+pub enum Touch {
+    /// As a `select` would.
+    Read,
+    /// As an `insert`, `update` or `delete` would, without writing anything.
+    Write,
+}
+
+/// Runs the steps of a migration.
+///
+/// # Contract
+/// - A step, its row in the tool's table, and the mark that it is done are one transaction. Of a step that refuses transactions it is
+///   marked first that it began; after a crash `execute` clears away what it left behind and runs it again, unless it came to its end.
+/// - A step that is done is not run again, whoever asks; one with another digest in its place is a `Conflict`.
+/// - It waits no longer than `lock_timeout` for a lock, and gives up as soon as `max_waiters` sessions wait behind it: a `Timeout` that is
+///   safe to retry; nothing of the step is left then.
+/// - Does not retry; the caller does.
+///
+/// # Errors
+/// `Timeout`, `Conflict`, `PermissionDenied`, `Unavailable`; `Unexpected` and others with the server's reason for a statement that is wrong.
+///
+/// # Cancellation
+/// Dropping `execute` may leave the step done, or running for a moment; ask again to know.
+#[async_trait]
+pub trait MigrationExecutor: Debug + Send + Sync + 'static {
+    /// Runs a step, unless it is done.
+    async fn execute(
+        &self,
+        step: &MigrationStep,
+        lock_timeout: Duration,
+        max_waiters: u32,
+    ) -> Result<StepDone>;
+    /// Takes the lock of a reader or writer on `table` and gives it back; `Timeout` after `patience`.
+    async fn touch(&self, table: &str, touch: Touch, patience: Duration) -> Result<()>;
+}
