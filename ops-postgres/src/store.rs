@@ -390,7 +390,7 @@ fn migrator() -> Migrator {
     migrator
 }
 
-const MIGRATIONS: [(i64, &str, &str); 8] = [
+const MIGRATIONS: [(i64, &str, &str); 11] = [
     (1, "journal", include_str!("../migrations/0001_journal.sql")),
     (2, "switch", include_str!("../migrations/0002_switch.sql")),
     (3, "audit", include_str!("../migrations/0003_audit.sql")),
@@ -406,16 +406,18 @@ const MIGRATIONS: [(i64, &str, &str); 8] = [
         include_str!("../migrations/0006_switch_process.sql"),
     ),
     (7, "drill", include_str!("../migrations/0007_drill.sql")),
-    (10, "limit", include_str!("../migrations/0010_limit.sql")),
     (
         8,
         "audit months",
         include_str!("../migrations/0008_audit_months.sql"),
     ),
+    (10, "limit", include_str!("../migrations/0010_limit.sql")),
     (11, "tenants", include_str!("../migrations/0011_tenants.sql")),
+    (
         13,
         "migration step",
         include_str!("../migrations/0013_migration_step.sql"),
+    ),
 ];
 const LATEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 

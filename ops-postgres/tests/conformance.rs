@@ -59,6 +59,10 @@ async fn the_store_of_limits_keeps_its_contract() {
     limits.connect().await.unwrap();
     testkit::limit_store(&limits).await;
     limits.close().await;
+    world.close().await;
+}
+
+#[tokio::test]
 async fn the_tenant_directory_keeps_its_contract() {
     let tables = "create table organizations (id text primary key, name text, plan text, is_active boolean, created_at timestamptz);
         create table users (organization_id text, id text, email text, name text, role_level int, primary key (organization_id, id));

@@ -60,11 +60,10 @@ impl Ops {
                 meter.set_last_drill(procedure, &last);
             }
         }
-        meter.render(clock.now()) + &leaks
         if let Some(drain) = self.recorder.drain_status() {
             self.set_drain(meter, &drain);
         }
-        meter.render(clock.now())
+        meter.render(clock.now()) + &leaks
     }
 
     /// Besides the depth: without a drain that is what a job says that runs now and then.

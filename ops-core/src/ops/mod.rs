@@ -13,9 +13,8 @@ use crate::emergency::{
     Review, Watch,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Actor, Approval, AuditRecord, Outcome, RunId, TenantId};
 use crate::masking::LeakAlarm;
-use crate::model::{Actor, AuditRecord, Outcome, RunId, TenantId};
+use crate::model::{Actor, Approval, AuditRecord, Outcome, RunId, TenantId};
 use crate::pipeline::{Publisher, Report};
 use crate::providers::Providers;
 
@@ -214,7 +213,7 @@ impl Ops {
         let forgotten = self.engine.forget(plan, approvals, approvers, actor).await?;
         let mut recorded = Vec::new();
         for record in self.publisher.forget_records(&forgotten, actor) {
-            recorded.push(self.recorder.record(record).await);
+            recorded.push(self.recorder.record_in_store(record).await);
         }
         Ok((forgotten, recorded))
     }

@@ -118,8 +118,6 @@ fn start(sync: &str) -> Result<PostgresServer> {
     let mut last = failed("no attempt was made");
     for _ in 0..ATTEMPTS {
         let folder = new_folder("ops-postgres", user).map_err(io_failed("make a folder"))?;
-        match launch(&programs, &folder, user) {
-        let folder = new_folder(user)?;
         match launch(&programs, &folder, user, sync) {
             Ok(server) => return Ok(server),
             Err(error) => last = error,
