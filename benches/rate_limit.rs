@@ -58,7 +58,6 @@ fn one_size(keys: u64) -> anyhow::Result<()> {
     let crab = Mutex::new(throttlecrab::RateLimiter::new(PeriodicStore::new()));
     let mut owned = String::new();
     let mut owned_too = String::new();
-    let request = |key| LimitRequest::new(EndpointClass::Llm, LimitKey::user("org_soulsyncs", key));
     let mut contenders: Vec<(&str, Check<'_>)> = vec![
         ("key only", Box::new(|key, _| !black_box(key).is_empty())),
         (
@@ -136,7 +135,7 @@ fn one_size(keys: u64) -> anyhow::Result<()> {
                 state ^= u64::from(check(write_key(&mut buffer, n), n));
             }
             rounds
-                .entry(name)
+                .entry(*name)
                 .or_default()
                 .push((cpu() - began) / f64::from(checks));
         }
@@ -173,6 +172,10 @@ fn one_size(keys: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn request(key: &str) -> LimitRequest<'_> {
+    LimitRequest::new(EndpointClass::Llm, LimitKey::user("org_soulsyncs", key))
+}
+
 /// CPU time per check of two threads at once, on many keys and on one.
 fn two_threads(keys: u64) -> anyhow::Result<()> {
     let burst = ours(LimitSemantics::Burst)?;
@@ -193,7 +196,7 @@ fn two_threads(keys: u64) -> anyhow::Result<()> {
             times[1].push(both(keys, round, |key, owned| {
                 owned.clear();
                 owned.push_str(key);
-                folded.check_key(owned).is_ok()
+                folded.check_key(&*owned).is_ok()
             }));
         }
         let [ours, theirs] = times.map(|times| middle(&times));
