@@ -52,7 +52,11 @@ impl Recognizer for Planted {
         // What follows a label, a mask at its front included. It ends where the masker lets a value end that no window holds.
         for (at, label) in text.match_indices("password=") {
             let start = at + label.len();
-            let mask = text[start..].strip_prefix('[').and_then(|rest| rest.find(']'));
+            let inside = |byte: &u8| byte.is_ascii_alphanumeric() || b"_:-*".contains(byte);
+            let mask = text[start..].strip_prefix('[').and_then(|rest| {
+                let length = rest.bytes().take_while(inside).count();
+                rest[length..].starts_with(']').then_some(length)
+            });
             let from = start + mask.map_or(0, |mask| mask + 2);
             let end = text[from..].find(ends).map_or(text.len(), |end| from + end);
             if end > start {
