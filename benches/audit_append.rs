@@ -8,6 +8,8 @@
 //! `cargo bench -p ops-benches --bench audit_append`. Rounds are interleaved, medians are printed. The database syncs as a real one does, on the disk of
 //! the temporary directory. `AUDIT_BENCH_RECORDS` sets how many records are drained (100,000), `AUDIT_BENCH_ROUNDS` how many rounds (3).
 
+#![expect(clippy::disallowed_methods, reason = "a bench measures real time")]
+
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;

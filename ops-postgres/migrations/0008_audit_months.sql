@@ -13,7 +13,8 @@ alter index ops.audit_log_resource rename to audit_log_before_resource;
 
 create table ops.audit_log (
     tenant        text not null,
-    sequence      bigint not null check (sequence > 0),
+    -- Named as in the table of before, which becomes a partition.
+    sequence      bigint not null constraint audit_log_sequence_check check (sequence > 0),
     id            uuid not null,
     at_micros     bigint not null,
     actor_kind    text not null,
@@ -24,7 +25,7 @@ create table ops.audit_log (
     outcome       text not null,
     run           text,
     details       text not null,
-    hash          bytea not null check (octet_length(hash) = 32),
+    hash          bytea not null constraint audit_log_hash_check check (octet_length(hash) = 32),
     -- The fields whose value was removed, with what stands for each in the hash: a JSON object.
     withheld      text,
     -- Where the record was kept before it came here.
@@ -77,7 +78,8 @@ begin
         return false;
     end if;
     perform pg_advisory_xact_lock(hashtextextended('ops.audit_make_month', 0));
-    if to_regclass('ops.' || name) is not null then
+    -- Asked of the catalogue itself: who has waited for the lock may have an old answer in mind.
+    if exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'ops' and c.relname = name) then
         return false;
     end if;
     execute format('create table ops.%I (like ops.audit_log including constraints)', name);
@@ -94,8 +96,8 @@ begin
     execute format('alter table ops.audit_log attach partition ops.%I for values from (%s) to (%s)', name, low, high);
     return true;
 exception
-    -- The table of before has this month.
-    when invalid_object_definition then
+    -- The table of before has this month, or somebody was faster.
+    when invalid_object_definition or duplicate_table then
         return false;
 end
 $$;

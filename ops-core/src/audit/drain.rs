@@ -229,6 +229,15 @@ impl Drop for Running {
     }
 }
 
+/// How a look at the spool ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    Done,
+    /// There is more than was brought.
+    More,
+    Failed,
+}
+
 struct Work {
     spool: Spool,
     store: Arc<dyn AuditStore>,
@@ -244,7 +253,11 @@ impl Work {
         let mut stop = self.shared.stop.subscribe();
         let mut delay = self.options.first_delay;
         while !*stop.borrow_and_update() {
-            let failed = self.deliver().await;
+            let look = self.deliver().await;
+            if look == Look::More {
+                continue;
+            }
+            let failed = look == Look::Failed;
             let pause = match failed {
                 true => delay,
                 false => self.options.idle,
@@ -268,12 +281,15 @@ impl Work {
         }
     }
 
-    /// One look at the whole spool. `true` when the store or the spool failed.
-    async fn deliver(&self) -> bool {
+    /// One look at the whole spool, at most some batches of each process.
+    async fn deliver(&self) -> Look {
         self.told.send_modify(|status| status.begun += 1);
-        let delivered = self.spool.deliver_masked(&*self.store, Some(&*self.masker)).await;
+        let delivered = self
+            .spool
+            .deliver_masked(&*self.store, Some(&*self.masker), BATCHES)
+            .await;
         let now = self.clock.now();
-        let mut failed = false;
+        let mut look = Look::Done;
         self.told.send_modify(|status| {
             status.error = match &delivered {
                 Ok(delivered) => {
@@ -287,15 +303,20 @@ impl Work {
                     if let Some(newest) = delivered.newest_stored {
                         status.lag = now.saturating_since(newest);
                     }
-                    status.whole = delivered.error.is_none() && !delivered.elsewhere;
+                    status.whole = delivered.error.is_none() && !delivered.elsewhere && !delivered.more;
+                    if delivered.more {
+                        look = Look::More;
+                    }
                     delivered.error.as_ref()
                 }
                 Err(error) => Some(error),
             }
             .map(|error| self.masker.mask(&error.to_string()).into_owned());
-            failed = status.error.is_some();
-            status.whole &= !failed;
-            status.failures += u64::from(failed);
+            if status.error.is_some() {
+                look = Look::Failed;
+                status.whole = false;
+                status.failures += 1;
+            }
             status.ended = status.begun;
             if let Some(error) = &status.error {
                 warn!(
@@ -305,10 +326,12 @@ impl Work {
                 );
             }
         });
-        failed
+        look
     }
 }
 
+/// Of each process, so that the status is never far behind and none waits for another.
+const BATCHES: usize = 8;
 const FLUSH: &str = "flush audit spool";
 /// How long another process is given before it is asked whether it is done.
 const TURN: Duration = Duration::from_millis(20);

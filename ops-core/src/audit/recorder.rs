@@ -248,7 +248,11 @@ impl Recorder {
     /// As [`Spool::deliver`].
     pub async fn deliver(&self) -> Result<Delivered> {
         match &self.spool {
-            Some(spool) => spool.deliver_masked(&*self.store, Some(&*self.masker)).await,
+            Some(spool) => {
+                spool
+                    .deliver_masked(&*self.store, Some(&*self.masker), usize::MAX)
+                    .await
+            }
             None => Ok(Delivered::default()),
         }
     }

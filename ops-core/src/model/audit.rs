@@ -158,9 +158,10 @@ impl AuditRecord {
             .filter(|field| of_them || self.field(field) == Some(person))
             .cloned()
             .collect::<Vec<_>>();
-        let any = removed
-            .iter()
-            .fold(false, |any, field| self.withhold(field) || any);
+        let mut any = false;
+        for field in &removed {
+            any |= self.withhold(field);
+        }
         let named = self.actor.id() == person
             || self.resource_id == person
             || self.details.values().any(|value| value == person);

@@ -17,7 +17,7 @@ pub(super) struct Legacy {
 #[serde(tag = "entry", rename_all = "snake_case")]
 enum Entry {
     Record {
-        record: AuditRecord,
+        record: Box<AuditRecord>,
     },
     /// Names the content, not the id: two records may share an id, and then the store must see both.
     Gone {
@@ -66,7 +66,7 @@ impl Legacy {
                 Entry::Record { record } => {
                     let content = Digest::of(text.as_bytes());
                     if known.insert(content) {
-                        records.push((content, record));
+                        records.push((content, *record));
                     }
                 }
                 Entry::Gone { content } => {

@@ -55,7 +55,7 @@ pub struct Delivered {
     pub refused: u64,
     /// Records that are still in the spool.
     pub pending: u64,
-    /// When the oldest of them was made.
+    /// When the one that came first was made.
     pub oldest: Option<Timestamp>,
     /// Bytes that the spool takes on the disk, room taken beforehand included.
     pub bytes: u64,
@@ -67,6 +67,8 @@ pub struct Delivered {
     pub damaged: u64,
     /// Another process was at it, so that nothing was done here.
     pub elsewhere: bool,
+    /// There was more than was asked for at once.
+    pub(super) more: bool,
     /// Why the delivery ended early.
     pub error: Option<Error>,
 }
@@ -79,7 +81,7 @@ pub struct SpoolStatus {
     pub records: u64,
     /// Bytes on the disk, room taken beforehand included.
     pub bytes: u64,
-    /// When the oldest of them was made.
+    /// When the one that came first was made.
     pub oldest: Option<Timestamp>,
     /// Disk writes of this process so far: callers at the same time share one.
     pub writes: u64,
@@ -245,14 +247,15 @@ impl Spool {
     /// # Cancellation
     /// Dropping the future may leave records both stored and pending; the next delivery stores nothing twice.
     pub async fn deliver(&self, store: &dyn AuditStore) -> Result<Delivered> {
-        self.deliver_masked(store, None).await
+        self.deliver_masked(store, None, usize::MAX).await
     }
 
-    /// As [`deliver`](Self::deliver); with a masker, the text of a refusal is kept, masked.
+    /// As [`deliver`](Self::deliver), at most so many batches of each process; with a masker, the text of a refusal is kept, masked.
     pub(super) async fn deliver_masked(
         &self,
         store: &dyn AuditStore,
         masker: Option<&dyn PiiMasker>,
+        batches: usize,
     ) -> Result<Delivered> {
         let mut delivered = Delivered::default();
         let files = Arc::clone(&self.files);
@@ -262,7 +265,7 @@ impl Spool {
         .await?;
         delivered.elsewhere = turn.is_none();
         if turn.is_some() {
-            self.deliver_all(store, masker, &mut delivered).await?;
+            self.deliver_all(store, masker, batches, &mut delivered).await?;
         }
         drop(turn);
         self.files.went.notify_waiters();
@@ -277,6 +280,7 @@ impl Spool {
         &self,
         store: &dyn AuditStore,
         masker: Option<&dyn PiiMasker>,
+        batches: usize,
         delivered: &mut Delivered,
     ) -> Result<()> {
         let files = Arc::clone(&self.files);
@@ -296,13 +300,16 @@ impl Spool {
         })
         .await?;
         for mut leftover in leftovers {
-            loop {
+            let mut caught_up = false;
+            for _ in 0..batches {
                 let (back, batch) = blocking("read audit spool", move || {
                     let batch = leftover.next(AT_ONCE)?;
                     Ok((leftover, batch))
                 })
                 .await?;
                 leftover = back;
+                // Of a process that goes on recording, what came meanwhile is left to the next time.
+                caught_up = batch.entries.len() < AT_ONCE;
                 if batch.is_empty() {
                     break;
                 }
@@ -323,7 +330,11 @@ impl Spool {
                     Ok(leftover)
                 })
                 .await?;
+                if caught_up {
+                    break;
+                }
             }
+            delivered.more |= !caught_up;
             blocking("shrink audit spool", move || leftover.clear()).await?;
         }
         Ok(())

@@ -78,8 +78,10 @@ pub async fn audit_eraser(store: &dyn AuditStore, port: &dyn AuditEraser) {
         before.root(),
         "checkpoints that were signed before must hold"
     );
-    let mut query = AuditQuery::default();
-    query.actor = Some("kazu".to_owned());
+    let query = AuditQuery {
+        actor: Some("kazu".to_owned()),
+        ..AuditQuery::default()
+    };
     let page = ok("search", store.search(&tenant, &query).await);
     assert_eq!(page.records.len(), 1, "what was removed must not be found");
     let elsewhere = ok("chain", store.chain(&other, 0, 100).await);
