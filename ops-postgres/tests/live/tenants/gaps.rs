@@ -81,12 +81,12 @@ async fn each_gap_is_found_by_its_name_and_goes_when_it_is_mended() {
             "public.tasks slow_policy",
         ),
         (
-            "create unique index once on tasks (title)",
+            "create unique index once on tasks (id, organization_id)",
             "drop index once",
             "public.tasks key_without_tenant",
         ),
         (
-            "create unique index once on tasks (lower(organization_id))",
+            "create unique index once on tasks (lower(organization_id), id)",
             "drop index once",
             "public.tasks key_without_tenant",
         ),
