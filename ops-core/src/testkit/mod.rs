@@ -12,8 +12,8 @@ mod server;
 pub use self::clock::ManualClock;
 pub use self::conformance::{
     Health, action, approval_store, audit_store, clock, database_guard, drill_log, health_probe, inventory,
-    journal, migration_inspector, notifier, pii_masker, pii_masker_forms, process_registry, queue_inspector,
-    rate_limiter, readiness_probe, switch_store, traffic_controller,
+    journal, migration_executor, migration_inspector, notifier, pii_masker, pii_masker_forms,
+    process_registry, queue_inspector, rate_limiter, readiness_probe, switch_store, traffic_controller,
 };
 pub use self::fault::{Fault, FaultRule, Faults};
 pub use self::loopback::{Handler, LoopbackServer, Reply, SimRequest, loopback_transport};
