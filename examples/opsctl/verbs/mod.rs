@@ -12,6 +12,7 @@ pub(crate) mod drill_evidence;
 pub(crate) mod mask;
 pub(crate) mod metrics;
 pub(crate) mod migrations;
+mod migrations_proof;
 pub(crate) mod migrations_run;
 pub(crate) mod plan;
 pub(crate) mod restore;
