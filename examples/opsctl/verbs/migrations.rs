@@ -3,15 +3,16 @@ use std::path::{Path, PathBuf};
 use ops_core::config::Env;
 use ops_core::governance::migration::{
     Break, CodeUses, MigrationFolder, MigrationPlan, StatementReview, Urgency, breaks, left_behind,
-    migration_status, review, statements,
+    migration_status, review,
 };
-use ops_core::model::{RelationEffect, Schema, StatementTrace};
+use ops_core::model::{RelationEffect, Schema};
 use ops_core::ports::MigrationInspector;
 use ops_core::testkit::PostgresServer;
 use ops_postgres::{PostgresMigrations, PostgresTrial, schema_dump};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
+use super::migrations_proof::{Back, Proof, prove};
 use crate::cli::{Global, MigrationsArgs, MigrationsCheckArgs, MigrationsVerb};
 use crate::exit::{Exit, Failure};
 use crate::print::Printer;
@@ -91,22 +92,6 @@ struct Answers {
     has_way_back: bool,
 }
 
-/// What a server said.
-struct Proof {
-    traces: Vec<StatementTrace>,
-    differs: Vec<usize>,
-    back: Back,
-}
-
-/// Whether the way back leads back.
-enum Back {
-    None,
-    Exactly,
-    Elsewhere(String),
-    Failed(String),
-    NotTried(String),
-}
-
 async fn check(global: &Global, printer: &Printer, args: &MigrationsCheckArgs) -> Result<Exit, Failure> {
     let url = match args.database {
         true => Some(database_url(global, printer)?),
@@ -162,7 +147,9 @@ async fn check(global: &Global, printer: &Printer, args: &MigrationsCheckArgs) -
         let locks = review(&script.up, &schema, script.atomic);
         let compatibility = compatibility.collect();
         let proof = match &trial {
-            Some(trial) if args.proof => Some(prove(trial, script, &locks).await?),
+            Some(trial) if args.proof => {
+                Some(prove(trial, (&script.up, script.down.as_deref(), script.atomic), &locks).await?)
+            }
             _ => None,
         };
         all.push((
@@ -307,69 +294,6 @@ fn codes(args: &MigrationsCheckArgs, schema: &Schema) -> Result<Vec<CodeUses>, F
         Ok(CodeUses::read(version, &read(Path::new(file))?, schema))
     };
     args.code.iter().map(read_one).collect()
-}
-
-/// Up, and down again.
-async fn prove(trial: &PostgresTrial, script: &Script, locks: &[StatementReview]) -> Result<Proof, Failure> {
-    let sent = |text: &str| -> Result<Vec<(String, bool)>, Failure> {
-        let all = statements(text)?;
-        Ok(all
-            .into_iter()
-            .map(|statement| (statement.sql, statement.autocommit))
-            .collect())
-    };
-    let before = schema_dump(&trial.url()).await;
-    let traces = trial.run(&sent(&script.up)?, script.atomic).await?;
-    let expected = |trace: &StatementTrace| locks.iter().find(|review| review.sql == trace.sql);
-    let unlike = |trace: &StatementTrace| {
-        expected(trace).is_some_and(|review| review.unknown.is_empty() && review.effects != trace.effects)
-    };
-    let differs = (0..traces.len()).filter(|at| unlike(&traces[*at])).collect();
-    let mut proof = Proof {
-        traces,
-        differs,
-        back: Back::None,
-    };
-    let Some(down) = script.down.as_ref().filter(|down| !down.trim().is_empty()) else {
-        return Ok(proof);
-    };
-    if proof.traces.iter().any(|trace| trace.failure.is_some()) {
-        proof.back = Back::NotTried("the way up failed".to_owned());
-        return Ok(proof);
-    }
-    let before = match before {
-        Ok(before) => before,
-        Err(error) => {
-            proof.back = Back::NotTried(error.to_string());
-            return Ok(proof);
-        }
-    };
-    let back = trial.run(&sent(down)?, script.atomic).await?;
-    proof.back = match back.into_iter().find_map(|trace| trace.failure) {
-        Some(failure) => Back::Failed(failure),
-        None => {
-            let after = schema_dump(&trial.url()).await?;
-            match after == before {
-                true => Back::Exactly,
-                false => Back::Elsewhere(first_difference(&before, &after)),
-            }
-        }
-    };
-    // What comes next begins where this script ends.
-    if !matches!(proof.back, Back::Failed(_)) {
-        trial.run(&sent(&script.up)?, script.atomic).await?;
-    }
-    Ok(proof)
-}
-
-fn first_difference(before: &str, after: &str) -> String {
-    let lines = before.lines().map(Some).chain(std::iter::repeat(None));
-    let pairs = lines.zip(after.lines().map(Some).chain(std::iter::repeat(None)));
-    let found = pairs
-        .take_while(|(one, other)| one.is_some() || other.is_some())
-        .find(|(one, other)| one != other);
-    let (one, other) = found.unwrap_or_default();
-    format!("{} / {}", one.unwrap_or("-").trim(), other.unwrap_or("-").trim())
 }
 
 fn judge(all: &[(&Script, Answers)]) -> Exit {

@@ -15,6 +15,7 @@ pub(crate) mod limits;
 pub(crate) mod mask;
 pub(crate) mod metrics;
 pub(crate) mod migrations;
+mod migrations_proof;
 pub(crate) mod migrations_run;
 pub(crate) mod plan;
 pub(crate) mod restore;

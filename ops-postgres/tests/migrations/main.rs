@@ -2,4 +2,10 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod crash;
 mod hazards;
+mod run;
+mod state;
+#[path = "../live/world.rs"]
+#[expect(dead_code, reason = "these tests need a part of it only")]
+mod world;

@@ -35,10 +35,11 @@ pub struct RunPolicy {
 
 impl Default for RunPolicy {
     fn default() -> Self {
-        let mut retry = RetryPolicy::default();
-        retry.attempts = 20;
-        retry.first_delay = Duration::from_secs(1);
-        retry.longest_delay = Duration::from_secs(15);
+        let retry = RetryPolicy {
+            attempts: 20,
+            first_delay: Duration::from_secs(1),
+            longest_delay: Duration::from_secs(15),
+        };
         Self {
             lock_timeout: Duration::from_secs(2),
             max_waiters: 5,

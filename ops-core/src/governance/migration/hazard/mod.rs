@@ -3,6 +3,7 @@
 mod alter_table;
 mod column;
 mod constraint;
+mod drops;
 mod finding;
 mod partition;
 mod scene;

@@ -1,7 +1,7 @@
 //! Every statement but `ALTER TABLE`.
 
 use super::alter_table::{Subject, alter_table};
-use super::constraint::referring;
+use super::drops::{drop_index, drop_relations, drop_schema, drop_statistics, truncate};
 use super::scene::Scene;
 use crate::governance::migration::tree::{Kind, Node};
 use crate::model::{Column, LockMode, Relation, RelationKind, Work};
@@ -71,7 +71,7 @@ fn named(scene: &Scene, node: &Node, kind: Kind) -> Option<String> {
     node.find(kind).map(|node| scene.resolve(&node.name()))
 }
 
-fn all_named(scene: &Scene, node: &Node, kinds: &[Kind]) -> Vec<String> {
+pub(super) fn all_named(scene: &Scene, node: &Node, kinds: &[Kind]) -> Vec<String> {
     kinds
         .iter()
         .flat_map(|kind| node.all(*kind))
@@ -103,26 +103,8 @@ fn create_index(scene: &mut Scene, node: &Node) {
     }
 }
 
-fn drop_index(scene: &mut Scene, node: &Node) {
-    let lock = if node.has(Kind::CONCURRENTLY_KW) {
-        ShareUpdateExclusive
-    } else {
-        AccessExclusive
-    };
-    for parts in node.all(Kind::INDEX_REF).iter().map(Node::name) {
-        match owner(scene, &parts) {
-            Some(table) => scene.lock_tree(&table, lock, &[]),
-            None => {
-                if scene.schema.server == 0 {
-                    scene.unknown.push("which table the index is on");
-                }
-            }
-        }
-    }
-}
-
 /// The table of an index; a name without a schema is looked for in all of the search path.
-fn owner(scene: &Scene, parts: &[String]) -> Option<String> {
+pub(super) fn owner(scene: &Scene, parts: &[String]) -> Option<String> {
     let path = scene.schema.search_path.iter().map(String::as_str);
     let names: Vec<String> = match parts {
         [name] => path
@@ -244,85 +226,6 @@ fn create_view(scene: &mut Scene, node: &Node) {
         scene.lock(&name, AccessExclusive, &[]);
     } else {
         make(scene, node, RelationKind::View);
-    }
-}
-
-fn drop_relations(scene: &mut Scene, node: &Node) {
-    let cascade = node.has(Kind::CASCADE);
-    let kinds = [Kind::TABLE_NAME_REF, Kind::VIEW_REF];
-    for name in all_named(scene, node, &kinds) {
-        let Some(relation) = scene.relation(&name).cloned() else {
-            if scene.schema.relations.is_empty() {
-                scene.lock(&name, AccessExclusive, &[]);
-            }
-            continue;
-        };
-        let mut gone = vec![name.clone()];
-        gone.extend(scene.schema.descendants(&name));
-        // A partition leaves a parent that others read.
-        for parent in &relation.parents {
-            let partitioned = scene.kind(parent) == RelationKind::Partitioned;
-            if partitioned {
-                scene.lock(parent, AccessExclusive, &[]);
-                let default = scene
-                    .relation(parent)
-                    .and_then(|found| found.default_partition.clone());
-                if let Some(default) = default {
-                    scene.lock(&default, AccessExclusive, &[]);
-                }
-            }
-        }
-        for name in gone {
-            scene.lock(&name, AccessExclusive, &[]);
-            let found = scene.relation(&name).cloned().unwrap_or_default();
-            for other in found
-                .constraints
-                .iter()
-                .filter_map(|found| found.references.as_deref())
-            {
-                scene.lock_tree(other, AccessExclusive, &[]);
-            }
-            for other in referring(scene, &name, None) {
-                scene.lock_tree(&other, AccessExclusive, &[]);
-            }
-            if cascade {
-                for view in readers(scene, &name) {
-                    scene.lock(&view, AccessExclusive, &[]);
-                }
-            }
-            scene.schema.relations.remove(&name);
-        }
-    }
-}
-
-/// Views that read `name`, and those that read them.
-fn readers(scene: &Scene, name: &str) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
-    let mut open = vec![name.to_owned()];
-    while let Some(name) = open.pop() {
-        for (view, relation) in &scene.schema.relations {
-            if relation.reads.contains(&name) && !found.contains(view) {
-                found.push(view.clone());
-                open.push(view.clone());
-            }
-        }
-    }
-    found
-}
-
-fn truncate(scene: &mut Scene, node: &Node) {
-    let mut tables = all_named(scene, node, &[Kind::TABLE_NAME_REF]);
-    let mut at = 0;
-    while let Some(table) = tables.get(at).cloned() {
-        scene.lock_tree(&table, AccessExclusive, &[]);
-        if node.has(Kind::CASCADE) {
-            for other in referring(scene, &table, None) {
-                if !tables.contains(&other) {
-                    tables.push(other);
-                }
-            }
-        }
-        at += 1;
     }
 }
 
@@ -497,40 +400,8 @@ fn comment(scene: &mut Scene, node: &Node) {
     }
 }
 
-fn drop_statistics(scene: &mut Scene, node: &Node) {
-    for name in all_named(scene, node, &[Kind::STATISTICS_REF]) {
-        let of = scene
-            .schema
-            .relations
-            .iter()
-            .find(|(_, found)| found.statistics.contains(&name));
-        match of.map(|(table, _)| table.clone()) {
-            Some(table) => scene.lock(&table, ShareUpdateExclusive, &[]),
-            None if scene.schema.server == 0 => scene.unknown.push("which table the statistics are on"),
-            None => {}
-        }
-    }
-}
-
 fn publish(scene: &mut Scene, node: &Node) {
     for table in all_named(scene, node, &[Kind::TABLE_NAME_REF, Kind::RELATION_NAME_REF]) {
         scene.lock_tree(&table, ShareUpdateExclusive, &[]);
     }
-}
-
-fn drop_schema(scene: &mut Scene, node: &Node) {
-    if !node.has(Kind::CASCADE) {
-        return;
-    }
-    let names: Vec<_> = node
-        .all(Kind::SCHEMA_REF)
-        .iter()
-        .map(|node| node.name().concat())
-        .collect();
-    let within = |table: &&String| names.iter().any(|name| table.starts_with(&format!("{name}.")));
-    let gone: Vec<_> = scene.schema.relations.keys().filter(within).cloned().collect();
-    for table in gone {
-        scene.lock(&table, AccessExclusive, &[]);
-    }
-    scene.unknown.push("what else goes with the schema");
 }

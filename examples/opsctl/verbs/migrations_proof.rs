@@ -1,0 +1,91 @@
+use ops_core::governance::migration::{StatementReview, statements};
+use ops_core::model::StatementTrace;
+use ops_postgres::{PostgresTrial, schema_dump};
+
+use crate::exit::Failure;
+
+/// What a server said.
+pub(super) struct Proof {
+    pub(super) traces: Vec<StatementTrace>,
+    pub(super) differs: Vec<usize>,
+    pub(super) back: Back,
+}
+
+/// Whether the way back leads back.
+pub(super) enum Back {
+    None,
+    Exactly,
+    Elsewhere(String),
+    Failed(String),
+    NotTried(String),
+}
+
+/// Up, and down again.
+pub(super) async fn prove(
+    trial: &PostgresTrial,
+    (up, down, atomic): (&str, Option<&str>, bool),
+    locks: &[StatementReview],
+) -> Result<Proof, Failure> {
+    let sent = |text: &str| -> Result<Vec<(String, bool)>, Failure> {
+        let all = statements(text)?;
+        Ok(all
+            .into_iter()
+            .map(|statement| (statement.sql, statement.autocommit))
+            .collect())
+    };
+    let before = schema_dump(&trial.url()).await;
+    let traces = trial.run(&sent(up)?, atomic).await?;
+    let expected = |trace: &StatementTrace| locks.iter().find(|review| review.sql == trace.sql);
+    // In one transaction a lock that is held already is not taken again, so only the first statement shows it.
+    let unlike = |trace: &StatementTrace| {
+        !atomic
+            && expected(trace)
+                .is_some_and(|review| review.unknown.is_empty() && review.effects != trace.effects)
+    };
+    let differs = (0..traces.len()).filter(|at| unlike(&traces[*at])).collect();
+    let mut proof = Proof {
+        traces,
+        differs,
+        back: Back::None,
+    };
+    let Some(down) = down.filter(|down| !down.trim().is_empty()) else {
+        return Ok(proof);
+    };
+    if proof.traces.iter().any(|trace| trace.failure.is_some()) {
+        proof.back = Back::NotTried("the way up failed".to_owned());
+        return Ok(proof);
+    }
+    let before = match before {
+        Ok(before) => before,
+        Err(error) => {
+            proof.back = Back::NotTried(error.to_string());
+            return Ok(proof);
+        }
+    };
+    let back = trial.run(&sent(down)?, atomic).await?;
+    proof.back = match back.into_iter().find_map(|trace| trace.failure) {
+        Some(failure) => Back::Failed(failure),
+        None => {
+            let after = schema_dump(&trial.url()).await?;
+            match after == before {
+                true => Back::Exactly,
+                false => Back::Elsewhere(first_difference(&before, &after)),
+            }
+        }
+    };
+    // What comes next begins where this script ends.
+    if !matches!(proof.back, Back::Failed(_)) {
+        trial.run(&sent(up)?, atomic).await?;
+    }
+    Ok(proof)
+}
+
+fn first_difference(before: &str, after: &str) -> String {
+    let lines = before.lines().map(Some).chain(std::iter::repeat(None));
+    let pairs = lines.zip(after.lines().map(Some).chain(std::iter::repeat(None)));
+    let found = pairs
+        .take_while(|(one, other)| one.is_some() || other.is_some())
+        .find(|(one, other)| one != other);
+    let (one, other) = found.unwrap_or_default();
+    format!("{} / {}", one.unwrap_or("-").trim(), other.unwrap_or("-").trim())
+}

@@ -1,0 +1,157 @@
+//! `opsctl migrations`: state, the four answers, and a run, on a real PostgreSQL.
+
+mod support;
+
+use std::path::Path;
+
+use ops_core::testkit::postgres_url;
+use ops_postgres::ScratchDatabase;
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::{Connection, PgConnection};
+use support::{Ran, Simulation, opsctl};
+
+fn write(dir: &Path, name: &str, text: &str) {
+    let path = dir.join(name);
+    std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+    std::fs::write(path, text).expect("a file");
+}
+
+fn run(dir: &Path, url: Option<&str>, arguments: &[&str]) -> Ran {
+    let mut command = opsctl(dir);
+    if let Some(url) = url {
+        command.env("DATABASE_URL", url);
+    }
+    Ran::of(command.args(arguments).output().expect("opsctl runs"))
+}
+
+#[test]
+fn a_script_is_looked_at_without_a_database() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    write(
+        dir.path(),
+        "bad.sql",
+        "alter table orders add column id uuid default gen_random_uuid();",
+    );
+    write(dir.path(), "good.sql", "alter table orders add column note text;");
+    write(dir.path(), "code.sql", "select note from orders;");
+    write(dir.path(), "drop.sql", "alter table orders drop column note;");
+    let bad = run(dir.path(), None, &["migrations", "check", "bad.sql", "--json"]);
+    assert_eq!(bad.code, 1, "{}{}", bad.out, bad.err);
+    let effect = &bad.json()["scripts"][0]["locks"][0]["effects"][0];
+    assert_eq!(
+        (effect["lock"].as_str(), effect["work"][0].as_str()),
+        (Some("access_exclusive"), Some("rewrite"))
+    );
+    let good = run(dir.path(), None, &["migrations", "check", "good.sql"]);
+    assert_eq!(good.code, 0, "{}{}", good.out, good.err);
+    assert!(good.out.contains("lock_timeout"), "{}", good.out);
+    let code = run(
+        dir.path(),
+        None,
+        &[
+            "migrations",
+            "check",
+            "drop.sql",
+            "--code",
+            "running=code.sql",
+            "--lang",
+            "en",
+        ],
+    );
+    assert_eq!(code.code, 1, "{}{}", code.out, code.err);
+    assert!(code.out.contains("public.orders.note"), "{}", code.out);
+}
+
+#[tokio::test]
+async fn from_the_first_look_to_the_run_and_back_to_the_state() {
+    let Some(admin) = postgres_url().await else { return };
+    let admin = SecretString::from(admin);
+    let name = format!("ops_cli_migr_{}", std::process::id());
+    let database = ScratchDatabase::create(&admin, &name).await.expect("a database");
+    let simulation = Simulation::start(&["--world", "gcp", "--database"]);
+    let (dir, url) = (simulation.path(), database.owner_url().expose_secret());
+    let mut owner = PgConnection::connect(url).await.expect("the owner connects");
+    let ledger = "create table _sqlx_migrations (version bigint primary key, description text not null, installed_on timestamptz not null
+        default now(), success boolean not null, checksum bytea not null, execution_time bigint not null)";
+    sqlx::query(ledger)
+        .execute(&mut owner)
+        .await
+        .expect("the tool's table");
+    write(
+        dir,
+        "m/0001_note.up.sql",
+        "alter table conversations add column note text;\ncreate index concurrently by_note on conversations (note);\n",
+    );
+    write(
+        dir,
+        "m/0001_note.down.sql",
+        "drop index by_note;\nalter table conversations drop column note;\n",
+    );
+
+    let status = run(dir, Some(url), &["migrations", "status", "--dir", "m", "--json"]);
+    assert_eq!(status.code, 3, "{}{}", status.out, status.err);
+    assert_eq!(status.json()["pending"][0], "0001");
+
+    let refused = run(
+        dir,
+        Some(url),
+        &[
+            "migrations",
+            "run",
+            "m",
+            "--backup-at",
+            "2020-01-01T00:00:00Z",
+            "--json",
+        ],
+    );
+    assert_eq!(refused.code, 5, "{}{}", refused.out, refused.err);
+    assert_eq!(refused.json()["open"], serde_json::json!(["tested", "backup"]));
+
+    let check = run(
+        dir,
+        Some(url),
+        &["migrations", "check", "m", "--database", "--proof", "--json"],
+    );
+    assert_eq!(check.code, 0, "{}{}", check.out, check.err);
+    let script = &check.json()["scripts"][0];
+    assert_eq!(script["reversibility"]["tried"]["result"], "exact");
+    assert_eq!(script["proof"]["unlike_locks"], serde_json::json!([]));
+
+    let arguments = [
+        "migrations",
+        "run",
+        "m",
+        "--accept",
+        "backup",
+        "--reason",
+        "a test",
+        "--watch",
+        "0",
+        "--json",
+    ];
+    let ran = run(dir, Some(url), &arguments);
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    assert_eq!(ran.json()["report"]["steps"].as_array().map(Vec::len), Some(2));
+    assert!(
+        ran.json()["report"]["stalls"]["public.conversations"]["beats"].as_u64() > Some(0),
+        "{}",
+        ran.out
+    );
+
+    let status = run(dir, Some(url), &["migrations", "status", "--dir", "m", "--json"]);
+    assert_eq!(status.code, 0, "{}{}", status.out, status.err);
+    let audit = run(
+        dir,
+        Some(url),
+        &["audit", "search", "--action", "migration.step", "--json"],
+    );
+    assert_eq!(
+        audit.json()["records"].as_array().map(Vec::len),
+        Some(2),
+        "{}",
+        audit.out
+    );
+    owner.close().await.expect("closed");
+    drop(simulation);
+    database.drop_all().await.expect("dropped");
+}

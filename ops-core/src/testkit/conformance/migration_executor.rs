@@ -1,0 +1,34 @@
+use std::time::Duration;
+
+use super::{ok, refused};
+use crate::error::ErrorKind;
+use crate::model::{MigrationStep, StepDone};
+use crate::ports::{MigrationExecutor, Touch};
+
+/// The contract of [`MigrationExecutor`]: `statement` can be run once, and `table` is there.
+///
+/// # Panics
+/// With the clause that `port` breaks.
+pub async fn migration_executor(port: &dyn MigrationExecutor, statement: &str, table: &str) {
+    let patience = Duration::from_secs(10);
+    let step = |digest: &str| MigrationStep::new("conformance", 1, vec![statement.to_owned()], digest);
+    let execute = |digest: &str| {
+        let step = step(digest);
+        async move { port.execute(&step, patience, 5).await }
+    };
+    let first = ok("the first run of a step", execute("a").await);
+    assert_eq!(first, StepDone::Now, "a step is run");
+    let second = ok("the second run of a step", execute("a").await);
+    assert_eq!(second, StepDone::Before, "a step that is done is not run again");
+    refused(
+        "another step in its place",
+        ErrorKind::Conflict,
+        execute("b").await,
+    );
+    for touch in [Touch::Read, Touch::Write] {
+        ok(
+            "a touch of a table that nobody locks",
+            port.touch(table, touch, patience).await,
+        );
+    }
+}

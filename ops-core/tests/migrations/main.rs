@@ -1,0 +1,5 @@
+//! Migrations without a server: folders, states, and the run.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod run;
+mod status;
