@@ -2,6 +2,7 @@
 //!
 //! - [`PostgresDatabaseGuard`] makes a database read-only for sessions that are already open too, and puts every privilege
 //!   and setting back exactly.
+//! - [`PostgresLoad`] shows connections, blockers, tables and replication, and ends what a rule says; [`PostgresTimeouts`] tightens timeouts.
 //! - [`PostgresAuditStore`] keeps one hash chain for each tenant, behind row level security.
 //! - [`PostgresJournal`] holds prior states: the first writer wins, across all processes.
 //! - [`PostgresDrillLog`] keeps the evidence of drills.
@@ -41,6 +42,7 @@ mod guard;
 mod hints;
 mod identifier;
 mod journal;
+mod load;
 mod process;
 mod scratch;
 mod store;
@@ -50,9 +52,13 @@ mod switch;
 pub use self::approval::PostgresApprovals;
 pub use self::audit::PostgresAuditStore;
 pub use self::drill_log::PostgresDrillLog;
-pub use self::guard::{PostgresDatabaseGuard, PostgresReadiness};
+pub use self::guard::{PostgresDatabaseGuard, PostgresReadiness, WriteProbe};
 pub use self::hints::PostgresSwitchHints;
 pub use self::journal::PostgresJournal;
+pub use self::load::{
+    LoadReport, PostgresLoad, PostgresTimeouts, ReplicaLag, SignalResult, SlowQueries, SlowQuery, TableSize,
+    TimeoutLimits,
+};
 pub use self::process::PostgresProcesses;
 pub use self::scratch::ScratchDatabase;
 pub use self::store::PostgresStore;

@@ -5,6 +5,7 @@ mod approval;
 mod audit;
 mod drill;
 mod id;
+mod load;
 mod masking;
 mod money;
 mod notice;
@@ -14,7 +15,9 @@ mod outcome;
 mod pii;
 mod plan;
 mod queue;
+mod read_only;
 mod readiness;
+mod session;
 mod severity;
 mod share;
 mod signal;
@@ -30,6 +33,10 @@ pub use self::approval::{Approval, ApprovalRequest, BrokenGlass};
 pub use self::audit::{AuditOutcome, AuditRecord};
 pub use self::drill::{DrillReport, DrillVerdict, DrilledStep, DrilledTarget, LastDrill};
 pub use self::id::{IdempotencyKey, RunId};
+pub use self::load::{
+    BlockingChain, ConnectionBand, ConnectionUse, DatabaseSession, SessionDeed, SessionRule, SessionState,
+    SessionTrouble, blocking_chains,
+};
 pub use self::masking::{Destination, MaskingPolicy, Treatment};
 pub use self::money::{Currency, Money};
 pub use self::notice::Notice;
@@ -39,7 +46,9 @@ pub use self::outcome::{Outcome, OutcomeStatus, StepReport, StepResult};
 pub use self::pii::{PiiCategory, PiiSpan, PiiType};
 pub use self::plan::{Digest, Effect, PlanKind, PlannedStep, Prior};
 pub use self::queue::{Burst, FeedingQueue, GivenUp, QueueKind, QueueMatch};
+pub use self::read_only::ReadOnlyStrength;
 pub use self::readiness::{Check, CheckState, Need};
+pub use self::session::SessionMatch;
 pub use self::severity::Severity;
 pub use self::share::Share;
 pub use self::signal::Signal;

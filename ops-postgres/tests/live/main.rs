@@ -4,7 +4,9 @@
 
 mod audit;
 mod damage;
+mod exact;
 mod journal;
+mod load;
 mod obstacles;
 mod pooler;
 mod privileges;
@@ -12,6 +14,7 @@ mod read_only;
 mod readiness;
 mod risks;
 mod scratch;
+mod strength;
 mod switch;
 mod switch_processes;
 mod world;

@@ -19,10 +19,24 @@ use sqlx::postgres::PgConnectOptions;
 
 use super::world::World;
 
-struct Pooler {
+pub(crate) struct Pooler {
     child: Child,
     folder: std::path::PathBuf,
     port: u16,
+}
+
+impl Pooler {
+    /// The same role and database as `url`, through it.
+    pub(crate) fn url(&self, url: &SecretString) -> SecretString {
+        let options: PgConnectOptions = url.expose_secret().parse().unwrap();
+        SecretString::from(format!(
+            "postgres://{}:{}@127.0.0.1:{}/{}?sslmode=disable",
+            options.get_username(),
+            password(url),
+            self.port,
+            options.get_database().unwrap()
+        ))
+    }
 }
 
 impl Drop for Pooler {
@@ -34,7 +48,7 @@ impl Drop for Pooler {
 }
 
 /// In front of the database of `url`; `None`, loudly, where there is no pgbouncer.
-fn start(url: &SecretString) -> Option<Pooler> {
+pub(crate) fn start(url: &SecretString) -> Option<Pooler> {
     let path = Env::process().text("PATH").unwrap_or_default();
     let mut places = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
     let Some(place) = places.find(|place| place.join("pgbouncer").exists()) else {
@@ -98,7 +112,7 @@ fn start(url: &SecretString) -> Option<Pooler> {
 
 /// Past the test harness, which keeps the output of a test that passes to itself.
 fn say_left_out() {
-    let line = b"LEFT OUT: the test of the kill switch behind a transaction pooler needs pgbouncer, and there is none\n";
+    let line = b"LEFT OUT: what is tested behind a transaction pooler needs pgbouncer, and there is none\n";
     let _ = std::io::Write::write_all(&mut std::io::stderr(), line);
 }
 
@@ -126,14 +140,7 @@ async fn behind_a_transaction_pooler_lost_notifications_are_seen_and_polling_car
     let Some(world) = World::new().await else { return };
     let direct = world.scratch.owner_url();
     let Some(pooler) = start(direct) else { return };
-    let options: PgConnectOptions = direct.expose_secret().parse().unwrap();
-    let url = SecretString::from(format!(
-        "postgres://{}:{}@127.0.0.1:{}/{}?sslmode=disable",
-        options.get_username(),
-        password(direct),
-        pooler.port,
-        world.scratch.name()
-    ));
+    let url = pooler.url(direct);
     let (switch, brain) = KillSwitch::single("brain");
     let switch = Arc::new(switch);
     let pooled = url.clone();
