@@ -320,7 +320,6 @@ fn seconds(lasting: Duration) -> String {
 }
 
 fn size(bytes: i64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "for people, to three digits")]
     let mut value = bytes as f64;
     for unit in ["B", "kB", "MB", "GB"] {
         if value < 1024.0 {
