@@ -203,12 +203,18 @@ pub(crate) async fn holder(session: &Session, target: &TargetId, procedure: &str
             )
         })?;
     match started(&engine.entries(&run).await?) {
-        Some((name, PlanKind::Stop)) if name == procedure => Ok(run.to_string()),
+        Some((name, PlanKind::Stop)) if is_of(name, procedure) => Ok(run.to_string()),
         _ => Err(Failure::usage(
             format!("{target} was stopped as part of {run}"),
             format!("opsctl restore {run}"),
         )),
     }
+}
+
+/// A procedure of this name, or one of its strengths.
+fn is_of(name: &str, procedure: &str) -> bool {
+    name.strip_prefix(procedure)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
 }
 
 /// What a run began with.

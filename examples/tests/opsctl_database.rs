@@ -302,3 +302,121 @@ async fn a_drill_is_evidence_for_every_machine_that_uses_the_database() {
     );
     world.database.drop_all().await.expect("removed");
 }
+
+#[tokio::test]
+async fn a_brake_spares_open_sessions_and_the_journal_keeps_the_strength() {
+    let Some(world) = World::start("brake").await else {
+        return;
+    };
+    let mut before = world.app().await;
+    let on = world.run(&["db", "read-only", "on", "--strength", "brake", "--json"]);
+    assert_eq!(on.code, 0, "{}{}", on.out, on.err);
+    assert_eq!(on.json()["procedure"], "database-read-only:brake", "{}", on.out);
+    assert!(
+        on.out.contains("sessions that are open go on writing"),
+        "{}",
+        on.out
+    );
+    write(&mut before).await.expect("a session that was open before");
+    assert!(write(&mut world.app().await).await.is_err(), "a new one");
+
+    // A wall on top of it, and both are lifted at once.
+    let wall = world.run(&["db", "read-only", "on", "--json"]);
+    assert_eq!(wall.code, 0, "{}{}", wall.out, wall.err);
+    assert!(write(&mut before).await.is_err());
+    let usage = world.run(&["db", "read-only", "off", "--strength", "wall"]);
+    assert_eq!(usage.code, 2, "{}{}", usage.out, usage.err);
+    let off = world.run(&["db", "read-only", "off", "--accept-drift", "--json"]);
+    assert_eq!(
+        (off.code, &off.json()["restored_exactly"]),
+        (0, &true.into()),
+        "{}{}",
+        off.out,
+        off.err
+    );
+    write(&mut world.app().await).await.expect("writable again");
+    world.database.drop_all().await.expect("removed");
+}
+
+#[tokio::test]
+async fn load_is_shown_and_a_session_is_ended_only_with_act() {
+    let Some(world) = World::start("load").await else {
+        return;
+    };
+    let status = world.run(&["db", "status", "--json"]).json();
+    assert_eq!(status["load"]["slow"], "not_installed", "{status:#}");
+    assert!(
+        status["load"]["connections"]["used"].as_u64() > Some(0),
+        "{status:#}"
+    );
+    let tables = world.run(&["db", "tables", "--most", "3", "--json"]).json();
+    assert_eq!(tables["tables"].as_array().map(Vec::len), Some(3), "{tables:#}");
+
+    let (mut holder, mut waiter) = (world.app().await, world.app().await);
+    let pid: i32 = sqlx::query_scalar("select pg_backend_pid()")
+        .fetch_one(&mut holder)
+        .await
+        .expect("a number");
+    let lock = "begin; update conversations set title = 'somebody' where id = 1";
+    sqlx::raw_sql(lock).execute(&mut holder).await.expect("locked");
+    let waiting = tokio::spawn(async move {
+        let wait = "update conversations set title = 'else' where id = 1";
+        sqlx::raw_sql(wait).execute(&mut waiter).await.map(drop)
+    });
+    let blockers = loop {
+        let found = world.run(&["db", "blockers", "--json"]).json();
+        if found["chains"]
+            .as_array()
+            .is_some_and(|chains| !chains.is_empty())
+        {
+            break found;
+        }
+    };
+    assert_eq!(blockers["chains"][0]["root"], pid, "{blockers:#}");
+    assert!(
+        !blockers.to_string().contains("somebody"),
+        "no literal is shown: {blockers:#}"
+    );
+
+    let number = pid.to_string();
+    let shown = world
+        .run(&["db", "cancel", "--pid", &number, "--end", "--json"])
+        .json();
+    assert_eq!(
+        (&shown["acted"], &shown["chosen"][0]["result"]),
+        (&false.into(), &serde_json::Value::Null)
+    );
+    holder.ping().await.expect("it was only shown");
+    let ended = world.run(&["db", "cancel", "--pid", &number, "--end", "--act", "--json"]);
+    assert_eq!(
+        ended.json()["chosen"][0]["result"],
+        "sent",
+        "{}{}",
+        ended.out,
+        ended.err
+    );
+    assert!(holder.ping().await.is_err());
+    waiting.await.expect("a task").expect("the way is free");
+    let found = world
+        .run(&["audit", "search", "--action", "database.session.end", "--json"])
+        .json();
+    assert_eq!(found["records"].as_array().map(Vec::len), Some(1), "{found:#}");
+
+    let on = world.run(&["db", "timeouts", "on", "--json"]);
+    assert_eq!(on.code, 0, "{}{}", on.out, on.err);
+    let mut app = world.app().await;
+    let limit: String = sqlx::query_scalar("show lock_timeout")
+        .fetch_one(&mut app)
+        .await
+        .expect("a value");
+    assert_eq!(limit, "5s");
+    let off = world.run(&["db", "timeouts", "off", "--json"]);
+    assert_eq!(
+        (off.code, &off.json()["restored_exactly"]),
+        (0, &true.into()),
+        "{}{}",
+        off.out,
+        off.err
+    );
+    world.database.drop_all().await.expect("removed");
+}

@@ -2,6 +2,7 @@
 //!
 //! - [`PostgresDatabaseGuard`] makes a database read-only for sessions that are already open too, and puts every privilege
 //!   and setting back exactly.
+//! - [`PostgresLoad`] shows connections, blockers, tables and replication, and ends what a rule says; [`PostgresTimeouts`] tightens timeouts.
 //! - [`PostgresAuditStore`] keeps one hash chain for each tenant, behind row level security.
 //! - [`PostgresJournal`] holds prior states: the first writer wins, across all processes.
 //! - [`PostgresDrillLog`] keeps the evidence of drills.
@@ -48,6 +49,7 @@ mod hints;
 mod identifier;
 mod journal;
 mod limits;
+mod load;
 mod migrations;
 mod process;
 mod scratch;
@@ -60,10 +62,14 @@ pub use self::approval::PostgresApprovals;
 pub use self::audit::PostgresAuditStore;
 pub use self::drill_log::PostgresDrillLog;
 pub use self::erasure::{Erasure, ErasureOutcome, Expired, Retention};
-pub use self::guard::{PostgresDatabaseGuard, PostgresReadiness};
+pub use self::guard::{PostgresDatabaseGuard, PostgresReadiness, WriteProbe};
 pub use self::hints::PostgresSwitchHints;
 pub use self::journal::PostgresJournal;
 pub use self::limits::PostgresLimits;
+pub use self::load::{
+    LoadReport, PostgresLoad, PostgresTimeouts, ReplicaLag, SignalResult, SlowQueries, SlowQuery, TableSize,
+    TimeoutLimits,
+};
 pub use self::migrations::{PostgresMigrations, PostgresTrial, schema_dump};
 pub use self::process::PostgresProcesses;
 pub use self::scratch::ScratchDatabase;

@@ -390,7 +390,7 @@ fn migrator() -> Migrator {
     migrator
 }
 
-const MIGRATIONS: [(i64, &str, &str); 11] = [
+const MIGRATIONS: [(i64, &str, &str); 12] = [
     (1, "journal", include_str!("../migrations/0001_journal.sql")),
     (2, "switch", include_str!("../migrations/0002_switch.sql")),
     (3, "audit", include_str!("../migrations/0003_audit.sql")),
@@ -413,12 +413,34 @@ const MIGRATIONS: [(i64, &str, &str); 11] = [
     ),
     (10, "limit", include_str!("../migrations/0010_limit.sql")),
     (11, "tenants", include_str!("../migrations/0011_tenants.sql")),
+    (12, "acl order", include_str!("../migrations/0012_acl_order.sql")),
     (
         13,
         "migration step",
         include_str!("../migrations/0013_migration_step.sql"),
     ),
 ];
+
+/// The tables of the schema `ops` that our migrations make, that of the versions included.
+pub(crate) fn own_tables() -> Vec<&'static str> {
+    let mut tables = vec!["schema_migration"];
+    for (_, _, sql) in MIGRATIONS {
+        for (at, word) in sql.match_indices(CREATE_TABLE) {
+            let rest = &sql[at + word.len()..];
+            let rest = rest.strip_prefix("if not exists ").unwrap_or(rest);
+            let Some(name) = rest.strip_prefix("ops.") else {
+                continue;
+            };
+            let end = name.find(|next: char| next != '_' && !next.is_ascii_alphanumeric());
+            tables.push(&name[..end.unwrap_or(name.len())]);
+        }
+    }
+    tables.sort_unstable();
+    tables.dedup();
+    tables
+}
+
+const CREATE_TABLE: &str = "create table ";
 const LATEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
 /// As startup options: a setting of the session itself beats those of database and role.
@@ -437,3 +459,28 @@ const GRANT_SWITCHES: &str = "grant the switches";
 const CHECK_SWITCHES: &str = "check the table of switches";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const MAX_CONNECTIONS: u32 = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_that_a_migration_makes_is_known_as_ours() {
+        let tables = own_tables();
+        for (_, name, sql) in MIGRATIONS {
+            assert!(
+                !sql.contains("CREATE TABLE"),
+                "{name}: in lower case, so that it is found"
+            );
+        }
+        for table in [
+            "journal_entry",
+            "approval",
+            "switch_process",
+            "drill",
+            "audit_log",
+        ] {
+            assert!(tables.contains(&table), "{table} in {tables:?}");
+        }
+    }
+}

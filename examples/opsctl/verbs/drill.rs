@@ -365,8 +365,10 @@ fn injected(args: &DrillArgs) -> Vec<String> {
 
 fn simulated_database() -> Result<Database, Failure> {
     let target = TargetId::new("postgres:soul_kun")?;
-    let guard = Arc::new(InMemoryDatabase::named(target.clone()));
-    Ok(Database { guard, target })
+    let database = InMemoryDatabase::named(target.clone());
+    Ok(Database::new(target, |strength| {
+        Arc::new(database.clone().with_strength(strength))
+    }))
 }
 
 fn worst(findings: &[Finding]) -> Exit {

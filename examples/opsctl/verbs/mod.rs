@@ -5,6 +5,7 @@ pub(crate) mod approve;
 pub(crate) mod audit;
 pub(crate) mod audit_proof;
 pub(crate) mod db;
+pub(crate) mod db_load;
 pub(crate) mod detect;
 pub(crate) mod doctor;
 pub(crate) mod drill;

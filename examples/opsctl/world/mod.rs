@@ -17,11 +17,12 @@ use ops_core::config::{Env, GateAfter, GateConfig, OpsConfig, ProcedureConfig, P
 use ops_core::emergency::{ApprovalPolicy, Approver, Approvers, Contact, Gate, Procedure, Step};
 use ops_core::error::{Error, ErrorKind, Result};
 use ops_core::http::HttpHealthProbe;
-use ops_core::model::{Actor, Observation, Share, TargetId, Text, Timestamp};
+use ops_core::model::{Actor, Observation, ReadOnlyStrength, Share, TargetId, Text, Timestamp};
 use ops_core::ports::{
     Action, DatabaseGuard, HealthProbe, QueueInspector, QueuesFound, SwitchHint, SwitchHints,
 };
 use ops_core::procedures::{LlmBrain, api_stop, database_read_only, llm_brain_stop};
+use ops_postgres::{PostgresLoad, PostgresTimeouts};
 
 pub(crate) use self::checkup::examination;
 pub(crate) use self::drills::DrillsTogether;
@@ -34,6 +35,9 @@ use crate::progress::Progress;
 /// The procedure behind `opsctl db read-only`; there whenever a database is configured.
 pub(crate) const DATABASE_PROCEDURE: &str = "database-read-only";
 
+/// The procedure behind `opsctl db timeouts`; there whenever PostgreSQL is reached.
+pub(crate) const TIMEOUTS_PROCEDURE: &str = "database-timeouts";
+
 /// The procedures behind `opsctl switch stop` begin so.
 pub(crate) const SWITCH_PROCEDURE: &str = "switch:";
 
@@ -45,8 +49,46 @@ pub(crate) fn switch_target(feature: &str) -> Result<TargetId> {
 /// A database to make read-only, and what it is called.
 #[derive(Clone, Debug)]
 pub(crate) struct Database {
-    pub(crate) guard: Arc<dyn DatabaseGuard>,
+    guards: [Arc<dyn DatabaseGuard>; 3],
     pub(crate) target: TargetId,
+    /// What weighs on it, where it is a PostgreSQL that answers.
+    load: Option<PostgresLoad>,
+    timeouts: Option<PostgresTimeouts>,
+}
+
+impl Database {
+    /// With the guard that `guard` makes for each strength.
+    pub(crate) fn new(target: TargetId, guard: impl Fn(ReadOnlyStrength) -> Arc<dyn DatabaseGuard>) -> Self {
+        Self {
+            guards: ReadOnlyStrength::ALL.map(guard),
+            target,
+            load: None,
+            timeouts: None,
+        }
+    }
+
+    pub(crate) fn with_load(mut self, load: PostgresLoad, timeouts: PostgresTimeouts) -> Self {
+        self.load = Some(load);
+        self.timeouts = Some(timeouts);
+        self
+    }
+
+    fn guard(&self, strength: ReadOnlyStrength) -> Arc<dyn DatabaseGuard> {
+        let [brake, strict, wall] = &self.guards;
+        Arc::clone(match strength {
+            ReadOnlyStrength::Brake => brake,
+            ReadOnlyStrength::Strict => strict,
+            ReadOnlyStrength::Wall => wall,
+        })
+    }
+}
+
+/// The procedure behind `opsctl db read-only on --strength …`; journals keep the name, so that whoever takes the run up knows.
+pub(crate) fn database_procedure(strength: Option<ReadOnlyStrength>) -> String {
+    strength.map_or_else(
+        || DATABASE_PROCEDURE.to_owned(),
+        |strength| format!("{DATABASE_PROCEDURE}:{strength}"),
+    )
 }
 
 /// Everything that a verb acts on.
@@ -138,9 +180,14 @@ impl World {
             }
             return Ok(self.approvals(Procedure::new(name, vec![Step::new(self.switch(feature)?)])?));
         }
-        let Some(config) = self.config.procedure(name) else {
-            if name == DATABASE_PROCEDURE && self.database.is_some() {
-                return Ok(self.approvals(database_read_only(name, self.read_only()?, |step| step)?));
+        if name == TIMEOUTS_PROCEDURE {
+            let timeouts = self.database()?.timeouts.clone().ok_or_else(no_answer)?;
+            return Ok(self.approvals(Procedure::new(name, vec![Step::new(Arc::new(timeouts))])?));
+        }
+        let (base, strength) = parted(name)?;
+        let Some(config) = self.config.procedure(base) else {
+            if base == DATABASE_PROCEDURE && self.database.is_some() {
+                return Ok(self.approvals(database_read_only(name, self.read_only(strength)?, |step| step)?));
             }
             let known: Vec<_> = self
                 .config
@@ -166,6 +213,10 @@ impl World {
                 wanted.clone()
             }
         };
+        let mut config = config.clone();
+        name.clone_into(&mut config.name);
+        config.read_only_strength = strength.or(config.read_only_strength);
+        let config = &config;
         let procedure = self.assemble(config, &names)?;
         let told = self
             .contacts
@@ -200,7 +251,7 @@ impl World {
             .map(|name| self.service(name))
             .collect::<Result<Vec<_>, Failure>>()?;
         let database = if config.read_only_database {
-            Some(self.read_only()?)
+            Some(self.read_only(config.read_only_strength)?)
         } else {
             None
         };
@@ -215,7 +266,10 @@ impl World {
                 actions.extend(database);
                 api_stop(&config.name, actions, settings)?
             }
-            ProcedureKind::DatabaseReadOnly => database_read_only(&config.name, self.read_only()?, settings)?,
+            ProcedureKind::DatabaseReadOnly => {
+                let database = self.read_only(config.read_only_strength)?;
+                database_read_only(&config.name, database, settings)?
+            }
             kind => {
                 return Err(Failure::usage(
                     format!("{} is of an unknown kind", config.name),
@@ -308,9 +362,25 @@ impl World {
         })
     }
 
-    fn read_only(&self) -> Result<Arc<dyn Action>, Failure> {
-        let Database { guard, target } = self.database()?;
-        Ok(Arc::new(MakeReadOnly::new(Arc::clone(guard), target.clone())))
+    /// `None`: as `[database]` says.
+    fn read_only(&self, strength: Option<ReadOnlyStrength>) -> Result<Arc<dyn Action>, Failure> {
+        let database = self.database()?;
+        let guard = database.guard(strength.unwrap_or_else(|| self.strength()));
+        Ok(Arc::new(MakeReadOnly::new(guard, database.target.clone())))
+    }
+
+    fn strength(&self) -> ReadOnlyStrength {
+        let database = self.config.database.as_ref();
+        database.map(|database| database.strength).unwrap_or_default()
+    }
+
+    pub(crate) fn load(&self) -> Result<&PostgresLoad, Failure> {
+        self.database()?.load.as_ref().ok_or_else(no_answer)
+    }
+
+    pub(crate) fn timeouts_target(&self) -> Result<TargetId, Failure> {
+        let timeouts = self.database()?.timeouts.as_ref().ok_or_else(no_answer)?;
+        Ok(timeouts.target().clone())
     }
 
     pub(crate) fn database_target(&self) -> Result<TargetId, Failure> {
@@ -318,8 +388,8 @@ impl World {
     }
 
     pub(crate) async fn observe_database(&self) -> Result<Observation, Failure> {
-        let Database { guard, target } = self.database()?;
-        Ok(guard.observe(target).await?)
+        let database = self.database()?;
+        Ok(database.guard(self.strength()).observe(&database.target).await?)
     }
 
     /// Delivers what waits in the spool; the reason if something still waits.
@@ -336,6 +406,31 @@ impl World {
             Err(error) => Some(error.to_string()),
         }
     }
+}
+
+fn no_answer() -> Failure {
+    let error = Error::new(ErrorKind::Unavailable, "reach the database");
+    Failure::Failed(error.context(
+        "remedy",
+        "see the warning above; this verb needs PostgreSQL itself",
+    ))
+}
+
+/// The name of a procedure, and the strength that follows it behind a colon.
+fn parted(name: &str) -> Result<(&str, Option<ReadOnlyStrength>), Failure> {
+    let Some((base, strength)) = name
+        .split_once(':')
+        .filter(|(base, _)| *base == DATABASE_PROCEDURE)
+    else {
+        return Ok((name, None));
+    };
+    let strength = strength.parse().map_err(|_| {
+        Failure::usage(
+            format!("there is no strength {strength}"),
+            "use brake, strict or wall",
+        )
+    })?;
+    Ok((base, Some(strength)))
 }
 
 /// Whether hints arrive, by a test of this moment.

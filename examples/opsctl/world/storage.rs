@@ -16,7 +16,8 @@ use ops_core::ports::{
 };
 use ops_postgres::{
     PostgresApprovals, PostgresAuditStore, PostgresDatabaseGuard, PostgresDrillLog, PostgresJournal,
-    PostgresProcesses, PostgresStore, PostgresSwitchHints, PostgresSwitchStore,
+    PostgresLoad, PostgresProcesses, PostgresStore, PostgresSwitchHints, PostgresSwitchStore,
+    PostgresTimeouts, TimeoutLimits, WriteProbe,
 };
 use secrecy::SecretString;
 
@@ -135,6 +136,7 @@ impl Storage {
         env: &Env,
     ) -> Result<()> {
         let mut guard = PostgresDatabaseGuard::new(store);
+        let mut exempt = None;
         let audit: Arc<dyn AuditStore> = match database
             .audit_url_env
             .as_deref()
@@ -164,7 +166,8 @@ impl Storage {
                                 format!("the audit role cannot be granted its rights ({error})"),
                             ));
                         }
-                        guard = guard.with_exempt_role(role);
+                        guard = guard.with_exempt_role(&role);
+                        exempt = Some(role);
                         Arc::new(audit)
                     }
                     Err(error) => {
@@ -178,10 +181,24 @@ impl Storage {
             }
         };
         let target = PostgresDatabaseGuard::target(database.name.as_deref().unwrap_or(store.database()))?;
-        let database = Database {
-            guard: Arc::new(guard),
-            target,
-        };
+        guard = guard
+            .with_spared(database.spared())
+            .rolling_back_prepared(database.roll_back_prepared);
+        if let Some(probe) = self.probe(database, env) {
+            guard = guard.with_probe(probe);
+        }
+        let limits = TimeoutLimits::new(
+            database.statement_timeout,
+            database.lock_timeout,
+            database.idle_in_transaction_timeout,
+        );
+        let timeouts = PostgresTimeouts::new(store, limits)?;
+        let mut load = PostgresLoad::new(store, Arc::clone(&self.providers.masker));
+        if let Some(role) = exempt {
+            load = load.with_exempt_role(role);
+        }
+        let database = Database::new(target, |strength| Arc::new(guard.clone().with_strength(strength)))
+            .with_load(load, timeouts);
         let (journal, switches) = (
             Arc::new(PostgresJournal::new(store)),
             Arc::new(PostgresSwitchStore::new(store)),
@@ -195,6 +212,26 @@ impl Storage {
         self.providers.processes = Arc::new(PostgresProcesses::new(store));
         self.hints = Some(Arc::new(PostgresSwitchHints::new(store)));
         Ok(())
+    }
+
+    /// What tries writes as the application, if it is configured. That it cannot be used keeps no stop from going on.
+    fn probe(&mut self, database: &DatabaseConfig, env: &Env) -> Option<WriteProbe> {
+        let url = |name: &Option<String>| name.as_deref().and_then(|name| env.secret(name));
+        let probe = WriteProbe::new(&url(&database.probe_url_env)?);
+        let probe = match url(&database.pooled_url_env) {
+            Some(pooled) => probe.and_then(|probe| probe.with_pooler(&pooled)),
+            None => probe,
+        };
+        match probe {
+            Ok(probe) => Some(probe),
+            Err(error) => {
+                self.warnings.push(Text::new(
+                    format!("書き込みの確認ができません ({error})"),
+                    format!("writes cannot be tried ({error})"),
+                ));
+                None
+            }
+        }
     }
 
     fn go_on_without(
@@ -215,10 +252,7 @@ impl Storage {
             None => TargetId::new("postgres:unknown")?,
         };
         let nothing = Arc::new(Unreachable::new(error.to_string()));
-        let database = Database {
-            guard: nothing.clone(),
-            target,
-        };
+        let database = Database::new(target, |_| nothing.clone());
         self.providers.processes = nothing.clone();
         self.put(nothing.clone(), nothing.clone(), nothing, database);
         Ok(())

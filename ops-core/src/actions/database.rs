@@ -28,11 +28,14 @@ impl Action for MakeReadOnly {
     }
 
     fn effect(&self) -> Effect {
-        Effect::Reversible
+        match self.guard.capability().throws_away {
+            true => Effect::Irreversible,
+            false => Effect::Reversible,
+        }
     }
 
     fn describe(&self) -> Text {
-        messages::read_only(self.target.name())
+        messages::read_only(self.target.name(), self.guard.capability().strength)
     }
 
     fn describe_restore(&self) -> Text {

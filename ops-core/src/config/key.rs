@@ -73,7 +73,23 @@ pub(super) const RAILWAY: &[&str] = &[
 /// The keys of `[vercel]`.
 pub(super) const VERCEL: &[&str] = &["base_url", "team", "token_env", "emergency_token_env"];
 /// The keys of `[database]`.
-pub(super) const DATABASE: &[&str] = &["url_env", "audit_url_env", "name"];
+pub(super) const DATABASE: &[&str] = &[
+    "url_env",
+    "audit_url_env",
+    "name",
+    "strength",
+    "spare_applications",
+    "spare_roles",
+    "roll_back_prepared",
+    "probe_url_env",
+    "pooled_url_env",
+    "statement_timeout",
+    "lock_timeout",
+    "idle_in_transaction_timeout",
+    "session_rule",
+];
+/// The keys of a `[[database.session_rule]]`.
+pub(super) const SESSION_RULE: &[&str] = &["name", "when", "longer_than", "deed", "role", "application"];
 /// The keys of `[shared_limits]`.
 pub(super) const SHARED_LIMITS: &[&str] = &[
     "store",
@@ -97,6 +113,7 @@ pub(super) const PROCEDURE: &[&str] = &[
     "switch",
     "services",
     "read_only_database",
+    "read_only_strength",
     "notify",
     "target_seconds",
     "keep_at_least",

@@ -3,11 +3,13 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::RulesConfig;
+use super::database::STRENGTHS;
 use super::gate::{GateConfig, Stages, as_text};
 use super::report::Report;
 use super::rule::{quoted, slug};
 use super::section::{Located, Section};
 use crate::config::key::{GATE, nearest};
+use crate::model::ReadOnlyStrength;
 
 /// A `[[procedure]]`: what is stopped together, under one name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -21,6 +23,9 @@ pub struct ProcedureConfig {
     /// Whether it makes the database read-only. Default: `false`; always `true` for
     /// [`DatabaseReadOnly`](ProcedureKind::DatabaseReadOnly).
     pub read_only_database: bool,
+    /// How much the read-only mode is to withstand. Default: what `[database]` says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_only_strength: Option<ReadOnlyStrength>,
     /// Who is told: audiences of `[[contact]]` tables. Default: nobody.
     pub notify: Vec<String>,
     /// How fast each step promises to be. In the file: `target_seconds`, 1 to 3600, default 60.
@@ -135,6 +140,15 @@ impl ProcedureConfig {
                 "add a [database] table",
             );
         }
+        let strength = section.choice("read_only_strength", STRENGTHS, report);
+        if strength.is_some() && !(flag || only_database) {
+            report.fault(
+                section.place_of("read_only_strength"),
+                section.path_of("read_only_strength"),
+                "is given, but this procedure leaves the database as it is",
+                "add `read_only_database = true`, or remove the key",
+            );
+        }
         let ramp = section.rising("ramp", 1..=99, report);
         if only_database {
             report_useless(section, "ramp", "database-read-only", report);
@@ -149,6 +163,7 @@ impl ProcedureConfig {
             name,
             kind: kind?,
             read_only_database: flag || only_database,
+            read_only_strength: strength,
             notify,
             promised: Duration::from_secs(seconds.into()),
             gates,

@@ -8,13 +8,17 @@ use serde_json::json;
 use super::lock;
 use super::plug::Plug;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Accepted, IdempotencyKey, Observation, RunId, Snapshot, TargetId, TargetState};
+use crate::model::{
+    Accepted, IdempotencyKey, Observation, ReadOnlyStrength, RunId, Snapshot, TargetId, TargetState, Text,
+};
 use crate::ports::{DatabaseCapability, DatabaseGuard};
 
 /// A database in memory that can be made read-only.
 ///
 /// Each role has an access of its own or that of the database. Read-only mode takes writing from the database and from every
 /// role that is not exempt, also in sessions that are open already. A session's own setting can make it stricter, never looser.
+/// So it is with the strength [`Wall`](ReadOnlyStrength::Wall), the default; the weaker ones change what a new session begins with,
+/// and `Strict` ends those that are open. Clones are the same database, each with a strength of its own.
 ///
 /// ```
 /// use ops_core::memory::InMemoryDatabase;
@@ -25,10 +29,11 @@ use crate::ports::{DatabaseCapability, DatabaseGuard};
 /// assert_eq!(database.writes(), 1);
 /// # Ok::<(), ops_core::error::Error>(())
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct InMemoryDatabase {
     target: TargetId,
     exempt: BTreeSet<String>,
+    strength: ReadOnlyStrength,
     tables: Arc<Mutex<Tables>>,
     plug: Plug,
 }
@@ -36,6 +41,10 @@ pub struct InMemoryDatabase {
 #[derive(Debug)]
 struct Tables {
     database: Access,
+    /// What a new session begins with.
+    default: Access,
+    /// Sessions of an earlier age were ended.
+    age: u64,
     roles: BTreeMap<String, Access>,
     marker: Option<RunId>,
     writes: u64,
@@ -61,6 +70,8 @@ impl InMemoryDatabase {
     pub fn named(target: TargetId) -> Self {
         let tables = Tables {
             database: Access::ReadWrite,
+            default: Access::ReadWrite,
+            age: 0,
             roles: BTreeMap::new(),
             marker: None,
             writes: 0,
@@ -68,6 +79,7 @@ impl InMemoryDatabase {
         Self {
             target,
             exempt: BTreeSet::new(),
+            strength: ReadOnlyStrength::default(),
             tables: Arc::new(Mutex::new(tables)),
             plug: Plug::default(),
         }
@@ -80,6 +92,13 @@ impl InMemoryDatabase {
         self
     }
 
+    /// How much the mode is to withstand. Default: [`Wall`](ReadOnlyStrength::Wall).
+    #[must_use]
+    pub fn with_strength(mut self, strength: ReadOnlyStrength) -> Self {
+        self.strength = strength;
+        self
+    }
+
     /// The target id of this database.
     pub fn target(&self) -> &TargetId {
         &self.target
@@ -87,9 +106,12 @@ impl InMemoryDatabase {
 
     /// Opens a session. It stays open, whatever happens to the database.
     pub fn open_session(&self, role: impl Into<String>) -> Session {
+        let role = role.into();
+        let tables = lock(&self.tables);
         Session {
-            role: role.into(),
-            read_only: Mutex::new(false),
+            read_only: Mutex::new(tables.default == Access::ReadOnly && !self.exempt.contains(&role)),
+            age: (!self.exempt.contains(&role)).then_some(tables.age),
+            role,
             tables: Arc::clone(&self.tables),
         }
     }
@@ -135,9 +157,17 @@ impl Default for InMemoryDatabase {
 impl DatabaseGuard for InMemoryDatabase {
     fn capability(&self) -> DatabaseCapability {
         DatabaseCapability {
-            covers_open_sessions: true,
-            withstands_session_settings: true,
-            limitations: Vec::new(),
+            strength: self.strength,
+            covers_open_sessions: self.strength >= ReadOnlyStrength::Strict,
+            withstands_session_settings: self.strength >= ReadOnlyStrength::Wall,
+            throws_away: false,
+            limitations: match self.strength {
+                ReadOnlyStrength::Wall => Vec::new(),
+                _ => vec![Text::new(
+                    "セッションは自分の設定で書き込みに戻せます",
+                    "a session may lift the mode for itself",
+                )],
+            },
         }
     }
 
@@ -154,14 +184,24 @@ impl DatabaseGuard for InMemoryDatabase {
             .values()
             .filter(|access| ***access == Access::ReadWrite)
             .count();
-        let state = match (tables.database, writers) {
+        let walled = match (tables.database, writers) {
             (Access::ReadOnly, 0) => TargetState::Stopped,
             (Access::ReadOnly, _) => TargetState::PartlyStopped,
             (Access::ReadWrite, _) => TargetState::Serving,
         };
-        let snapshot = Snapshot::new(target.clone(), FORMAT)
+        let state = match (self.strength, tables.default) {
+            (ReadOnlyStrength::Wall, Access::ReadOnly) if walled == TargetState::Serving => {
+                TargetState::PartlyStopped
+            }
+            (ReadOnlyStrength::Wall, _) | (_, Access::ReadWrite) => walled,
+            (_, Access::ReadOnly) => TargetState::Stopped,
+        };
+        let mut snapshot = Snapshot::new(target.clone(), FORMAT)
             .with_field("database", json!(tables.database))
             .with_field("roles", json!(covered));
+        if tables.default == Access::ReadOnly {
+            snapshot = snapshot.with_field("default", json!(tables.default));
+        }
         Ok(Observation::new(snapshot, state).with_marker(tables.marker.clone()))
     }
 
@@ -169,8 +209,15 @@ impl DatabaseGuard for InMemoryDatabase {
         self.check(target, "set read-only")?;
         let run = RunId::new(key.run())?;
         let mut tables = lock(&self.tables);
-        if tables.database == Access::ReadWrite {
+        if tables.database == Access::ReadWrite && tables.default == Access::ReadWrite {
             tables.marker = Some(run);
+        }
+        if self.strength == ReadOnlyStrength::Strict {
+            tables.age += 1;
+        }
+        if self.strength < ReadOnlyStrength::Wall {
+            tables.default = Access::ReadOnly;
+            return Ok(Accepted::new());
         }
         tables.database = Access::ReadOnly;
         for (role, access) in &mut tables.roles {
@@ -199,8 +246,13 @@ impl DatabaseGuard for InMemoryDatabase {
         let database = serde_json::from_value(field("database")?).map_err(|_| foreign())?;
         let roles: BTreeMap<String, Access> =
             serde_json::from_value(field("roles")?).map_err(|_| foreign())?;
+        let default = match prior.field("default") {
+            None => Access::ReadWrite,
+            Some(value) => serde_json::from_value(value.clone()).map_err(|_| foreign())?,
+        };
         let mut tables = lock(&self.tables);
         tables.database = database;
+        tables.default = default;
         tables.roles.retain(|role, _| self.exempt.contains(role));
         tables.roles.extend(roles);
         tables.marker = None;
@@ -215,6 +267,8 @@ const FORMAT: &str = "memory-database/1";
 pub struct Session {
     role: String,
     read_only: Mutex<bool>,
+    /// `None`: an exempt role's, which is never ended.
+    age: Option<u64>,
     tables: Arc<Mutex<Tables>>,
 }
 
@@ -222,9 +276,15 @@ impl Session {
     /// Writes something.
     ///
     /// # Errors
-    /// [`ErrorKind::PermissionDenied`] while the role may not write, or the session made itself read-only.
+    /// [`ErrorKind::PermissionDenied`] while the role may not write, or the session began or made itself read-only;
+    /// [`ErrorKind::Unavailable`] when it was ended.
     pub fn write(&self) -> Result<()> {
         let mut tables = lock(&self.tables);
+        if self.age.is_some_and(|age| age < tables.age) {
+            return Err(Error::new(ErrorKind::Unavailable, "write")
+                .provider("memory")
+                .context("session", "was ended"));
+        }
         let access = tables.roles.get(&self.role).unwrap_or(&tables.database);
         if *access == Access::ReadOnly || *lock(&self.read_only) {
             return Err(Error::new(ErrorKind::PermissionDenied, "write")
@@ -235,7 +295,7 @@ impl Session {
         Ok(())
     }
 
-    /// The session's own setting. `false` does not lift the read-only mode of the database.
+    /// The session's own setting. `false` lifts the default it began with, and no wall.
     pub fn set_read_only(&self, read_only: bool) {
         *lock(&self.read_only) = read_only;
     }
@@ -291,5 +351,42 @@ mod tests {
         let observed = database.observe(database.target()).await.unwrap();
         assert_eq!(observed.state(), TargetState::PartlyStopped);
         assert!(!observed.stopped().holds());
+    }
+
+    #[tokio::test]
+    async fn each_strength_stops_what_it_says_and_the_snapshot_of_a_weaker_one_undoes_a_stronger() {
+        use ReadOnlyStrength::{Brake, Strict, Wall};
+        for (strength, before, lifted) in [(Brake, true, true), (Strict, false, true), (Wall, false, false)] {
+            let database = InMemoryDatabase::new().with_strength(strength);
+            let old = database.open_session("app");
+            let prior = database.observe(database.target()).await.unwrap();
+            database.set_read_only(database.target(), &key()).await.unwrap();
+            let observed = database.observe(database.target()).await.unwrap();
+            assert!(observed.stopped().holds(), "{strength}");
+            assert_eq!(old.write().is_ok(), before, "{strength}: a session from before");
+            let fresh = database.open_session("app");
+            assert!(fresh.write().is_err(), "{strength}: a new session");
+            fresh.set_read_only(false);
+            assert_eq!(fresh.write().is_ok(), lifted, "{strength}: its own setting");
+
+            let database = database.with_strength(Wall);
+            database.set_read_only(database.target(), &key()).await.unwrap();
+            database.restore(prior.snapshot(), &key()).await.unwrap();
+            let after = database.observe(database.target()).await.unwrap();
+            assert_eq!(
+                after.snapshot().restorable_bytes(),
+                prior.snapshot().restorable_bytes()
+            );
+            database.open_session("app").write().unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_brake_is_only_part_of_a_wall() {
+        let database = InMemoryDatabase::new().with_strength(ReadOnlyStrength::Brake);
+        database.set_read_only(database.target(), &key()).await.unwrap();
+        let database = database.with_strength(ReadOnlyStrength::Wall);
+        let observed = database.observe(database.target()).await.unwrap();
+        assert_eq!(observed.state(), TargetState::PartlyStopped);
     }
 }

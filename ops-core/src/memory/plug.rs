@@ -1,11 +1,12 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Whether a provider can be reached.
-#[derive(Debug, Default)]
+/// Whether a provider can be reached; clones share it.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Plug {
-    pulled: AtomicBool,
+    pulled: Arc<AtomicBool>,
 }
 
 impl Plug {

@@ -26,8 +26,8 @@ pub use self::timeline::{
     step_answered, step_began, step_ended, target_closed_again, timeline_heading,
 };
 use crate::model::{
-    AbortCause, Aborted, GateReport, GateResult, Lang, OutcomeStatus, PlanKind, Prior, RunId, Share,
-    StepResult, TargetId, Text, Timestamp, Verdict,
+    AbortCause, Aborted, GateReport, GateResult, Lang, OutcomeStatus, PlanKind, Prior, ReadOnlyStrength,
+    RunId, Share, StepResult, TargetId, Text, Timestamp, Verdict,
 };
 use std::time::Duration;
 
@@ -57,10 +57,18 @@ pub fn waits_for_call(target: &TargetId, run: &RunId, longest: Duration) -> Text
 }
 
 /// Making a database read-only.
-pub fn read_only(name: &str) -> Text {
+pub fn read_only(name: &str, strength: ReadOnlyStrength) -> Text {
+    let (ja, en) = match strength {
+        ReadOnlyStrength::Brake => ("（brake: 新しい接続のみ）", " (brake: new sessions only)"),
+        ReadOnlyStrength::Strict => (
+            "（strict: 他の接続を切断し、書き込みの終了を確認）",
+            " (strict: other sessions ended, writes proven to be over)",
+        ),
+        ReadOnlyStrength::Wall => ("", ""),
+    };
     Text::new(
-        format!("データベース {name} を読み取り専用にする"),
-        format!("make database {name} read-only"),
+        format!("データベース {name} を読み取り専用にする{ja}"),
+        format!("make database {name} read-only{en}"),
     )
 }
 
@@ -69,6 +77,27 @@ pub fn read_write(name: &str) -> Text {
     Text::new(
         format!("データベース {name} の書き込みを元の設定に戻す"),
         format!("let database {name} be written again as before"),
+    )
+}
+
+/// Giving a database tight timeouts: for a statement, for a lock, for a transaction in which nothing runs.
+pub fn tighten_timeouts(name: &str, statement: Duration, lock: Duration, idle: Duration) -> Text {
+    let [statement, lock, idle] = [statement, lock, idle].map(|limit| limit.as_secs_f64());
+    Text::new(
+        format!(
+            "データベース {name} のタイムアウトを短くする（文 {statement} 秒、ロック {lock} 秒、待機中トランザクション {idle} 秒）"
+        ),
+        format!(
+            "tighten the timeouts of database {name} (statement {statement} s, lock {lock} s, idle transaction {idle} s)"
+        ),
+    )
+}
+
+/// Putting the timeouts of a database back.
+pub fn restore_timeouts(name: &str) -> Text {
+    Text::new(
+        format!("データベース {name} のタイムアウトを元の設定に戻す"),
+        format!("put the timeouts of database {name} back as they were"),
     )
 }
 

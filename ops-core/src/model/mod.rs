@@ -7,6 +7,7 @@ mod drill;
 mod erasure;
 mod id;
 mod limit;
+mod load;
 mod masking;
 mod migration;
 mod money;
@@ -18,8 +19,10 @@ mod personal;
 mod pii;
 mod plan;
 mod queue;
+mod read_only;
 mod readiness;
 mod salt;
+mod session;
 mod severity;
 mod share;
 mod signal;
@@ -44,6 +47,10 @@ pub use self::limit::{
     LimitTime, LimitVerdict, LimitsInForce, MAX_LIMITS, MAX_LIMITS_AT_ONCE, RING_SLOTS, Standing, Strict,
     StrictRing,
 };
+pub use self::load::{
+    BlockingChain, ConnectionBand, ConnectionUse, DatabaseSession, SessionDeed, SessionRule, SessionState,
+    SessionTrouble, blocking_chains,
+};
 pub use self::masking::{Destination, MaskingPolicy, Treatment};
 pub use self::migration::{
     AppliedMigration, Column, Constraint, ConstraintKind, Domain, Index, LedgerRow, Leftover, LockMode,
@@ -59,8 +66,10 @@ pub use self::personal::{DataRule, Disposal, RetentionEnd, RetentionRule};
 pub use self::pii::{PiiCategory, PiiSpan, PiiType};
 pub use self::plan::{Digest, Effect, PlanKind, PlannedStep, Prior};
 pub use self::queue::{Burst, FeedingQueue, GivenUp, QueueKind, QueueMatch};
+pub use self::read_only::ReadOnlyStrength;
 pub use self::readiness::{Check, CheckState, Need};
 pub use self::salt::Salt;
+pub use self::session::SessionMatch;
 pub use self::severity::Severity;
 pub use self::share::Share;
 pub use self::signal::Signal;

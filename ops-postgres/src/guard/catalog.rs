@@ -8,6 +8,7 @@ use sqlx::PgConnection;
 use super::access::{Access, AccessMap, Grant, Object, Role, Roles};
 use super::statements::Columns;
 use crate::error::failed;
+use crate::store::own_tables;
 
 /// What is not the system's, as a condition on `n`.
 macro_rules! not_the_systems {
@@ -16,15 +17,20 @@ macro_rules! not_the_systems {
     };
 }
 
-/// What is neither the system's nor ours, as a condition on `n` and `c`. Others may have put tables into the schema `ops`.
+/// What is neither the system's nor ours, as a condition on `n` and `c`. Others may have put tables into the schema `ops`: ours are
+/// those that our migrations make (a parameter), their partitions and their sequences.
 macro_rules! covered {
-    () => {
+    ($ours:literal) => {
         concat!(
             not_the_systems!(),
             " and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and c.relpersistence <> 't'
-              and not (n.nspname = 'ops' and c.relname in (
-                  'schema_migration', 'journal_entry', 'journal_entry_position_seq', 'journal_hold',
-                  'journal_hold_position_seq', 'switch_state', 'audit_head', 'audit_log', 'read_only_marker'))"
+              and not (n.nspname = 'ops' and (c.relname::text = any(", $ours, ")
+                  or exists (select from pg_class root where root.oid = pg_partition_root(c.oid)
+                             and root.relnamespace = n.oid and root.relname::text = any(", $ours, "))
+                  or exists (select from pg_depend d join pg_class o on o.oid = d.refobjid
+                             where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype in ('a', 'i')
+                               and d.refclassid = 'pg_class'::regclass and o.relnamespace = n.oid
+                               and c.relkind = 'S' and o.relname::text = any(", $ours, "))))"
         )
     };
 }
@@ -33,7 +39,24 @@ pub(super) use {covered, not_the_systems};
 
 /// The write privileges on everything outside the system's schemas, our own tables left out.
 pub(super) async fn access(connection: &mut PgConnection, operation: &'static str) -> Result<AccessMap> {
+    access_but_for(&own_tables(), connection, operation).await
+}
+
+/// The write privileges on everything outside the system's schemas.
+pub(super) async fn access_to_all(
+    connection: &mut PgConnection,
+    operation: &'static str,
+) -> Result<AccessMap> {
+    access_but_for(&[], connection, operation).await
+}
+
+async fn access_but_for(
+    ours: &[&str],
+    connection: &mut PgConnection,
+    operation: &'static str,
+) -> Result<AccessMap> {
     let rows: Vec<AccessRow> = sqlx::query_as(ACCESS)
+        .bind(ours)
         .fetch_all(connection)
         .await
         .map_err(failed(operation))?;
@@ -94,6 +117,7 @@ pub(super) async fn writers(
 ) -> Result<Vec<String>> {
     sqlx::query_scalar(WRITERS)
         .bind(exempt)
+        .bind(own_tables())
         .fetch_all(connection)
         .await
         .map_err(failed(operation))
@@ -145,7 +169,7 @@ with objects as (
                 else array['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE'] end as writes
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where ",
-    covered!(),
+    covered!("$1"),
     "
     union all
     select 'schema', n.oid, n.nspname::text, '', n.nspowner,
@@ -182,9 +206,11 @@ join pg_namespace n on n.nspname = wanted.schema
 join pg_class c on c.relnamespace = n.oid and c.relname = wanted.name
 join pg_attribute a on a.attrelid = c.oid and not a.attisdropped";
 
+// From PostgreSQL 16 on, membership alone does not let a role become another.
 const ROLES: &str = "
 select r.rolname::text, r.rolsuper, r.rolcanlogin, r.rolname::text = any($1),
-       pg_has_role(current_user, r.oid, 'MEMBER'),
+       pg_has_role(current_user, r.oid,
+                   case when current_setting('server_version_num')::int < 160000 then 'MEMBER' else 'SET' end),
        r.rolsuper and exists (
            select from pg_roles m
            where not m.rolsuper and m.rolname::text <> all($1) and pg_has_role(m.oid, r.oid, 'USAGE'))
@@ -197,7 +223,7 @@ const WRITERS: &str = concat!(
 with covered as materialized (
     select c.oid, c.relkind from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where ",
-    covered!(),
+    covered!("$2"),
     "
 ), schemas as materialized (
     select n.oid, n.nspname, n.nspowner from pg_namespace n where ",

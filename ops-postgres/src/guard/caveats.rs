@@ -1,8 +1,9 @@
 //! What read-only mode does not cover, said in both languages.
 
-use ops_core::model::Text;
+use ops_core::model::{ReadOnlyStrength, Text};
 
 use super::access::{AccessMap, Roles};
+use super::probe::{self, Tried};
 use super::risks::Risks;
 use super::sessions::OpenWork;
 use super::settings::Settings;
@@ -10,6 +11,7 @@ use super::settings::Settings;
 /// What [`of`] judges.
 #[derive(Debug)]
 pub(super) struct Evidence<'a> {
+    pub(super) strength: ReadOnlyStrength,
     pub(super) settings: &'a Settings,
     pub(super) access: &'a AccessMap,
     pub(super) roles: &'a Roles,
@@ -17,11 +19,13 @@ pub(super) struct Evidence<'a> {
     pub(super) writers: &'a [String],
     pub(super) open: OpenWork,
     pub(super) risks: &'a Risks,
+    pub(super) tried: &'a [Tried],
 }
 
 /// What stays possible in this database as it is.
 pub(super) fn of(evidence: &Evidence<'_>) -> Vec<Text> {
     let Evidence {
+        strength,
         settings,
         access,
         roles,
@@ -29,8 +33,11 @@ pub(super) fn of(evidence: &Evidence<'_>) -> Vec<Text> {
         writers,
         open,
         risks,
+        tried,
     } = evidence;
     let mut caveats = Vec::new();
+    let walled = *strength == ReadOnlyStrength::Wall;
+    caveats.extend(probe::said(tried));
     let mut say = |applies: bool, ja: String, en: String| {
         if applies {
             caveats.push(Text::new(ja, en));
@@ -73,9 +80,38 @@ pub(super) fn of(evidence: &Evidence<'_>) -> Vec<Text> {
 
     let still = listed(writers.iter().map(String::as_str));
     say(
-        settings.is_read_only() && !writers.is_empty(),
+        walled && settings.is_read_only() && !writers.is_empty(),
         format!("まだ書き込めるロール: {still}"),
         format!("roles that can still write: {still}"),
+    );
+
+    let overriding = listed(settings.overriding());
+    say(
+        !walled && !overriding.is_empty(),
+        format!("自分の設定がデータベースの設定より優先されるロール: {overriding}"),
+        format!("roles with a setting of their own, which beats the database's: {overriding}"),
+    );
+    say(
+        !walled && settings.is_read_only() && open.older > 0,
+        format!(
+            "停止前からの接続が{}件残っており、書き込める可能性があります",
+            open.older
+        ),
+        format!(
+            "{} sessions from before are still open, and may go on writing",
+            open.older
+        ),
+    );
+    say(
+        open.spared > 0,
+        format!(
+            "エクスポートとして{}件の接続を残します（名前だけで判断）",
+            open.spared
+        ),
+        format!(
+            "{} sessions are spared as exports, by the name that they give themselves",
+            open.spared
+        ),
     );
 
     let unknown = listed(
@@ -163,8 +199,8 @@ pub(super) fn of(evidence: &Evidence<'_>) -> Vec<Text> {
 }
 
 /// What stays possible in every database, known beforehand.
-pub(super) fn limitations() -> Vec<Text> {
-    vec![
+pub(super) fn limitations(strength: ReadOnlyStrength, rolls_back_prepared: bool) -> Vec<Text> {
+    let mut limitations = vec![
         Text::new(
             "スーパーユーザーと表の所有者は、読み取り専用を自分で解除できます",
             "superusers, and owners of tables, can lift the mode for themselves",
@@ -173,11 +209,42 @@ pub(super) fn limitations() -> Vec<Text> {
             "ラージオブジェクト、一時表、dblink経由の書き込みは対象外です",
             "large objects, temporary tables and writes through dblink are not covered",
         ),
-        Text::new(
-            "停止時に他の接続は切断されます",
-            "other sessions of the database are ended by the stop",
-        ),
-    ]
+    ];
+    let mut say = |applies: bool, ja: &str, en: &str| {
+        if applies {
+            limitations.push(Text::new(ja, en));
+        }
+    };
+    let (brake, wall) = (
+        strength == ReadOnlyStrength::Brake,
+        strength == ReadOnlyStrength::Wall,
+    );
+    say(
+        brake,
+        "brake: 開いている接続は書き込みを続けます",
+        "brake: sessions that are open go on writing",
+    );
+    say(
+        !wall,
+        "どの接続も SET または BEGIN READ WRITE で自分の読み取り専用を解除できます。トランザクションプーラー経由では他の利用者の分も解除されます",
+        "any session can lift the mode for itself (SET, BEGIN READ WRITE), and behind a transaction pooler for the clients after it too",
+    );
+    say(
+        !brake,
+        "停止時に他の接続は切断されます",
+        "other sessions of the database are ended by the stop",
+    );
+    say(
+        !rolls_back_prepared,
+        "準備済みトランザクションは COMMIT PREPARED でコミットできます",
+        "prepared transactions can still be committed (COMMIT PREPARED)",
+    );
+    say(
+        rolls_back_prepared,
+        "準備済みトランザクションはロールバックされ、元に戻せません",
+        "prepared transactions are rolled back, and nothing brings them back",
+    );
+    limitations
 }
 
 fn names(names: &[String]) -> impl Iterator<Item = &str> {

@@ -3,7 +3,10 @@
 mod access;
 mod catalog;
 mod caveats;
+mod drain;
 mod missing;
+mod order;
+mod probe;
 mod readiness;
 mod risks;
 mod sessions;
@@ -16,16 +19,21 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use ops_core::error::{ErrorKind, Result};
-use ops_core::model::{Accepted, IdempotencyKey, Observation, Snapshot, TargetId, TargetState, Verdict};
+use ops_core::model::{
+    Accepted, IdempotencyKey, Observation, ReadOnlyStrength, SessionMatch, Snapshot, TargetId, TargetState,
+    Verdict,
+};
 use ops_core::ports::{DatabaseCapability, DatabaseGuard};
 use sqlx::{AssertSqlSafe, PgTransaction};
 
 use self::access::{AccessMap, Object};
 use self::caveats::Evidence;
 use self::missing::Missing;
+
+pub use self::probe::WriteProbe;
 pub use self::readiness::PostgresReadiness;
 use self::risks::Risks;
-use self::sessions::OpenWork;
+use self::sessions::{LeftAlone, OpenWork};
 use self::settings::Settings;
 use self::snapshot::Prior;
 use self::stop::Stop;
@@ -35,6 +43,18 @@ use crate::error::{error, failed};
 /// Makes the database of a [`PostgresStore`] read-only and puts everything back.
 ///
 /// # What it does
+/// Three strengths ([`with_strength`](Self::with_strength)):
+///
+/// | | what it does | what it cannot stop, beside superusers |
+/// |---|---|---|
+/// | `Brake` | the read-only default of the database, and of roles that have set themselves another | sessions that are open; any session that lifts it for itself |
+/// | `Strict` | also ends the other sessions, and locks each table once against writers: proof that what had written is over | a new session that lifts it for itself, or for others behind the same transaction pooler |
+/// | `Wall`, the default | also takes the privileges to write | owners that grant themselves the privileges again |
+///
+/// None stops writes of large objects, into temporary tables that are there, or through `dblink`, and none keeps prepared transactions from
+/// being committed. They are named, and rolled back only [if asked](Self::rolling_back_prepared).
+///
+/// # The wall
 /// PostgreSQL's own read-only default is a seat belt: it does not reach open sessions, and any session may unset it. So the
 /// write privileges on all tables, partitions, views, sequences and schemas are taken from every role that is neither
 /// superuser nor exempt, owners and `PUBLIC` included. Then the database's default is set and the other sessions are ended, so
@@ -47,7 +67,7 @@ use crate::error::{error, failed};
 /// else the first refusal. The rest stays in force, and a repetition goes on from there.
 ///
 /// # Who counts as a writer
-/// A role, neither superuser nor exempt, with any write privilege that is left, or that logs in here and may become
+/// For the weaker strengths, a role whose own setting beats the database's. For the wall, a role, neither superuser nor exempt, with any write privilege that is left, or that logs in here and may become
 /// (`SET ROLE`) a role that has one: a superuser, a member of `pg_write_all_data`, an exempt role with privileges on covered
 /// tables. Memberships are not taken: as long as there is such a role, the state is `PartlyStopped` and a caveat names it.
 ///
@@ -55,12 +75,13 @@ use crate::error::{error, failed};
 /// nothing tells what it has written. Commit it or roll it back.
 ///
 /// # What it needs
-/// The connected role must be a superuser, or own the database and have the rights of the owners of everything in it. To
+/// For the weaker strengths, ownership of the database; to change the setting of another role, `CREATEROLE` or membership in it. For the
+/// wall, the connected role must be a superuser, or own the database and have the rights of the owners of everything in it. To
 /// end the sessions of other roles it needs their rights or `pg_signal_backend`. What is not permitted is left out and named in a
 /// `PermissionDenied`; the rest is in force, and [`observe`](DatabaseGuard::observe) tells how far it reaches.
 ///
 /// # What is restored
-/// The snapshot (`postgres-read-only/1`) holds the database's `default_transaction_read_only`, that of exempt roles in the
+/// Whatever the strength, the snapshot (`postgres-read-only/1`) holds the database's `default_transaction_read_only`, that of roles in the
 /// database, and every write privilege (with column, grant option and grantor) that differs from what a new object has. A
 /// table, column or role that is dropped meanwhile is named in the receipt. A table that is made between `observe` and `set_read_only`
 /// loses what was granted on it to others than its owner.
@@ -68,6 +89,10 @@ use crate::error::{error, failed};
 pub struct PostgresDatabaseGuard {
     store: PostgresStore,
     exempt: Vec<String>,
+    strength: ReadOnlyStrength,
+    spared: Vec<SessionMatch>,
+    rolls_back_prepared: bool,
+    probe: Option<WriteProbe>,
 }
 
 impl PostgresDatabaseGuard {
@@ -76,7 +101,41 @@ impl PostgresDatabaseGuard {
         Self {
             store: store.clone(),
             exempt: Vec::new(),
+            strength: ReadOnlyStrength::default(),
+            spared: vec![SessionMatch::application("pg_dump")],
+            rolls_back_prepared: false,
+            probe: None,
         }
+    }
+
+    /// How much the mode is to withstand. Default: [`Wall`](ReadOnlyStrength::Wall).
+    #[must_use]
+    pub fn with_strength(mut self, strength: ReadOnlyStrength) -> Self {
+        self.strength = strength;
+        self
+    }
+
+    /// Does not end sessions of these kinds, as long as their transaction has written nothing: a running export, say. Default: `pg_dump`.
+    /// Walsenders are never ended.
+    #[must_use]
+    pub fn with_spared(mut self, spared: impl IntoIterator<Item = SessionMatch>) -> Self {
+        self.spared = spared.into_iter().collect();
+        self
+    }
+
+    /// Rolls back what others than exempt roles have prepared (`PREPARE TRANSACTION`), with `Strict` and `Wall`. Nothing brings it back, so
+    /// by default it is only named, and keeps the stop from being settled.
+    #[must_use]
+    pub fn rolling_back_prepared(mut self, rolls_back: bool) -> Self {
+        self.rolls_back_prepared = rolls_back;
+        self
+    }
+
+    /// Has every observation of a mode in force try real writes, and say what became of each.
+    #[must_use]
+    pub fn with_probe(mut self, probe: WriteProbe) -> Self {
+        self.probe = Some(probe);
+        self
     }
 
     /// Lets `role` (the audit writer) go on writing: its privileges and sessions are left alone.
@@ -101,6 +160,14 @@ impl PostgresDatabaseGuard {
         TargetId::new(format!("{SYSTEM}:{database}"))
     }
 
+    fn left_alone(&self) -> LeftAlone<'_> {
+        LeftAlone {
+            ours: self.store.session_name(),
+            exempt: &self.exempt,
+            spared: &self.spared,
+        }
+    }
+
     fn check_target(&self, target: &TargetId, operation: &'static str) -> Result<()> {
         if target.system() == SYSTEM && target.name() == self.store.database() {
             return Ok(());
@@ -122,17 +189,26 @@ impl PostgresDatabaseGuard {
         let mut transaction = self
             .begin("begin isolation level repeatable read read only", OBSERVE)
             .await?;
-        let settings = Settings::read(&mut transaction, &self.exempt, OBSERVE).await?;
         let access = catalog::access(&mut transaction, OBSERVE).await?;
         let roles = catalog::roles(&mut transaction, &self.exempt, OBSERVE).await?;
         let writers = catalog::writers(&mut transaction, &self.exempt, OBSERVE).await?;
+        let settings = Settings::read(&mut transaction, &self.exempt, &writers, OBSERVE).await?;
         let marker = settings::marker(&mut transaction, OBSERVE).await?;
-        let open = OpenWork::read(&mut transaction, self.store.session_name(), &self.exempt, OBSERVE).await?;
+        let open = OpenWork::read(&mut transaction, self.left_alone(), OBSERVE).await?;
         let risks = Risks::read(&mut transaction, &self.exempt, OBSERVE).await?;
+        drop(transaction);
 
-        let state = state_of(&settings, &access, &writers, marker.is_some());
+        let mut state = self.state_of(&settings, &access, &writers, marker.is_some());
+        let tried = match &self.probe {
+            Some(probe) => probe.run(state).await,
+            None => Vec::new(),
+        };
+        if state == TargetState::Stopped && tried.iter().any(|tried| tried.got_past(self.strength)) {
+            state = TargetState::PartlyStopped;
+        }
         let snapshot = snapshot::take(target, &settings, &access, OBSERVE)?;
         let evidence = Evidence {
+            strength: self.strength,
             settings: &settings,
             access: &access,
             roles: &roles,
@@ -140,14 +216,56 @@ impl PostgresDatabaseGuard {
             writers: &writers,
             open,
             risks: &risks,
+            tried: &tried,
         };
         let mut observation = Observation::new(snapshot, state)
             .with_marker(marker)
-            .with_settled(settled(state, open));
+            .with_settled(self.settled(state, open));
         for caveat in caveats::of(&evidence) {
             observation = observation.with_caveat(caveat);
         }
         Ok(observation)
+    }
+
+    fn state_of(
+        &self,
+        settings: &Settings,
+        access: &AccessMap,
+        writers: &[String],
+        marked: bool,
+    ) -> TargetState {
+        let open = match self.strength {
+            ReadOnlyStrength::Wall => !writers.is_empty(),
+            ReadOnlyStrength::Brake | ReadOnlyStrength::Strict => settings.overriding().next().is_some(),
+        };
+        match (settings.is_read_only(), open) {
+            (true, false) => TargetState::Stopped,
+            (true, true) => TargetState::PartlyStopped,
+            (false, _) if marked => TargetState::PartlyStopped,
+            (false, _) if writers.is_empty() && access.iter().any(is_closed) => TargetState::PartlyStopped,
+            (false, _) => TargetState::Serving,
+        }
+    }
+
+    /// A transaction that wrote before the privileges were taken may still commit, and a prepared one at any time; where none are taken, a
+    /// session from before may go on.
+    fn settled(&self, state: TargetState, open: OpenWork) -> Verdict {
+        let older = match self.strength {
+            ReadOnlyStrength::Brake => return Verdict::Holds,
+            ReadOnlyStrength::Strict => open.older,
+            ReadOnlyStrength::Wall => 0,
+        };
+        if state != TargetState::Stopped || open.writing + open.prepared + older == 0 {
+            return Verdict::Holds;
+        }
+        let mut reason = format!(
+            "{} transactions that have written are still open, and {} are prepared and may be committed",
+            open.writing, open.prepared
+        );
+        if older > 0 {
+            reason += &format!("; {older} sessions from before are still open");
+        }
+        Verdict::not_yet(reason)
     }
 
     async fn put_back(&self, prior: &Prior) -> Result<Accepted> {
@@ -155,13 +273,15 @@ impl PostgresDatabaseGuard {
         let exempt: Vec<_> = prior.roles.keys().cloned().collect();
 
         let mut transaction = self.begin("begin read write", RESTORE).await?;
-        let settings = Settings::read(&mut transaction, &exempt, RESTORE).await?;
+        let settings = Settings::read(&mut transaction, &exempt, &[], RESTORE).await?;
         let access = catalog::access(&mut transaction, RESTORE).await?;
+        let access = with_ours_that_were_closed(&mut transaction, access, prior).await?;
         let roles = catalog::roles(&mut transaction, &exempt, RESTORE).await?;
         let columns = catalog::columns(&mut transaction, &prior.tables_with_columns(), RESTORE).await?;
         let mut work = statements::restoration(database, &prior.privileges, &access, &columns, &roles);
 
         run(&mut transaction, work.chunks(CHUNK), RESTORE).await?;
+        order::put_back(&mut transaction, database, RESTORE).await?;
         for (role, value) in &prior.roles {
             match settings.roles.get(role) {
                 None => {
@@ -174,6 +294,18 @@ impl PostgresDatabaseGuard {
                         work.missing.right(format!("the right to alter role {role}"));
                     }
                 }
+            }
+        }
+        for (role, value) in &prior.own {
+            let now = settings.own.get(role).and_then(|own| own.here.as_ref());
+            if now == value.as_ref() {
+                continue;
+            }
+            if roles.get(role).is_none() {
+                work.gone.insert(format!("role {role}"));
+            } else if !settings::set_role(&mut transaction, database, role, value.as_deref(), RESTORE).await?
+            {
+                work.missing.right(format!("the right to alter role {role}"));
             }
         }
         if settings.database != prior.database {
@@ -203,9 +335,11 @@ impl PostgresDatabaseGuard {
 impl DatabaseGuard for PostgresDatabaseGuard {
     fn capability(&self) -> DatabaseCapability {
         let mut capability = DatabaseCapability::default();
-        capability.covers_open_sessions = true;
-        capability.withstands_session_settings = true;
-        capability.limitations = caveats::limitations();
+        capability.strength = self.strength;
+        capability.covers_open_sessions = self.strength >= ReadOnlyStrength::Strict;
+        capability.withstands_session_settings = self.strength >= ReadOnlyStrength::Wall;
+        capability.throws_away = self.rolls_back_prepared && self.strength >= ReadOnlyStrength::Strict;
+        capability.limitations = caveats::limitations(self.strength, capability.throws_away);
         capability
     }
 
@@ -216,8 +350,8 @@ impl DatabaseGuard for PostgresDatabaseGuard {
 
     async fn set_read_only(&self, target: &TargetId, key: &IdempotencyKey) -> Result<Accepted> {
         self.check_target(target, STOP)?;
-        Stop::new(&self.store, &self.exempt).run(key).await?;
-        Ok(Accepted::new())
+        let found = Stop::new(self).run(key).await?;
+        Ok(found.map_or_else(Accepted::new, Accepted::with_receipt))
     }
 
     async fn restore(&self, prior: &Snapshot, _key: &IdempotencyKey) -> Result<Accepted> {
@@ -231,6 +365,20 @@ impl DatabaseGuard for PostgresDatabaseGuard {
             done => done,
         }
     }
+}
+
+/// Earlier versions took the privileges on some of our own tables too. Where they did, those are put back as well.
+async fn with_ours_that_were_closed(
+    transaction: &mut PgTransaction<'_>,
+    mut covered: AccessMap,
+    prior: &Prior,
+) -> Result<AccessMap> {
+    for (object, access) in catalog::access_to_all(transaction, RESTORE).await? {
+        if prior.privileges.contains_key(&object) || is_closed((&object, &access)) {
+            covered.entry(object).or_insert(access);
+        }
+    }
+    Ok(covered)
 }
 
 async fn run(
@@ -247,30 +395,9 @@ async fn run(
     Ok(())
 }
 
-fn state_of(settings: &Settings, access: &AccessMap, writers: &[String], marked: bool) -> TargetState {
-    match (settings.is_read_only(), writers.is_empty()) {
-        (true, true) => TargetState::Stopped,
-        (true, false) => TargetState::PartlyStopped,
-        (false, _) if marked => TargetState::PartlyStopped,
-        (false, true) if access.iter().any(is_closed) => TargetState::PartlyStopped,
-        (false, _) => TargetState::Serving,
-    }
-}
-
 /// Not even the owner may write: what the stop leaves, and hardly anybody else.
 fn is_closed((object, access): (&Object, &access::Access)) -> bool {
     matches!(object, Object::Table(..)) && access.grants.is_empty()
-}
-
-/// A transaction that wrote before the privileges were taken may still commit, and a prepared one at any time.
-fn settled(state: TargetState, open: OpenWork) -> Verdict {
-    if state != TargetState::Stopped || open.writing + open.prepared == 0 {
-        return Verdict::Holds;
-    }
-    Verdict::not_yet(format!(
-        "{} transactions that have written are still open, and {} are prepared and may be committed",
-        open.writing, open.prepared
-    ))
 }
 
 fn permitted(missing: &Missing, operation: &'static str) -> Result<()> {

@@ -53,10 +53,10 @@ impl PostgresReadiness {
             .fetch_one(&mut *transaction)
             .await
             .map_err(failed(EXAMINE))?;
-        let settings = Settings::read(&mut transaction, exempt, EXAMINE).await?;
+        let settings = Settings::read(&mut transaction, exempt, &[], EXAMINE).await?;
         let access = catalog::access(&mut transaction, EXAMINE).await?;
         let roles = catalog::roles(&mut transaction, exempt, EXAMINE).await?;
-        let open = OpenWork::read(&mut transaction, store.session_name(), exempt, EXAMINE).await?;
+        let open = OpenWork::read(&mut transaction, self.guard.left_alone(), EXAMINE).await?;
         let mut missing = statements::revocations(database, &access, &roles).missing;
         if !settings.controlled {
             missing.right("ownership of the database");
@@ -205,7 +205,8 @@ select bool_and(has_table_privilege(current_user, 'ops.' || name, right_)) from 
     ('approval', 'SELECT'), ('approval', 'INSERT'), ('approval', 'UPDATE'),
     ('switch_process', 'SELECT'), ('switch_process', 'INSERT'), ('switch_process', 'UPDATE'),
     ('switch_process', 'DELETE'),
-    ('drill', 'SELECT'), ('drill', 'INSERT')
+    ('drill', 'SELECT'), ('drill', 'INSERT'),
+    ('acl_order', 'SELECT'), ('acl_order', 'INSERT'), ('acl_order', 'DELETE')
 ) needed(name, right_)";
 
 const AUDIT_TABLES: &str = "

@@ -5,6 +5,7 @@ use sqlx::PgConnection;
 
 use super::catalog::{covered, not_the_systems};
 use crate::error::failed;
+use crate::store::own_tables;
 
 /// Names for people, each list in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +30,7 @@ impl Risks {
     ) -> Result<Self> {
         let (owners, role_makers, functions, subscriptions, referring) = sqlx::query_as(RISKS)
             .bind(exempt)
+            .bind(own_tables())
             .fetch_one(connection)
             .await
             .map_err(failed(operation))?;
@@ -48,7 +50,7 @@ const RISKS: &str = concat!(
     "
 with owners as materialized (
     select c.relowner as oid from pg_class c join pg_namespace n on n.oid = c.relnamespace where ",
-    covered!(),
+    covered!("$2"),
     "
     union
     select n.nspowner from pg_namespace n where ",

@@ -15,14 +15,36 @@ pub(super) struct Settings {
     pub(super) database: Option<String>,
     /// Of exempt roles in this database.
     pub(super) roles: BTreeMap<String, Option<String>>,
+    /// Of covered roles that have one of their own in this database, or in every database and could write here: those beat the database's.
+    pub(super) own: BTreeMap<String, OwnSetting>,
     /// Whether the connected role may change the database's setting.
     pub(super) controlled: bool,
+}
+
+/// What a role has set for itself, or an administrator for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct OwnSetting {
+    /// In this database. It beats the other.
+    pub(super) here: Option<String>,
+    /// In every database. The mode never changes it.
+    everywhere: Option<String>,
+    /// Whether the role may log in here and could write.
+    writes: bool,
+}
+
+impl OwnSetting {
+    /// Its sessions begin writable whatever the database says.
+    fn begins_writable(&self) -> bool {
+        let value = self.here.as_deref().or(self.everywhere.as_deref());
+        value.is_some() && !is_on(value)
+    }
 }
 
 impl Settings {
     pub(super) async fn read(
         connection: &mut PgConnection,
         exempt: &[String],
+        writers: &[String],
         operation: &'static str,
     ) -> Result<Self> {
         let (database, controlled): (Option<String>, bool) = sqlx::query_as(DATABASE)
@@ -31,18 +53,43 @@ impl Settings {
             .map_err(failed(operation))?;
         let roles: Vec<(String, Option<String>)> = sqlx::query_as(ROLES)
             .bind(exempt)
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(failed(operation))?;
+        let own: Vec<(String, Option<String>, Option<String>, bool)> = sqlx::query_as(OWN)
+            .bind(exempt)
             .fetch_all(connection)
             .await
             .map_err(failed(operation))?;
+        let own = own.into_iter().map(|(role, here, everywhere, enters)| {
+            let writes = enters && writers.contains(&role);
+            let own = OwnSetting {
+                here,
+                everywhere,
+                writes,
+            };
+            (role, own)
+        });
+        // Roles of other databases have settings too.
+        let own = own.filter(|(_, own)| own.here.is_some() || own.writes && own.begins_writable());
         Ok(Self {
             database,
             roles: roles.into_iter().collect(),
+            own: own.collect(),
             controlled,
         })
     }
 
     pub(super) fn is_read_only(&self) -> bool {
         is_on(self.database.as_deref())
+    }
+
+    /// Covered roles that could write here and whose sessions begin writable whatever the database says.
+    pub(super) fn overriding(&self) -> impl Iterator<Item = &str> {
+        self.own
+            .iter()
+            .filter(|(_, own)| own.writes && own.begins_writable())
+            .map(|(role, _)| role.as_str())
     }
 
     /// Exempt roles whose sessions begin read-only unless they say otherwise themselves.
@@ -69,8 +116,8 @@ pub(super) async fn set_database(
     .map_err(failed(operation))
 }
 
-/// Sets or resets the setting of one role in the database. A role that the connected one may not change stays as it is:
-/// whether it did, the result says.
+/// Sets or resets the setting of one role in the database, in its name where it may be taken on: every role may change its own. A role
+/// that the connected one may not change stays as it is: whether it did, the result says.
 pub(super) async fn set_role(
     connection: &mut PgConnection,
     database: &str,
@@ -84,18 +131,24 @@ pub(super) async fn set_role(
         quoted(database),
         change(value)
     );
-    let mut savepoint = connection.begin().await.map_err(failed(operation))?;
-    match run(&mut savepoint, statement).await {
-        Ok(()) => {
-            savepoint.commit().await.map_err(failed(operation))?;
-            Ok(true)
+    let in_its_name = format!(
+        "SET LOCAL ROLE {}; {statement}; SET LOCAL ROLE NONE",
+        quoted(role)
+    );
+    for attempt in [statement, in_its_name] {
+        let mut savepoint = connection.begin().await.map_err(failed(operation))?;
+        match run(&mut savepoint, attempt).await {
+            Ok(()) => {
+                savepoint.commit().await.map_err(failed(operation))?;
+                return Ok(true);
+            }
+            Err(sqlx::Error::Database(cause)) if cause.code().as_deref() == Some("42501") => {
+                savepoint.rollback().await.map_err(failed(operation))?;
+            }
+            Err(cause) => return Err(failed(operation)(cause)),
         }
-        Err(sqlx::Error::Database(cause)) if cause.code().as_deref() == Some("42501") => {
-            savepoint.rollback().await.map_err(failed(operation))?;
-            Ok(false)
-        }
-        Err(cause) => Err(failed(operation)(cause)),
     }
+    Ok(false)
 }
 
 /// The run that made the database read-only; `None` also where the schema `ops` is missing or not ours to read.
@@ -129,7 +182,7 @@ pub(super) async fn mark(
     Ok(())
 }
 
-async fn has_marker_table(connection: &mut PgConnection, operation: &'static str) -> Result<bool> {
+pub(super) async fn has_marker_table(connection: &mut PgConnection, operation: &'static str) -> Result<bool> {
     sqlx::query_scalar(MARKER_TABLE)
         .fetch_one(connection)
         .await
@@ -169,6 +222,22 @@ select r.rolname::text,
         where s.setdatabase = d.oid and s.setrole = r.oid and starts_with(setting, 'default_transaction_read_only='))
 from pg_database d cross join pg_roles r
 where d.datname = current_database() and r.rolname::text = any($1)";
+
+// Roles that have nothing of their own follow the database.
+const OWN: &str = "
+with settings as (
+    select r.rolname::text as role,
+           (select substr(setting, 31) from pg_db_role_setting s cross join unnest(s.setconfig) setting
+            where s.setdatabase = d.oid and s.setrole = r.oid
+              and starts_with(setting, 'default_transaction_read_only=')) as here,
+           (select substr(setting, 31) from pg_db_role_setting s cross join unnest(s.setconfig) setting
+            where s.setdatabase = 0 and s.setrole = r.oid
+              and starts_with(setting, 'default_transaction_read_only=')) as everywhere,
+           r.rolcanlogin and has_database_privilege(r.oid, d.oid, 'CONNECT') as enters
+    from pg_database d cross join pg_roles r
+    where d.datname = current_database() and not r.rolsuper and r.rolname::text <> all($1)
+)
+select role, here, everywhere, enters from settings where here is not null or everywhere is not null order by 1";
 
 const MARKER_TABLE: &str = "
 select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace

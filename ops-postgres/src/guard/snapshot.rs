@@ -13,6 +13,8 @@ use crate::error::error;
 pub(super) struct Prior {
     pub(super) database: Option<String>,
     pub(super) roles: BTreeMap<String, Option<String>>,
+    /// Of covered roles; none in what versions before this field wrote, which changed nothing there.
+    pub(super) own: BTreeMap<String, Option<String>>,
     pub(super) privileges: BTreeMap<Object, Deviation>,
 }
 
@@ -25,6 +27,10 @@ impl Prior {
         Ok(Self {
             database: field(snapshot, DATABASE, operation)?,
             roles: field(snapshot, ROLES, operation)?,
+            own: match snapshot.field(OWN) {
+                None => BTreeMap::new(),
+                Some(_) => field(snapshot, OWN, operation)?,
+            },
             privileges: privileges
                 .into_objects()
                 .ok_or_else(|| refused(operation, PRIVILEGES))?,
@@ -57,10 +63,15 @@ pub(super) fn take(
     };
     let privileges = json(serde_json::to_value(Privileges::of(access)))?;
     let roles = json(serde_json::to_value(&settings.roles))?;
-    Ok(Snapshot::new(target.clone(), FORMAT)
+    let snapshot = Snapshot::new(target.clone(), FORMAT)
         .with_field(DATABASE, settings.database.clone())
         .with_field(ROLES, roles)
-        .with_field(PRIVILEGES, privileges))
+        .with_field(PRIVILEGES, privileges);
+    if settings.own.is_empty() {
+        return Ok(snapshot);
+    }
+    let own: BTreeMap<_, _> = settings.own.iter().map(|(role, own)| (role, &own.here)).collect();
+    Ok(snapshot.with_field(OWN, json(serde_json::to_value(own))?))
 }
 
 fn field<T: DeserializeOwned>(snapshot: &Snapshot, name: &'static str, operation: &'static str) -> Result<T> {
@@ -75,4 +86,6 @@ fn refused(operation: &'static str, field: &'static str) -> Error {
 const FORMAT: &str = "postgres-read-only/1";
 const DATABASE: &str = "default_transaction_read_only";
 const ROLES: &str = "default_transaction_read_only_of_exempt_roles";
+/// Left out when no covered role has a setting of its own: no strength changes anything there then.
+const OWN: &str = "default_transaction_read_only_of_covered_roles";
 const PRIVILEGES: &str = "privileges";

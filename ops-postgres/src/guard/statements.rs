@@ -239,7 +239,7 @@ fn acting_as(role: &str, statement: &str) -> String {
     )
 }
 
-fn place(database: &str, object: &Object) -> String {
+pub(super) fn place(database: &str, object: &Object) -> String {
     match object {
         Object::Database => format!("DATABASE {}", quoted(database)),
         Object::Schema(schema) => format!("SCHEMA {}", quoted(schema)),

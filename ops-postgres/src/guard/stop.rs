@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ops_core::error::{Error, ErrorKind, Result};
-use ops_core::model::IdempotencyKey;
+use ops_core::model::{IdempotencyKey, ReadOnlyStrength};
 use sqlx::{AssertSqlSafe, PgTransaction};
 use tokio::time::{sleep, timeout, timeout_at};
 
 use super::missing::Missing;
 use super::settings::Settings;
 use super::statements::{Step, Work};
-use super::{STOP, catalog, joined, run, sessions, settings, statements};
+use super::{
+    PostgresDatabaseGuard, STOP, catalog, drain, joined, order, run, sessions, settings, statements,
+};
 use crate::PostgresStore;
 use crate::error::{Setback, error, failed, setback};
 
@@ -19,7 +21,7 @@ use crate::error::{Setback, error, failed, setback};
 #[derive(Debug)]
 pub(super) struct Stop<'a> {
     store: &'a PostgresStore,
-    exempt: &'a [String],
+    guard: &'a PostgresDatabaseGuard,
     /// Whether there was anything to take.
     needed: bool,
     missing: Missing,
@@ -31,10 +33,10 @@ pub(super) struct Stop<'a> {
 }
 
 impl<'a> Stop<'a> {
-    pub(super) fn new(store: &'a PostgresStore, exempt: &'a [String]) -> Self {
+    pub(super) fn new(guard: &'a PostgresDatabaseGuard) -> Self {
         Self {
-            store,
-            exempt,
+            store: &guard.store,
+            guard,
             needed: false,
             missing: Missing::default(),
             held: BTreeSet::new(),
@@ -43,23 +45,50 @@ impl<'a> Stop<'a> {
         }
     }
 
-    pub(super) async fn run(mut self, key: &IdempotencyKey) -> Result<()> {
-        let mut done = self.take().await;
+    /// What was found, in words, where something was.
+    pub(super) async fn run(mut self, key: &IdempotencyKey) -> Result<Option<String>> {
+        let strength = self.guard.strength;
+        let mut done = match strength {
+            ReadOnlyStrength::Wall => self.take().await,
+            ReadOnlyStrength::Brake | ReadOnlyStrength::Strict => Ok(()),
+        };
         if done.is_ok() {
             done = self.set(key).await;
         }
-        let ended = self.end_others().await;
+        let ended = match strength {
+            ReadOnlyStrength::Brake => Ok(()),
+            ReadOnlyStrength::Strict | ReadOnlyStrength::Wall => self.end_others().await,
+        };
         done?;
         ended?;
         if !self.unset.is_empty() {
             self.set(key).await?;
         }
-        self.into_result()
+        let found = match strength {
+            ReadOnlyStrength::Brake => None,
+            ReadOnlyStrength::Strict | ReadOnlyStrength::Wall => Some(self.see_out().await?),
+        };
+        self.into_result()?;
+        Ok(found)
+    }
+
+    /// What had begun before is over: proven as far as it can be.
+    async fn see_out(&mut self) -> Result<String> {
+        let pool = self.store.pool();
+        let mut found = Vec::new();
+        if self.guard.rolls_back_prepared {
+            found.extend(drain::roll_back_prepared(pool, &self.guard.exempt, &mut self.missing).await?);
+        }
+        found.push(drain::prove(pool).await?);
+        Ok(found.join("; "))
     }
 
     /// Takes what can be taken. Fails only when the connection is lost.
     async fn take(&mut self) -> Result<()> {
         let deadline = sleep(TAKING).deadline();
+        if let Err(cause) = self.keep_order().await {
+            tracing::warn!(%cause, "the order of the privileges is not kept");
+        }
         match timeout(TOGETHER, self.take_together()).await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err((Setback::Lost, cause))) => return Err(cause),
@@ -77,6 +106,13 @@ impl<'a> Stop<'a> {
             return Ok(());
         };
         taken
+    }
+
+    async fn keep_order(&self) -> Result<()> {
+        let mut transaction = self.begin(PATIENT).await?;
+        let roles = catalog::roles(&mut transaction, &self.guard.exempt, STOP).await?;
+        order::keep(&mut transaction, &roles, STOP).await?;
+        transaction.commit().await.map_err(failed(STOP))
     }
 
     /// All or nothing.
@@ -176,7 +212,7 @@ impl<'a> Stop<'a> {
 
     async fn plan(&mut self, transaction: &mut PgTransaction<'_>) -> Result<Work> {
         let access = catalog::access(transaction, STOP).await?;
-        let roles = catalog::roles(transaction, self.exempt, STOP).await?;
+        let roles = catalog::roles(transaction, &self.guard.exempt, STOP).await?;
         let work = statements::revocations(self.store.database(), &access, &roles);
         self.needed |= !work.steps.is_empty();
         Ok(work)
@@ -187,7 +223,14 @@ impl<'a> Stop<'a> {
         self.unset.clear();
         let database = self.store.database();
         let mut transaction = self.begin(PATIENT).await?;
-        let now = Settings::read(&mut transaction, self.exempt, STOP).await?;
+        let exempt = &self.guard.exempt;
+        let writers = match self.guard.strength {
+            ReadOnlyStrength::Wall => Vec::new(),
+            ReadOnlyStrength::Brake | ReadOnlyStrength::Strict => {
+                catalog::writers(&mut transaction, exempt, STOP).await?
+            }
+        };
+        let now = Settings::read(&mut transaction, exempt, &writers, STOP).await?;
         if now.controlled || self.needed {
             let marked = settings::mark(&mut transaction, Some(key.run()), STOP).await;
             self.finish("the marker of the run", transaction, marked).await?;
@@ -205,6 +248,21 @@ impl<'a> Stop<'a> {
             let set = settings::set_role(&mut transaction, database, role, Some("off"), STOP).await;
             if let Ok(false) = set {
                 tracing::warn!(role, "not allowed to exempt the role from the read-only default");
+            }
+            let name = format!("the read-only default of role {role}");
+            self.finish(&name, transaction, set.map(drop)).await?;
+        }
+        self.set_covered(&now).await
+    }
+
+    /// A setting of a role that could write beats that of the database. Behind a wall there is none.
+    async fn set_covered(&mut self, now: &Settings) -> Result<()> {
+        for role in now.overriding() {
+            let mut transaction = self.begin(PATIENT).await?;
+            let database = self.store.database();
+            let set = settings::set_role(&mut transaction, database, role, Some("on"), STOP).await;
+            if let Ok(false) = set {
+                self.missing.right(format!("the right to alter role {role}"));
             }
             let name = format!("the read-only default of role {role}");
             self.finish(&name, transaction, set.map(drop)).await?;
@@ -247,7 +305,7 @@ impl<'a> Stop<'a> {
     }
 
     async fn end_others(&self) -> Result<()> {
-        sessions::end_others(self.store.pool(), self.store.session_name(), self.exempt, STOP).await
+        sessions::end_others(self.store.pool(), self.guard.left_alone(), STOP).await
     }
 
     fn into_result(mut self) -> Result<()> {

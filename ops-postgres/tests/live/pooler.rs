@@ -25,6 +25,20 @@ pub(crate) struct Pooler {
     port: u16,
 }
 
+impl Pooler {
+    /// The same role and database as `url`, through it.
+    pub(crate) fn url(&self, url: &SecretString) -> SecretString {
+        let options: PgConnectOptions = url.expose_secret().parse().unwrap();
+        SecretString::from(format!(
+            "postgres://{}:{}@127.0.0.1:{}/{}?sslmode=disable",
+            options.get_username(),
+            password(url),
+            self.port,
+            options.get_database().unwrap()
+        ))
+    }
+}
+
 impl Drop for Pooler {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -33,21 +47,8 @@ impl Drop for Pooler {
     }
 }
 
-impl Pooler {
-    /// The URL of `direct`, through it.
-    pub(crate) fn url(&self, direct: &SecretString, database: &str) -> SecretString {
-        let options: PgConnectOptions = direct.expose_secret().parse().unwrap();
-        SecretString::from(format!(
-            "postgres://{}:{}@127.0.0.1:{}/{database}?sslmode=disable",
-            options.get_username(),
-            password(direct),
-            self.port
-        ))
-    }
-}
-
 /// In front of the database of `url`; `None`, loudly, where there is no pgbouncer.
-fn start(url: &SecretString) -> Option<Pooler> {
+pub(crate) fn start(url: &SecretString) -> Option<Pooler> {
     start_with(url, 3)
 }
 
@@ -116,7 +117,7 @@ pub(crate) fn start_with(url: &SecretString, connections: u32) -> Option<Pooler>
 
 /// Past the test harness, which keeps the output of a test that passes to itself.
 fn say_left_out() {
-    let line = b"LEFT OUT: a test behind a transaction pooler needs pgbouncer, and there is none\n";
+    let line = b"LEFT OUT: what is tested behind a transaction pooler needs pgbouncer, and there is none\n";
     let _ = std::io::Write::write_all(&mut std::io::stderr(), line);
 }
 
@@ -144,7 +145,7 @@ async fn behind_a_transaction_pooler_lost_notifications_are_seen_and_polling_car
     let Some(world) = World::new().await else { return };
     let direct = world.scratch.owner_url();
     let Some(pooler) = start(direct) else { return };
-    let url = pooler.url(direct, world.scratch.name());
+    let url = pooler.url(direct);
     let (switch, brain) = KillSwitch::single("brain");
     let switch = Arc::new(switch);
     let pooled = url.clone();

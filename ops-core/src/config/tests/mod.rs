@@ -1,5 +1,6 @@
 mod any_text;
 mod consistency;
+mod database;
 mod gates;
 mod masking;
 mod presets;

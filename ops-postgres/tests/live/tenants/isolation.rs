@@ -139,7 +139,7 @@ async fn behind_a_transaction_pooler_with_one_server_connection_tenants_stay_apa
     let Some(pooler) = pooler::start_with(world.scratch.app_url(), 1) else {
         return;
     };
-    let url = pooler.url(world.scratch.app_url(), world.scratch.name());
+    let url = pooler.url(world.scratch.app_url());
     let (one, two) = (pool_of_one(options(&url)).await, pool_of_one(options(&url)).await);
     for seed in [21, 22] {
         assert_eq!(

@@ -1,0 +1,287 @@
+//! Real writes, tried from the outside: what a catalogue says is one thing, what a session can do another.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ops_core::error::Result;
+use ops_core::model::{ReadOnlyStrength, TargetState, Text};
+use secrecy::SecretString;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use crate::identifier::quoted;
+use crate::store::options;
+
+/// Tries to write as the application would: through a session that was opened before the stop, through one that lifts the mode for itself,
+/// through a fresh one and through a pooler.
+///
+/// The write is a `DELETE` that matches no row, in a transaction that is rolled back, on a table without triggers if there is one: the server
+/// checks it as any other, and nothing changes. Each try takes at most half a second and fails no observation.
+///
+/// The session from before is opened by the first observation that finds the database writable, and belongs to this value and its clones: a
+/// process that comes later has none and says so.
+#[derive(Clone)]
+pub struct WriteProbe {
+    direct: PgConnectOptions,
+    pooled: Option<PgConnectOptions>,
+    before: Arc<Mutex<Option<PgConnection>>>,
+}
+
+impl WriteProbe {
+    /// Tries as the role of `url`, the application's.
+    ///
+    /// # Errors
+    /// `InvalidConfig` for a URL that cannot be read; it is never part of the text.
+    pub fn new(url: &SecretString) -> Result<Self> {
+        Ok(Self {
+            direct: options(url)?.application_name(NAME),
+            pooled: None,
+            before: Arc::default(),
+        })
+    }
+
+    /// Tries through a pooler too.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_pooler(mut self, url: &SecretString) -> Result<Self> {
+        self.pooled = Some(options(url)?.application_name(NAME));
+        Ok(self)
+    }
+
+    /// Opens the session from before while the database can be written, tries all of them afterwards.
+    pub(super) async fn run(&self, state: TargetState) -> Vec<Tried> {
+        if state == TargetState::Serving {
+            let mut before = self.before.lock().await;
+            if before.is_none()
+                && let Ok(Ok(session)) = timeout(EACH, self.direct.connect()).await
+            {
+                *before = Some(session);
+            }
+            return Vec::new();
+        }
+        let (before, lifting, fresh, pooled) = tokio::join!(
+            self.before(),
+            anew(&self.direct, LIFT),
+            anew(&self.direct, ""),
+            async {
+                match &self.pooled {
+                    Some(pooled) => Some(anew(pooled, "").await),
+                    None => None,
+                }
+            },
+        );
+        let tried = |way, outcome| Tried { way, outcome };
+        let mut all = vec![
+            tried(Way::Before, before),
+            tried(Way::Lifting, lifting),
+            tried(Way::Fresh, fresh),
+        ];
+        all.extend(pooled.map(|outcome| tried(Way::Pooled, outcome)));
+        all
+    }
+
+    async fn before(&self) -> Attempt {
+        let mut before = self.before.lock().await;
+        let Some(session) = before.as_mut() else {
+            return Attempt::Untried("none was opened while the database was writable");
+        };
+        match timeout(EACH, write(session)).await {
+            Ok(attempt) => attempt,
+            Err(_) => {
+                // Given up on in the middle: whatever it says next answers something else.
+                *before = None;
+                Attempt::Untried("no answer in time")
+            }
+        }
+    }
+}
+
+impl fmt::Debug for WriteProbe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WriteProbe")
+            .field("pooled", &self.pooled.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+/// How it was tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    Before,
+    Lifting,
+    Fresh,
+    Pooled,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Attempt {
+    Wrote,
+    /// By the server, with its code.
+    Refused(String),
+    /// The session was ended.
+    Ended,
+    Untried(&'static str),
+}
+
+/// One try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Tried {
+    pub(super) way: Way,
+    pub(super) outcome: Attempt,
+}
+
+impl Tried {
+    /// Whether it wrote although a mode of this strength says that it cannot.
+    pub(super) fn got_past(&self, strength: ReadOnlyStrength) -> bool {
+        let covered = match self.way {
+            Way::Fresh => true,
+            // A transaction pooler hands out server connections, from before too, with whatever their last client has set.
+            Way::Before => strength >= ReadOnlyStrength::Strict,
+            Way::Pooled | Way::Lifting => strength >= ReadOnlyStrength::Wall,
+        };
+        covered && self.outcome == Attempt::Wrote
+    }
+}
+
+/// One line for all of them.
+pub(super) fn said(tried: &[Tried]) -> Option<Text> {
+    let line = |of: fn(&Tried) -> String| tried.iter().map(of).collect::<Vec<_>>().join(", ");
+    (!tried.is_empty()).then(|| {
+        Text::new(
+            format!("書き込みを試しました: {}", line(ja)),
+            format!("a write was tried: {}", line(en)),
+        )
+    })
+}
+
+fn ja(tried: &Tried) -> String {
+    let way = match tried.way {
+        Way::Before => "停止前からの接続",
+        Way::Lifting => "自分で SET した接続",
+        Way::Fresh => "新しい接続",
+        Way::Pooled => "プーラー経由",
+    };
+    match &tried.outcome {
+        Attempt::Wrote => format!("{way} 書けた"),
+        Attempt::Refused(code) => format!("{way} 拒否 ({code})"),
+        Attempt::Ended => format!("{way} 切断済み"),
+        Attempt::Untried(_) => format!("{way} 試せず"),
+    }
+}
+
+fn en(tried: &Tried) -> String {
+    let way = match tried.way {
+        Way::Before => "session from before",
+        Way::Lifting => "session with its own SET",
+        Way::Fresh => "fresh session",
+        Way::Pooled => "pooled session",
+    };
+    match &tried.outcome {
+        Attempt::Wrote => format!("{way} wrote"),
+        Attempt::Refused(code) => format!("{way} refused ({code})"),
+        Attempt::Ended => format!("{way} was ended"),
+        Attempt::Untried(why) => format!("{way} not tried: {why}"),
+    }
+}
+
+async fn anew(options: &PgConnectOptions, first: &str) -> Attempt {
+    let attempt = async {
+        let mut session = match options.connect().await {
+            Ok(session) => session,
+            Err(cause) => return of(&cause, Attempt::Untried("no session could be opened")),
+        };
+        if !first.is_empty()
+            && let Err(cause) = sqlx::raw_sql(AssertSqlSafe(first.to_owned()))
+                .execute(&mut session)
+                .await
+        {
+            return of(&cause, Attempt::Ended);
+        }
+        write(&mut session).await
+    };
+    timeout(EACH, attempt)
+        .await
+        .unwrap_or(Attempt::Untried("no answer in time"))
+}
+
+/// Without prepared statements, so that a transaction pooler may be in between.
+async fn write(session: &mut PgConnection) -> Attempt {
+    let table = match sqlx::raw_sql(TABLE).fetch_optional(&mut *session).await {
+        Ok(Some(row)) => (row.try_get::<String, _>(0), row.try_get::<String, _>(1)),
+        Ok(None) => return Attempt::Untried("the role sees no table"),
+        Err(cause) => return of(&cause, Attempt::Ended),
+    };
+    let (Ok(schema), Ok(name)) = table else {
+        return Attempt::Untried("the name of a table cannot be read");
+    };
+    let text = format!(
+        "BEGIN; DELETE FROM {}.{} WHERE false; ROLLBACK",
+        quoted(&schema),
+        quoted(&name)
+    );
+    match sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut *session).await {
+        Ok(_) => Attempt::Wrote,
+        Err(cause) => {
+            let _ = sqlx::raw_sql("ROLLBACK").execute(&mut *session).await;
+            of(&cause, Attempt::Ended)
+        }
+    }
+}
+
+/// What the server answered, else `otherwise`.
+fn of(cause: &sqlx::Error, otherwise: Attempt) -> Attempt {
+    match cause {
+        sqlx::Error::Database(cause) => {
+            let code = cause.code().unwrap_or_default().into_owned();
+            if code.starts_with("57P") || code.starts_with("08") {
+                return Attempt::Ended;
+            }
+            Attempt::Refused(code)
+        }
+        _ => otherwise,
+    }
+}
+
+const NAME: &str = "ops-write-probe";
+const EACH: Duration = Duration::from_millis(500);
+const LIFT: &str = "SET default_transaction_read_only = off";
+// One that the role may write to comes first; behind a wall there is none, and any that it may see will do.
+const TABLE: &str = "
+select n.nspname::text, c.relname::text from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'p') and c.relpersistence = 'p' and n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
+  and n.nspname <> 'ops' and has_schema_privilege(n.oid, 'USAGE') and has_table_privilege(c.oid, 'SELECT')
+order by not has_table_privilege(c.oid, 'DELETE'), c.relhastriggers, 1, 2 limit 1";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_counts_against_a_strength_that_says_it_cannot_happen() {
+        use ReadOnlyStrength::{Brake, Strict, Wall};
+        for (way, from) in [
+            (Way::Fresh, Brake),
+            (Way::Before, Strict),
+            (Way::Pooled, Wall),
+            (Way::Lifting, Wall),
+        ] {
+            for strength in [Brake, Strict, Wall] {
+                let wrote = Tried {
+                    way,
+                    outcome: Attempt::Wrote,
+                };
+                assert_eq!(wrote.got_past(strength), strength >= from, "{way:?} {strength}");
+                let refused = Tried {
+                    way,
+                    outcome: Attempt::Refused("42501".to_owned()),
+                };
+                assert!(!refused.got_past(strength));
+            }
+        }
+    }
+}
