@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 
@@ -15,6 +16,8 @@ pub(super) struct Asker {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) breaker: Arc<Breaker>,
     pub(super) counters: Arc<Counters>,
+    /// Whether the last call was told that other limits hold: then it is not known yet whether the store is of use.
+    pub(super) undecided: AtomicBool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +55,7 @@ impl Batch for Asker {
             .collect();
         let standings = match self.store.check(stamp, &checks).await? {
             LimitsChecked::Superseded { version, at } => {
+                self.undecided.store(true, Ordering::Relaxed);
                 let told =
                     |item: &Question| Reply::Superseded((item.stamp == stamp).then_some((version, at)));
                 return Ok(items.iter().map(told).collect());
@@ -79,6 +83,7 @@ impl Batch for Asker {
 
     fn ended(&self, result: Result<(), &Error>) {
         match result {
+            Ok(()) if self.undecided.swap(false, Ordering::Relaxed) => {}
             Ok(()) => self.breaker.succeeded(),
             Err(error) => {
                 self.counters.failed_calls.add_one();

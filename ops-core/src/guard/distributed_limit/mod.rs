@@ -7,7 +7,7 @@ mod options;
 mod tests;
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -60,6 +60,7 @@ struct Inner {
     secret: Zeroizing<[u8; 32]>,
     force: RwLock<Arc<Force>>,
     reload: tokio::sync::Mutex<()>,
+    failed_reloads: AtomicU64,
     asker: Coalescer<Asker>,
     breaker: Arc<Breaker>,
     remembered: DenialCache,
@@ -109,6 +110,7 @@ impl DistributedLimiter {
             clock: Arc::clone(&clock),
             breaker: Arc::clone(&breaker),
             counters: Arc::clone(&counters),
+            undecided: AtomicBool::new(false),
         };
         let asker = Coalescer::new(
             Arc::new(asker),
@@ -125,6 +127,7 @@ impl DistributedLimiter {
                 secret: Zeroizing::new(hash.finalize().into()),
                 force: RwLock::new(Arc::new(force)),
                 reload: tokio::sync::Mutex::new(()),
+                failed_reloads: AtomicU64::new(0),
                 asker,
                 breaker,
                 remembered: DenialCache::new(options.remembered_denials),
@@ -309,8 +312,13 @@ impl Inner {
                 }
                 Ok(Reply::Superseded(None)) => {}
                 Ok(Reply::Superseded(Some((version, at)))) => {
-                    if self.reload(version, at).await.is_err() {
-                        break;
+                    // A store that answers, but gives and takes no limits, is of no use: a replica that was never written to.
+                    match self.reload(version, at).await {
+                        Ok(()) => self.breaker.succeeded(),
+                        Err(_) => {
+                            self.breaker.failed(self.clock.monotonic());
+                            break;
+                        }
                     }
                 }
                 Err(error) => {
@@ -407,7 +415,20 @@ impl Inner {
 
     /// Makes the limits of this instance those that hold at `at`, where `version` was said to hold.
     async fn reload(&self, version: u64, at: LimitTime) -> Result<()> {
+        let failed_before = self.failed_reloads.load(Ordering::Relaxed);
         let _one = self.reload.lock().await;
+        if self.failed_reloads.load(Ordering::Relaxed) != failed_before {
+            return Err(Error::new(ErrorKind::Unavailable, READ));
+        }
+        let result = self.reload_alone(version, at).await;
+        if result.is_err() {
+            // Whoever waited for the same need not wait for the same failure.
+            self.failed_reloads.fetch_add(1, Ordering::Relaxed);
+        }
+        result
+    }
+
+    async fn reload_alone(&self, version: u64, at: LimitTime) -> Result<()> {
         let force = self.force();
         if force.stamp().holds(version, at) {
             return Ok(());

@@ -1,5 +1,4 @@
 use std::collections::VecDeque;
-use std::sync::atomic::AtomicU64;
 
 use async_trait::async_trait;
 
@@ -427,6 +426,65 @@ async fn a_lost_answer_is_not_asked_for_again_and_makes_limits_stricter_only() {
         shared += u32::from(decision.is_admitted());
     }
     assert_eq!(shared, 20 - 3, "what was counted without an answer stays counted");
+}
+
+/// A replica that was never written to: it answers, has no limits, and takes none.
+#[derive(Debug)]
+struct ReadOnly {
+    behind: InMemoryLimits,
+    read_only: AtomicBool,
+}
+
+#[async_trait]
+impl LimitStore for ReadOnly {
+    async fn check(&self, stamp: LimitStamp, checks: &[LimitCheck]) -> Result<LimitsChecked> {
+        self.behind.check(stamp, checks).await
+    }
+
+    async fn count_denials(&self, counts: &[DenialCount]) -> Result<DenialsCounted> {
+        self.behind.count_denials(counts).await
+    }
+
+    async fn table(&self) -> Result<Option<LimitTable>> {
+        self.behind.table().await
+    }
+
+    async fn publish(&self, table: &LimitTable) -> Result<Published> {
+        if self.read_only.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Unavailable, "publish limits"));
+        }
+        self.behind.publish(table).await
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_answers_but_takes_no_limits_counts_as_away() {
+    let clock = Arc::new(ManualClock::new(start()));
+    let store = Arc::new(ReadOnly {
+        behind: InMemoryLimits::with_clock(Arc::clone(&clock) as Arc<dyn Clock>),
+        read_only: AtomicBool::new(true),
+    });
+    let limiter = DistributedLimiter::new(
+        Arc::clone(&store) as Arc<dyn LimitStore>,
+        LimitTable::preset(),
+        &secret(),
+        SharedLimitOptions::default().with_max_instances(2),
+        Arc::clone(&clock) as Arc<dyn Clock>,
+    )
+    .unwrap();
+    let mut admitted = 0;
+    for _ in 0..100 {
+        let decision = limiter.check(&request(Llm, "u")).await;
+        assert!(decision.is_degraded());
+        admitted += usize::from(decision.is_admitted());
+    }
+    assert_eq!(admitted, 10, "half of the limit");
+    assert!(!limiter.figures().store_answers);
+    assert_eq!(store.behind.calls(), 3, "then the breaker is open");
+    store.read_only.store(false, Ordering::Relaxed);
+    clock.advance(Duration::from_secs(1));
+    assert!(!limiter.check(&request(Llm, "u")).await.is_degraded());
+    assert!(limiter.figures().store_answers);
 }
 
 #[tokio::test]
