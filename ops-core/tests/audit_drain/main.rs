@@ -1,6 +1,7 @@
 //! The way from `record` to the store: the task that brings records there, what happens without room, and what can be forgotten.
 
 #![expect(clippy::unwrap_used, reason = "all of this file is test code")]
+#![allow(clippy::clone_on_ref_ptr, reason = "a test shares its doubles as ports")]
 
 mod crash;
 mod drain;

@@ -318,7 +318,10 @@ async fn a_server_that_is_killed_in_mid_batch_loses_nothing_and_stores_nothing_t
     for round in 0..rounds {
         // At another place each time, while batches are on their way.
         let until = running[0].1.status().stored + 1 + round * 173;
+        let mut looks = 0;
         while running[0].1.status().stored < until {
+            looks += 1;
+            assert!(looks < 60_000, "nothing arrives: {:?}", running[0].1.status());
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         server.kill_and_restart().await.unwrap();

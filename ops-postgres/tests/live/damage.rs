@@ -208,7 +208,7 @@ async fn a_report_of_a_drill_that_was_changed_by_hand_is_named() {
 async fn a_schema_of_a_newer_version_is_left_alone_and_named() {
     let Some(world) = World::new().await else { return };
     let mut owner = world.owner().await;
-    let known = count(&mut owner, "ops.schema_migration").await;
+    let before = count(&mut owner, "ops.schema_migration").await;
     run(
         &mut owner,
         "insert into ops.schema_migration (version, description, success, checksum, execution_time)
@@ -227,7 +227,7 @@ async fn a_schema_of_a_newer_version_is_left_alone_and_named() {
             assert!(text.contains(part), "{text}");
         }
     }
-    assert_eq!(count(&mut owner, "ops.schema_migration").await, known + 1);
+    assert_eq!(count(&mut owner, "ops.schema_migration").await, before + 1);
     store.close().await;
     world.close().await;
 }
