@@ -157,6 +157,25 @@ impl ScratchDatabase {
         )
         .await?;
 
+        // Before PostgreSQL 15 the schema belongs to whoever made the server, and an owner of the database cannot close it.
+        let version: i32 = sqlx::query_scalar("select current_setting('server_version_num')::int")
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(failed(CREATE))?;
+        if version < 150_000 {
+            let inside = self.admin.clone().database(&self.name);
+            let mut session = PgConnection::connect_with(&inside)
+                .await
+                .map_err(failed(CREATE))?;
+            run(
+                &mut session,
+                format!("ALTER SCHEMA public OWNER TO {owner}"),
+                CREATE,
+            )
+            .await?;
+            session.close().await.map_err(failed(CREATE))?;
+        }
+
         let owner_options = options(&self.owner_url)?;
         let mut session = PgConnection::connect_with(&owner_options)
             .await
