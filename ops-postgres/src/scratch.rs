@@ -157,6 +157,23 @@ impl ScratchDatabase {
         )
         .await?;
 
+        // Before PostgreSQL 15 the schema belongs to whoever made the server, and an owner of the database cannot close it.
+        let version: i32 = sqlx::query_scalar("select current_setting('server_version_num')::int")
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(failed(CREATE))?;
+        if version < 150_000 {
+            let inside = self.admin.clone().database(&self.name);
+            let mut session = PgConnection::connect_with(&inside)
+                .await
+                .map_err(failed(CREATE))?;
+            let give = format!("ALTER SCHEMA public OWNER TO {owner}");
+            if run(&mut session, give, CREATE).await.is_err() {
+                tracing::warn!(database = self.name, "the owner cannot close the schema public");
+            }
+            session.close().await.map_err(failed(CREATE))?;
+        }
+
         let owner_options = options(&self.owner_url)?;
         let mut session = PgConnection::connect_with(&owner_options)
             .await
