@@ -327,7 +327,7 @@ const MIGRATIONS: [(i64, &str, &str); 7] = [
     ),
     (7, "drill", include_str!("../migrations/0007_drill.sql")),
 ];
-const LATEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
+pub(crate) const LATEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
 /// As startup options: a setting of the session itself beats those of database and role.
 const SESSION_SETTINGS: [(&str, &str); 5] = [

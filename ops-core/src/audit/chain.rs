@@ -20,19 +20,29 @@ use crate::ports::{AuditFault, AuditReceipt, ChainReport};
 /// # Ok::<(), ops_core::error::Error>(())
 /// ```
 pub fn link(previous: Option<&Digest>, sequence: u64, record: &AuditRecord) -> Digest {
+    content_link(previous, sequence, &content(record))
+}
+
+/// As [`link`], of a record whose [`content`] is known.
+pub(crate) fn content_link(previous: Option<&Digest>, sequence: u64, content: &Digest) -> Digest {
     let mut node = Canonical::new(LINK);
     match previous {
         Some(previous) => node.bytes(previous.as_bytes()),
         None => node.bytes(&[]),
     }
     node.number(sequence);
-    node.bytes(content(record).as_bytes());
+    node.bytes(content.as_bytes());
     node.digest()
 }
 
 /// What stands for `record` in the hash tree of its tenant, over the same bytes as [`link`].
 pub fn leaf(record: &AuditRecord) -> Digest {
-    leaf_hash(content(record).as_bytes())
+    content_leaf(&content(record))
+}
+
+/// As [`leaf`], of a record whose [`content`] is known.
+pub(crate) fn content_leaf(content: &Digest) -> Digest {
+    leaf_hash(content.as_bytes())
 }
 
 /// Verifies a whole chain, oldest record first. See [`ChainVerifier`] for what is found, and to verify while reading.
@@ -138,7 +148,8 @@ impl Default for ChainVerifier {
 const LINK: &[u8] = b"ops-audit-link/1";
 const RECORD: &[u8] = b"ops-audit-record/1";
 
-fn content(record: &AuditRecord) -> Digest {
+/// The digest of all that is in a record: what chain and tree are built from.
+pub(crate) fn content(record: &AuditRecord) -> Digest {
     let AuditRecord {
         id,
         at,

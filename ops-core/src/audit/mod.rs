@@ -3,6 +3,7 @@
 
 mod chain;
 mod checkpoint;
+mod evidence;
 mod note;
 mod page;
 mod proof;
@@ -12,6 +13,11 @@ mod tree;
 
 pub use self::chain::{ChainVerifier, leaf, link, verify};
 pub use self::checkpoint::{Checkpoint, Growth};
+pub use self::evidence::{
+    DumpReport, EvidenceExport, EvidenceFault, EvidenceFaultKind, EvidenceManifest, EvidencePart, EvidencePosition,
+    EvidenceRequest, EvidenceVerdict, EvidenceVerifier, KeptCheckpoint, check_dump,
+};
+pub(crate) use self::evidence::HeldTrail;
 pub use self::note::{Note, NoteSigner, NoteVerifier};
 pub use self::page::PageCursor;
 pub(crate) use self::page::page;

@@ -8,6 +8,7 @@
 mod approval;
 mod audit;
 mod drill_log;
+mod evidence;
 mod journal;
 mod notices;
 mod processes;

@@ -29,6 +29,7 @@ mod approval;
 mod audit;
 mod database;
 mod drill_log;
+mod evidence;
 mod health;
 mod inventory;
 mod journal;

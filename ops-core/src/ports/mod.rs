@@ -9,6 +9,7 @@ mod audit;
 mod clock;
 mod database;
 mod drill_log;
+mod evidence;
 mod health;
 mod inventory;
 mod journal;
@@ -28,6 +29,7 @@ pub use self::audit::{AuditFault, AuditPage, AuditQuery, AuditReceipt, AuditStor
 pub use self::clock::Clock;
 pub use self::database::{DatabaseCapability, DatabaseGuard};
 pub use self::drill_log::DrillLog;
+pub use self::evidence::{EvidenceFilter, EvidenceSource, TrailEntry, TrailExtent, TrailSnapshot};
 pub use self::health::HealthProbe;
 pub use self::inventory::{Deployed, DeployedService, Inventory};
 pub use self::journal::{GateMoment, Held, Journal, JournalEntry, JournalEvent};

@@ -1,5 +1,6 @@
 //! The audit trail in PostgreSQL.
 
+mod export;
 mod row;
 mod store;
 

@@ -1,0 +1,6 @@
+//! Evidence: what an export holds, and what its files show without the store.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod export;
+mod support;
+mod tampering;
