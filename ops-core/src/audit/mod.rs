@@ -4,9 +4,11 @@
 mod chain;
 mod checkpoint;
 mod evidence;
+mod exposure;
 mod note;
 mod page;
 mod proof;
+mod reader;
 mod recorder;
 mod spool;
 mod tree;
@@ -14,14 +16,16 @@ mod tree;
 pub use self::chain::{ChainVerifier, leaf, link, verify};
 pub use self::checkpoint::{Checkpoint, Growth};
 pub use self::evidence::{
-    DumpReport, EvidenceExport, EvidenceFault, EvidenceFaultKind, EvidenceManifest, EvidencePart, EvidencePosition,
-    EvidenceRequest, EvidenceVerdict, EvidenceVerifier, KeptCheckpoint, check_dump,
+    ArchivedFile, DumpReport, EvidenceExport, EvidenceFault, EvidenceFaultKind, EvidenceManifest, EvidencePart, EvidencePosition,
+    EvidenceRequest, EvidenceVerdict, EvidenceVerifier, KeptCheckpoint, archive_evidence, check_dump,
 };
 pub(crate) use self::evidence::HeldTrail;
+pub use self::exposure::{Exposure, Touched, exposure};
 pub use self::note::{Note, NoteSigner, NoteVerifier};
 pub use self::page::PageCursor;
 pub(crate) use self::page::page;
 pub use self::proof::{RecordProof, growth_since, prove, tree};
+pub use self::reader::AuditReader;
 pub use self::recorder::{Recorded, Recorder};
 pub use self::spool::{Delivered, Spool, SpoolStatus};
 pub use self::tree::{Prover, Tree, leaf_hash, verify_consistency, verify_inclusion};

@@ -6,6 +6,7 @@
 //! and line, and nothing is deleted. Every file names its format, so that a later version can tell.
 
 mod approval;
+mod archive;
 mod audit;
 mod drill_log;
 mod evidence;
@@ -16,6 +17,7 @@ mod readiness;
 mod switches;
 
 pub use self::approval::FileApprovals;
+pub use self::archive::DirectoryArchive;
 pub use self::audit::FileAudit;
 pub use self::drill_log::FileDrillLog;
 pub use self::journal::FileJournal;

@@ -26,6 +26,7 @@
 //! ```
 
 mod approval;
+mod archive;
 mod audit;
 mod database;
 mod drill_log;
@@ -38,10 +39,12 @@ mod plug;
 mod process;
 mod queue;
 mod readiness;
+mod session;
 mod switch;
 mod traffic;
 
 pub use self::approval::InMemoryApprovals;
+pub use self::archive::InMemoryArchive;
 pub use self::audit::InMemoryAudit;
 pub use self::database::{InMemoryDatabase, Session};
 pub use self::drill_log::InMemoryDrillLog;
@@ -52,6 +55,7 @@ pub use self::notifier::InMemoryNotifier;
 pub use self::process::InMemoryProcesses;
 pub use self::queue::InMemoryQueues;
 pub use self::readiness::InMemoryReadiness;
+pub use self::session::InMemorySessions;
 pub use self::switch::InMemorySwitches;
 pub use self::traffic::InMemoryTraffic;
 

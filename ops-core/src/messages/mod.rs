@@ -2,12 +2,14 @@
 //!
 //! Plan, audit record, notice and report take their words from here, so they cannot drift apart.
 
+mod incident;
 mod leak;
 mod queue;
 mod readiness;
 mod refusal;
 mod rollback;
 mod timeline;
+pub use self::incident::*;
 pub use self::leak::{pii_leak_first_action, pii_leaked};
 pub use self::queue::*;
 pub use self::readiness::*;

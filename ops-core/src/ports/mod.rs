@@ -5,6 +5,7 @@
 
 mod action;
 mod approval;
+mod archive;
 mod audit;
 mod clock;
 mod database;
@@ -20,11 +21,13 @@ mod process;
 mod queue;
 mod readiness;
 mod recognizer;
+mod session;
 mod switch;
 mod traffic;
 
 pub use self::action::{Action, Ramp};
 pub use self::approval::{ApprovalStore, ApprovalsFound, MAX_APPROVAL, MAX_APPROVALS, MAX_OPEN, MAX_REQUEST};
+pub use self::archive::{ArchiveCapability, ArchiveHold, ArchiveName, ArchiveUpload, ArchivedObject, EvidenceArchive};
 pub use self::audit::{AuditFault, AuditPage, AuditQuery, AuditReceipt, AuditStore, ChainReport};
 pub use self::clock::Clock;
 pub use self::database::{DatabaseCapability, DatabaseGuard};
@@ -40,5 +43,6 @@ pub use self::process::{CallCount, Presence, ProcessId, ProcessRegistry, SwitchP
 pub use self::queue::{QueueInspector, QueuesFound};
 pub use self::readiness::ReadinessProbe;
 pub use self::recognizer::Recognizer;
+pub use self::session::{SessionRevoker, SessionsSeen};
 pub use self::switch::{SwitchHint, SwitchHints, SwitchLink, SwitchState, SwitchStore, SwitchedOff};
 pub use self::traffic::{TrafficCapability, TrafficController};

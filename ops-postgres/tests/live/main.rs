@@ -4,6 +4,7 @@
 
 mod audit;
 mod damage;
+mod evidence;
 mod journal;
 mod obstacles;
 mod pooler;

@@ -45,6 +45,21 @@ pub enum EvidenceFaultKind {
     FoundAtExport,
 }
 
+impl EvidenceFaultKind {
+    /// Whether the files are not those that were exported; other faults may be the trail's own.
+    pub(super) fn is_of_files(self) -> bool {
+        matches!(
+            self,
+            Self::NoManifest
+                | Self::WrongKey
+                | Self::ManifestEdited
+                | Self::CheckpointEdited
+                | Self::PartMissing
+                | Self::PartEdited
+        )
+    }
+}
+
 /// One thing that is wrong with an export.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]

@@ -9,6 +9,7 @@ mod held;
 mod manifest;
 mod part;
 mod run;
+mod upload;
 mod verifier;
 mod walk;
 mod writer;
@@ -18,6 +19,7 @@ pub use self::export::{EvidenceExport, EvidenceRequest};
 pub(crate) use self::held::HeldTrail;
 pub use self::fault::{EvidenceFault, EvidenceFaultKind, EvidenceVerdict};
 pub use self::manifest::{EvidenceManifest, EvidencePart, EvidencePosition, KeptCheckpoint};
+pub use self::upload::{ArchivedFile, archive_evidence};
 pub use self::verifier::EvidenceVerifier;
 
 /// The file that names all others, written last: without it an export never ended.

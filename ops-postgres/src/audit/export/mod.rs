@@ -6,7 +6,6 @@ mod row;
 use std::fmt;
 
 use async_trait::async_trait;
-use futures_core::Stream as _;
 use ops_core::error::{ErrorKind, Result};
 use ops_core::model::{Digest, TenantId};
 use ops_core::ports::{
