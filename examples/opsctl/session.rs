@@ -58,7 +58,11 @@ impl Session {
             Some(spool) => recorder.with_spool(spool.clone()),
             None => recorder,
         };
-        AuditReader::new(Arc::clone(&providers.audit), recorder, Arc::clone(&providers.clock))
+        AuditReader::new(
+            Arc::clone(&providers.audit),
+            recorder,
+            Arc::clone(&providers.clock),
+        )
     }
 
     /// Where evidence is exported from: the store of the audit trail, through connections of its own.

@@ -165,7 +165,17 @@ fn evidence_is_preserved_archived_and_checked_where_there_is_nothing_but_its_fil
     let key = ["audit", "keygen", "audit.example.com", "--out", "audit.key"];
     assert_eq!(simulation.run(&key).code, 0);
     let preserve = |filter: &[&str], out: &str| {
-        let verb = ["audit", "preserve", "--incident", "INC-7", "--key", "audit.key", "--out", out, "--json"];
+        let verb = [
+            "audit",
+            "preserve",
+            "--incident",
+            "INC-7",
+            "--key",
+            "audit.key",
+            "--out",
+            out,
+            "--json",
+        ];
         simulation.run(&[&verb[..], filter].concat())
     };
     let empty = preserve(&["--user", "nobody"], "empty");
@@ -183,11 +193,21 @@ fn evidence_is_preserved_archived_and_checked_where_there_is_nothing_but_its_fil
     };
     fs::create_dir(there.path().join("evidence")).expect("a folder");
     for file in ["manifest", "checkpoint", "part-00001.zst"] {
-        copy(&format!("vault/objects/INC-7/{file}"), &format!("evidence/{file}"));
+        copy(
+            &format!("vault/objects/INC-7/{file}"),
+            &format!("evidence/{file}"),
+        );
     }
     copy("audit.key.pub", "audit.pub");
     let verify = |dir: &Path, more: &[&str]| {
-        elsewhere(dir, &[&["audit", "verify", "--evidence", "evidence", "--key", "audit.pub"][..], more].concat())
+        elsewhere(
+            dir,
+            &[
+                &["audit", "verify", "--evidence", "evidence", "--key", "audit.pub"][..],
+                more,
+            ]
+            .concat(),
+        )
     };
     let sound = verify(there.path(), &["--json"]);
     assert_eq!(sound.code, 0, "{}{}", sound.out, sound.err);
@@ -207,10 +227,20 @@ fn evidence_is_preserved_archived_and_checked_where_there_is_nothing_but_its_fil
 
     // Who preserved and who searched is in the trail.
     assert_eq!(simulation.run(&["audit", "search", "--user", "alice"]).code, 0);
-    let found = simulation.run(&["audit", "search", "--resource", "audit_log", "--json"]).json();
-    let actions: Vec<_> = found["records"].as_array().expect("records").iter().map(|record| record["action"].clone()).collect();
+    let found = simulation
+        .run(&["audit", "search", "--resource", "audit_log", "--json"])
+        .json();
+    let actions: Vec<_> = found["records"]
+        .as_array()
+        .expect("records")
+        .iter()
+        .map(|record| record["action"].clone())
+        .collect();
     for action in ["audit.export", "audit.search"] {
-        assert!(actions.iter().any(|found| found == action), "{action} in {actions:?}");
+        assert!(
+            actions.iter().any(|found| found == action),
+            "{action} in {actions:?}"
+        );
     }
 }
 
@@ -219,11 +249,19 @@ fn a_dump_is_complete_only_when_it_has_the_rows_that_were_counted() {
     let dir = tempfile::tempdir().expect("a folder");
     let check = |dump: &str, more: &[&str]| {
         fs::write(dir.path().join("dump.sql"), dump).expect("a dump");
-        elsewhere(dir.path(), &[&["audit", "verify", "--dump", "dump.sql", "--json"][..], more].concat())
+        elsewhere(
+            dir.path(),
+            &[&["audit", "verify", "--dump", "dump.sql", "--json"][..], more].concat(),
+        )
     };
-    let whole = "COPY public.audit_logs (id) FROM stdin;\n1\n2\n\\.\n\n-- PostgreSQL database dump complete\n";
+    let whole =
+        "COPY public.audit_logs (id) FROM stdin;\n1\n2\n\\.\n\n-- PostgreSQL database dump complete\n";
     assert_eq!(check(whole, &["--rows", "2"]).code, 0);
     assert_eq!(check(whole, &["--rows", "3"]).code, 1);
     assert_eq!(check(whole, &[]).code, 4, "nobody said how many there should be");
-    assert_eq!(check("", &[]).code, 1, "an empty file with exit code 0 is the trap");
+    assert_eq!(
+        check("", &[]).code,
+        1,
+        "an empty file with exit code 0 is the trap"
+    );
 }

@@ -22,7 +22,7 @@ pub(crate) use fail_point;
 #[cfg(feature = "failpoints")]
 pub(crate) fn pass(name: &'static str, half: impl FnOnce()) {
     debug_assert!(
-        FAIL_POINTS.contains(&name),
+        FAIL_POINTS.contains(&name) || AUDIT_FAIL_POINTS.contains(&name),
         "{name} is not in the list of fail points"
     );
     fail::fail_point!(name, |_| {
@@ -30,6 +30,10 @@ pub(crate) fn pass(name: &'static str, half: impl FnOnce()) {
         std::process::abort()
     });
 }
+
+/// The fail points of the audit trail.
+#[cfg(feature = "failpoints")]
+const AUDIT_FAIL_POINTS: &[&str] = &["audit.deliver.stored"];
 
 /// Every fail point of the engine and of the files below it, in the order of a run.
 ///

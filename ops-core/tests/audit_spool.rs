@@ -15,7 +15,9 @@ use ops_core::error::{Error, ErrorKind, Result};
 use ops_core::masking::BuiltinMasker;
 use ops_core::memory::InMemoryAudit;
 use ops_core::model::{Actor, AuditRecord, TenantId, Timestamp};
-use ops_core::ports::{AuditPage, AuditQuery, AuditReceipt, AuditStore, ChainReport};
+use ops_core::ports::{
+    Appended, AuditEntry, AuditHead, AuditPage, AuditQuery, AuditReceipt, AuditStore, ChainReport,
+};
 
 fn tenant() -> TenantId {
     TenantId::new("org_a").unwrap()
@@ -91,6 +93,19 @@ impl AuditStore for LosesAnswers {
             Err(_) => Ok(receipt),
         }
     }
+    async fn append_all(&self, entries: &[AuditEntry]) -> Result<Vec<Appended>> {
+        let answers = self.inner.append_all(entries).await?;
+        let lost = self
+            .lose
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        match lost {
+            Ok(_) => Err(Error::new(ErrorKind::Timeout, "append audit records")),
+            Err(_) => Ok(answers),
+        }
+    }
+    async fn head(&self, tenant: &TenantId) -> Result<Option<AuditHead>> {
+        self.inner.head(tenant).await
+    }
     async fn search(&self, tenant: &TenantId, query: &AuditQuery) -> Result<AuditPage> {
         self.inner.search(tenant, query).await
     }
@@ -133,6 +148,12 @@ struct Hangs;
 #[async_trait]
 impl AuditStore for Hangs {
     async fn append(&self, _: &AuditRecord) -> Result<AuditReceipt> {
+        pending().await
+    }
+    async fn append_all(&self, _: &[AuditEntry]) -> Result<Vec<Appended>> {
+        pending().await
+    }
+    async fn head(&self, _: &TenantId) -> Result<Option<AuditHead>> {
         pending().await
     }
     async fn search(&self, _: &TenantId, _: &AuditQuery) -> Result<AuditPage> {

@@ -125,7 +125,9 @@ async fn in_memory_database() {
 
 #[tokio::test]
 async fn in_memory_audit() {
-    testkit::audit_store(&InMemoryAudit::new()).await;
+    let port = InMemoryAudit::new();
+    testkit::audit_store(&port).await;
+    testkit::audit_eraser(&port, &port).await;
 }
 
 #[tokio::test]

@@ -24,8 +24,8 @@ use ops_core::memory::{InMemoryAudit, InMemoryJournal, InMemoryNotifier, InMemor
 use ops_core::model::{Accepted, AuditRecord, Notice, OutcomeStatus, RunId, TargetId, TenantId, Verdict};
 use ops_core::pipeline::Report;
 use ops_core::ports::{
-    AuditPage, AuditQuery, AuditReceipt, AuditStore, ChainReport, Held, Journal, JournalEntry, Notifier,
-    SwitchState, SwitchStore, SwitchedOff,
+    Appended, AuditEntry, AuditHead, AuditPage, AuditQuery, AuditReceipt, AuditStore, ChainReport, Held,
+    Journal, JournalEntry, Notifier, SwitchState, SwitchStore, SwitchedOff,
 };
 use ops_core::{Ops, Providers};
 use support_emergency::{Stop, Target, VirtualClock, alice, quick};
@@ -94,6 +94,13 @@ impl AuditStore for Part<InMemoryAudit> {
     async fn append(&self, record: &AuditRecord) -> Result<AuditReceipt> {
         self.0.meet().await?;
         self.1.append(record).await
+    }
+    async fn append_all(&self, entries: &[AuditEntry]) -> Result<Vec<Appended>> {
+        self.0.meet().await?;
+        self.1.append_all(entries).await
+    }
+    async fn head(&self, tenant: &TenantId) -> Result<Option<AuditHead>> {
+        self.1.head(tenant).await
     }
     async fn search(&self, tenant: &TenantId, query: &AuditQuery) -> Result<AuditPage> {
         self.1.search(tenant, query).await

@@ -217,7 +217,11 @@ fn dropped_fields_go_and_kept_ones_stay_to_the_letter() {
     let id = "x0312345678";
     for (name, sink, subscriber) in formats(&logs, false) {
         tracing::subscriber::with_default(subscriber, || {
-            let span = info_span!("checkout", request_id = "id-09012345678", ShoeSize = "twenty-seven");
+            let span = info_span!(
+                "checkout",
+                request_id = "id-09012345678",
+                ShoeSize = "twenty-seven"
+            );
             let _entered = span.enter();
             info!(order = id, my.shoe_size = "twenty-eight", mail = MAIL, "bought");
             warn!(order = MAIL, request_id = MAIL, "a kept name makes no value safe");

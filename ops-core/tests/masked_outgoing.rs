@@ -15,7 +15,10 @@ use ops_core::masking::{
 };
 use ops_core::memory::InMemoryNotifier;
 use ops_core::model::{Actor, AuditRecord, Lang, Notice, Severity, TenantId, Text, Timestamp};
-use ops_core::ports::{AuditPage, AuditQuery, AuditReceipt, AuditStore, ChainReport, Notifier, PiiMasker};
+use ops_core::ports::{
+    Appended, AuditEntry, AuditHead, AuditPage, AuditQuery, AuditReceipt, AuditStore, ChainReport, Notifier,
+    PiiMasker,
+};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
@@ -266,6 +269,14 @@ struct Talkative(ErrorKind);
 impl AuditStore for Talkative {
     async fn append(&self, _: &AuditRecord) -> Result<AuditReceipt> {
         Err(Error::new(self.0, "append audit record").context("detail", format!("duplicate key ({MAIL})")))
+    }
+
+    async fn append_all(&self, _: &[AuditEntry]) -> Result<Vec<Appended>> {
+        Err(Error::new(self.0, "append audit record").context("detail", format!("duplicate key ({MAIL})")))
+    }
+
+    async fn head(&self, _: &TenantId) -> Result<Option<AuditHead>> {
+        Err(Error::new(self.0, "read"))
     }
 
     async fn search(&self, _: &TenantId, _: &AuditQuery) -> Result<AuditPage> {

@@ -94,7 +94,9 @@ impl PostgresStore {
                 and has_table_privilege($1, 'ops.schema_migration', 'SELECT')
                 and has_table_privilege($1, 'ops.audit_log', 'SELECT') and has_table_privilege($1, 'ops.audit_log', 'INSERT')
                 and has_table_privilege($1, 'ops.audit_head', 'SELECT') and has_table_privilege($1, 'ops.audit_head', 'INSERT')
-                and has_table_privilege($1, 'ops.audit_head', 'UPDATE')",
+                and has_table_privilege($1, 'ops.audit_head', 'UPDATE')
+                and has_table_privilege($1, 'ops.audit_salt', 'SELECT') and has_table_privilege($1, 'ops.audit_salt', 'INSERT')
+                and has_function_privilege($1, 'ops.audit_make_month(date)', 'EXECUTE')",
         )
         .bind(role)
         .fetch_one(&self.pool)
@@ -108,12 +110,72 @@ impl PostgresStore {
             "grant usage on schema ops to {role};
              grant select on ops.schema_migration to {role};
              grant select, insert on ops.audit_log to {role};
-             grant select, insert, update on ops.audit_head to {role};"
+             grant select, insert, update on ops.audit_head to {role};
+             grant select, insert on ops.audit_salt to {role};
+             grant execute on function ops.audit_make_month(date) to {role};"
         );
         sqlx::raw_sql(AssertSqlSafe(statements))
             .execute(&self.pool)
             .await
             .map_err(failed("grant the audit trail"))?;
+        Ok(())
+    }
+
+    /// Makes the role `{database}_audit_writer`, which cannot log in, lets it write the audit trail and nothing else, and makes the connected role a member of it: for
+    /// [`PostgresAuditStore::assume`](crate::PostgresAuditStore::assume). Gives its name. Does nothing when it is there.
+    ///
+    /// # Errors
+    /// `PermissionDenied` unless the connected role owns the schema and may create roles; `InvalidInput` when the database's name is not made of small letters, digits
+    /// and `_`, or has more than 45 of them.
+    pub async fn audit_writer(&self) -> Result<String> {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        if self.database.len() > 45 || !self.database.bytes().all(plain) {
+            return Err(error(ErrorKind::InvalidInput, MAKE_WRITER)
+                .context("database", "must be at most 45 small letters, digits and _")
+                .context("remedy", "make the role by hand and connect as it"));
+        }
+        let role = format!("{}_audit_writer", self.database);
+        let known: Option<bool> =
+            sqlx::query_scalar("select pg_has_role(oid, 'MEMBER') from pg_roles where rolname = $1")
+                .bind(&role)
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(failed(MAKE_WRITER))?;
+        let mut statements = String::new();
+        if known.is_none() {
+            statements += &format!("create role {} nologin;", quoted(&role));
+        }
+        if known != Some(true) {
+            statements += &format!("grant {} to current_user;", quoted(&role));
+        }
+        if !statements.is_empty() {
+            let made = sqlx::raw_sql(AssertSqlSafe(statements)).execute(&self.pool).await;
+            made.map_err(|cause| {
+                failed(MAKE_WRITER)(cause).context(
+                    "remedy",
+                    "let an administrator make a role for the audit trail, and connect as it",
+                )
+            })?;
+        }
+        self.grant_audit_writer(&role).await?;
+        Ok(role)
+    }
+
+    /// Lets `role` append to and read the audit trail, and remove personal values from it together with their salts
+    /// ([`AuditEraser`](ops_core::ports::AuditEraser)). Give it to a role of its own, not to the writer.
+    ///
+    /// # Errors
+    /// As [`grant_audit_writer`](Self::grant_audit_writer).
+    pub async fn grant_audit_eraser(&self, role: &str) -> Result<()> {
+        self.grant_audit_writer(role).await?;
+        let role = quoted(role);
+        let statement = format!(
+            "grant execute on function ops.audit_withhold(text, bigint, bigint, text, text, text, text, text) to {role}"
+        );
+        sqlx::raw_sql(AssertSqlSafe(statement))
+            .execute(&self.pool)
+            .await
+            .map_err(failed("grant the eraser of the audit trail"))?;
         Ok(())
     }
 
@@ -310,7 +372,7 @@ fn migrator() -> Migrator {
     migrator
 }
 
-const MIGRATIONS: [(i64, &str, &str); 7] = [
+const MIGRATIONS: [(i64, &str, &str); 8] = [
     (1, "journal", include_str!("../migrations/0001_journal.sql")),
     (2, "switch", include_str!("../migrations/0002_switch.sql")),
     (3, "audit", include_str!("../migrations/0003_audit.sql")),
@@ -326,6 +388,11 @@ const MIGRATIONS: [(i64, &str, &str); 7] = [
         include_str!("../migrations/0006_switch_process.sql"),
     ),
     (7, "drill", include_str!("../migrations/0007_drill.sql")),
+    (
+        8,
+        "audit months",
+        include_str!("../migrations/0008_audit_months.sql"),
+    ),
 ];
 pub(crate) const LATEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
@@ -339,6 +406,7 @@ const SESSION_SETTINGS: [(&str, &str); 5] = [
 ];
 
 const CONNECT: &str = "connect";
+const MAKE_WRITER: &str = "make audit writer";
 const MIGRATE: &str = "migrate schema ops";
 const GRANT_SWITCHES: &str = "grant the switches";
 const CHECK_SWITCHES: &str = "check the table of switches";

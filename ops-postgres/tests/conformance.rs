@@ -18,7 +18,9 @@ use self::world::World;
 async fn the_audit_store_keeps_its_contract() {
     let Some(world) = World::new().await else { return };
     testkit::audit_store(&world.audit().await).await;
-    testkit::audit_store(&PostgresAuditStore::new(&world.store)).await;
+    let owners = PostgresAuditStore::unchecked(&world.store);
+    testkit::audit_store(&owners).await;
+    testkit::audit_eraser(&world.audit().await, &owners).await;
     world.close().await;
 }
 

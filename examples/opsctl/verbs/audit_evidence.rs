@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ops_core::audit::{
-    ArchivedFile, Checkpoint, EvidenceExport, EvidenceManifest, EvidenceRequest, EvidenceVerdict, EvidenceVerifier,
-    Note, NoteSigner, archive_evidence, check_dump,
+    ArchivedFile, Checkpoint, EvidenceExport, EvidenceManifest, EvidenceRequest, EvidenceVerdict,
+    EvidenceVerifier, Note, NoteSigner, archive_evidence, check_dump,
 };
 use ops_core::file::DirectoryArchive;
 use ops_core::model::Timestamp;
@@ -43,19 +43,30 @@ pub(crate) async fn preserve(
         verifier = verifier.with_seen(&note)?;
     }
     let export = EvidenceExport::new(session.evidence_source().await?, signer, Arc::clone(clock));
-    let manifest = session.audit_reader().export(&export, &request, &args.out).await?;
+    let manifest = session
+        .audit_reader()
+        .export(&export, &request, &args.out)
+        .await?;
     // By the files alone, as whoever gets them will.
     let verdict = verifier.verify(&args.out)?;
     let archived = match &args.archive {
         Some(archive) => {
             let archive = DirectoryArchive::open(archive, Arc::clone(clock))?;
-            let until = args.retain_until.as_deref().map(str::parse::<Timestamp>).transpose()?;
+            let until = args
+                .retain_until
+                .as_deref()
+                .map(str::parse::<Timestamp>)
+                .transpose()?;
             let hold = until.map_or_else(ArchiveHold::held, |until| ArchiveHold::held().until(until));
             archive_evidence(&archive, &args.out, &args.incident, &verifier, &hold).await?
         }
         None => Vec::new(),
     };
-    let exit = if verdict.intact() && complete { Exit::Done } else { Exit::Partly };
+    let exit = if verdict.intact() && complete {
+        Exit::Done
+    } else {
+        Exit::Partly
+    };
     show_export(printer, args, &manifest, &verdict, &archived, complete, exit);
     Ok(exit)
 }
@@ -78,21 +89,41 @@ fn show_export(
     }
     let bytes: u64 = manifest.parts.iter().map(|part| part.bytes).sum();
     printer.line(&printer.pick(
-        &format!("{} 件を保全しました（全 {} 件中）: {} · {bytes} バイト", manifest.records, manifest.size, args.out.display()),
-        &format!("preserved {} of {} records: {} · {bytes} bytes", manifest.records, manifest.size, args.out.display()),
+        &format!(
+            "{} 件を保全しました（全 {} 件中）: {} · {bytes} バイト",
+            manifest.records,
+            manifest.size,
+            args.out.display()
+        ),
+        &format!(
+            "preserved {} of {} records: {} · {bytes} bytes",
+            manifest.records,
+            manifest.size,
+            args.out.display()
+        ),
     ));
     show_faults(printer, verdict);
     if let [.., last] = archived {
         printer.line(&printer.pick(
-            &format!("保管庫に {} ファイルを置き、読み戻して確認しました（{} ほか）", archived.len(), last.name.as_str()),
-            &format!("{} files are in the archive, held, and were read back ({} among them)", archived.len(), last.name.as_str()),
+            &format!(
+                "保管庫に {} ファイルを置き、読み戻して確認しました（{} ほか）",
+                archived.len(),
+                last.name.as_str()
+            ),
+            &format!(
+                "{} files are in the archive, held, and were read back ({} among them)",
+                archived.len(),
+                last.name.as_str()
+            ),
         ));
     }
 }
 
 fn show_faults(printer: &Printer, verdict: &EvidenceVerdict) {
     for fault in &verdict.faults {
-        let place = fault.sequence.map_or_else(String::new, |sequence| format!(" #{sequence}"));
+        let place = fault
+            .sequence
+            .map_or_else(String::new, |sequence| format!(" #{sequence}"));
         let file = fault.file.as_deref().unwrap_or_default();
         let kind = serde_json::to_value(fault.kind).unwrap_or_default();
         let kind = kind.as_str().unwrap_or_default();
@@ -178,7 +209,11 @@ pub(crate) fn check(printer: &Printer, args: &VerifyArgs, dump: &Path) -> Result
             "name the file that pg_dump wrote",
         )
     })?;
-    let report = check_dump(BufReader::with_capacity(1024 * 1024, file), &args.table, args.rows)?;
+    let report = check_dump(
+        BufReader::with_capacity(1024 * 1024, file),
+        &args.table,
+        args.rows,
+    )?;
     // Without a count nobody knows whether rows are missing.
     let exit = if !report.complete() {
         Exit::Failed

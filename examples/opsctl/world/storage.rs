@@ -140,11 +140,25 @@ impl Storage {
             .as_deref()
             .and_then(|name| env.secret(name))
         {
-            None => Arc::new(PostgresAuditStore::new(store)),
-            Some(url) => {
-                match open_audit(&url).await {
+            None => {
+                match assume_writer(store).await {
                     Ok((audit, role)) => {
-                        if let Err(error) = store.grant_audit_writer(&role).await {
+                        guard = guard.with_exempt_role(role);
+                        Arc::new(audit)
+                    }
+                    Err(error) => {
+                        self.warnings.push(Text::new(
+                        format!("監査用の役割がありません ({error})。監査記録はスプールに残します"),
+                        format!("there is no role for the audit trail ({error}): audit records wait in the spool"),
+                    ));
+                        Arc::new(Unreachable::new(error.to_string()))
+                    }
+                }
+            }
+            Some(url) => {
+                match open_audit(&url, store).await {
+                    Ok((audit, role, granted)) => {
+                        if let Err(error) = granted {
                             self.warnings.push(Text::new(
                                 format!("監査用の役割に権限を与えられません ({error})"),
                                 format!("the audit role cannot be granted its rights ({error})"),
@@ -255,12 +269,25 @@ async fn within_budget<T>(connect: impl Future<Output = Result<T>>) -> Result<T>
         .map_err(late)?
 }
 
-/// The audit trail through its own role, and the role's name.
-async fn open_audit(url: &SecretString) -> Result<(PostgresAuditStore, String)> {
+/// The audit trail through its own role, the role's name, and whether the owner could give it its rights.
+async fn open_audit(
+    url: &SecretString,
+    owner: &PostgresStore,
+) -> Result<(PostgresAuditStore, String, Result<()>)> {
     within_budget(async {
         let store = PostgresStore::connect(url).await?;
         let role = store.role().await?;
-        Ok((PostgresAuditStore::new(&store), role))
+        let granted = owner.grant_audit_writer(&role).await;
+        Ok((PostgresAuditStore::open(&store).await?, role, granted))
+    })
+    .await
+}
+
+/// The audit trail through a role that the owner of the schema makes and takes: with one login only.
+async fn assume_writer(owner: &PostgresStore) -> Result<(PostgresAuditStore, String)> {
+    within_budget(async {
+        let role = owner.audit_writer().await?;
+        Ok((PostgresAuditStore::assume(owner, &role).await?, role))
     })
     .await
 }

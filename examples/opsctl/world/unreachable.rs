@@ -7,9 +7,9 @@ use ops_core::model::{
     Observation, RunId, Snapshot, TargetId, TenantId, Timestamp,
 };
 use ops_core::ports::{
-    ApprovalStore, ApprovalsFound, AuditPage, AuditQuery, AuditReceipt, AuditStore, ChainReport,
-    DatabaseCapability, DatabaseGuard, DrillLog, Held, Journal, JournalEntry, Notifier, Presence, ProcessId,
-    ProcessRegistry, SwitchProcess, SwitchState, SwitchStore, SwitchedOff,
+    Appended, ApprovalStore, ApprovalsFound, AuditEntry, AuditHead, AuditPage, AuditQuery, AuditReceipt,
+    AuditStore, ChainReport, DatabaseCapability, DatabaseGuard, DrillLog, Held, Journal, JournalEntry,
+    Notifier, Presence, ProcessId, ProcessRegistry, SwitchProcess, SwitchState, SwitchStore, SwitchedOff,
 };
 
 /// A store that could not be reached when the tool began. Every call says so at once, so that the spools take over and the rest of a
@@ -104,6 +104,14 @@ impl ApprovalStore for Unreachable {
 impl AuditStore for Unreachable {
     async fn append(&self, _record: &AuditRecord) -> Result<AuditReceipt> {
         self.fail("append audit record")
+    }
+
+    async fn append_all(&self, _entries: &[AuditEntry]) -> Result<Vec<Appended>> {
+        self.fail("append audit records")
+    }
+
+    async fn head(&self, _tenant: &TenantId) -> Result<Option<AuditHead>> {
+        self.fail("read audit trail")
     }
 
     async fn search(&self, _tenant: &TenantId, _query: &AuditQuery) -> Result<AuditPage> {

@@ -1,12 +1,14 @@
+use super::leaf::{content, link_content};
 use super::leaf_hash;
-use crate::model::{ActorKind, AuditOutcome, AuditRecord, Digest, TenantId};
+use crate::model::{AuditRecord, Digest, TenantId};
 use crate::ports::{AuditFault, AuditReceipt, ChainReport};
 
 /// The hash of `record` at `sequence` (from 1), after `previous` (`None` for the first record of a tenant).
 ///
 /// Every [`AuditStore`](crate::ports::AuditStore) computes its receipts with this, so that an export verifies without the
 /// store. The bytes are versioned and every field carries its length: no two records have the same bytes. Times enter as
-/// microseconds, details in the order of their names; nothing depends on how a store writes JSON.
+/// microseconds, details in the order of their names; nothing depends on how a store writes JSON. A field with a salt enters as the
+/// commitment to its value, so that the value can be removed later ([`AuditRecord::withhold`]).
 ///
 /// ```
 /// use ops_core::audit::link;
@@ -20,29 +22,7 @@ use crate::ports::{AuditFault, AuditReceipt, ChainReport};
 /// # Ok::<(), ops_core::error::Error>(())
 /// ```
 pub fn link(previous: Option<&Digest>, sequence: u64, record: &AuditRecord) -> Digest {
-    content_link(previous, sequence, &content(record))
-}
-
-/// As [`link`], of a record whose [`content`] is known.
-pub(crate) fn content_link(previous: Option<&Digest>, sequence: u64, content: &Digest) -> Digest {
-    let mut node = Canonical::new(LINK);
-    match previous {
-        Some(previous) => node.bytes(previous.as_bytes()),
-        None => node.bytes(&[]),
-    }
-    node.number(sequence);
-    node.bytes(content.as_bytes());
-    node.digest()
-}
-
-/// What stands for `record` in the hash tree of its tenant, over the same bytes as [`link`].
-pub fn leaf(record: &AuditRecord) -> Digest {
-    content_leaf(&content(record))
-}
-
-/// As [`leaf`], of a record whose [`content`] is known.
-pub(crate) fn content_leaf(content: &Digest) -> Digest {
-    leaf_hash(content.as_bytes())
+    link_content(previous, sequence, &content(record))
 }
 
 /// Verifies a whole chain, oldest record first. See [`ChainVerifier`] for what is found, and to verify while reading.
@@ -65,6 +45,7 @@ pub struct ChainVerifier {
     previous: Previous,
     tenant: Option<TenantId>,
     head: Option<AuditReceipt>,
+    withheld: u64,
     faults: Vec<AuditFault>,
 }
 
@@ -86,13 +67,26 @@ impl ChainVerifier {
             previous: Previous::Beginning,
             tenant: None,
             head: None,
+            withheld: 0,
             faults: Vec::new(),
         }
     }
 
     /// Takes the next record as the store gave it.
     pub fn push(&mut self, receipt: &AuditReceipt, record: &AuditRecord) {
+        self.push_content(receipt, record, &content(record));
+    }
+
+    /// As [`push`](Self::push), and the leaf of the hash tree from the same pass over the bytes.
+    pub fn push_leaf(&mut self, receipt: &AuditReceipt, record: &AuditRecord) -> Digest {
+        let content = content(record);
+        self.push_content(receipt, record, &content);
+        leaf_hash(content.as_bytes())
+    }
+
+    fn push_content(&mut self, receipt: &AuditReceipt, record: &AuditRecord, content: &Digest) {
         self.records += 1;
+        self.withheld += u64::from(!record.withheld.is_empty());
         if receipt.sequence != self.expected {
             self.fault(
                 self.expected,
@@ -105,8 +99,10 @@ impl ChainVerifier {
             self.fault(receipt.sequence, "belongs to another tenant");
         }
         let fits = match self.previous {
-            Previous::Beginning => link(None, receipt.sequence, record) == receipt.hash,
-            Previous::Hash(previous) => link(Some(&previous), receipt.sequence, record) == receipt.hash,
+            Previous::Beginning => link_content(None, receipt.sequence, content) == receipt.hash,
+            Previous::Hash(previous) => {
+                link_content(Some(&previous), receipt.sequence, content) == receipt.hash
+            }
             Previous::Lost => true,
         };
         if !fits {
@@ -130,7 +126,7 @@ impl ChainVerifier {
 
     /// What was found.
     pub fn finish(self) -> ChainReport {
-        ChainReport::new(self.records, self.head, self.faults)
+        ChainReport::new(self.records, self.head, self.faults).with_withheld(self.withheld)
     }
 
     fn fault(&mut self, sequence: u64, what: impl Into<String>) {
@@ -144,82 +140,6 @@ impl Default for ChainVerifier {
     }
 }
 
-/// Names of the byte formats. A change of the bytes needs a new name.
-const LINK: &[u8] = b"ops-audit-link/1";
-const RECORD: &[u8] = b"ops-audit-record/1";
-
-/// The digest of all that is in a record: what chain and tree are built from.
-pub(crate) fn content(record: &AuditRecord) -> Digest {
-    let AuditRecord {
-        id,
-        at,
-        tenant,
-        actor,
-        action,
-        resource_type,
-        resource_id,
-        outcome,
-        run,
-        details,
-    } = record;
-    let mut leaf = Canonical::new(RECORD);
-    leaf.bytes(id.as_bytes());
-    leaf.bytes(&at.as_unix_micros().to_be_bytes());
-    leaf.text(tenant.as_str());
-    leaf.text(match actor.kind() {
-        ActorKind::Person => "person",
-        ActorKind::Automation => "automation",
-        ActorKind::Service => "service",
-    });
-    leaf.text(actor.id());
-    leaf.text(action);
-    leaf.text(resource_type);
-    leaf.text(resource_id);
-    leaf.text(match outcome {
-        AuditOutcome::Succeeded => "succeeded",
-        AuditOutcome::Failed => "failed",
-        AuditOutcome::Denied => "denied",
-        AuditOutcome::Unknown => "unknown",
-    });
-    // A run id is never empty, so that an empty text can stand for none.
-    leaf.text(run.as_ref().map_or("", |run| run.as_str()));
-    leaf.number(u64::try_from(details.len()).unwrap_or(u64::MAX));
-    for (name, value) in details {
-        leaf.text(name);
-        leaf.text(value);
-    }
-    leaf.digest()
-}
-
-/// Fields, each after its length as eight bytes, big-endian.
-struct Canonical(Vec<u8>);
-
-impl Canonical {
-    fn new(format: &[u8]) -> Self {
-        let mut canonical = Self(Vec::with_capacity(256));
-        canonical.bytes(format);
-        canonical
-    }
-
-    fn bytes(&mut self, field: &[u8]) {
-        self.0
-            .extend_from_slice(&u64::try_from(field.len()).unwrap_or(u64::MAX).to_be_bytes());
-        self.0.extend_from_slice(field);
-    }
-
-    fn text(&mut self, field: &str) {
-        self.bytes(field.as_bytes());
-    }
-
-    fn number(&mut self, field: u64) {
-        self.bytes(&field.to_be_bytes());
-    }
-
-    fn digest(&self) -> Digest {
-        Digest::of(&self.0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::collection::{btree_map, vec};
@@ -227,7 +147,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::model::{Actor, RunId, Timestamp};
+    use crate::model::{Actor, AuditOutcome, RunId, Timestamp};
 
     /// A chain of `records`, linked as a store links them.
     fn chain(records: Vec<AuditRecord>) -> Vec<(AuditReceipt, AuditRecord)> {

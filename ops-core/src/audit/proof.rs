@@ -1,8 +1,8 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::chain::leaf;
 use super::checkpoint::{Checkpoint, Growth};
+use super::leaf::leaf;
 use super::note::{Note, NoteVerifier};
 use super::tree::{Prover, Tree, verify_inclusion};
 use crate::error::{Error, ErrorKind, Result};
@@ -20,6 +20,27 @@ pub async fn tree(store: &dyn AuditStore, tenant: &TenantId, size: Option<u64>) 
     let mut tree = Tree::new();
     walk(store, tenant, size, |_, record| tree.push(leaf(record))).await?;
     Ok(tree)
+}
+
+/// The hash tree over all records of `tenant` as the store keeps it beside the chain: nothing is read through.
+///
+/// # Errors
+/// As [`AuditStore::head`]; [`ErrorKind::Unexpected`] when what is kept is no tree.
+///
+/// # Cancellation
+/// It changes nothing.
+pub async fn kept_tree(store: &dyn AuditStore, tenant: &TenantId) -> Result<Tree> {
+    match store.head(tenant).await? {
+        None => Ok(Tree::new()),
+        Some(head) => Tree::from_peaks(head.receipt.sequence, head.peaks).map_err(|source| {
+            Error::new(ErrorKind::Unexpected, "read audit tree")
+                .context(
+                    "reason",
+                    "what is kept beside the chain does not fit it; verify the chain",
+                )
+                .source(source)
+        }),
+    }
 }
 
 /// What the trail of `tenant` has become since `seen` was signed.

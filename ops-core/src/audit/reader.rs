@@ -55,17 +55,29 @@ impl AuditReader {
         directory: impl AsRef<Path>,
     ) -> Result<EvidenceManifest> {
         let record = || {
-            self.record(&request.by, &request.tenant, EXPORT, &request.incident, &request.filter)
+            self.record(
+                &request.by,
+                &request.tenant,
+                EXPORT,
+                &request.incident,
+                &request.filter,
+            )
         };
-        self.keep(record().with_outcome(AuditOutcome::Unknown).with_detail("stage", "begun"))
-            .await?;
+        self.keep(
+            record()
+                .with_outcome(AuditOutcome::Unknown)
+                .with_detail("stage", "begun"),
+        )
+        .await?;
         let written = export.write(request, directory).await;
         let record = record()
             .with_outcome(outcome(&written))
             .with_detail("stage", "ended");
         let record = match &written {
             Ok(manifest) => {
-                let root = manifest.root.map_or_else(|| "none".to_owned(), |root| root.to_string());
+                let root = manifest
+                    .root
+                    .map_or_else(|| "none".to_owned(), |root| root.to_string());
                 record
                     .with_detail("records", manifest.records.to_string())
                     .with_detail("root", root)
@@ -85,14 +97,24 @@ impl AuditReader {
         what: &str,
         filter: &EvidenceFilter,
     ) -> AuditRecord {
-        let record = AuditRecord::new(self.clock.now(), tenant.clone(), by.clone(), action, "audit_log", what);
+        let record = AuditRecord::new(
+            self.clock.now(),
+            tenant.clone(),
+            by.clone(),
+            action,
+            "audit_log",
+            what,
+        );
         let conditions = [
             ("user", filter.actor.clone()),
             ("type", filter.resource_type.clone()),
             ("resource", filter.resource_id.clone()),
             ("from", filter.from.map(|from| from.to_string())),
             ("until", filter.until.map(|until| until.to_string())),
-            ("actions", (!filter.actions.is_empty()).then(|| filter.actions.join(" "))),
+            (
+                "actions",
+                (!filter.actions.is_empty()).then(|| filter.actions.join(" ")),
+            ),
         ];
         conditions
             .into_iter()
@@ -102,8 +124,10 @@ impl AuditReader {
 
     async fn keep(&self, record: AuditRecord) -> Result<()> {
         match self.recorder.record(record).await {
-            Recorded::Lost { .. } => Err(Error::new(ErrorKind::Unavailable, "read audit trail")
-                .context("reason", "the reading cannot be recorded, and nobody reads unseen")),
+            Recorded::Lost { .. } => Err(Error::new(ErrorKind::Unavailable, "read audit trail").context(
+                "reason",
+                "the reading cannot be recorded, and nobody reads unseen",
+            )),
             _ => Ok(()),
         }
     }

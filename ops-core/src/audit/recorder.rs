@@ -1,10 +1,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Delivered, Spool};
-use crate::error::Result;
-use crate::model::AuditRecord;
-use crate::ports::{AuditReceipt, AuditStore, Clock, PiiMasker};
+use super::drain::Drains;
+use super::{Delivered, Drain, DrainOptions, DrainStatus, Spool};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Actor, ActorKind, AuditOutcome, AuditRecord, Salt, TenantId};
+use crate::ports::{AuditEraser, AuditReceipt, AuditStore, Clock, Forgotten, PiiMasker};
 use crate::resilience::{Deadline, caught};
 
 /// Masks audit records and gets them to the store, or to the spool while the store cannot take them.
@@ -16,6 +17,14 @@ use crate::resilience::{Deadline, caught};
 /// a name), and the actor's id. Ids should be opaque: of a mail address used as an id only the masked form is kept, so
 /// that two people may become one. Tenant, run, times and ids are kept as they are. What store and spool say when they fail is masked
 /// too, in [`Recorded`] and in the spool.
+///
+/// # What can be forgotten
+/// A field that tells of a person gets a salt, so that its value can be removed later ([`forget`](Self::forget)) while the hashes hold: the actor's id where the actor is a
+/// person, the resource's id where the resource is a `user`, and the details `ip`, `email` and `user`; [`with_personal`](Self::with_personal) names others.
+///
+/// # Order of store and spool
+/// While a [`Drain`] runs, a record goes to the spool first: recording takes a share of one disk write and needs no store. Without one it goes to the store first, and to the spool when
+/// the store cannot take it.
 #[derive(Clone, Debug)]
 pub struct Recorder {
     store: Arc<dyn AuditStore>,
@@ -23,6 +32,8 @@ pub struct Recorder {
     clock: Arc<dyn Clock>,
     spool: Option<Spool>,
     deadline: Duration,
+    personal: Arc<[String]>,
+    drains: Arc<Drains>,
 }
 
 /// What became of a record.
@@ -32,9 +43,16 @@ pub struct Recorder {
 pub enum Recorded {
     /// The store has it.
     Stored(AuditReceipt),
+    /// It survives a crash of this machine, and the drain brings it to the store.
+    Kept,
     /// It is in the spool; [`Recorder::deliver`] brings it to the store.
     Spooled {
         /// What the store said.
+        reason: String,
+    },
+    /// Neither store nor spool has room for it, and what it tells of must not be done without a record of it: see [`SpoolQuota::refuse`](super::SpoolQuota::refuse).
+    Refused {
+        /// What store and spool said.
         reason: String,
     },
     /// Neither store nor spool has it.
@@ -45,6 +63,18 @@ pub enum Recorded {
 }
 
 const APPEND: &str = "append audit record";
+
+/// The action of the records about a person who was forgotten.
+const FORGET: &str = "audit.forget";
+
+/// The fields that get a salt unless others are named.
+const PERSONAL: [&str; 5] = [
+    "actor",
+    "resource_id",
+    "details.ip",
+    "details.email",
+    "details.user",
+];
 
 /// How long the store may take unless [`Recorder::with_deadline`] says otherwise.
 const DEADLINE: Duration = Duration::from_secs(3);
@@ -58,7 +88,16 @@ impl Recorder {
             clock,
             spool: None,
             deadline: DEADLINE,
+            personal: PERSONAL.map(str::to_owned).into(),
+            drains: Arc::default(),
         }
+    }
+
+    /// Names the fields that get a salt: `actor`, `resource_id` and `details.NAME`.
+    #[must_use]
+    pub fn with_personal(mut self, fields: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.personal = fields.into_iter().map(Into::into).collect();
+        self
     }
 
     /// Keeps records in `spool` while the store cannot take them.
@@ -80,7 +119,21 @@ impl Recorder {
     /// # Cancellation
     /// Dropping the future may leave the record stored or in the spool, or neither; recording it again is harmless.
     pub async fn record(&self, record: AuditRecord) -> Recorded {
-        let record = self.masked(record);
+        match &self.spool {
+            Some(spool) if self.drains.any() => {
+                let action = record.action.clone();
+                match spool.append(self.prepared(record)).await {
+                    Ok(()) => Recorded::Kept,
+                    Err(error) => self.not_kept(spool, &action, &error, error.to_string()),
+                }
+            }
+            _ => self.record_in_store(record).await,
+        }
+    }
+
+    /// As [`record`](Self::record), but to the store first also while a drain runs: for whoever must say whether the store has it.
+    pub(crate) async fn record_in_store(&self, record: AuditRecord) -> Recorded {
+        let record = self.prepared(record);
         let stored = Deadline::after(&*self.clock, self.deadline)
             .bound(&*self.clock, APPEND, caught(APPEND, self.store.append(&record)))
             .await;
@@ -94,12 +147,99 @@ impl Recorder {
                 reason: format!("{reason}; there is no spool"),
             };
         };
+        let action = record.action.clone();
         match spool.append(record).await {
             Ok(()) => Recorded::Spooled { reason },
-            Err(error) => Recorded::Lost {
-                reason: self.masker.mask(&format!("{reason}; {error}")).into_owned(),
-            },
+            Err(error) => self.not_kept(spool, &action, &error, format!("{reason}; {error}")),
         }
+    }
+
+    fn not_kept(&self, spool: &Spool, action: &str, error: &Error, said: String) -> Recorded {
+        let reason = self.masker.mask(&said).into_owned();
+        match error.kind() == ErrorKind::RateLimited && spool.quota().refuses(action) {
+            true => Recorded::Refused { reason },
+            false => Recorded::Lost { reason },
+        }
+    }
+
+    /// Starts a task that brings what is in the spool to the store by itself, what other processes left behind included. It ends when the handle is
+    /// dropped or [stopped](Drain::stop).
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] without a spool.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn drain(&self, options: DrainOptions) -> Result<Drain> {
+        let Some(spool) = &self.spool else {
+            return Err(Error::new(ErrorKind::InvalidConfig, "start audit drain").context(
+                "spool",
+                "is missing: give the recorder one (Recorder::with_spool)",
+            ));
+        };
+        Ok(Drain::start(
+            spool.clone(),
+            Arc::clone(&self.store),
+            Arc::clone(&self.masker),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.drains),
+            options,
+        ))
+    }
+
+    /// What the newest drain has done; `None` while none runs.
+    pub fn drain_status(&self) -> Option<DrainStatus> {
+        self.drains.status()
+    }
+
+    /// Removes what `person` is called from the trail of `tenant`, and records that: first that it is to be done, then what was done. The records do not name the
+    /// person; `reference` is the number of their request, say.
+    ///
+    /// # Errors
+    /// Those of [`AuditEraser::forget`], and [`ErrorKind::Unavailable`] when the intent could not be recorded: then nothing is removed.
+    ///
+    /// # Cancellation
+    /// Dropping the future may leave a part removed; do it again.
+    pub async fn forget(
+        &self,
+        eraser: &dyn AuditEraser,
+        tenant: &TenantId,
+        person: &str,
+        by: Actor,
+        reference: &str,
+    ) -> Result<Forgotten> {
+        let record = |outcome| {
+            AuditRecord::new(
+                self.clock.now(),
+                tenant.clone(),
+                by.clone(),
+                FORGET,
+                "person",
+                reference,
+            )
+            .with_outcome(outcome)
+        };
+        let intent = record(AuditOutcome::Unknown).with_detail("step", "intent");
+        if let Recorded::Lost { reason } | Recorded::Refused { reason } = self.record(intent).await {
+            return Err(Error::new(ErrorKind::Unavailable, "forget person in audit trail")
+                .context("reason", format!("the intent cannot be recorded: {reason}")));
+        }
+        let forgotten = eraser.forget(tenant, person).await;
+        let done = match &forgotten {
+            Ok(forgotten) => record(AuditOutcome::Succeeded)
+                .with_detail("records", forgotten.records.to_string())
+                .with_detail("left", forgotten.left.to_string()),
+            Err(error) => record(AuditOutcome::Failed).with_detail("error", error.kind().to_string()),
+        };
+        if let Recorded::Lost { reason } | Recorded::Refused { reason } =
+            self.record(done.with_detail("step", "done")).await
+        {
+            tracing::error!(
+                reason,
+                "what was forgotten is not in the audit trail, its intent is"
+            );
+        }
+        forgotten
     }
 
     /// Hands what is in the spool to the store; without a spool there is nothing to do.
@@ -111,6 +251,28 @@ impl Recorder {
             Some(spool) => spool.deliver_masked(&*self.store, Some(&*self.masker)).await,
             None => Ok(Delivered::default()),
         }
+    }
+
+    /// Masked, with salts.
+    fn prepared(&self, record: AuditRecord) -> AuditRecord {
+        let mut record = self.masked(record);
+        for field in &*self.personal {
+            let tells_of_nobody = match field.as_str() {
+                "actor" => record.actor.kind() != ActorKind::Person,
+                "resource_id" => record.resource_type != "user",
+                _ => false,
+            };
+            if tells_of_nobody || record.field(field).is_none() {
+                continue;
+            }
+            match Salt::random() {
+                Ok(salt) => record = record.with_salt(field, salt),
+                Err(error) => {
+                    tracing::error!(%error, field, "recorded without a salt: it cannot be forgotten")
+                }
+            }
+        }
+        record
     }
 
     fn masked(&self, mut record: AuditRecord) -> AuditRecord {

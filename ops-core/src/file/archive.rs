@@ -85,7 +85,12 @@ impl EvidenceArchive for DirectoryArchive {
             if object.exists() {
                 return match sums(&object)?.sha256 == upload.sha256 {
                     true => Ok(upload.bytes),
-                    false => Err(denied(ErrorKind::Conflict, UPLOAD, &upload.name, "the name has another content")),
+                    false => Err(denied(
+                        ErrorKind::Conflict,
+                        UPLOAD,
+                        &upload.name,
+                        "the name has another content",
+                    )),
                 };
             }
             let part = shelves.part(&upload);
@@ -107,13 +112,23 @@ impl EvidenceArchive for DirectoryArchive {
             let failed = |source| refused(UPLOAD, &part, source);
             let mut file = match File::options().append(true).open(&part) {
                 Err(missing) if missing.kind() == io::ErrorKind::NotFound => {
-                    return Err(denied(ErrorKind::NotFound, UPLOAD, &upload.name, "begin the upload first"));
+                    return Err(denied(
+                        ErrorKind::NotFound,
+                        UPLOAD,
+                        &upload.name,
+                        "begin the upload first",
+                    ));
                 }
                 opened => opened.map_err(failed)?,
             };
             let end = offset + chunk.len() as u64;
             if file.metadata().map_err(failed)?.len() != offset || end > upload.bytes {
-                return Err(denied(ErrorKind::Conflict, UPLOAD, &upload.name, "the upload stands elsewhere"));
+                return Err(denied(
+                    ErrorKind::Conflict,
+                    UPLOAD,
+                    &upload.name,
+                    "the upload stands elsewhere",
+                ));
             }
             file.write_all(&chunk)
                 .and_then(|()| file.sync_data())
@@ -130,7 +145,12 @@ impl EvidenceArchive for DirectoryArchive {
             if part.exists() {
                 let found = sums(&part)?;
                 if found.bytes < upload.bytes {
-                    return Err(denied(ErrorKind::Conflict, UPLOAD, &upload.name, "bytes are missing"));
+                    return Err(denied(
+                        ErrorKind::Conflict,
+                        UPLOAD,
+                        &upload.name,
+                        "bytes are missing",
+                    ));
                 }
                 if found.sha256 != upload.sha256 {
                     fs::remove_file(&part).map_err(|source| refused(UPLOAD, &part, source))?;
@@ -139,9 +159,14 @@ impl EvidenceArchive for DirectoryArchive {
                 }
                 shelves.shelve(&part, &upload.name)?;
             }
-            shelves
-                .observe(&upload.name)?
-                .ok_or_else(|| denied(ErrorKind::NotFound, UPLOAD, &upload.name, "begin the upload first"))
+            shelves.observe(&upload.name)?.ok_or_else(|| {
+                denied(
+                    ErrorKind::NotFound,
+                    UPLOAD,
+                    &upload.name,
+                    "begin the upload first",
+                )
+            })
         })
         .await
     }
@@ -163,9 +188,12 @@ impl EvidenceArchive for DirectoryArchive {
             });
             match read {
                 Ok(_) => Ok(bytes),
-                Err(missing) if missing.kind() == io::ErrorKind::NotFound => {
-                    Err(denied(ErrorKind::NotFound, READ, &name, "there is no such object"))
-                }
+                Err(missing) if missing.kind() == io::ErrorKind::NotFound => Err(denied(
+                    ErrorKind::NotFound,
+                    READ,
+                    &name,
+                    "there is no such object",
+                )),
                 Err(source) => Err(refused(READ, &path, source)),
             }
         })
@@ -176,7 +204,12 @@ impl EvidenceArchive for DirectoryArchive {
         let (name, hold) = (name.clone(), hold.clone());
         self.on_disk(HOLD, move |shelves| {
             if !shelves.object(&name).exists() {
-                return Err(denied(ErrorKind::NotFound, HOLD, &name, "there is no such object"));
+                return Err(denied(
+                    ErrorKind::NotFound,
+                    HOLD,
+                    &name,
+                    "there is no such object",
+                ));
             }
             if hold.retained_until < shelves.hold(&name)?.retained_until {
                 let reason = "a retention time can be moved further away only";
@@ -194,7 +227,12 @@ impl EvidenceArchive for DirectoryArchive {
         self.on_disk(DELETE, move |shelves| {
             let hold = shelves.hold(&name)?;
             if hold.held || hold.retained_until.is_some_and(|until| until > now) {
-                return Err(denied(ErrorKind::PermissionDenied, DELETE, &name, "the object is held"));
+                return Err(denied(
+                    ErrorKind::PermissionDenied,
+                    DELETE,
+                    &name,
+                    "the object is held",
+                ));
             }
             for path in [shelves.object(&name), shelves.note(&name)] {
                 match fs::remove_file(&path) {
@@ -221,14 +259,20 @@ impl Shelves {
 
     /// An upload of another content begins anew.
     fn part(&self, upload: &ArchiveUpload) -> PathBuf {
-        self.begun.file(&format!("{:.32}-{}", upload.sha256.to_string(), Digest::of(upload.name.as_str().as_bytes())))
+        self.begun.file(&format!(
+            "{:.32}-{}",
+            upload.sha256.to_string(),
+            Digest::of(upload.name.as_str().as_bytes())
+        ))
     }
 
     /// Gives a whole upload its name, for good.
     fn shelve(&self, part: &Path, name: &ArchiveName) -> Result<()> {
         let object = self.object(name);
         let failed = |source| refused(UPLOAD, &object, source);
-        let folder = object.parent().map_or_else(|| self.objects.file(""), Path::to_owned);
+        let folder = object
+            .parent()
+            .map_or_else(|| self.objects.file(""), Path::to_owned);
         let folder = Directory::open(folder)?;
         let mut rights = fs::metadata(part).map_err(failed)?.permissions();
         rights.set_readonly(true);
@@ -245,7 +289,11 @@ impl Shelves {
             return Ok(None);
         }
         let found = sums(&path)?;
-        Ok(Some(ArchivedObject::new(found.bytes, found.crc32c, self.hold(name)?)))
+        Ok(Some(ArchivedObject::new(
+            found.bytes,
+            found.crc32c,
+            self.hold(name)?,
+        )))
     }
 
     fn hold(&self, name: &ArchiveName) -> Result<ArchiveHold> {

@@ -6,16 +6,20 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::audit::{ChainVerifier, link, page};
+use crate::audit::{ChainVerifier, Linker, leaf, page};
 use crate::durable::{Directory, Line, Log, Place, blocking, damaged, file_name};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{AuditRecord, Digest, TenantId};
-use crate::ports::{AuditPage, AuditQuery, AuditReceipt, AuditStore, ChainReport};
+use crate::ports::{
+    Appended, AuditEntry, AuditHead, AuditOrigin, AuditPage, AuditQuery, AuditReceipt, AuditStore,
+    ChainReport,
+};
 
 /// An audit trail in a directory: one file per tenant, one line per record.
 ///
 /// `search` and `verify` read the whole file of the tenant, `append` what was added since the last time; about 150 bytes per
-/// record stay in memory to know the ids. Fine for hundreds of thousands of records; more belong into PostgreSQL.
+/// record stay in memory to know the ids. Fine for hundreds of thousands of records; more belong into PostgreSQL. Lines are never rewritten, so
+/// that nobody can be forgotten in it: it is no [`AuditEraser`](crate::ports::AuditEraser).
 #[derive(Clone, Debug)]
 pub struct FileAudit {
     trail: Arc<Trail>,
@@ -32,7 +36,7 @@ struct Trail {
 struct Chain {
     read: Place,
     known: HashMap<Uuid, (AuditReceipt, Digest)>,
-    last: Option<AuditReceipt>,
+    linker: Linker,
 }
 
 /// One line of the file.
@@ -41,6 +45,8 @@ struct Entry {
     #[serde(flatten)]
     receipt: AuditReceipt,
     record: AuditRecord,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    origin: Option<AuditOrigin>,
 }
 
 impl FileAudit {
@@ -62,8 +68,36 @@ impl FileAudit {
 #[async_trait]
 impl AuditStore for FileAudit {
     async fn append(&self, record: &AuditRecord) -> Result<AuditReceipt> {
-        let (trail, record) = (Arc::clone(&self.trail), record.clone());
-        blocking(APPEND, move || trail.append(record)).await
+        let (trail, entry) = (Arc::clone(&self.trail), AuditEntry::from(record.clone()));
+        let answer = blocking(APPEND, move || {
+            let mut answers = trail.append(&entry.record.tenant.clone(), vec![entry])?;
+            answers
+                .pop()
+                .ok_or_else(|| Error::new(ErrorKind::Unexpected, APPEND))
+        });
+        match answer.await? {
+            Appended::Stored(receipt) | Appended::Known(receipt) => Ok(receipt),
+            Appended::Refused(error) => Err(error),
+        }
+    }
+
+    async fn append_all(&self, entries: &[AuditEntry]) -> Result<Vec<Appended>> {
+        let (trail, entries) = (Arc::clone(&self.trail), entries.to_vec());
+        blocking(APPEND, move || {
+            let mut of_tenant: BTreeMap<TenantId, (Vec<usize>, Vec<AuditEntry>)> = BTreeMap::new();
+            for (place, entry) in entries.into_iter().enumerate() {
+                let (places, entries) = of_tenant.entry(entry.record.tenant.clone()).or_default();
+                places.push(place);
+                entries.push(entry);
+            }
+            let mut answers = Vec::new();
+            for (tenant, (places, entries)) in of_tenant {
+                answers.extend(places.into_iter().zip(trail.append(&tenant, entries)?));
+            }
+            answers.sort_unstable_by_key(|(place, _)| *place);
+            Ok(answers.into_iter().map(|(_, answer)| answer).collect())
+        })
+        .await
     }
 
     async fn search(&self, tenant: &TenantId, query: &AuditQuery) -> Result<AuditPage> {
@@ -92,6 +126,19 @@ impl AuditStore for FileAudit {
                 .take(usize::try_from(limit).unwrap_or(usize::MAX))
                 .map(|entry| (entry.receipt, entry.record))
                 .collect())
+        })
+        .await
+    }
+
+    async fn head(&self, tenant: &TenantId) -> Result<Option<AuditHead>> {
+        let (trail, tenant) = (Arc::clone(&self.trail), tenant.clone());
+        blocking("read audit head", move || {
+            let log = trail.log(&tenant);
+            let mut chains = trail.chains.lock().unwrap_or_else(PoisonError::into_inner);
+            let chain = chains.entry(tenant).or_default();
+            let (lines, read) = log.read_after(chain.read)?;
+            chain.catch_up(&log, lines, read)?;
+            Ok(chain.linker.head())
         })
         .await
     }
@@ -127,46 +174,70 @@ impl Trail {
         Log::new(self.directory.file(&name), FORMAT)
     }
 
-    fn append(&self, record: AuditRecord) -> Result<AuditReceipt> {
-        let log = self.log(&record.tenant);
+    /// Appends records of `tenant` with one write.
+    fn append(&self, tenant: &TenantId, entries: Vec<AuditEntry>) -> Result<Vec<Appended>> {
+        let log = self.log(tenant);
         let mut chains = self.chains.lock().unwrap_or_else(PoisonError::into_inner);
-        let chain = chains.entry(record.tenant.clone()).or_default();
+        let chain = chains.entry(tenant.clone()).or_default();
         let locked = log.lock()?;
         // Another process may have appended since.
         let (lines, read) = locked.read_after(chain.read)?;
-        for entry in entries(&log, lines)? {
-            chain.remember(&entry)?;
-        }
-        chain.read = read;
+        chain.catch_up(&log, lines, read)?;
 
-        let content = content(&record)?;
-        if let Some((receipt, known)) = chain.known.get(&record.id) {
-            if *known == content {
-                return Ok(receipt.clone());
+        let mut linker = chain.linker.clone();
+        let mut fresh: HashMap<Uuid, (AuditReceipt, Digest)> = HashMap::new();
+        let (mut answers, mut texts) = (Vec::with_capacity(entries.len()), Vec::new());
+        for AuditEntry { record, origin } in entries {
+            let content = content(&record)?;
+            if let Some((receipt, known)) = chain.known.get(&record.id).or_else(|| fresh.get(&record.id)) {
+                answers.push(match *known == content {
+                    true => Appended::Known(receipt.clone()),
+                    false => Appended::Refused(
+                        Error::new(ErrorKind::Conflict, APPEND)
+                            .provider("file")
+                            .context("record", record.id.to_string())
+                            .context("cause", "the id is known with another content"),
+                    ),
+                });
+                continue;
             }
-            return Err(Error::new(ErrorKind::Conflict, APPEND)
-                .provider("file")
-                .context("record", record.id.to_string())
-                .context("cause", "the id is known with another content"));
+            let receipt = linker.push(&record);
+            fresh.insert(record.id, (receipt.clone(), content));
+            answers.push(Appended::Stored(receipt.clone()));
+            let entry = Entry {
+                receipt,
+                record,
+                origin,
+            };
+            let text = serde_json::to_string(&entry)
+                .map_err(|source| Error::new(ErrorKind::InvalidInput, APPEND).source(source))?;
+            texts.push(text);
         }
-        let sequence = chain.last.as_ref().map_or(1, |last| last.sequence + 1);
-        let previous = chain.last.as_ref().map(|last| &last.hash);
-        let receipt = AuditReceipt::new(sequence, link(previous, sequence, &record));
-        let entry = Entry { receipt, record };
-        let text = serde_json::to_string(&entry)
-            .map_err(|source| Error::new(ErrorKind::InvalidInput, APPEND).source(source))?;
-        locked.append(&[text])?;
+        if !texts.is_empty() {
+            locked.append(&texts)?;
+        }
         // What was appended is read back by the next append, as if another process had written it.
-        Ok(entry.receipt)
+        Ok(answers)
     }
 }
 
 impl Chain {
-    fn remember(&mut self, entry: &Entry) -> Result<()> {
-        let content = content(&entry.record)?;
-        self.known
-            .insert(entry.record.id, (entry.receipt.clone(), content));
-        self.last = Some(entry.receipt.clone());
+    /// Takes note of lines that were read up to `read`.
+    fn catch_up(&mut self, log: &Log, lines: Vec<Line>, read: Place) -> Result<()> {
+        let entries = entries(log, lines)?;
+        // A chain that is broken goes on from its last hash; verifying it shows where it broke.
+        let mut tree = self.linker.tree().clone();
+        let mut last = None;
+        for entry in entries {
+            tree.push(leaf(&entry.record));
+            self.known
+                .insert(entry.record.id, (entry.receipt.clone(), content(&entry.record)?));
+            last = Some(entry.receipt);
+        }
+        if let Some(last) = last {
+            self.linker = Linker::new(Some(last), tree);
+        }
+        self.read = read;
         Ok(())
     }
 }
@@ -174,8 +245,19 @@ impl Chain {
 const APPEND: &str = "append audit record";
 const FORMAT: &str = "ops-audit/1";
 
-/// Tells records of the same id apart.
+/// Tells records of the same id apart. Salts are no part of what they say.
 fn content(record: &AuditRecord) -> Result<Digest> {
+    let unsalted;
+    let record = match record.salts.is_empty() {
+        true => record,
+        false => {
+            unsalted = AuditRecord {
+                salts: BTreeMap::new(),
+                ..record.clone()
+            };
+            &unsalted
+        }
+    };
     let bytes = serde_json::to_vec(record)
         .map_err(|source| Error::new(ErrorKind::InvalidInput, APPEND).source(source))?;
     Ok(Digest::of(&bytes))

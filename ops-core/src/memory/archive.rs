@@ -63,7 +63,12 @@ impl EvidenceArchive for InMemoryArchive {
             return if Digest::of(bytes) == upload.sha256 {
                 Ok(upload.bytes)
             } else {
-                Err(refused(ErrorKind::Conflict, UPLOAD, &upload.name, "the name has another content"))
+                Err(refused(
+                    ErrorKind::Conflict,
+                    UPLOAD,
+                    &upload.name,
+                    "the name has another content",
+                ))
             };
         }
         let (known, bytes) = shelves
@@ -80,11 +85,25 @@ impl EvidenceArchive for InMemoryArchive {
     async fn put(&self, upload: &ArchiveUpload, offset: u64, chunk: &[u8]) -> Result<u64> {
         self.plug.check(UPLOAD)?;
         let mut shelves = lock(&self.shelves);
-        let Some((_, bytes)) = shelves.begun.get_mut(&upload.name).filter(|(known, _)| known == upload) else {
-            return Err(refused(ErrorKind::NotFound, UPLOAD, &upload.name, "begin the upload first"));
+        let Some((_, bytes)) = shelves
+            .begun
+            .get_mut(&upload.name)
+            .filter(|(known, _)| known == upload)
+        else {
+            return Err(refused(
+                ErrorKind::NotFound,
+                UPLOAD,
+                &upload.name,
+                "begin the upload first",
+            ));
         };
         if bytes.len() as u64 != offset || offset + chunk.len() as u64 > upload.bytes {
-            return Err(refused(ErrorKind::Conflict, UPLOAD, &upload.name, "the upload stands elsewhere"));
+            return Err(refused(
+                ErrorKind::Conflict,
+                UPLOAD,
+                &upload.name,
+                "the upload stands elsewhere",
+            ));
         }
         bytes.extend_from_slice(chunk);
         Ok(bytes.len() as u64)
@@ -96,10 +115,20 @@ impl EvidenceArchive for InMemoryArchive {
         if let Some((known, bytes)) = shelves.begun.remove(&upload.name) {
             if (bytes.len() as u64) < known.bytes {
                 shelves.begun.insert(upload.name.clone(), (known, bytes));
-                return Err(refused(ErrorKind::Conflict, UPLOAD, &upload.name, "bytes are missing"));
+                return Err(refused(
+                    ErrorKind::Conflict,
+                    UPLOAD,
+                    &upload.name,
+                    "bytes are missing",
+                ));
             }
             if Digest::of(&bytes) != upload.sha256 {
-                return Err(refused(ErrorKind::InvalidInput, UPLOAD, &upload.name, "the bytes do not have the hash of the upload"));
+                return Err(refused(
+                    ErrorKind::InvalidInput,
+                    UPLOAD,
+                    &upload.name,
+                    "the bytes do not have the hash of the upload",
+                ));
             }
             shelves
                 .objects
@@ -107,7 +136,12 @@ impl EvidenceArchive for InMemoryArchive {
         }
         match shelves.objects.get(&upload.name) {
             Some((bytes, hold)) => Ok(object(bytes, hold)),
-            None => Err(refused(ErrorKind::NotFound, UPLOAD, &upload.name, "begin the upload first")),
+            None => Err(refused(
+                ErrorKind::NotFound,
+                UPLOAD,
+                &upload.name,
+                "begin the upload first",
+            )),
         }
     }
 
@@ -121,7 +155,12 @@ impl EvidenceArchive for InMemoryArchive {
         self.plug.check("read archive")?;
         let shelves = lock(&self.shelves);
         let Some((bytes, _)) = shelves.objects.get(name) else {
-            return Err(refused(ErrorKind::NotFound, "read archive", name, "there is no such object"));
+            return Err(refused(
+                ErrorKind::NotFound,
+                "read archive",
+                name,
+                "there is no such object",
+            ));
         };
         let from = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
         let most = usize::try_from(most).unwrap_or(usize::MAX);
@@ -132,10 +171,20 @@ impl EvidenceArchive for InMemoryArchive {
         self.plug.check(HOLD)?;
         let mut shelves = lock(&self.shelves);
         let Some((_, known)) = shelves.objects.get_mut(name) else {
-            return Err(refused(ErrorKind::NotFound, HOLD, name, "there is no such object"));
+            return Err(refused(
+                ErrorKind::NotFound,
+                HOLD,
+                name,
+                "there is no such object",
+            ));
         };
         if hold.retained_until < known.retained_until {
-            return Err(refused(ErrorKind::PermissionDenied, HOLD, name, "a retention time can be moved further away only"));
+            return Err(refused(
+                ErrorKind::PermissionDenied,
+                HOLD,
+                name,
+                "a retention time can be moved further away only",
+            ));
         }
         *known = hold.clone();
         Ok(())
@@ -147,7 +196,12 @@ impl EvidenceArchive for InMemoryArchive {
         if let Some((_, hold)) = shelves.objects.get(name)
             && (hold.held || hold.retained_until.is_some_and(|until| until > self.clock.now()))
         {
-            return Err(refused(ErrorKind::PermissionDenied, DELETE, name, "the object is held"));
+            return Err(refused(
+                ErrorKind::PermissionDenied,
+                DELETE,
+                name,
+                "the object is held",
+            ));
         }
         shelves.objects.remove(name);
         Ok(())

@@ -41,7 +41,10 @@ impl SessionRevoker for InMemorySessions {
 
     async fn sessions(&self, user: &str) -> Result<SessionsSeen> {
         self.plug.check("read sessions")?;
-        let active = lock(&self.users).get(user).copied().ok_or_else(|| unknown("read sessions"))?;
+        let active = lock(&self.users)
+            .get(user)
+            .copied()
+            .ok_or_else(|| unknown("read sessions"))?;
         Ok(SessionsSeen {
             active,
             tokens_until: None,

@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Ops;
+use crate::audit::DrainStatus;
 use crate::emergency::{Meter, Refusal, Watch};
 use crate::error::Result;
 use crate::model::Timestamp;
@@ -13,6 +14,11 @@ const LOOK_UP_BUDGET: Duration = Duration::from_secs(2);
 
 /// How long the journal may take to give all that it has.
 const REPLAY_BUDGET: Duration = Duration::from_secs(20);
+
+const SPOOLED: &str = "ops_audit_spool_records";
+const SPOOLED_HELP: &str = "Audit records that the store has not taken yet.";
+const SPOOLED_AGE: &str = "ops_oldest_spooled_record_age_seconds";
+const SPOOLED_AGE_HELP: &str = "Since what the oldest of them tells; 0 without any.";
 
 impl Ops {
     /// Counts what is done through this handle and its later clones.
@@ -44,7 +50,44 @@ impl Ops {
                 meter.set_last_drill(procedure, &last);
             }
         }
+        if let Some(drain) = self.recorder.drain_status() {
+            self.set_drain(meter, &drain);
+        }
         meter.render(clock.now())
+    }
+
+    /// Besides the depth: without a drain that is what a job says that runs now and then.
+    fn set_drain(&self, meter: &Meter, drain: &DrainStatus) {
+        let now = self.providers.clock.now();
+        let age = drain
+            .oldest
+            .map_or(0.0, |at| now.saturating_since(at).as_secs_f64());
+        for (name, help, value) in [
+            (SPOOLED, SPOOLED_HELP, drain.depth as f64),
+            (SPOOLED_AGE, SPOOLED_AGE_HELP, age),
+            (
+                "ops_audit_spool_bytes",
+                "Bytes that the spool takes on the disk.",
+                drain.bytes as f64,
+            ),
+            (
+                "ops_audit_drain_lag_seconds",
+                "How old the newest record was when the store took it.",
+                drain.lag.as_secs_f64(),
+            ),
+            (
+                "ops_audit_drain_failures",
+                "How often bringing records to the store ended with an error since this process began.",
+                drain.failures as f64,
+            ),
+            (
+                "ops_audit_records_refused",
+                "Records that the store will never take since this process began; they are in refused.jsonl.",
+                drain.refused as f64,
+            ),
+        ] {
+            meter.set_gauge(name, help, value);
+        }
     }
 
     /// The metrics of what is durable, in the same format, for a job that runs now and then and holds no `Ops` for long: a meter of its own
@@ -96,20 +139,12 @@ impl Ops {
             meter.set_gauge(name, help, value);
         }
         if let Some(spool) = &self.providers.audit_spool
-            && let Ok(waiting) = deadline.bound(clock, "read the spool", spool.pending()).await
+            && let Ok(status) = deadline.bound(clock, "read the spool", spool.status()).await
         {
-            let count = u32::try_from(waiting.len()).unwrap_or(u32::MAX);
-            let oldest = waiting.iter().map(|record| record.at).min();
-            meter.set_gauge(
-                "ops_audit_spool_records",
-                "Audit records that the store has not taken yet.",
-                f64::from(count),
-            );
-            meter.set_gauge(
-                "ops_oldest_spooled_record_age_seconds",
-                "Since what the oldest of them tells; 0 without any.",
-                age(oldest),
-            );
+            let count = u32::try_from(status.records).unwrap_or(u32::MAX);
+            let oldest = status.oldest;
+            meter.set_gauge(SPOOLED, SPOOLED_HELP, f64::from(count));
+            meter.set_gauge(SPOOLED_AGE, SPOOLED_AGE_HELP, age(oldest));
         }
         let mut of_the_past = self.clone();
         of_the_past.meter = Some(meter);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tracing::Instrument as _;
 
-use crate::audit::{Delivered, Recorded, Recorder};
+use crate::audit::{Delivered, Drain, DrainOptions, Recorded, Recorder};
 use crate::emergency::{
     Approved, Approvers, Contact, Draft, Engine, Meter, Plan, Procedure, Refusal, Review, Watch,
 };
@@ -192,7 +192,7 @@ impl Ops {
     pub async fn review(&self, run: &RunId, by: &Actor, note: &str) -> Result<(Review, Recorded), Refusal> {
         let review = self.engine.review(run, by, note).await?;
         let record = self.publisher.review_record(&review, by, note);
-        Ok((review, self.recorder.record(record).await))
+        Ok((review, self.recorder.record_in_store(record).await))
     }
 
     /// How long after a broken glass its review is due. Default: 3 days.
@@ -205,6 +205,40 @@ impl Ops {
     /// Masks and records something that is not part of a run.
     pub async fn record(&self, record: AuditRecord) -> Recorded {
         self.recorder.record(record).await
+    }
+
+    /// Starts the task that brings audit records from the spool to the store by itself: what a service does once when it begins. While the handle is
+    /// held, [`record`](Self::record) goes to the spool first and needs no store. What a stop records still goes to the store first, so that its outcome
+    /// says truly whether it is there.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use ops_core::audit::{DrainOptions, Recorded};
+    /// use ops_core::model::{Actor, AuditRecord, TenantId, Timestamp};
+    /// use ops_core::{Ops, Providers};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// let tenant = TenantId::new("org_soulsyncs")?;
+    /// let ops = Ops::new(Providers::in_directory(directory.path())?, tenant.clone());
+    /// let drain = ops.drain_audit(DrainOptions::default())?;
+    ///
+    /// let now = Timestamp::from_unix_micros(1_769_731_200_000_000);
+    /// let record = AuditRecord::new(now, tenant, Actor::person("kazu")?, "export", "audit_log", "2026-01");
+    /// assert_eq!(ops.record(record).await, Recorded::Kept);
+    /// // On the way out:
+    /// let status = drain.stop(Duration::from_secs(5)).await?;
+    /// assert_eq!((status.stored, status.depth), (1, 0));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] without a spool.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn drain_audit(&self, options: DrainOptions) -> Result<Drain> {
+        self.recorder.drain(options)
     }
 
     /// Delivers audit records that are in the spool.

@@ -74,13 +74,13 @@ impl Publisher {
                 self.audit_record(outcome, step, actor),
             );
             let target = step.target.clone();
-            tasks.spawn(async move { (target, recorder.record(record).await) });
+            tasks.spawn(async move { (target, recorder.record_in_store(record).await) });
         }
         if let Some(due) = outcome.review_due {
             let (recorder, record) = (Arc::clone(&self.recorder), self.glass_record(outcome, actor, due));
             if let Some(step) = outcome.steps.first() {
                 let target = step.target.clone();
-                tasks.spawn(async move { (target, recorder.record(record).await) });
+                tasks.spawn(async move { (target, recorder.record_in_store(record).await) });
             }
         }
         let mut unrecorded = Vec::new();
@@ -90,7 +90,10 @@ impl Publisher {
                 Ok((target, Recorded::Spooled { reason })) => unrecorded.push(format!(
                     "{target}: in the spool, not in the audit store: {reason}"
                 )),
-                Ok((target, Recorded::Lost { reason })) => {
+                Ok((target, Recorded::Kept)) => {
+                    unrecorded.push(format!("{target}: in the spool, on its way"))
+                }
+                Ok((target, Recorded::Lost { reason } | Recorded::Refused { reason })) => {
                     unrecorded.push(format!("{target}: not recorded: {reason}"))
                 }
                 Err(_) => unrecorded.push("a record: the audit store ended unexpectedly".to_owned()),

@@ -20,9 +20,8 @@ impl ArchiveName {
     pub fn new(text: impl Into<String>) -> Result<Self> {
         let text = text.into();
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        let segment = |segment: &str| {
-            !segment.is_empty() && !segment.starts_with('.') && segment.chars().all(plain)
-        };
+        let segment =
+            |segment: &str| !segment.is_empty() && !segment.starts_with('.') && segment.chars().all(plain);
         if text.len() > 200 || !text.split('/').all(segment) {
             return Err(Error::new(ErrorKind::InvalidInput, "name archive object").context(
                 "name",

@@ -2,9 +2,10 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
-use crate::error::Result;
-use crate::model::{AuditRecord, Digest, TenantId, Timestamp};
+use crate::error::{Error, Result};
+use crate::model::{AuditRecord, Digest, TenantId, Timestamp, Withheld};
 
 /// Where a record stands in the chain of its tenant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +22,76 @@ impl AuditReceipt {
     pub fn new(sequence: u64, hash: Digest) -> Self {
         Self { sequence, hash }
     }
+}
+
+/// The end of a tenant's chain, and what the hash tree over all its records grows from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct AuditHead {
+    /// The newest record's.
+    pub receipt: AuditReceipt,
+    /// The roots of the tree's full subtrees, largest first.
+    pub peaks: Vec<Digest>,
+}
+
+impl AuditHead {
+    /// A head.
+    pub fn new(receipt: AuditReceipt, peaks: Vec<Digest>) -> Self {
+        Self { receipt, peaks }
+    }
+}
+
+/// Where a record was kept before it came to the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct AuditOrigin {
+    /// The process, by the name of its directory in the spool.
+    pub producer: Uuid,
+    /// The record's number there, from 0: a producer leaves none out.
+    pub number: u64,
+}
+
+impl AuditOrigin {
+    /// An origin.
+    pub fn new(producer: Uuid, number: u64) -> Self {
+        Self { producer, number }
+    }
+}
+
+/// A record on its way to the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct AuditEntry {
+    /// What was recorded.
+    pub record: AuditRecord,
+    /// Where it was kept until now. It is stored beside the record and is no part of what it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<AuditOrigin>,
+}
+
+impl AuditEntry {
+    /// A record that was kept at `origin`.
+    pub fn new(record: AuditRecord, origin: Option<AuditOrigin>) -> Self {
+        Self { record, origin }
+    }
+}
+
+impl From<AuditRecord> for AuditEntry {
+    fn from(record: AuditRecord) -> Self {
+        Self::new(record, None)
+    }
+}
+
+/// What became of one record of a batch.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a caller must decide on each")]
+pub enum Appended {
+    /// It is in the chain now.
+    Stored(AuditReceipt),
+    /// It was there before.
+    Known(AuditReceipt),
+    /// The store will never take it: `Conflict`, the id is known with another content, or `InvalidInput`.
+    Refused(Error),
 }
 
 /// What to look for; every given condition must hold.
@@ -114,6 +185,9 @@ pub struct ChainReport {
     pub head: Option<AuditReceipt>,
     /// Empty: every record is where and what it was when it was appended.
     pub faults: Vec<AuditFault>,
+    /// How many records have fields whose value was removed; the rest of such a record is verified all the same.
+    #[serde(default)]
+    pub withheld: u64,
 }
 
 impl ChainReport {
@@ -123,7 +197,15 @@ impl ChainReport {
             records,
             head,
             faults,
+            withheld: 0,
         }
+    }
+
+    /// Sets how many records have fields whose value was removed.
+    #[must_use]
+    pub fn with_withheld(mut self, withheld: u64) -> Self {
+        self.withheld = withheld;
+        self
     }
 
     /// No fault was found.
@@ -136,9 +218,11 @@ impl ChainReport {
 ///
 /// # Contract
 /// - On `Ok`, the record survives a crash. Appending a record with a known id stores nothing and returns its receipt;
-///   the same id with another content is `Conflict`.
+///   the same id with another content is `Conflict`. Salts are no content, nor is a value that was removed.
+/// - `append_all` does the same for many records at once: those of one tenant get their places in the order given. On `Err` any number of them may be
+///   stored; giving the same batch again stores the rest and nothing twice. One record that is refused does not hold up the others.
 /// - Records of one tenant are never returned to another.
-/// - `search` gives newest first (by `at`, then id) and pages without gaps or repetitions while records arrive.
+/// - `search` gives newest first (by `at`, then id) and pages without gaps or repetitions while records arrive. It gives no salts.
 /// - `verify` reads the whole chain and finds a record that was changed, deleted, inserted or moved. A chain alone cannot show that
 ///   its newest records were cut off: compare `head` with a copy kept elsewhere.
 ///
@@ -151,6 +235,8 @@ impl ChainReport {
 pub trait AuditStore: Debug + Send + Sync + 'static {
     /// Adds a record to the chain of its tenant.
     async fn append(&self, record: &AuditRecord) -> Result<AuditReceipt>;
+    /// Adds records to the chains of their tenants; one answer for each, in their order.
+    async fn append_all(&self, entries: &[AuditEntry]) -> Result<Vec<Appended>>;
     /// Finds records of one tenant.
     async fn search(&self, tenant: &TenantId, query: &AuditQuery) -> Result<AuditPage>;
     /// The records of one tenant behind position `after` (0: from the beginning), oldest first, at most `limit` of them; none: there are
@@ -161,6 +247,53 @@ pub trait AuditStore: Debug + Send + Sync + 'static {
         after: u64,
         limit: u32,
     ) -> Result<Vec<(AuditReceipt, AuditRecord)>>;
+    /// The end of the chain of one tenant, as it is kept: nothing is read through. `None` before the first record.
+    async fn head(&self, tenant: &TenantId) -> Result<Option<AuditHead>>;
     /// Verifies the chain of one tenant.
     async fn verify(&self, tenant: &TenantId) -> Result<ChainReport>;
+}
+
+/// Removes personal values from the audit trail in such a way that its hashes stay verifiable.
+///
+/// # Contract
+/// - Of a record whose actor is the person, the values and salts of all fields that have a salt are removed; of a record that names the person in another field
+///   with a salt, those of this field. What stands for them in the hash stays: chain, tree, checkpoints and proofs of the rest hold as before.
+/// - Doing it again removes what came since.
+///
+/// # Errors
+/// As [`AuditStore`]; `PermissionDenied` for a role that may only append.
+///
+/// # Cancellation
+/// Dropping the future may leave a part removed; do it again.
+#[async_trait]
+pub trait AuditEraser: Debug + Send + Sync + 'static {
+    /// Removes from the trail of `tenant` what `person` is called in it: the actor's id, or the value of another field with a salt.
+    async fn forget(&self, tenant: &TenantId, person: &str) -> Result<Forgotten>;
+}
+
+/// What was removed from a trail.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Forgotten {
+    /// Records that lost values.
+    pub records: u64,
+    /// Records that name the person in a field without a salt, as those of before there were salts: they are left as they are, for their values are in the
+    /// hashes themselves.
+    pub left: u64,
+}
+
+impl Forgotten {
+    /// What was removed.
+    pub fn new(records: u64, left: u64) -> Self {
+        Self { records, left }
+    }
+
+    /// Counts what became of one record.
+    pub fn count(&mut self, withheld: Withheld) {
+        match withheld {
+            Withheld::Removed => self.records += 1,
+            Withheld::Left => self.left += 1,
+            Withheld::Unconcerned => {}
+        }
+    }
 }

@@ -27,8 +27,13 @@ mod traffic;
 
 pub use self::action::{Action, Ramp};
 pub use self::approval::{ApprovalStore, ApprovalsFound, MAX_APPROVAL, MAX_APPROVALS, MAX_OPEN, MAX_REQUEST};
-pub use self::archive::{ArchiveCapability, ArchiveHold, ArchiveName, ArchiveUpload, ArchivedObject, EvidenceArchive};
-pub use self::audit::{AuditFault, AuditPage, AuditQuery, AuditReceipt, AuditStore, ChainReport};
+pub use self::archive::{
+    ArchiveCapability, ArchiveHold, ArchiveName, ArchiveUpload, ArchivedObject, EvidenceArchive,
+};
+pub use self::audit::{
+    Appended, AuditEntry, AuditEraser, AuditFault, AuditHead, AuditOrigin, AuditPage, AuditQuery,
+    AuditReceipt, AuditStore, ChainReport, Forgotten,
+};
 pub use self::clock::Clock;
 pub use self::database::{DatabaseCapability, DatabaseGuard};
 pub use self::drill_log::DrillLog;

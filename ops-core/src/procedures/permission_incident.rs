@@ -96,6 +96,9 @@ mod tests {
             assert_eq!(kind.reports_due(known, true).unwrap().whole, day(60));
         }
         let missing = PermissionIncident::MissingPermission;
-        assert_eq!((missing.severity(), missing.reports_due(known, true)), (Severity::P3, None));
+        assert_eq!(
+            (missing.severity(), missing.reports_due(known, true)),
+            (Severity::P3, None)
+        );
     }
 }

@@ -11,9 +11,10 @@ mod server;
 
 pub use self::clock::ManualClock;
 pub use self::conformance::{
-    Health, action, approval_store, audit_store, clock, database_guard, drill_log, evidence_archive, health_probe, inventory,
-    journal, notifier, pii_masker, pii_masker_forms, process_registry, queue_inspector, rate_limiter,
-    readiness_probe, session_revoker, switch_store, traffic_controller,
+    Health, action, approval_store, audit_eraser, audit_store, clock, database_guard, drill_log,
+    evidence_archive, health_probe, inventory, journal, notifier, pii_masker, pii_masker_forms,
+    process_registry, queue_inspector, rate_limiter, readiness_probe, session_revoker, switch_store,
+    traffic_controller,
 };
 pub use self::fault::{Fault, FaultRule, Faults};
 pub use self::loopback::{Handler, LoopbackServer, Reply, SimRequest, loopback_transport};

@@ -1,5 +1,5 @@
 use std::fs::{self, DirBuilder, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
@@ -22,6 +22,7 @@ pub struct PostgresServer {
     /// Its standard input is the life line: the script on the other side ends the server when it closes.
     guardian: Child,
     port: u16,
+    folder: PathBuf,
 }
 
 impl PostgresServer {
@@ -30,9 +31,42 @@ impl PostgresServer {
     /// # Errors
     /// [`ErrorKind::NotFound`] when there are no server programs, [`ErrorKind::Unavailable`] when the server does not start.
     pub async fn start() -> Result<Self> {
-        tokio::task::spawn_blocking(start)
+        Self::start_with("off").await
+    }
+
+    /// As [`start`](Self::start), but it syncs as a server in service does: for measurements.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_durable() -> Result<Self> {
+        Self::start_with("on").await
+    }
+
+    async fn start_with(sync: &'static str) -> Result<Self> {
+        tokio::task::spawn_blocking(move || start(sync))
             .await
             .map_err(|error| failed("wait for the start").source(error))?
+    }
+
+    /// Kills all processes of the server as `kill -9` does, and starts it again on the same files and port.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] when it does not come back.
+    pub async fn kill_and_restart(&mut self) -> Result<()> {
+        let before = postmaster(&self.folder);
+        let Some(life_line) = &mut self.guardian.stdin else {
+            return Err(failed("its life line is closed"));
+        };
+        life_line
+            .write_all(b"kill\n")
+            .map_err(io_failed("tell the guardian"))?;
+        for _ in 0..PATIENCE {
+            tokio::time::sleep(PAUSE).await;
+            if is_ready(&self.folder) && postmaster(&self.folder) != before {
+                return Ok(());
+            }
+        }
+        Err(failed("it did not come back in time"))
     }
 
     /// The superuser's URL of the database `postgres`.
@@ -78,13 +112,13 @@ const ATTEMPTS: u32 = 4;
 const PATIENCE: u32 = 1200;
 const PAUSE: Duration = Duration::from_millis(25);
 
-fn start() -> Result<PostgresServer> {
+fn start(sync: &str) -> Result<PostgresServer> {
     let programs = programs()?;
     let user = unprivileged_user()?;
     let mut last = failed("no attempt was made");
     for _ in 0..ATTEMPTS {
         let folder = new_folder(user)?;
-        match launch(&programs, &folder, user) {
+        match launch(&programs, &folder, user, sync) {
             Ok(server) => return Ok(server),
             Err(error) => last = error,
         }
@@ -92,7 +126,7 @@ fn start() -> Result<PostgresServer> {
     Err(last)
 }
 
-fn launch(programs: &Path, folder: &Path, user: Option<(u32, u32)>) -> Result<PostgresServer> {
+fn launch(programs: &Path, folder: &Path, user: Option<(u32, u32)>, sync: &str) -> Result<PostgresServer> {
     let port = TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
         .map_err(io_failed("find a free port"))?
@@ -102,7 +136,7 @@ fn launch(programs: &Path, folder: &Path, user: Option<(u32, u32)>) -> Result<Po
         .args(["-c", SCRIPT, "ops-postgres"])
         .arg(folder)
         .arg(programs)
-        .arg(port.to_string())
+        .args([port.to_string(), sync.to_owned()])
         .env_clear()
         .env("PATH", "/usr/bin:/bin")
         .env("LC_ALL", "C")
@@ -116,7 +150,11 @@ fn launch(programs: &Path, folder: &Path, user: Option<(u32, u32)>) -> Result<Po
         command.uid(uid).gid(gid);
     }
     let guardian = command.spawn().map_err(io_failed("run sh"))?;
-    let server = PostgresServer { guardian, port };
+    let server = PostgresServer {
+        guardian,
+        port,
+        folder: folder.to_owned(),
+    };
     for _ in 0..PATIENCE {
         if is_ready(folder) {
             return Ok(server);
@@ -129,16 +167,28 @@ fn launch(programs: &Path, folder: &Path, user: Option<(u32, u32)>) -> Result<Po
     Err(failed("it was not ready in time"))
 }
 
-/// `$1` folder, `$2` programs, `$3` port. The folder is removed when standard input closes.
+/// `$1` folder, `$2` programs, `$3` port, `$4` whether it syncs. Each line on standard input kills the server and starts it again; the folder is removed when it closes.
 const SCRIPT: &str = r#"
 trap '' HUP INT TERM
 cd "$1" || exit 1
 if "$2/initdb" -D "$1/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$1/log" 2>&1 </dev/null; then
-    "$2/postgres" -D "$1/data" -c listen_addresses=127.0.0.1 -c port="$3" -c unix_socket_directories= \
-        -c fsync=off -c full_page_writes=off -c max_connections=300 -c max_prepared_transactions=8 \
-        -c timezone=UTC -c logging_collector=off >"$1/log" 2>&1 </dev/null &
-    server=$!
-    cat >/dev/null
+    run() {
+        "$2/postgres" -D "$1/data" -c listen_addresses=127.0.0.1 -c port="$3" -c unix_socket_directories= \
+            -c fsync="$4" -c full_page_writes="$4" -c max_connections=300 -c max_prepared_transactions=8 \
+            -c timezone=UTC -c logging_collector=off >>"$1/log" 2>&1 </dev/null &
+        server=$!
+    }
+    run "$@"
+    # A line: killed with all its children, and started again once nobody is attached to its memory.
+    while read -r _; do
+        children=$(cat "/proc/$server/task/$server/children" 2>/dev/null || pgrep -P "$server")
+        kill -9 "$server" $children 2>/dev/null
+        wait "$server" 2>/dev/null
+        for child in $children; do
+            while kill -0 "$child" 2>/dev/null; do sleep 0.02; done
+        done
+        run "$@"
+    done
     kill -QUIT "$server" 2>/dev/null
     wait "$server"
 else
@@ -153,6 +203,12 @@ rm -rf -- "$1"
 fn is_ready(folder: &Path) -> bool {
     fs::read_to_string(folder.join("data/postmaster.pid"))
         .is_ok_and(|text| text.lines().nth(7).is_some_and(|state| state.trim() == "ready"))
+}
+
+/// The first line of `postmaster.pid` is the process.
+fn postmaster(folder: &Path) -> Option<String> {
+    let text = fs::read_to_string(folder.join("data/postmaster.pid")).ok()?;
+    text.lines().next().map(str::to_owned)
 }
 
 fn has_given_up(folder: &Path) -> Option<String> {
@@ -267,7 +323,7 @@ fn io_failed(what: &'static str) -> impl FnOnce(io::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read, Write};
+    use std::io::Read;
     use std::net::TcpStream;
 
     use super::*;

@@ -13,7 +13,9 @@ use ops_core::testkit::{self, ManualClock};
 use super::support::{export, request, signer, trail, verify};
 
 fn clock() -> Arc<ManualClock> {
-    Arc::new(ManualClock::new(Timestamp::from_unix_micros(1_769_800_000_000_000)))
+    Arc::new(ManualClock::new(Timestamp::from_unix_micros(
+        1_769_800_000_000_000,
+    )))
 }
 
 #[tokio::test]
@@ -36,15 +38,26 @@ async fn evidence_is_held_in_the_archive_and_verifies_from_there() {
     let files = archive_evidence(&archive, out.path(), "INC-7", &verifier, &hold)
         .await
         .unwrap();
-    assert_eq!(files.last().unwrap().name.as_str(), "INC-7/manifest", "the manifest comes last");
+    assert_eq!(
+        files.last().unwrap().name.as_str(),
+        "INC-7/manifest",
+        "the manifest comes last"
+    );
     for file in &files {
         let refused = archive.delete(&file.name).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
-        assert!(fs::metadata(archive.path(&file.name)).unwrap().permissions().readonly());
+        assert!(
+            fs::metadata(archive.path(&file.name))
+                .unwrap()
+                .permissions()
+                .readonly()
+        );
     }
     let there = archive.path(&files[0].name);
     assert!(verify(&signer, there.parent().unwrap()).intact());
-    let again = archive_evidence(&archive, out.path(), "INC-7", &verifier, &hold).await.unwrap();
+    let again = archive_evidence(&archive, out.path(), "INC-7", &verifier, &hold)
+        .await
+        .unwrap();
     assert_eq!(again, files, "what is there is not sent again");
 }
 
@@ -62,7 +75,10 @@ async fn an_upload_that_was_cut_goes_on_in_another_process() {
     assert!(archive.capability().resumes_across_processes);
     assert_eq!(archive.begin(&upload).await.unwrap(), 4000);
     archive.put(&upload, 4000, &content[4000..]).await.unwrap();
-    assert_eq!(archive.finish(&upload).await.unwrap().crc32c, crc32c::crc32c(&content));
+    assert_eq!(
+        archive.finish(&upload).await.unwrap().crc32c,
+        crc32c::crc32c(&content)
+    );
 }
 
 #[tokio::test]

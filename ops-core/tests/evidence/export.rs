@@ -17,7 +17,10 @@ use super::support::{LOG, entries, export, exporter, files, record, request, sig
 async fn a_whole_trail_is_exported_and_verifies_with_the_public_key_alone() {
     let (audit, signer, out) = (trail(50).await, signer(), tempfile::tempdir().unwrap());
     let manifest = export(&audit, &signer, &request(), out.path()).await.unwrap();
-    assert_eq!((manifest.records, manifest.counted, manifest.left_out), (50, 50, 0));
+    assert_eq!(
+        (manifest.records, manifest.counted, manifest.left_out),
+        (50, 50, 0)
+    );
     assert_eq!(files(out.path()), ["checkpoint", "manifest", "part-00001.zst"]);
     let verdict = verify(&signer, out.path());
     assert!(verdict.intact() && verdict.undecided.is_empty(), "{verdict:?}");
@@ -26,9 +29,15 @@ async fn a_whole_trail_is_exported_and_verifies_with_the_public_key_alone() {
 
     let mut shown = Vec::new();
     EvidenceVerifier::new(vec![signer.verifier().clone()])
-        .verify_each(out.path(), |receipt, record| shown.push((receipt.clone(), record.clone())))
+        .verify_each(out.path(), |receipt, record| {
+            shown.push((receipt.clone(), record.clone()))
+        })
         .unwrap();
-    assert_eq!(shown, audit.chain(&tenant()), "the records are those of the trail");
+    assert_eq!(
+        shown,
+        audit.chain(&tenant()),
+        "the records are those of the trail"
+    );
 }
 
 #[tokio::test]
@@ -64,7 +73,11 @@ async fn what_the_filter_leaves_out_stands_in_the_tree_that_was_signed() {
         assert!(wanted > 0);
         assert_eq!((manifest.records, manifest.left_out), (wanted, 101 - wanted));
         let tree: Tree = (audit.chain(&tenant()).iter().map(|(_, record)| leaf(record))).collect();
-        assert_eq!(manifest.root, Some(tree.root()), "the root is that of the whole trail");
+        assert_eq!(
+            manifest.root,
+            Some(tree.root()),
+            "the root is that of the whole trail"
+        );
         let verdict = verify(&signer, out.path());
         assert!(verdict.intact(), "{query:?}: {verdict:?}");
         assert_eq!(verdict.records, wanted);
@@ -178,7 +191,11 @@ async fn scripted(records: i64) -> Scripted {
     }
 }
 
-async fn export_of(source: Scripted, signer: &ops_core::audit::NoteSigner, out: &std::path::Path) -> Result<EvidenceManifest> {
+async fn export_of(
+    source: Scripted,
+    signer: &ops_core::audit::NoteSigner,
+    out: &std::path::Path,
+) -> Result<EvidenceManifest> {
     let clock = Arc::new(SystemClock::new());
     ops_core::audit::EvidenceExport::new(Arc::new(source), signer.clone(), clock)
         .write(&request(), out)
@@ -215,7 +232,10 @@ async fn a_trail_with_faults_is_kept_and_named_and_no_checkpoint_is_signed() {
     let (manifest, verdict) = changed(edit).await;
     assert_eq!(manifest.checkpoint, None);
     assert_eq!(manifest.faults[0].sequence, 4);
-    assert!(verdict.names(EvidenceFaultKind::FoundAtExport) && verdict.names(EvidenceFaultKind::Edited), "{verdict:?}");
+    assert!(
+        verdict.names(EvidenceFaultKind::FoundAtExport) && verdict.names(EvidenceFaultKind::Edited),
+        "{verdict:?}"
+    );
 
     let (manifest, verdict) = changed(|entries| drop(entries.remove(3))).await;
     assert_eq!((manifest.checkpoint, manifest.root), (None, None));
@@ -251,7 +271,10 @@ async fn records_that_retention_removed_stay_in_the_tree() {
     source.extent.matching = 8;
     let (signer, out) = (signer(), tempfile::tempdir().unwrap());
     let manifest = export_of(source, &signer, out.path()).await.unwrap();
-    assert_eq!((manifest.records, manifest.left_out, manifest.removed), (8, 12, 12));
+    assert_eq!(
+        (manifest.records, manifest.left_out, manifest.removed),
+        (8, 12, 12)
+    );
     assert!(verify(&signer, out.path()).intact());
 }
 
@@ -262,7 +285,12 @@ async fn a_kept_checkpoint_shows_a_trail_that_was_rolled_back_or_computed_anew()
         let chain = audit.chain(&tenant());
         chain[..records].iter().map(|(_, record)| leaf(record)).collect()
     };
-    let note = |tree: &Tree| -> Note { Checkpoint::of(LOG, &tenant(), tree).unwrap().sign(&[&signer]).unwrap() };
+    let note = |tree: &Tree| -> Note {
+        Checkpoint::of(LOG, &tenant(), tree)
+            .unwrap()
+            .sign(&[&signer])
+            .unwrap()
+    };
     let check = |out: &std::path::Path, seen: &Note| {
         EvidenceVerifier::new(vec![signer.verifier().clone()])
             .with_seen(seen)
@@ -274,18 +302,25 @@ async fn a_kept_checkpoint_shows_a_trail_that_was_rolled_back_or_computed_anew()
     export(&audit, &signer, &request(), out.path()).await.unwrap();
     for size in [1, 8, 13, 30] {
         let verdict = check(out.path(), &note(&tree(size)));
-        assert!(verdict.intact() && verdict.undecided.is_empty(), "{size}: {verdict:?}");
+        assert!(
+            verdict.intact() && verdict.undecided.is_empty(),
+            "{size}: {verdict:?}"
+        );
     }
     // The honest key signs what the store holds now, and the store was put back.
     let (rolled_back, out) = (trail(12).await, tempfile::tempdir().unwrap());
-    export(&rolled_back, &signer, &request(), out.path()).await.unwrap();
+    export(&rolled_back, &signer, &request(), out.path())
+        .await
+        .unwrap();
     assert!(verify(&signer, out.path()).intact(), "alone it shows nothing");
     let verdict = check(out.path(), &note(&tree(30)));
     assert!(verdict.names(EvidenceFaultKind::RolledBack), "{verdict:?}");
 
     // Another trail of the same length: every id is new.
     let (recomputed, out) = (trail(30).await, tempfile::tempdir().unwrap());
-    export(&recomputed, &signer, &request(), out.path()).await.unwrap();
+    export(&recomputed, &signer, &request(), out.path())
+        .await
+        .unwrap();
     assert!(verify(&signer, out.path()).intact(), "alone it shows nothing");
     let verdict = check(out.path(), &note(&tree(13)));
     assert!(verdict.names(EvidenceFaultKind::Recomputed), "{verdict:?}");
@@ -312,7 +347,9 @@ async fn a_checkpoint_among_records_that_are_left_out_is_compared_if_the_export_
         request.seen = if known { vec![seen.clone()] } else { Vec::new() };
         let out = tempfile::tempdir().unwrap();
         export(&audit, &signer, &request, out.path()).await.unwrap();
-        let verifier = EvidenceVerifier::new(vec![signer.verifier().clone()]).with_seen(&note).unwrap();
+        let verifier = EvidenceVerifier::new(vec![signer.verifier().clone()])
+            .with_seen(&note)
+            .unwrap();
         let verdict = verifier.verify(out.path()).unwrap();
         assert!(verdict.intact());
         assert_eq!(verdict.undecided.is_empty(), known, "{verdict:?}");

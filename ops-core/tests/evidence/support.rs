@@ -2,7 +2,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use ops_core::audit::{EvidenceExport, EvidenceManifest, EvidenceRequest, EvidenceVerdict, EvidenceVerifier, NoteSigner};
+use ops_core::audit::{
+    EvidenceExport, EvidenceManifest, EvidenceRequest, EvidenceVerdict, EvidenceVerifier, NoteSigner,
+};
 use ops_core::error::Result;
 use ops_core::memory::InMemoryAudit;
 use ops_core::model::{Actor, AuditRecord, TenantId, Timestamp};
@@ -47,7 +49,9 @@ pub(crate) fn signer() -> NoteSigner {
 }
 
 pub(crate) fn exporter(audit: Arc<InMemoryAudit>, signer: &NoteSigner) -> EvidenceExport {
-    let clock = Arc::new(ManualClock::new(Timestamp::from_unix_micros(1_769_800_000_000_000)));
+    let clock = Arc::new(ManualClock::new(Timestamp::from_unix_micros(
+        1_769_800_000_000_000,
+    )));
     EvidenceExport::new(audit, signer.clone(), clock)
 }
 

@@ -1,6 +1,11 @@
 //! The audit trail in PostgreSQL.
 
+mod append;
+mod columns;
+mod erase;
 mod export;
+mod months;
+mod role;
 mod row;
 mod store;
 

@@ -1,18 +1,21 @@
 use ops_core::error::{Error, ErrorKind, Result};
 use ops_core::model::{Actor, ActorKind, AuditRecord, Digest, RunId, TenantId, Timestamp};
 use ops_core::ports::AuditReceipt;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Row};
 use uuid::Uuid;
 
 use crate::error::error;
 
-/// What [`AuditRow`] is read from.
-pub(super) const COLUMNS: &str = "sequence, encode(hash, 'hex') as hash, id, at_micros, actor_kind, actor_id, action, \
-     resource_type, resource_id, outcome, run, details";
+/// What [`AuditRow`] is read from, without the salts: what a search gives.
+pub(super) const UNSALTED: &str = "select sequence, encode(hash, 'hex') as hash, id, at_micros, actor_kind, actor_id, action, \
+     resource_type, resource_id, outcome, run, details, withheld, null::text as salts from ops.audit_log";
+
+/// The same with the salts; the log is `l`.
+pub(super) const SALTED: &str = "select l.sequence, encode(l.hash, 'hex') as hash, l.id, l.at_micros, l.actor_kind, l.actor_id, l.action, \
+     l.resource_type, l.resource_id, l.outcome, l.run, l.details, l.withheld, s.salts \
+     from ops.audit_log l left join ops.audit_salt s on s.tenant = l.tenant and s.sequence = l.sequence";
 
 /// A record as it is stored. Everything that was hashed is rebuilt from the columns, so that an edit of any of them shows.
 #[derive(Debug)]
@@ -29,60 +32,17 @@ pub(super) struct AuditRow {
     outcome: String,
     run: Option<String>,
     details: String,
+    withheld: Option<String>,
+    salts: Option<String>,
 }
 
 impl AuditRow {
-    pub(super) fn new(receipt: &AuditReceipt, record: &AuditRecord) -> Result<Self> {
-        let texts = [
-            record.actor.id(),
-            &record.action,
-            &record.resource_type,
-            &record.resource_id,
-        ];
-        if texts.iter().any(|text| text.contains('\0')) {
-            return Err(
-                error(ErrorKind::InvalidInput, WRITE).context("record", "must not hold a NUL character")
-            );
-        }
-        Ok(Self {
-            sequence: i64::try_from(receipt.sequence).map_err(|_| {
-                error(ErrorKind::Unexpected, WRITE).context("reason", "the chain is too long")
-            })?,
-            hash: receipt.hash.to_string(),
-            id: record.id,
-            at_micros: record.at.as_unix_micros(),
-            actor_kind: name(&record.actor.kind())?,
-            actor_id: record.actor.id().to_owned(),
-            action: record.action.clone(),
-            resource_type: record.resource_type.clone(),
-            resource_id: record.resource_id.clone(),
-            outcome: name(&record.outcome)?,
-            run: record.run.as_ref().map(ToString::to_string),
-            details: serde_json::to_string(&record.details)
-                .map_err(|cause| error(ErrorKind::InvalidInput, WRITE).source(cause))?,
-        })
-    }
-
     pub(super) fn sequence(&self) -> i64 {
         self.sequence
     }
 
-    /// Binds every column after the tenant, in the order of [`INSERT`].
-    pub(super) fn insert<'q>(self, tenant: &'q TenantId) -> PgQuery<'q> {
-        sqlx::query(INSERT)
-            .bind(tenant.as_str())
-            .bind(self.sequence)
-            .bind(self.id)
-            .bind(self.at_micros)
-            .bind(self.actor_kind)
-            .bind(self.actor_id)
-            .bind(self.action)
-            .bind(self.resource_type)
-            .bind(self.resource_id)
-            .bind(self.outcome)
-            .bind(self.run)
-            .bind(self.details)
-            .bind(self.hash)
+    pub(super) fn at_micros(&self) -> i64 {
+        self.at_micros
     }
 
     /// The record, and where it stands.
@@ -109,6 +69,8 @@ impl AuditRow {
             .transpose()
             .map_err(|_| unreadable("run"))?;
         record.details = serde_json::from_str(&self.details).map_err(|_| unreadable("details"))?;
+        record.salts = objects(self.salts, "salts")?;
+        record.withheld = objects(self.withheld, "withheld")?;
         let hash: Digest = self.hash.parse().map_err(|_| unreadable("hash"))?;
         let sequence = u64::try_from(self.sequence).map_err(|_| unreadable("sequence"))?;
         Ok((AuditReceipt::new(sequence, hash), record))
@@ -130,27 +92,22 @@ impl FromRow<'_, PgRow> for AuditRow {
             outcome: row.try_get("outcome")?,
             run: row.try_get("run")?,
             details: row.try_get("details")?,
+            withheld: row.try_get("withheld")?,
+            salts: row.try_get("salts")?,
         })
-    }
-}
-
-type PgQuery<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
-
-const INSERT: &str = "insert into ops.audit_log (tenant, sequence, id, at_micros, actor_kind, actor_id, action, \
-     resource_type, resource_id, outcome, run, details, hash) \
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, decode($13, 'hex'))";
-const WRITE: &str = "append audit record";
-
-/// The name that an enum is written with.
-fn name(value: &impl Serialize) -> Result<String> {
-    match serde_json::to_value(value) {
-        Ok(Value::String(name)) => Ok(name),
-        _ => Err(error(ErrorKind::Unexpected, WRITE).context("reason", "a value has no name")),
     }
 }
 
 fn parse<T: DeserializeOwned>(name: &str, column: &'static str) -> Result<T> {
     serde_json::from_value(name.into()).map_err(|_| unreadable(column))
+}
+
+/// An object that is there only when it holds something.
+fn objects<T: DeserializeOwned + Default>(text: Option<String>, column: &'static str) -> Result<T> {
+    match text {
+        None => Ok(T::default()),
+        Some(text) => serde_json::from_str(&text).map_err(|_| unreadable(column)),
+    }
 }
 
 fn unreadable(column: &'static str) -> Error {

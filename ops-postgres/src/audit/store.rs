@@ -1,54 +1,121 @@
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use ops_core::audit::{ChainVerifier, PageCursor, link};
+use ops_core::audit::{ChainVerifier, PageCursor, Tree};
 use ops_core::error::{ErrorKind, Result};
-use ops_core::model::{AuditRecord, Digest, TenantId};
-use ops_core::ports::{AuditFault, AuditPage, AuditQuery, AuditReceipt, AuditStore, ChainReport};
+use ops_core::model::{AuditRecord, TenantId, Timestamp};
+use ops_core::ports::{
+    Appended, AuditEntry, AuditFault, AuditHead, AuditPage, AuditQuery, AuditReceipt, AuditStore, ChainReport,
+};
 use secrecy::SecretString;
-use sqlx::{AssertSqlSafe, PgPool, PgTransaction, Postgres, QueryBuilder};
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{PgPool, PgTransaction, Postgres, QueryBuilder};
 
-use super::row::{AuditRow, COLUMNS};
+use super::append::{Head, append_all, page_after, read_head, read_tree};
+use super::columns::APPEND;
+use super::months::{self, Months};
+use super::role;
+use super::row::{AuditRow, UNSALTED};
 use crate::PostgresStore;
 use crate::error::{error, failed};
 
-/// The audit trail in the schema `ops`: one hash chain for each tenant, behind row level security. Superusers and roles
-/// with `BYPASSRLS` pass it by.
+/// The audit trail in the schema `ops`: one hash chain for each tenant, behind row level security, in partitions by months.
 ///
-/// The best writer is a role of its own ([`connect`](Self::connect) with its own URL, made able by
-/// [`PostgresStore::grant_audit_writer`]): named as exempt to the guard it goes on writing while the database is read-only.
-/// It can neither change nor delete a record. It could move the row that names the newest one:
-/// [`verify`](AuditStore::verify) shows that.
+/// The writer is a role of its own ([`connect`](Self::connect) with its own URL, made able by [`PostgresStore::grant_audit_writer`]; or
+/// [`PostgresStore::audit_writer`] and [`assume`](Self::assume)): it can neither change nor delete a record, and named as exempt to the guard it goes on writing while the
+/// database is read-only. It could move the row that names the newest one: [`verify`](AuditStore::verify) shows that.
 ///
-/// A store on the application's own pool ([`from_pool`](Self::from_pool)) is `Unavailable` then, so that the records must
+/// A role that could change the trail is refused: a superuser, one with `BYPASSRLS`, the owner of the tables, one that may `UPDATE`, `DELETE` or
+/// `TRUNCATE` them; so is a table on which row security is not forced.
+///
+/// A store on the application's own pool ([`from_pool`](Self::from_pool)) is `Unavailable` while the database is read-only, so that the records must
 /// wait elsewhere.
 #[derive(Clone)]
 pub struct PostgresAuditStore {
     pool: PgPool,
+    /// How a transaction that writes begins.
+    begin: &'static str,
+    months: Arc<Months>,
 }
 
 impl PostgresAuditStore {
     /// The audit trail through the connections of `store`, whose schema is migrated.
-    pub fn new(store: &PostgresStore) -> Self {
-        Self {
-            pool: store.pool().clone(),
-        }
+    ///
+    /// # Errors
+    /// `InvalidConfig` when the role of `store` could change the trail, or row security does not hold: it names what is wrong, and the remedy.
+    pub async fn open(store: &PostgresStore) -> Result<Self> {
+        role::check(store.pool()).await?;
+        Ok(Self::unchecked(store))
+    }
+
+    /// As [`open`](Self::open), whatever the role may do: for databases that are thrown away, such as those of tests. A superuser passes row
+    /// level security by, and an owner can change what is recorded.
+    pub fn unchecked(store: &PostgresStore) -> Self {
+        Self::over(store.pool().clone(), "begin read write")
     }
 
     /// The audit trail through connections of its own, as the role in `url`.
     ///
     /// # Errors
-    /// As [`PostgresStore::connect`] and [`PostgresStore::check_schema`].
+    /// As [`PostgresStore::connect`], [`PostgresStore::check_schema`] and [`open`](Self::open).
     pub async fn connect(url: &SecretString) -> Result<Self> {
         let store = PostgresStore::connect(url).await?;
         store.check_schema().await?;
-        Ok(Self::new(&store))
+        Self::open(&store).await
+    }
+
+    /// The audit trail through connections of its own that log in as `store` does and then take the rights of `role`, of which that login is a member.
+    /// It keeps mistakes out, not somebody who has the login: they can become themselves again.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); `InvalidInput` for a role whose name is not made of small letters, digits and `_`.
+    pub async fn assume(store: &PostgresStore, role: &str) -> Result<Self> {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        if role.is_empty() || !role.bytes().all(plain) {
+            return Err(error(ErrorKind::InvalidInput, "assume audit role")
+                .context("role", "must be small letters, digits and _"));
+        }
+        let options = store
+            .pool()
+            .connect_options()
+            .as_ref()
+            .clone()
+            .options([("role", role)]);
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_lazy_with(options);
+        role::check(&pool).await?;
+        Ok(Self::over(pool, "begin read write"))
     }
 
     /// The audit trail through a pool that the application uses for its data too. While the database is read-only, `append`
     /// is `Unavailable`.
-    pub fn from_pool(pool: PgPool) -> Self {
-        Self { pool }
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn from_pool(pool: PgPool) -> Result<Self> {
+        role::check(&pool).await?;
+        Ok(Self::over(pool, "begin"))
+    }
+
+    fn over(pool: PgPool, begin: &'static str) -> Self {
+        Self {
+            pool,
+            begin,
+            months: Arc::default(),
+        }
+    }
+
+    /// Makes the partitions of the month of `now` and of the three after it. A store does so by itself when it is given a record of a month that it has not
+    /// seen; where nobody does, records go to the partition for the rest.
+    ///
+    /// # Errors
+    /// `PermissionDenied` without the right that [`PostgresStore::grant_audit_writer`] gives; `Timeout`, `Unavailable`.
+    pub async fn make_months(&self, now: Timestamp) -> Result<()> {
+        months::make(&self.pool, now.as_unix_micros()).await
     }
 
     /// A transaction that sees the rows of `tenant` only.
@@ -71,38 +138,17 @@ impl PostgresAuditStore {
 #[async_trait]
 impl AuditStore for PostgresAuditStore {
     async fn append(&self, record: &AuditRecord) -> Result<AuditReceipt> {
-        let tenant = &record.tenant;
-        let mut transaction = self.begin("begin", tenant, APPEND).await?;
-        // The lock on the head is what keeps concurrent writers from forking the chain.
-        let head = lock_head(&mut transaction, tenant).await?;
-        if let Some(row) = find(&mut transaction, record).await? {
-            let (receipt, stored) = row.read(tenant)?;
-            return if stored == *record {
-                Ok(receipt)
-            } else {
-                Err(error(ErrorKind::Conflict, APPEND)
-                    .context("id", record.id.to_string())
-                    .context("reason", "the id is stored with another content"))
-            };
+        let entry = AuditEntry::from(record.clone());
+        match self.append_all(std::slice::from_ref(&entry)).await?.pop() {
+            Some(Appended::Stored(receipt) | Appended::Known(receipt)) => Ok(receipt),
+            Some(Appended::Refused(cause)) => Err(cause),
+            None => Err(error(ErrorKind::Unexpected, APPEND).context("reason", "there was no answer")),
         }
-        let sequence = head.as_ref().map_or(1, |head| head.sequence + 1);
-        let hash = link(head.as_ref().map(|head| &head.hash), sequence, record);
-        let receipt = AuditReceipt::new(sequence, hash);
-        let row = AuditRow::new(&receipt, record)?;
-        let position = row.sequence();
-        row.insert(tenant)
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed(APPEND))?;
-        sqlx::query("update ops.audit_head set sequence = $2, hash = decode($3, 'hex') where tenant = $1")
-            .bind(tenant.as_str())
-            .bind(position)
-            .bind(hash.to_string())
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed(APPEND))?;
-        transaction.commit().await.map_err(failed(APPEND))?;
-        Ok(receipt)
+    }
+
+    async fn append_all(&self, entries: &[AuditEntry]) -> Result<Vec<Appended>> {
+        self.months.make_for(&self.pool, entries).await;
+        append_all(&self.pool, self.begin, entries).await
     }
 
     async fn search(&self, tenant: &TenantId, query: &AuditQuery) -> Result<AuditPage> {
@@ -139,13 +185,26 @@ impl AuditStore for PostgresAuditStore {
         rows.into_iter().map(|row| row.read(tenant)).collect()
     }
 
+    async fn head(&self, tenant: &TenantId) -> Result<Option<AuditHead>> {
+        let mut transaction = self.begin("begin read only", tenant, READ).await?;
+        match read_head(&mut transaction, tenant, READ).await? {
+            Head::None => Ok(None),
+            Head::Whole(head) => Ok(Some(head)),
+            Head::WithoutTree(last) => {
+                let tree = read_tree(&mut transaction, tenant).await?;
+                Ok(Some(AuditHead::new(last, tree.peaks().to_vec())))
+            }
+        }
+    }
+
     async fn verify(&self, tenant: &TenantId) -> Result<ChainReport> {
         // One snapshot for head and records: appends that go on meanwhile are not seen.
         let mut transaction = self
             .begin("begin isolation level repeatable read read only", tenant, VERIFY)
             .await?;
-        let head = read_head(&mut transaction, tenant, VERIFY, "").await?;
+        let head = read_head(&mut transaction, tenant, VERIFY).await?;
         let mut verifier = ChainVerifier::new();
+        let mut tree = Tree::new();
         let mut last = 0;
         loop {
             let page = page_after(&mut transaction, tenant, last, VERIFY_PAGE, VERIFY).await?;
@@ -153,14 +212,25 @@ impl AuditStore for PostgresAuditStore {
             last = end.sequence();
             for row in page {
                 match row.read(tenant) {
-                    Ok((receipt, record)) => verifier.push(&receipt, &record),
+                    Ok((receipt, record)) => tree.push(verifier.push_leaf(&receipt, &record)),
                     Err(fault) => verifier.push_unreadable(fault.to_string()),
                 }
             }
         }
         let mut report = verifier.finish();
+        let (head, peaks) = match head {
+            Head::None => (None, None),
+            Head::WithoutTree(head) => (Some(head), None),
+            Head::Whole(head) => (Some(head.receipt), Some(head.peaks)),
+        };
         if let Some(fault) = head_fault(head.as_ref(), report.head.as_ref(), last) {
             report.faults.push(fault);
+        } else if peaks.is_some_and(|peaks| peaks != tree.peaks()) {
+            let sequence = u64::try_from(last).unwrap_or(0);
+            report.faults.push(AuditFault::new(
+                sequence,
+                "the hash tree beside the head is not that of the records",
+            ));
         }
         Ok(report)
     }
@@ -170,70 +240,6 @@ impl fmt::Debug for PostgresAuditStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresAuditStore").finish_non_exhaustive()
     }
-}
-
-/// The head of the chain, locked until the transaction ends; `None` before the first record.
-async fn lock_head(transaction: &mut PgTransaction<'_>, tenant: &TenantId) -> Result<Option<AuditReceipt>> {
-    let insert =
-        sqlx::query("insert into ops.audit_head (tenant, sequence) values ($1, 0) on conflict do nothing")
-            .bind(tenant.as_str())
-            .execute(&mut **transaction);
-    insert.await.map_err(failed(APPEND))?;
-    read_head(transaction, tenant, APPEND, " for update").await
-}
-
-async fn read_head(
-    transaction: &mut PgTransaction<'_>,
-    tenant: &TenantId,
-    operation: &'static str,
-    lock: &'static str,
-) -> Result<Option<AuditReceipt>> {
-    let statement =
-        format!("select sequence, encode(hash, 'hex') from ops.audit_head where tenant = $1{lock}");
-    let row: Option<(i64, Option<String>)> = sqlx::query_as(AssertSqlSafe(statement))
-        .bind(tenant.as_str())
-        .fetch_optional(&mut **transaction)
-        .await
-        .map_err(failed(operation))?;
-    let Some((sequence, Some(hash))) = row else {
-        return Ok(None);
-    };
-    let unreadable =
-        |_| error(ErrorKind::Unexpected, operation).context("reason", "the head is not readable");
-    let hash: Digest = hash.parse().map_err(unreadable)?;
-    Ok(Some(AuditReceipt::new(
-        u64::try_from(sequence).unwrap_or(0),
-        hash,
-    )))
-}
-
-async fn find(transaction: &mut PgTransaction<'_>, record: &AuditRecord) -> Result<Option<AuditRow>> {
-    let statement = format!("select {COLUMNS} from ops.audit_log where tenant = $1 and id = $2");
-    sqlx::query_as(AssertSqlSafe(statement))
-        .bind(record.tenant.as_str())
-        .bind(record.id)
-        .fetch_optional(&mut **transaction)
-        .await
-        .map_err(failed(APPEND))
-}
-
-async fn page_after(
-    transaction: &mut PgTransaction<'_>,
-    tenant: &TenantId,
-    last: i64,
-    limit: u32,
-    operation: &'static str,
-) -> Result<Vec<AuditRow>> {
-    let statement = format!(
-        "select {COLUMNS} from ops.audit_log where tenant = $1 and sequence > $2 order by sequence limit $3"
-    );
-    sqlx::query_as(AssertSqlSafe(statement))
-        .bind(tenant.as_str())
-        .bind(last)
-        .bind(i64::from(limit))
-        .fetch_all(&mut **transaction)
-        .await
-        .map_err(failed(operation))
 }
 
 /// The head row is written with each record: it shows newest records that were cut off while it was left as it is.
@@ -260,10 +266,8 @@ fn search_statement(
     cursor: Option<PageCursor>,
     rows: usize,
 ) -> QueryBuilder<Postgres> {
-    let mut statement = QueryBuilder::new("select ");
-    statement
-        .push(COLUMNS)
-        .push(" from ops.audit_log where tenant = ");
+    let mut statement = QueryBuilder::new(UNSALTED);
+    statement.push(" where tenant = ");
     statement.push_bind(tenant.as_str().to_owned());
     conditions(&mut statement, query);
     if let Some(cursor) = cursor {
@@ -310,8 +314,9 @@ pub(super) fn conditions(statement: &mut QueryBuilder<Postgres>, query: &AuditQu
     }
 }
 
-const APPEND: &str = "append audit record";
 const SEARCH: &str = "search audit records";
 const READ: &str = "read audit chain";
 const VERIFY: &str = "verify audit chain";
 const VERIFY_PAGE: u32 = 1000;
+const CONNECTIONS: u32 = 4;
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);

@@ -221,7 +221,9 @@ async fn a_store_on_the_applications_own_role_is_unavailable_while_read_only() {
         .grant_audit_writer(&format!("{}_app", world.scratch.name()))
         .await
         .unwrap();
-    let audit = PostgresAuditStore::from_pool(world.app_pool().await);
+    let audit = PostgresAuditStore::from_pool(world.app_pool().await)
+        .await
+        .unwrap();
     let before = record(&tenant("org_a"), 0);
     let receipt = audit.append(&before).await.unwrap();
     let prior = world.stop().await;
@@ -231,7 +233,9 @@ async fn a_store_on_the_applications_own_role_is_unavailable_while_read_only() {
     }
     world.restore(&prior).await;
     // Sessions keep the default they began with: an application reconnects.
-    let audit = PostgresAuditStore::from_pool(world.app_pool().await);
+    let audit = PostgresAuditStore::from_pool(world.app_pool().await)
+        .await
+        .unwrap();
     audit.append(&record(&tenant("org_a"), 1)).await.unwrap();
     assert_eq!(audit.append(&before).await.unwrap(), receipt);
     world.close().await;
@@ -247,7 +251,7 @@ async fn a_store_without_its_schema_says_so() {
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{error}");
-    let error = PostgresAuditStore::new(&world.store)
+    let error = PostgresAuditStore::unchecked(&world.store)
         .append(&record(&tenant("org_a"), 1))
         .await
         .unwrap_err();

@@ -21,7 +21,8 @@ fn record(tenant: &TenantId, n: i64) -> AuditRecord {
     let at = Timestamp::from_unix_micros(1_769_731_200_000_001 + n * 86_400_000_000);
     let actor = Actor::person(if n % 2 == 0 { "kazu" } else { "mika" }).unwrap();
     let action = if n % 3 == 0 { "export" } else { "read" };
-    AuditRecord::new(at, tenant.clone(), actor, action, "task", format!("t{}", n % 4)).with_detail("reason", "月次")
+    AuditRecord::new(at, tenant.clone(), actor, action, "task", format!("t{}", n % 4))
+        .with_detail("reason", "月次")
 }
 
 /// Two tenants, forty records each, over more than a month.
@@ -34,12 +35,21 @@ async fn trails(world: &World) -> PostgresAuditStore {
     audit
 }
 
-async fn export(audit: &PostgresAuditStore, signer: &NoteSigner, query: &AuditQuery, out: &Path) -> Result<EvidenceManifest> {
+async fn export(
+    audit: &PostgresAuditStore,
+    signer: &NoteSigner,
+    query: &AuditQuery,
+    out: &Path,
+) -> Result<EvidenceManifest> {
     let mut request = EvidenceRequest::new(tenant("org_a"), "INC-7", Actor::person("kazu").unwrap());
     request.filter = EvidenceFilter::of(query);
-    EvidenceExport::new(Arc::new(audit.clone()), signer.clone(), Arc::new(SystemClock::new()))
-        .write(&request, out)
-        .await
+    EvidenceExport::new(
+        Arc::new(audit.clone()),
+        signer.clone(),
+        Arc::new(SystemClock::new()),
+    )
+    .write(&request, out)
+    .await
 }
 
 fn verify(signer: &NoteSigner, out: &Path) -> EvidenceVerdict {
@@ -64,11 +74,16 @@ async fn an_export_has_the_records_of_its_tenant_and_verifies_without_the_databa
         let manifest = export(&audit, &signer, &query, out.path()).await.unwrap();
         let mut shown = Vec::new();
         let verdict = EvidenceVerifier::new(vec![signer.verifier().clone()])
-            .verify_each(out.path(), |receipt, record| shown.push((receipt.clone(), record.clone())))
+            .verify_each(out.path(), |receipt, record| {
+                shown.push((receipt.clone(), record.clone()))
+            })
             .unwrap();
         assert!(verdict.intact(), "{verdict:?}");
         let chain = audit.chain(&tenant("org_a"), 0, 1000).await.unwrap();
-        let wanted: Vec<_> = chain.into_iter().filter(|(_, record)| query.matches(record)).collect();
+        let wanted: Vec<_> = chain
+            .into_iter()
+            .filter(|(_, record)| query.matches(record))
+            .collect();
         assert_eq!(shown, wanted);
         assert_eq!((manifest.size, manifest.counted), (40, wanted.len() as u64));
     }
@@ -80,11 +95,19 @@ async fn a_role_that_passes_row_security_by_exports_no_other_tenant() {
     let Some(world) = World::new().await else { return };
     trails(&world).await;
     let admin = super::world::admin_url().await.unwrap();
-    let options: sqlx::postgres::PgConnectOptions = secrecy::ExposeSecret::expose_secret(&admin).parse().unwrap();
-    let pool = sqlx::PgPool::connect_with(options.database(world.scratch.name())).await.unwrap();
+    let options: sqlx::postgres::PgConnectOptions =
+        secrecy::ExposeSecret::expose_secret(&admin).parse().unwrap();
+    let pool = sqlx::PgPool::connect_with(options.database(world.scratch.name()))
+        .await
+        .unwrap();
     let audit = PostgresAuditStore::from_pool(pool.clone());
-    let (signer, out) = (NoteSigner::generate("audit.example.com").unwrap(), tempfile::tempdir().unwrap());
-    let manifest = export(&audit, &signer, &AuditQuery::default(), out.path()).await.unwrap();
+    let (signer, out) = (
+        NoteSigner::generate("audit.example.com").unwrap(),
+        tempfile::tempdir().unwrap(),
+    );
+    let manifest = export(&audit, &signer, &AuditQuery::default(), out.path())
+        .await
+        .unwrap();
     assert_eq!((manifest.records, manifest.fault_count), (40, 0));
     assert!(verify(&signer, out.path()).intact());
     pool.close().await;
@@ -95,7 +118,10 @@ async fn a_role_that_passes_row_security_by_exports_no_other_tenant() {
 async fn what_is_appended_meanwhile_is_not_seen() {
     let Some(world) = World::new().await else { return };
     let audit = trails(&world).await;
-    let mut snapshot = audit.snapshot(&tenant("org_a"), &EvidenceFilter::default()).await.unwrap();
+    let mut snapshot = audit
+        .snapshot(&tenant("org_a"), &EvidenceFilter::default())
+        .await
+        .unwrap();
     audit.append(&record(&tenant("org_a"), 40)).await.unwrap();
     let mut found = 0;
     loop {
@@ -108,7 +134,12 @@ async fn what_is_appended_meanwhile_is_not_seen() {
     assert_eq!((found, snapshot.extent().matching), (40, 40));
     // Dropped before its end, a snapshot gives its connection back: more of them than there are connections.
     for _ in 0..10 {
-        drop(audit.snapshot(&tenant("org_a"), &EvidenceFilter::default()).await.unwrap());
+        drop(
+            audit
+                .snapshot(&tenant("org_a"), &EvidenceFilter::default())
+                .await
+                .unwrap(),
+        );
     }
     world.close().await;
 }
@@ -123,14 +154,28 @@ async fn what_a_superuser_changed_is_preserved_and_named() {
         .await
         .unwrap();
     for (tampering, kind) in [
-        ("update ops.audit_log set actor_id = 'nobody' where tenant = 'org_a' and sequence = 3", EvidenceFaultKind::Edited),
-        ("update ops.audit_log set details = 'no json' where tenant = 'org_a' and sequence = 5", EvidenceFaultKind::Unreadable),
-        ("delete from ops.audit_log where tenant = 'org_a' and sequence = 7", EvidenceFaultKind::Deleted),
-        ("delete from ops.audit_log where tenant = 'org_a' and sequence > 30", EvidenceFaultKind::FoundAtExport),
+        (
+            "update ops.audit_log set actor_id = 'nobody' where tenant = 'org_a' and sequence = 3",
+            EvidenceFaultKind::Edited,
+        ),
+        (
+            "update ops.audit_log set details = 'no json' where tenant = 'org_a' and sequence = 5",
+            EvidenceFaultKind::Unreadable,
+        ),
+        (
+            "delete from ops.audit_log where tenant = 'org_a' and sequence = 7",
+            EvidenceFaultKind::Deleted,
+        ),
+        (
+            "delete from ops.audit_log where tenant = 'org_a' and sequence > 30",
+            EvidenceFaultKind::FoundAtExport,
+        ),
     ] {
         run(&mut root, tampering).await.unwrap();
         let out = tempfile::tempdir().unwrap();
-        let manifest = export(&audit, &signer, &AuditQuery::default(), out.path()).await.unwrap();
+        let manifest = export(&audit, &signer, &AuditQuery::default(), out.path())
+            .await
+            .unwrap();
         assert_eq!(manifest.checkpoint, None, "nobody signs it: {tampering}");
         let verdict = verify(&signer, out.path());
         assert!(verdict.names(kind), "{tampering}: {verdict:?}");
@@ -143,7 +188,9 @@ async fn what_a_superuser_changed_is_preserved_and_named() {
         .unwrap();
     }
     let out = tempfile::tempdir().unwrap();
-    let manifest = export(&audit, &signer, &AuditQuery::default(), out.path()).await.unwrap();
+    let manifest = export(&audit, &signer, &AuditQuery::default(), out.path())
+        .await
+        .unwrap();
     assert!(manifest.checkpoint.is_some(), "after putting back");
     world.close().await;
 }
@@ -152,8 +199,13 @@ async fn what_a_superuser_changed_is_preserved_and_named() {
 async fn an_unknown_tenant_is_no_empty_success() {
     let Some(world) = World::new().await else { return };
     let audit = world.audit().await;
-    let (signer, out) = (NoteSigner::generate("audit.example.com").unwrap(), tempfile::tempdir().unwrap());
-    let refused = export(&audit, &signer, &AuditQuery::default(), out.path()).await.unwrap_err();
+    let (signer, out) = (
+        NoteSigner::generate("audit.example.com").unwrap(),
+        tempfile::tempdir().unwrap(),
+    );
+    let refused = export(&audit, &signer, &AuditQuery::default(), out.path())
+        .await
+        .unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::NotFound);
     world.close().await;
 }

@@ -3,6 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod audit;
+mod audit_drain;
+mod audit_months;
+mod audit_roles;
 mod damage;
 mod evidence;
 mod journal;

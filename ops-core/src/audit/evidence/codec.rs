@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use super::run::LeftOut;
-use crate::model::{Actor, ActorKind, AuditOutcome, AuditRecord, Digest, RunId, TenantId, Timestamp};
+use crate::model::{Actor, ActorKind, AuditOutcome, AuditRecord, Digest, RunId, Salt, TenantId, Timestamp};
 use crate::ports::AuditReceipt;
 
 /// What a part holds, in the order of the trail.
@@ -13,7 +13,7 @@ use crate::ports::AuditReceipt;
 ///
 /// | tag | fields |
 /// |---|---|
-/// | 1, a record | position, hash of the chain (32 bytes), id (16), microseconds since 1970, tenant, kind of actor (1 byte), actor, action, type and id of the resource, outcome (1 byte), run (empty: none), number of details (4 bytes), names and values |
+/// | 1, a record | position, hash of the chain (32 bytes), id (16), microseconds since 1970, tenant, kind of actor (1 byte), actor, action, type and id of the resource, outcome (1 byte), run (empty: none), number of details (4 bytes), names and values; number of salts (4), names and salts (32 bytes each); the same for values that were removed, with what stands for each in the hash |
 /// | 2, left out | first position, count, hash of the chain at the last (32 bytes), roots of subtrees (32 bytes each, to the end) |
 /// | 3, unreadable | position, what is wrong |
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +52,8 @@ pub(super) fn write_record(out: &mut Vec<u8>, receipt: &AuditReceipt, record: &A
             outcome,
             run,
             details,
+            salts,
+            withheld,
         } = record;
         out.push(RECORD);
         number(out, receipt.sequence);
@@ -79,6 +81,16 @@ pub(super) fn write_record(out: &mut Vec<u8>, receipt: &AuditReceipt, record: &A
         for (name, value) in details {
             text(out, name);
             text(out, value);
+        }
+        length(out, salts.len());
+        for (field, salt) in salts {
+            text(out, field);
+            out.extend_from_slice(Digest::from(*salt).as_bytes());
+        }
+        length(out, withheld.len());
+        for (field, commitment) in withheld {
+            text(out, field);
+            out.extend_from_slice(commitment.as_bytes());
         }
     });
 }
@@ -189,15 +201,9 @@ impl<'a> Fields<'a> {
             "" => None,
             run => Some(RunId::new(run).ok()?),
         };
-        let mut details = BTreeMap::new();
-        for _ in 0..self.length()? {
-            let (name, value) = (self.owned()?, self.owned()?);
-            // Written in the order of their names, each once.
-            if details.last_key_value().is_some_and(|(last, _)| *last >= name) {
-                return None;
-            }
-            details.insert(name, value);
-        }
+        let details = self.map(Self::owned)?;
+        let salts = self.map(|fields| fields.array().map(Salt::from_bytes))?;
+        let withheld = self.map(Self::digest)?;
         let record = AuditRecord {
             id,
             at,
@@ -209,8 +215,23 @@ impl<'a> Fields<'a> {
             outcome,
             run,
             details,
+            salts,
+            withheld,
         };
         Some(PartEntry::Record { receipt, record })
+    }
+
+    /// Names with a value each, in the order of the names, each once.
+    fn map<T>(&mut self, value: impl Fn(&mut Self) -> Option<T>) -> Option<BTreeMap<String, T>> {
+        let mut map = BTreeMap::new();
+        for _ in 0..self.length()? {
+            let (name, value) = (self.owned()?, value(self)?);
+            if map.last_key_value().is_some_and(|(last, _)| *last >= name) {
+                return None;
+            }
+            map.insert(name, value);
+        }
+        Some(map)
     }
 
     fn take(&mut self, length: usize) -> Option<&'a [u8]> {
@@ -268,6 +289,10 @@ mod tests {
         .with_detail("b", "")
         .with_detail("a", "1");
         record.run = Some(RunId::new("run_1").unwrap());
+        record = record
+            .with_salt("actor", Salt::from_bytes([7; 32]))
+            .with_salt("details.b", Salt::from_bytes([8; 32]));
+        assert!(record.withhold("details.b"));
         record
     }
 

@@ -52,8 +52,10 @@ pub fn check_dump(mut dump: impl BufRead, table: &str, expected: Option<u64>) ->
         let torn = line.pop_if(|end| *end == b'\n').is_none();
         line.pop_if(|end| *end == b'\r');
         if number == 1 && line.starts_with(b"PGDMP") {
-            return Err(Error::new(ErrorKind::InvalidInput, CHECK)
-                .context("dump", "must be plain text: turn it into one with `pg_restore --file=-`"));
+            return Err(Error::new(ErrorKind::InvalidInput, CHECK).context(
+                "dump",
+                "must be plain text: turn it into one with `pg_restore --file=-`",
+            ));
         }
         if copying {
             if line == b"\\." {
@@ -85,7 +87,9 @@ pub fn check_dump(mut dump: impl BufRead, table: &str, expected: Option<u64>) ->
         faults.push("the dump was cut off: its last line is missing".to_owned());
     }
     if tables.is_empty() {
-        faults.push(format!("it holds no rows of a table {table}: pg_dump was given another name, or a parent of partitions"));
+        faults.push(format!(
+            "it holds no rows of a table {table}: pg_dump was given another name, or a parent of partitions"
+        ));
     } else if rows == 0 && expected != Some(0) {
         faults.push(
             "it holds no row: row level security hid them all, or the table is the parent of partitions (dump those too)"
@@ -145,7 +149,10 @@ mod tests {
             "COPY public.audit_logs (id, note) FROM stdin;\n1\ta\n2\t\\N\n\\.\nCOPY public.others (id) FROM stdin;\n7\n\\.\n{END}"
         );
         let report = check(&dump, Some(2));
-        assert!(report.complete() && report.rows == 2 && report.whole, "{report:?}");
+        assert!(
+            report.complete() && report.rows == 2 && report.whole,
+            "{report:?}"
+        );
         assert!(!check(&dump, Some(3)).complete());
         assert!(!check(&dump[..dump.len() - 5], Some(2)).complete(), "cut off");
         assert!(!check(&dump[..60], None).complete(), "cut off in a row");
@@ -156,7 +163,11 @@ mod tests {
         let parts = "COPY audit_logs_2026_01 (id) FROM stdin;\n1\n\\.\nCOPY audit_logs_2026_02 (id) FROM stdin;\n2\n3\n\\.\n";
         let report = check(&format!("{parts}{END}"), Some(3));
         assert!(report.complete() && report.tables.len() == 2, "{report:?}");
-        for empty in ["", END, "COPY public.audit_logs (id) FROM stdin;\n\\.\n\n-- PostgreSQL database dump complete\n"] {
+        for empty in [
+            "",
+            END,
+            "COPY public.audit_logs (id) FROM stdin;\n\\.\n\n-- PostgreSQL database dump complete\n",
+        ] {
             let report = check(empty, None);
             assert!(!report.complete() && report.rows == 0, "{report:?}");
         }

@@ -142,7 +142,10 @@ impl EvidenceExport {
         let wrong = |name, what| Err(Error::new(ErrorKind::InvalidInput, EXPORT).context(name, what));
         let incident = &request.incident;
         if incident.is_empty() || incident.len() > 100 || incident.chars().any(char::is_control) {
-            return wrong("incident", "must have 1 to 100 characters and no control character");
+            return wrong(
+                "incident",
+                "must have 1 to 100 characters and no control character",
+            );
         }
         let ours = |seen: &Checkpoint| seen.tenant() == Some(request.tenant.as_str());
         if !request.seen.iter().all(ours) {
@@ -220,12 +223,18 @@ fn complete(request: &EvidenceRequest, extent: &TrailExtent, mut walked: Walked)
                 .context("counted", extent.matching.to_string())
                 .context("read", walked.records.to_string()));
         }
-        let what = format!("{} records were counted, and {} read", extent.matching, walked.records);
+        let what = format!(
+            "{} records were counted, and {} read",
+            extent.matching, walked.records
+        );
         walked.fault(walked.size, what);
     }
     let size = extent.head.as_ref().map_or(0, |head| head.sequence);
     if size != walked.size {
-        let what = format!("the head stands at {size}, and the newest record at {}", walked.size);
+        let what = format!(
+            "the head stands at {size}, and the newest record at {}",
+            walked.size
+        );
         walked.fault(walked.size, what);
     } else if walked.head.is_some() && extent.head.as_ref().map(|head| head.hash) != walked.head {
         walked.fault(size, "the newest record is not the one that the head names");
@@ -233,7 +242,10 @@ fn complete(request: &EvidenceRequest, extent: &TrailExtent, mut walked: Walked)
     if walked.records == 0 && walked.fault_count == 0 && !request.allow_empty {
         return Err(Error::new(ErrorKind::NotFound, EXPORT)
             .context("records", "no record meets the filter")
-            .context("remedy", "check tenant, filter and time, or allow an empty export"));
+            .context(
+                "remedy",
+                "check tenant, filter and time, or allow an empty export",
+            ));
     }
     Ok(walked)
 }

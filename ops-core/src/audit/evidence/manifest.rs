@@ -129,10 +129,7 @@ impl EvidenceManifest {
     /// The names of all files that belong to the export, the manifest itself last.
     pub fn files(&self) -> impl Iterator<Item = &str> {
         let parts = self.parts.iter().map(|part| part.name.as_str());
-        let checkpoint = self
-            .checkpoint
-            .iter()
-            .map(|checkpoint| checkpoint.name.as_str());
+        let checkpoint = self.checkpoint.iter().map(|checkpoint| checkpoint.name.as_str());
         parts.chain(checkpoint).chain([super::MANIFEST])
     }
 }

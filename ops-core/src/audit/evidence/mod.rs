@@ -16,8 +16,8 @@ mod writer;
 
 pub use self::dump::{DumpReport, check_dump};
 pub use self::export::{EvidenceExport, EvidenceRequest};
-pub(crate) use self::held::HeldTrail;
 pub use self::fault::{EvidenceFault, EvidenceFaultKind, EvidenceVerdict};
+pub(crate) use self::held::HeldTrail;
 pub use self::manifest::{EvidenceManifest, EvidencePart, EvidencePosition, KeptCheckpoint};
 pub use self::upload::{ArchivedFile, archive_evidence};
 pub use self::verifier::EvidenceVerifier;

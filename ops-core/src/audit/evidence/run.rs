@@ -36,9 +36,7 @@ impl Gathering {
 
     /// The position of the first record that was gathered.
     pub(super) fn begins(&self) -> Option<u64> {
-        self.0
-            .as_ref()
-            .map(|(forest, _)| forest.end() - forest.len() + 1)
+        self.0.as_ref().map(|(forest, _)| forest.end() - forest.len() + 1)
     }
 
     /// What was gathered, if anything was.

@@ -100,11 +100,7 @@ async fn bring(
     if read_back(archive, &name).await? != sha256 {
         return Err(differs("what is read back is not what was sent"));
     }
-    Ok(ArchivedFile {
-        name,
-        sha256,
-        object,
-    })
+    Ok(ArchivedFile { name, sha256, object })
 }
 
 async fn read_back(archive: &dyn EvidenceArchive, name: &ArchiveName) -> Result<Digest> {

@@ -215,7 +215,8 @@ fn strangers(directory: &Path, manifest: &EvidenceManifest, verdict: &mut Eviden
     }
     strangers.sort_unstable();
     for name in strangers {
-        verdict.push(EvidenceFault::new(Kind::Inserted, "the manifest does not name this file").in_file(&name));
+        verdict
+            .push(EvidenceFault::new(Kind::Inserted, "the manifest does not name this file").in_file(&name));
     }
     Ok(())
 }

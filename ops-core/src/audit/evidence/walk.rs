@@ -4,7 +4,8 @@ use super::forest::Forest;
 use super::manifest::{EvidenceManifest, EvidencePart, EvidencePosition};
 use super::run::LeftOut;
 use crate::audit::Checkpoint;
-use crate::audit::chain::{content, content_leaf, content_link};
+use crate::audit::leaf::{content, link_content};
+use crate::audit::leaf_hash;
 use crate::model::{AuditRecord, Digest};
 use crate::ports::{AuditQuery, AuditReceipt};
 
@@ -103,11 +104,11 @@ impl<'a> Walk<'a> {
             verdict.push(self.fault(Kind::OutsideFilter, what).at(sequence));
         }
         let content = content(record);
-        if follows && content_link(self.previous.as_ref(), sequence, &content) != receipt.hash {
+        if follows && link_content(self.previous.as_ref(), sequence, &content) != receipt.hash {
             self.misfit(receipt, content, verdict);
         }
         if let Some(tree) = &mut self.tree {
-            tree.push(content_leaf(&content));
+            tree.push(leaf_hash(content.as_bytes()));
         }
         self.previous = Some(receipt.hash);
         self.records += 1;
@@ -182,13 +183,19 @@ impl<'a> Walk<'a> {
     fn misfit(&mut self, receipt: &AuditReceipt, content: Digest, verdict: &mut EvidenceVerdict) {
         let fits = |sequence: Option<u64>| {
             sequence.is_some_and(|sequence| {
-                content_link(self.previous.as_ref(), sequence, &content) == receipt.hash
+                link_content(self.previous.as_ref(), sequence, &content) == receipt.hash
             })
         };
         let renumbered = if fits(receipt.sequence.checked_add(1)) {
-            Some((Kind::Deleted, "records before it were taken out, and the others numbered anew"))
+            Some((
+                Kind::Deleted,
+                "records before it were taken out, and the others numbered anew",
+            ))
         } else if fits(receipt.sequence.checked_sub(1)) {
-            Some((Kind::Inserted, "a record before it was put in, and the others numbered anew"))
+            Some((
+                Kind::Inserted,
+                "a record before it was put in, and the others numbered anew",
+            ))
         } else {
             None
         };
@@ -256,7 +263,7 @@ impl<'a> Walk<'a> {
 
     fn name_misfits(&self, verdict: &mut EvidenceVerdict) {
         let fits = |place: &Misfit, content: &Digest| {
-            content_link(place.previous.as_ref(), place.sequence, content) == place.hash
+            link_content(place.previous.as_ref(), place.sequence, content) == place.hash
         };
         for one in &self.misfits {
             let other = self

@@ -5,8 +5,9 @@ use super::forest::Forest;
 use super::manifest::{EvidencePart, EvidencePosition};
 use super::part::PartWriter;
 use super::run::Gathering;
-use crate::audit::chain::{content, content_leaf, content_link};
 use crate::audit::Checkpoint;
+use crate::audit::leaf::{content, link_content};
+use crate::audit::leaf_hash;
 use crate::durable::Directory;
 use crate::model::{Digest, TenantId};
 use crate::ports::{AuditFault, AuditQuery, TrailEntry};
@@ -92,14 +93,14 @@ impl Writer {
             match entry {
                 TrailEntry::Record { receipt, record } => {
                     let content = content(&record);
-                    if follows && content_link(previous.as_ref(), sequence, &content) != receipt.hash {
+                    if follows && link_content(previous.as_ref(), sequence, &content) != receipt.hash {
                         let what = "the record does not fit its hash and the record before";
                         self.walked.fault(sequence, what);
                     }
                     if record.tenant != self.tenant {
                         self.walked.fault(sequence, "belongs to another tenant");
                     }
-                    let leaf = content_leaf(&content);
+                    let leaf = leaf_hash(content.as_bytes());
                     if self.query.matches(&record) {
                         self.end_run();
                         codec::write_record(&mut self.entries, &receipt, &record);
@@ -169,8 +170,10 @@ impl Writer {
             let seen = self.seen.remove(0);
             let root = self.walked.tree.as_ref().map(Forest::root);
             if seen.size == self.walked.size && root != Some(seen.root) {
-                self.walked
-                    .fault(seen.size, "is not the trail that was signed before: its hashes were computed anew");
+                self.walked.fault(
+                    seen.size,
+                    "is not the trail that was signed before: its hashes were computed anew",
+                );
             }
             // So that whoever has the same checkpoint can compare too.
             self.end_run();
@@ -197,7 +200,10 @@ impl Writer {
             }
         };
         // A run that is still gathered belongs to what follows.
-        let last = self.gathering.begins().map_or(self.walked.size, |begin| begin - 1);
+        let last = self
+            .gathering
+            .begins()
+            .map_or(self.walked.size, |begin| begin - 1);
         part.write(&self.entries, self.pending, last)?;
         self.entries.clear();
         self.pending = 0;

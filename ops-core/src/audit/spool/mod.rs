@@ -2,20 +2,28 @@
 
 mod legacy;
 mod producer;
+mod quota;
 mod writer;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
+use tokio::sync::Notify;
 use tracing::error;
 
 use self::legacy::Legacy;
-use self::producer::{Leftover, Producer};
+use self::producer::{Leftover, Producer, held};
+pub use self::quota::SpoolQuota;
+use self::writer::FULL;
+use crate::clock::SystemClock;
 use crate::durable::{Directory, Lock, Log, blocking, write_plain};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, Retry};
+use crate::failpoint::fail_point;
 use crate::model::{AuditRecord, Timestamp};
-use crate::ports::{AuditStore, PiiMasker};
+use crate::ports::{Appended, AuditEntry, AuditStore, Clock, PiiMasker};
+use crate::resilience::Deadline;
 
 /// Keeps audit records on this machine while the audit store cannot take them.
 ///
@@ -29,10 +37,12 @@ use crate::ports::{AuditStore, PiiMasker};
 /// - After a failed sync a file is never written or synced again: the records go to another file, or their callers are told.
 ///
 /// Clones share the spool; so may other processes of the same machine: each appends to a directory of its own, and any of them delivers for all.
-/// There is no limit but the disk's.
+/// There is no limit but the disk's unless [`with_quota`](Self::with_quota) sets one.
 #[derive(Clone, Debug)]
 pub struct Spool {
     files: Arc<Files>,
+    quota: Arc<SpoolQuota>,
+    clock: Arc<dyn Clock>,
 }
 
 /// What a delivery did.
@@ -45,10 +55,18 @@ pub struct Delivered {
     pub refused: u64,
     /// Records that are still in the spool.
     pub pending: u64,
+    /// When the oldest of them was made.
+    pub oldest: Option<Timestamp>,
+    /// Bytes that the spool takes on the disk, room taken beforehand included.
+    pub bytes: u64,
+    /// When the newest record that was stored was made.
+    pub newest_stored: Option<Timestamp>,
     /// Records that a process kept and that are no longer there.
     pub missing: u64,
     /// Places that held no record, kept in files called `damaged-…`.
     pub damaged: u64,
+    /// Another process was at it, so that nothing was done here.
+    pub elsewhere: bool,
     /// Why the delivery ended early.
     pub error: Option<Error>,
 }
@@ -63,6 +81,8 @@ pub struct SpoolStatus {
     pub bytes: u64,
     /// When the oldest of them was made.
     pub oldest: Option<Timestamp>,
+    /// Disk writes of this process so far: callers at the same time share one.
+    pub writes: u64,
 }
 
 #[derive(Debug)]
@@ -71,6 +91,10 @@ struct Files {
     legacy: Legacy,
     refused: Log,
     producer: Mutex<Option<Arc<Producer>>>,
+    /// A record came.
+    came: Notify,
+    /// Records went, so that there may be room.
+    went: Notify,
 }
 
 /// One line of `refused.jsonl`.
@@ -91,17 +115,38 @@ impl Spool {
             legacy: Legacy::new(&directory),
             refused: Log::new(directory.file("refused.jsonl"), "ops-spool-refused/1"),
             producer: Mutex::default(),
+            came: Notify::new(),
+            went: Notify::new(),
             directory,
         };
         Ok(Self {
             files: Arc::new(files),
+            quota: Arc::new(SpoolQuota::default()),
+            clock: Arc::new(SystemClock::new()),
         })
+    }
+
+    /// Sets how much the spool may take and what happens at the limit. `clock` tells how long a record has waited for room.
+    ///
+    /// The limit is that of the directory; each process keeps to its own. Set it before the first record.
+    #[must_use]
+    pub fn with_quota(mut self, quota: SpoolQuota, clock: Arc<dyn Clock>) -> Self {
+        self.quota = Arc::new(quota);
+        self.clock = clock;
+        self
+    }
+
+    /// The limit.
+    pub fn quota(&self) -> &SpoolQuota {
+        &self.quota
     }
 
     /// Keeps a record. Its text must be masked: the spool keeps what it gets.
     ///
     /// # Errors
-    /// [`ErrorKind::Unavailable`], [`ErrorKind::PermissionDenied`], [`ErrorKind::Timeout`].
+    /// [`ErrorKind::RateLimited`] when there is no room, neither in the quota nor on the disk: at once for an action that
+    /// [`SpoolQuota::refuse`] names, else after [`SpoolQuota::wait`]. The caller of such an action must not go on with it. Otherwise
+    /// [`ErrorKind::Unavailable`], [`ErrorKind::PermissionDenied`].
     ///
     /// # Cancellation
     /// Dropping the future may leave the record kept; keeping it again is harmless.
@@ -112,11 +157,36 @@ impl Spool {
         let producer = match known {
             Some(producer) => producer,
             None => {
-                let at = record.at;
-                blocking("spool audit record", move || files.producer(at)).await?
+                let (at, quota) = (record.at, self.quota.bytes);
+                blocking("spool audit record", move || files.producer(at, quota)).await?
             }
         };
-        producer.append(&record).await
+        let deadline = Deadline::after(&*self.clock, self.quota.wait);
+        loop {
+            match producer.append(&record).await {
+                Ok(()) => {
+                    self.files.came.notify_one();
+                    return Ok(());
+                }
+                Err(full) if full.kind() == FULL => {
+                    if self.quota.refuses(&record.action) || deadline.passed(&*self.clock) {
+                        return Err(full.context("action", record.action));
+                    }
+                    // Room may come from here, or from another process.
+                    let pause = deadline.remaining(&*self.clock).min(LOOK_AGAIN);
+                    tokio::select! {
+                        () = self.files.went.notified() => {}
+                        () = self.clock.sleep(pause) => {}
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Returns when a record came since the last time that this was asked.
+    pub(super) async fn came(&self) {
+        self.files.came.notified().await;
     }
 
     /// The records that are not delivered, in the order in which they came.
@@ -133,7 +203,8 @@ impl Spool {
                 .map(|(_, record)| record)
                 .collect();
             for leftover in Leftover::all(&files.directory)? {
-                records.extend(leftover.next(usize::MAX)?.records);
+                let entries = leftover.next(usize::MAX)?.entries;
+                records.extend(entries.into_iter().map(|entry| entry.record));
             }
             Ok(records)
         })
@@ -145,18 +216,24 @@ impl Spool {
     /// # Errors
     /// As [`pending`](Self::pending).
     pub async fn status(&self) -> Result<SpoolStatus> {
-        let records = self.pending().await?;
         let files = Arc::clone(&self.files);
-        let bytes = blocking("read audit spool", move || {
+        blocking("read audit spool", move || {
+            let legacy = files.legacy.pending()?;
             let leftovers = Leftover::all(&files.directory)?;
-            leftovers.iter().map(Leftover::bytes_held).sum::<Result<u64>>()
+            let mut status = SpoolStatus {
+                records: legacy.len() as u64,
+                bytes: held(&leftovers)?,
+                oldest: legacy.iter().map(|(_, record)| record.at).min(),
+                writes: files.known().map_or(0, |producer| producer.writes()),
+            };
+            for leftover in leftovers {
+                let waiting = leftover.waiting()?;
+                status.records += waiting.records;
+                status.oldest = status.oldest.into_iter().chain(waiting.oldest).min();
+            }
+            Ok(status)
         })
-        .await?;
-        Ok(SpoolStatus {
-            records: records.len() as u64,
-            bytes,
-            oldest: records.iter().map(|record| record.at).min(),
-        })
+        .await
     }
 
     /// Hands all pending records to `store`, those of one process in their order. Ends early when the store cannot take more now, and at
@@ -183,11 +260,16 @@ impl Spool {
             Lock::try_take(&files.directory.file("deliver.lock"))
         })
         .await?;
+        delivered.elsewhere = turn.is_none();
         if turn.is_some() {
             self.deliver_all(store, masker, &mut delivered).await?;
         }
         drop(turn);
-        delivered.pending = self.pending().await?.len() as u64;
+        self.files.went.notify_waiters();
+        let left = self.status().await?;
+        delivered.pending = left.records;
+        delivered.oldest = left.oldest;
+        delivered.bytes = left.bytes;
         Ok(delivered)
     }
 
@@ -200,7 +282,8 @@ impl Spool {
         let files = Arc::clone(&self.files);
         let pending = blocking("read audit spool", move || files.legacy.pending()).await?;
         for (content, record) in pending {
-            if !self.hand_over(store, masker, record, delivered).await? {
+            let entry = AuditEntry::from(record);
+            if !self.hand_over(store, masker, &[entry], delivered).await? {
                 return Ok(());
             }
             let files = Arc::clone(&self.files);
@@ -223,11 +306,10 @@ impl Spool {
                 if batch.is_empty() {
                     break;
                 }
-                for record in &batch.records {
-                    if !self.hand_over(store, masker, record.clone(), delivered).await? {
-                        return Ok(());
-                    }
+                if !self.hand_over(store, masker, &batch.entries, delivered).await? {
+                    return Ok(());
                 }
+                fail_point!("audit.deliver.stored");
                 self.report(&batch, delivered);
                 let files = Arc::clone(&self.files);
                 leftover = blocking("shrink audit spool", move || {
@@ -259,31 +341,68 @@ impl Spool {
         }
     }
 
-    /// `false` when the store cannot take more now.
+    /// Gives records to the store, in their order. `false` when it cannot take more now: some may be stored already.
     async fn hand_over(
         &self,
         store: &dyn AuditStore,
         masker: Option<&dyn PiiMasker>,
-        record: AuditRecord,
+        entries: &[AuditEntry],
         delivered: &mut Delivered,
     ) -> Result<bool> {
-        match store.append(&record).await {
-            Ok(_) => delivered.stored += 1,
-            Err(error) if is_final(&error) => {
-                let said = masker.map_or_else(
-                    || error.kind().to_string(),
-                    |masker| masker.mask(&error.to_string()).into_owned(),
-                );
-                let files = Arc::clone(&self.files);
-                blocking("set audit record aside", move || files.refuse(&record, said)).await?;
-                delivered.refused += 1;
+        // One that breaks a whole batch is looked for by halves, so that the others are stored.
+        let mut parts = vec![entries];
+        while let Some(part) = parts.pop() {
+            if part.is_empty() {
+                continue;
             }
-            Err(error) => {
-                delivered.error = Some(error);
-                return Ok(false);
+            match store.append_all(part).await {
+                Ok(answers) => {
+                    for (entry, answer) in part.iter().zip(answers) {
+                        match answer {
+                            Appended::Stored(_) | Appended::Known(_) => {
+                                delivered.stored += 1;
+                                delivered.newest_stored = delivered.newest_stored.max(Some(entry.record.at));
+                            }
+                            Appended::Refused(error) => {
+                                self.set_aside(masker, &entry.record, &error, delivered).await?;
+                            }
+                        }
+                    }
+                }
+                Err(error) if error.retry() == Retry::Never && part.len() > 1 => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.extend([second, first]);
+                }
+                Err(error) if is_final(&error) => {
+                    for entry in part {
+                        self.set_aside(masker, &entry.record, &error, delivered).await?;
+                    }
+                }
+                Err(error) => {
+                    delivered.error = Some(error);
+                    return Ok(false);
+                }
             }
         }
         Ok(true)
+    }
+
+    async fn set_aside(
+        &self,
+        masker: Option<&dyn PiiMasker>,
+        record: &AuditRecord,
+        error: &Error,
+        delivered: &mut Delivered,
+    ) -> Result<()> {
+        let said = masker.map_or_else(
+            || error.kind().to_string(),
+            |masker| masker.mask(&error.to_string()).into_owned(),
+        );
+        error!(id = %record.id, kind = %error.kind(), "the audit store will never take this record: it is set aside");
+        let (files, record) = (Arc::clone(&self.files), record.clone());
+        blocking("set audit record aside", move || files.refuse(&record, said)).await?;
+        delivered.refused += 1;
+        Ok(())
     }
 }
 
@@ -295,12 +414,12 @@ impl Files {
             .clone()
     }
 
-    fn producer(&self, at: Timestamp) -> Result<Arc<Producer>> {
+    fn producer(&self, at: Timestamp, quota: Option<u64>) -> Result<Arc<Producer>> {
         let mut producer = self.producer.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = &*producer {
             return Ok(Arc::clone(known));
         }
-        let started = Arc::new(Producer::start(&self.directory, at)?);
+        let started = Arc::new(Producer::start(&self.directory, at, quota)?);
         *producer = Some(Arc::clone(&started));
         Ok(started)
     }
@@ -318,5 +437,7 @@ fn is_final(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Conflict | ErrorKind::InvalidInput)
 }
 
+/// How often a record that waits for room looks for it: another process may have made it.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// How many records are delivered before the place is written down.
-const AT_ONCE: usize = 256;
+const AT_ONCE: usize = 4096;

@@ -3,12 +3,13 @@ use std::fs;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::writer::{APPEND, NextMedium, Writer};
+use super::writer::{APPEND, FULL, NextMedium, Writer};
 use crate::durable::{
     Directory, Lock, Medium, Segment, frame, read_whole, segment_name, segments, write_over,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{AuditRecord, Timestamp};
+use crate::ports::{AuditEntry, AuditOrigin};
 
 /// The directory that one process appends to, for as long as it lives.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ pub(super) struct Producer {
 
 impl Producer {
     /// Makes a directory of its own in `root`.
-    pub(super) fn start(root: &Directory, at: Timestamp) -> Result<Self> {
+    pub(super) fn start(root: &Directory, at: Timestamp, quota: Option<u64>) -> Result<Self> {
         // Version 7 with the time of the first record: directories are read in the order in which they were made.
         let micros = at.as_unix_micros().max(0).unsigned_abs();
         let nanos = u32::try_from(micros % 1_000_000).unwrap_or(0) * 1_000;
@@ -31,15 +32,32 @@ impl Producer {
         let lock = Lock::take(&hidden.file(LOCK))?;
         let directory = root.rename(&format!(".{name}"), &name)?;
         let mut number = 0;
-        let next: NextMedium = Box::new(move |room| {
-            number += 1;
-            let segment = Segment::create(&directory, number, room)?;
-            Ok(Box::new(segment) as Box<dyn Medium>)
+        let root = root.clone();
+        let next: NextMedium = Box::new(move |wanted, least| {
+            let room = match quota {
+                None => wanted,
+                Some(quota) => room_within(quota, &root, wanted, least)?,
+            };
+            let mut create = |room| {
+                let segment = Segment::create(&directory, number + 1, room)?;
+                number += 1;
+                Ok((Box::new(segment) as Box<dyn Medium>, room))
+            };
+            // A disk that has little left may have enough.
+            create(room).or_else(|full| match room > least.max(FIRST_ROOM) {
+                true => create(least.max(FIRST_ROOM)).map_err(|_| full),
+                false => Err(full),
+            })
         });
         Ok(Self {
             writer: Writer::start(next, FIRST_ROOM)?,
             _lock: lock,
         })
+    }
+
+    /// How many batches it has written.
+    pub(super) fn writes(&self) -> u64 {
+        self.writer.writes()
     }
 
     /// Returns when the record survives a power cut.
@@ -55,10 +73,39 @@ impl Producer {
     }
 }
 
+/// How much room the next file may take.
+fn room_within(quota: u64, root: &Directory, wanted: usize, least: usize) -> Result<usize> {
+    let held = held(&Leftover::all(root)?)?;
+    let head = frame::BEGINNING.len() as u64;
+    let free = quota.saturating_sub(held).saturating_sub(head);
+    let free = usize::try_from(free).unwrap_or(usize::MAX);
+    if free < least {
+        return Err(Error::new(FULL, APPEND)
+            .context("held", format!("{held} bytes"))
+            .context("limit", format!("{quota} bytes")));
+    }
+    // The file that a process writes to stays when all is delivered: it must not take the whole.
+    let part = usize::try_from(quota / 4).unwrap_or(usize::MAX).max(least);
+    Ok(wanted.min(part).min(free))
+}
+
+/// How many bytes the segments of all processes take.
+pub(super) fn held(producers: &[Leftover]) -> Result<u64> {
+    producers.iter().map(Leftover::bytes_held).sum()
+}
+
+/// What waits in one directory.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Waiting {
+    pub(super) records: u64,
+    pub(super) oldest: Option<Timestamp>,
+}
+
 /// A producer's directory as a reader sees it.
 #[derive(Debug)]
 pub(super) struct Leftover {
     name: String,
+    producer: Uuid,
     directory: Directory,
     place: Position,
 }
@@ -75,7 +122,7 @@ struct Position {
 /// What was found on the way to the next records.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    pub(super) records: Vec<AuditRecord>,
+    pub(super) entries: Vec<AuditEntry>,
     /// Numbers that are missing.
     pub(super) missing: u64,
     /// Bytes that are no record, with their name for the place where they are kept.
@@ -88,7 +135,7 @@ pub(super) struct Batch {
 impl Batch {
     /// Nothing is left that could be read now.
     pub(super) fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.damaged.is_empty() && self.torn.is_empty()
+        self.entries.is_empty() && self.damaged.is_empty() && self.torn.is_empty()
     }
 }
 
@@ -97,9 +144,9 @@ impl Leftover {
     pub(super) fn all(root: &Directory) -> Result<Vec<Self>> {
         let mut all = Vec::new();
         for name in root.names()? {
-            if Uuid::try_parse(&name).is_err() {
+            let Ok(producer) = Uuid::try_parse(&name) else {
                 continue;
-            }
+            };
             let directory = root.known(&name);
             // A position that cannot be read costs a second delivery, which stores nothing twice.
             let place = read_whole(&directory.file(PLACE))
@@ -109,6 +156,7 @@ impl Leftover {
                 .unwrap_or_default();
             all.push(Self {
                 name,
+                producer,
                 directory,
                 place,
             });
@@ -142,7 +190,7 @@ impl Leftover {
             batch.next.segment = segment;
             batch.next.offset = at;
             self.take(&bytes, at, open, most, &mut batch);
-            if batch.records.len() >= most {
+            if batch.entries.len() >= most {
                 break;
             }
         }
@@ -150,14 +198,17 @@ impl Leftover {
     }
 
     fn take(&self, bytes: &[u8], mut at: usize, open: bool, most: usize, batch: &mut Batch) {
-        while batch.records.len() < most {
+        while batch.entries.len() < most {
             let end = match frame::read(bytes, at) {
                 frame::Found::Frame { number, payload, end } => {
                     // A lower number was given again after a sync that failed.
                     batch.missing += number.saturating_sub(batch.next.number);
                     batch.next.number = batch.next.number.max(number + 1);
                     match serde_json::from_slice(payload) {
-                        Ok(record) => batch.records.push(record),
+                        Ok(record) => {
+                            let origin = AuditOrigin::new(self.producer, number);
+                            batch.entries.push(AuditEntry::new(record, Some(origin)));
+                        }
                         Err(_) => batch
                             .damaged
                             .push((self.place_name(batch.next.segment, at), payload.to_vec())),
@@ -190,6 +241,38 @@ impl Leftover {
             at = end;
             batch.next.offset = end;
         }
+    }
+
+    /// Counts what the next calls of [`next`](Self::next) would give, without reading more of a record than its frame.
+    pub(super) fn waiting(&self) -> Result<Waiting> {
+        let mut waiting = Waiting::default();
+        for segment in segments(&self.directory)? {
+            if segment < self.place.segment {
+                continue;
+            }
+            let Some(bytes) = self.bytes(segment)? else {
+                continue;
+            };
+            let mut at = frame::BEGINNING.len();
+            if segment == self.place.segment {
+                at = at.max(self.place.offset);
+            }
+            loop {
+                at = match frame::read(&bytes, at) {
+                    frame::Found::Frame { payload, end, .. } => {
+                        if waiting.records == 0 {
+                            let first: Option<AuditRecord> = serde_json::from_slice(payload).ok();
+                            waiting.oldest = first.map(|record| record.at);
+                        }
+                        waiting.records += 1;
+                        end
+                    }
+                    frame::Found::Damage { next: Some(next) } => next,
+                    frame::Found::Damage { next: None } | frame::Found::End => break,
+                };
+            }
+        }
+        Ok(waiting)
     }
 
     fn place_name(&self, segment: u64, at: usize) -> String {

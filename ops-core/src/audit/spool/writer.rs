@@ -1,6 +1,7 @@
 use std::fmt;
 use std::io;
 use std::mem;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -17,13 +18,14 @@ pub(super) struct Writer {
     queue: Arc<Queue>,
 }
 
-/// Makes the next file, with room for at least so many bytes.
-pub(super) type NextMedium = Box<dyn FnMut(usize) -> Result<Box<dyn Medium>> + Send>;
+/// Makes the next file: how much room is wanted, and how much it must have at least; the file comes with the room that it has.
+pub(super) type NextMedium = Box<dyn FnMut(usize, usize) -> Result<(Box<dyn Medium>, usize)> + Send>;
 
 #[derive(Debug, Default)]
 struct Queue {
     state: Mutex<State>,
     filled: Condvar,
+    writes: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -55,6 +57,11 @@ impl Writer {
             .spawn(move || run(&shared, log))
             .map_err(|source| Error::new(ErrorKind::Unavailable, APPEND).source(source))?;
         Ok(Self { queue })
+    }
+
+    /// How many batches went to the disk.
+    pub(super) fn writes(&self) -> u64 {
+        self.queue.writes.load(Ordering::Relaxed)
     }
 
     /// Hands over a payload; the answer comes when it is durable or cannot be.
@@ -97,6 +104,7 @@ fn run(queue: &Queue, mut log: Log) {
         while rest.peek().is_some() {
             let part: Vec<_> = rest.by_ref().take(MOST_AT_ONCE).collect();
             let written = log.append(&part);
+            queue.writes.fetch_add(1, Ordering::Relaxed);
             for waiting in part {
                 let answer = match &written {
                     Ok(()) => Ok(()),
@@ -142,8 +150,9 @@ impl Log {
 
     fn write(&mut self) -> Result<(), Failed> {
         if self.medium.is_none() || self.left < self.buffer.len() {
-            let room = self.room.max(self.buffer.len());
-            self.medium = Some((self.next)(room)?);
+            let least = self.buffer.len();
+            let (medium, room) = (self.next)(self.room.max(least), least)?;
+            self.medium = Some(medium);
             self.left = room;
             self.room = (self.room * 4).min(MOST_ROOM);
         }
@@ -166,15 +175,29 @@ struct Failed {
 
 impl Failed {
     fn error(&self) -> Error {
-        Error::new(self.kind, APPEND).context("cause", self.cause.clone())
+        let error = Error::new(self.kind, APPEND).context("cause", self.cause.clone());
+        match self.kind {
+            FULL => error.context(
+                "remedy",
+                "bring the audit store back, or make room: recording goes on by itself then",
+            ),
+            _ => error,
+        }
     }
 }
 
 impl From<Error> for Failed {
     fn from(error: Error) -> Self {
+        let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<io::Error>());
         Self {
-            kind: error.kind(),
-            cause: error.to_string(),
+            kind: match source {
+                Some(source) if is_full(source) => FULL,
+                _ => error.kind(),
+            },
+            cause: match source {
+                Some(source) => format!("{error}: {source}"),
+                None => error.to_string(),
+            },
         }
     }
 }
@@ -182,11 +205,25 @@ impl From<Error> for Failed {
 impl From<io::Error> for Failed {
     fn from(error: io::Error) -> Self {
         Self {
-            kind: ErrorKind::Unavailable,
+            kind: match is_full(&error) {
+                true => FULL,
+                false => ErrorKind::Unavailable,
+            },
             cause: error.to_string(),
         }
     }
 }
+
+/// Whether there is no room: on the disk, for this user, or for a file of this size.
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
+}
+
+/// There is no room now, later there may be.
+pub(super) const FULL: ErrorKind = ErrorKind::RateLimited;
 
 impl fmt::Debug for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -202,7 +239,7 @@ const MOST_AT_ONCE: usize = 4096;
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize};
 
     use super::*;
     use crate::durable::frame::Found;
@@ -256,7 +293,7 @@ mod tests {
 
     fn writer(disk: &Arc<Disk>, room: usize) -> Writer {
         let disk = Arc::clone(disk);
-        let next: NextMedium = Box::new(move |_| {
+        let next: NextMedium = Box::new(move |room, _| {
             if disk.full.load(Ordering::SeqCst) {
                 return Err(
                     Error::new(ErrorKind::Unavailable, "make segment").context("cause", "no space left")
@@ -264,12 +301,13 @@ mod tests {
             }
             let mut files = disk.files.lock().unwrap();
             files.push(Vec::new());
-            Ok(Box::new(MemoryFile {
+            let file = MemoryFile {
                 disk: Arc::clone(&disk),
                 number: files.len() - 1,
                 pending: Vec::new(),
                 poisoned: false,
-            }))
+            };
+            Ok((Box::new(file), room))
         });
         Writer::start(next, room).unwrap()
     }

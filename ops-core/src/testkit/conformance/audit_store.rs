@@ -16,6 +16,7 @@ pub async fn audit_store(port: &dyn AuditStore) {
     every_condition_filters(port).await;
     writers_at_the_same_time_make_one_chain(port).await;
     the_chain_is_read_oldest_first(port).await;
+    super::audit_batch::audit_batches(port).await;
 }
 
 async fn the_chain_is_read_oldest_first(port: &dyn AuditStore) {
@@ -269,7 +270,7 @@ async fn writers_at_the_same_time_make_one_chain(port: &dyn AuditStore) {
     );
 }
 
-fn record(tenant: &TenantId, n: i64) -> AuditRecord {
+pub(super) fn record(tenant: &TenantId, n: i64) -> AuditRecord {
     let actor = ok("an actor", Actor::person("conformance"));
     AuditRecord::new(
         at(n),
@@ -283,6 +284,6 @@ fn record(tenant: &TenantId, n: i64) -> AuditRecord {
     .with_detail("count", n.to_string())
 }
 
-fn fresh_tenant() -> TenantId {
+pub(super) fn fresh_tenant() -> TenantId {
     ok("a tenant id", TenantId::new(fresh("org")))
 }

@@ -32,8 +32,16 @@ async fn an_upload_is_taken_up_where_it_stands(
         None,
         "what was never uploaded must not be there"
     );
-    refused("finish of an unknown upload", ErrorKind::NotFound, port.finish(upload).await);
-    assert_eq!(ok("begin", port.begin(upload).await), 0, "a fresh upload must stand at 0");
+    refused(
+        "finish of an unknown upload",
+        ErrorKind::NotFound,
+        port.finish(upload).await,
+    );
+    assert_eq!(
+        ok("begin", port.begin(upload).await),
+        0,
+        "a fresh upload must stand at 0"
+    );
     let stands = ok("put", port.put(upload, 0, &content[..chunk]).await);
     assert_eq!(stands, chunk as u64, "a put must say where the upload stands");
     refused(
@@ -49,10 +57,17 @@ async fn an_upload_is_taken_up_where_it_stands(
     );
     let stands = ok("begin after a cut", port.begin(upload).await);
     assert_eq!(stands, chunk as u64, "an upload must be taken up where it stands");
-    let end = ok("put of the rest", port.put(upload, stands, &content[chunk..]).await);
+    let end = ok(
+        "put of the rest",
+        port.put(upload, stands, &content[chunk..]).await,
+    );
     assert_eq!(end, content.len() as u64);
     let object = ok("finish", port.finish(upload).await);
-    assert_eq!(object, ok("finish again", port.finish(upload).await), "finish must be repeatable");
+    assert_eq!(
+        object,
+        ok("finish again", port.finish(upload).await),
+        "finish must be repeatable"
+    );
 }
 
 async fn an_object_never_changes(port: &dyn EvidenceArchive, upload: &ArchiveUpload, content: &[u8]) {
@@ -98,7 +113,11 @@ async fn another_content_than_announced_is_refused(port: &dyn EvidenceArchive, n
     let upload = ArchiveUpload::new(name.clone(), 4, Digest::of(b"good"));
     ok("begin", port.begin(&upload).await);
     ok("put", port.put(&upload, 0, b"evil").await);
-    refused("finish of another content", ErrorKind::InvalidInput, port.finish(&upload).await);
+    refused(
+        "finish of another content",
+        ErrorKind::InvalidInput,
+        port.finish(&upload).await,
+    );
     assert_eq!(
         ok("observe", port.observe(&name).await),
         None,
@@ -114,11 +133,19 @@ async fn another_content_than_announced_is_refused(port: &dyn EvidenceArchive, n
 
 async fn holds_keep(port: &dyn EvidenceArchive, name: &ArchiveName) {
     ok("hold", port.hold(name, &ArchiveHold::held()).await);
-    refused("delete of what is held", ErrorKind::PermissionDenied, port.delete(name).await);
+    refused(
+        "delete of what is held",
+        ErrorKind::PermissionDenied,
+        port.delete(name).await,
+    );
     let later = at(100 * 365 * 86_400);
     let retained = ArchiveHold::default().until(later);
     ok("retention in place of the hold", port.hold(name, &retained).await);
-    refused("delete of what is retained", ErrorKind::PermissionDenied, port.delete(name).await);
+    refused(
+        "delete of what is retained",
+        ErrorKind::PermissionDenied,
+        port.delete(name).await,
+    );
     for nearer in [ArchiveHold::held(), ArchiveHold::default().until(at(0))] {
         refused(
             "a retention time that is taken away or moved nearer",

@@ -81,7 +81,8 @@ impl CopyRows {
 }
 
 fn unexpected() -> Error {
-    error(ErrorKind::Unexpected, super::EXPORT).context("reason", "the server's copy is not of the form that is known")
+    error(ErrorKind::Unexpected, super::EXPORT)
+        .context("reason", "the server's copy is not of the form that is known")
 }
 
 #[cfg(test)]

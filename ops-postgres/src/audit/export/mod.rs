@@ -115,7 +115,11 @@ async fn extent(
     ))
 }
 
-async fn rows(mut transaction: PgTransaction<'static>, tenant: TenantId, send: Sender<Result<Vec<TrailEntry>>>) {
+async fn rows(
+    mut transaction: PgTransaction<'static>,
+    tenant: TenantId,
+    send: Sender<Result<Vec<TrailEntry>>>,
+) {
     if let Err(failure) = copy(&mut transaction, &tenant, &send).await {
         let _ = send.send(Err(failure)).await;
         return;

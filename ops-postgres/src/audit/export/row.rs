@@ -1,15 +1,17 @@
 use ops_core::model::{Actor, AuditOutcome, AuditRecord, Digest, RunId, TenantId, Timestamp};
 use ops_core::ports::{AuditReceipt, TrailEntry};
+use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::copy::Fields;
 
 /// Reads every row of the tenant that the transaction is for, in the order of the chain.
 pub(super) const COPY: &str = "copy (select l.sequence, l.hash, l.id, l.at_micros, l.actor_kind, l.actor_id, l.action, l.resource_type, \
-     l.resource_id, l.outcome, l.run, l.details from ops.audit_log l \
+     l.resource_id, l.outcome, l.run, l.details, l.withheld, s.salts from ops.audit_log l \
+     left join ops.audit_salt s on s.tenant = l.tenant and s.sequence = l.sequence \
      where l.tenant = current_setting('app.current_tenant') order by l.sequence) to stdout (format binary)";
 /// How many columns that are.
-pub(super) const FIELDS: usize = 12;
+pub(super) const FIELDS: usize = 14;
 
 /// What a row is. Everything that was hashed is rebuilt from the columns, so that an edit of any of them shows.
 pub(super) fn entry(fields: &Fields<'_>, tenant: &TenantId) -> TrailEntry {
@@ -31,7 +33,22 @@ fn record(
     sequence: u64,
     tenant: &TenantId,
 ) -> Result<(AuditReceipt, AuditRecord), &'static str> {
-    let [_, hash, id, at, kind, actor, action, resource_type, resource_id, outcome, run, details] = *fields;
+    let [
+        _,
+        hash,
+        id,
+        at,
+        kind,
+        actor,
+        action,
+        resource_type,
+        resource_id,
+        outcome,
+        run,
+        details,
+        withheld,
+        salts,
+    ] = *fields;
     let hash: [u8; 32] = hash.and_then(|hash| hash.try_into().ok()).ok_or("hash")?;
     let id: [u8; 16] = id.and_then(|id| id.try_into().ok()).ok_or("id")?;
     let at = at.and_then(number).ok_or("at_micros")?;
@@ -68,7 +85,17 @@ fn record(
         Some(details) => serde_json::from_slice(details).map_err(|_| "details")?,
         None => return Err("details"),
     };
+    record.withheld = object(withheld).ok_or("withheld")?;
+    record.salts = object(salts).ok_or("salts")?;
     Ok((AuditReceipt::new(sequence, Digest::from_bytes(hash)), record))
+}
+
+/// An object that is there only when it holds something.
+fn object<T: DeserializeOwned + Default>(field: Option<&[u8]>) -> Option<T> {
+    match field {
+        None => Some(T::default()),
+        Some(text) => serde_json::from_slice(text).ok(),
+    }
 }
 
 fn number(field: &[u8]) -> Option<i64> {

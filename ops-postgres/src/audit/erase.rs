@@ -1,0 +1,62 @@
+use async_trait::async_trait;
+use ops_core::error::{ErrorKind, Result};
+use ops_core::model::{AuditRecord, TenantId, Withheld};
+use ops_core::ports::{AuditEraser, AuditReceipt, Forgotten};
+
+use super::PostgresAuditStore;
+use super::append::page_after;
+use super::columns::json;
+use crate::error::{error, failed};
+
+/// Reads the whole trail of the tenant, a page a transaction. The role needs what [`PostgresStore::grant_audit_eraser`](crate::PostgresStore::grant_audit_eraser) gives: one
+/// that only writes the trail cannot remove anything from it.
+#[async_trait]
+impl AuditEraser for PostgresAuditStore {
+    async fn forget(&self, tenant: &TenantId, person: &str) -> Result<Forgotten> {
+        let mut forgotten = Forgotten::default();
+        let mut last = 0;
+        loop {
+            let mut transaction = self.begin("begin read write", tenant, FORGET).await?;
+            let page = page_after(&mut transaction, tenant, last, PAGE, FORGET).await?;
+            let Some(end) = page.last() else {
+                return Ok(forgotten);
+            };
+            last = end.sequence();
+            for row in page {
+                let place = (row.sequence(), row.at_micros());
+                let (_, mut record): (AuditReceipt, AuditRecord) = row.read(tenant)?;
+                let (salts, withheld) = (record.salts.len(), record.forget(person));
+                forgotten.count(withheld);
+                if withheld == Withheld::Unconcerned || record.salts.len() == salts {
+                    continue;
+                }
+                let left = match record.salts.is_empty() {
+                    true => None,
+                    false => Some(json(&record.salts)?),
+                };
+                let found: bool =
+                    sqlx::query_scalar("select ops.audit_withhold($1, $2, $3, $4, $5, $6, $7, $8)")
+                        .bind(tenant.as_str())
+                        .bind(place.0)
+                        .bind(place.1)
+                        .bind(record.actor.id())
+                        .bind(&record.resource_id)
+                        .bind(json(&record.details)?)
+                        .bind(json(&record.withheld)?)
+                        .bind(left)
+                        .fetch_one(&mut *transaction)
+                        .await
+                        .map_err(failed(FORGET))?;
+                if !found {
+                    return Err(error(ErrorKind::Unexpected, FORGET)
+                        .context("sequence", place.0.to_string())
+                        .context("reason", "the record was not there any more"));
+                }
+            }
+            transaction.commit().await.map_err(failed(FORGET))?;
+        }
+    }
+}
+
+const FORGET: &str = "forget person in audit trail";
+const PAGE: u32 = 1000;
