@@ -1,16 +1,18 @@
+use std::sync::Arc;
 use std::time::Duration;
 
+use ops_core::audit::{AuditReader, Recorder};
 use ops_core::config::{ConfigFaults, Env, OpsConfig};
 use ops_core::emergency::{Approved, Draft, Plan, Procedure, Refusal};
 use ops_core::masking::BuiltinMasker;
 use ops_core::model::{Actor, Approval, ApprovalRequest, Digest, PlanKind, RunId, TargetId};
-use ops_core::ports::{JournalEntry, JournalEvent, PiiMasker};
+use ops_core::ports::{EvidenceSource, JournalEntry, JournalEvent, PiiMasker};
 
 use crate::cli::Global;
 use crate::exit::Failure;
 use crate::print::Printer;
 use crate::progress::Progress;
-use crate::world::World;
+use crate::world::{World, evidence_source};
 
 /// A verb's configuration, who acts, and the world it acts on.
 #[derive(Debug)]
@@ -42,6 +44,30 @@ impl Session {
 
     pub(crate) fn procedure(&self, name: &str, params: &[String]) -> Result<Procedure, Failure> {
         self.world.procedure(name, &parse_params(params)?)
+    }
+
+    /// The audit trail for people: who reads it is recorded.
+    pub(crate) fn audit_reader(&self) -> AuditReader {
+        let providers = self.world.ops.providers();
+        let recorder = Recorder::new(
+            Arc::clone(&providers.audit),
+            Arc::clone(&providers.masker),
+            Arc::clone(&providers.clock),
+        );
+        let recorder = match &providers.audit_spool {
+            Some(spool) => recorder.with_spool(spool.clone()),
+            None => recorder,
+        };
+        AuditReader::new(
+            Arc::clone(&providers.audit),
+            recorder,
+            Arc::clone(&providers.clock),
+        )
+    }
+
+    /// Where evidence is exported from: the store of the audit trail, through connections of its own.
+    pub(crate) async fn evidence_source(&self) -> Result<Arc<dyn EvidenceSource>, Failure> {
+        evidence_source(&self.world.config, &self.env).await
     }
 
     /// What the store has on a digest, unchecked. What is no approval is named and passed over; a store that does not answer has none.

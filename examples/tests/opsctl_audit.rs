@@ -157,3 +157,111 @@ fn a_record_is_proven_where_there_is_nothing_but_two_files() {
     assert_eq!(unknown.code, 2);
     assert!(unknown.err.contains("nothing"), "{}", unknown.err);
 }
+
+#[test]
+fn evidence_is_preserved_archived_and_checked_where_there_is_nothing_but_its_files() {
+    let simulation = Simulation::start(&["--world", "gcp"]);
+    assert_eq!(simulation.run(&["stop", "llm-brain-stop"]).code, 0);
+    let key = ["audit", "keygen", "audit.example.com", "--out", "audit.key"];
+    assert_eq!(simulation.run(&key).code, 0);
+    let preserve = |filter: &[&str], out: &str| {
+        let verb = [
+            "audit",
+            "preserve",
+            "--incident",
+            "INC-7",
+            "--key",
+            "audit.key",
+            "--out",
+            out,
+            "--json",
+        ];
+        simulation.run(&[&verb[..], filter].concat())
+    };
+    let empty = preserve(&["--user", "nobody"], "empty");
+    assert_eq!(empty.code, 1, "an empty export is no success: {}", empty.out);
+
+    let made = preserve(&["--archive", "vault"], "INC-7");
+    assert_eq!(made.code, 0, "{}{}", made.out, made.err);
+    let records = made.json()["manifest"]["records"].as_u64().expect("a number");
+    assert!(records > 1, "{}", made.out);
+    assert!(simulation.path().join("vault/objects/INC-7/manifest").exists());
+
+    let there = tempfile::tempdir().expect("a folder");
+    let copy = |from: &str, to: &str| {
+        fs::copy(simulation.path().join(from), there.path().join(to)).expect("a copy");
+    };
+    fs::create_dir(there.path().join("evidence")).expect("a folder");
+    for file in ["manifest", "checkpoint", "part-00001.zst"] {
+        copy(
+            &format!("vault/objects/INC-7/{file}"),
+            &format!("evidence/{file}"),
+        );
+    }
+    copy("audit.key.pub", "audit.pub");
+    let verify = |dir: &Path, more: &[&str]| {
+        elsewhere(
+            dir,
+            &[
+                &["audit", "verify", "--evidence", "evidence", "--key", "audit.pub"][..],
+                more,
+            ]
+            .concat(),
+        )
+    };
+    let sound = verify(there.path(), &["--json"]);
+    assert_eq!(sound.code, 0, "{}{}", sound.out, sound.err);
+    assert_eq!(sound.json()["records"], records);
+    let printed = verify(there.path(), &["--print"]);
+    assert_eq!(printed.out.lines().count() as u64, records, "{}", printed.out);
+
+    let part = there.path().join("evidence/part-00001.zst");
+    let mut bytes = fs::read(&part).expect("a part");
+    let last = bytes.len() - 9;
+    bytes[last] ^= 1;
+    fs::remove_file(&part).expect("a part");
+    fs::write(&part, bytes).expect("a changed part");
+    let changed = verify(there.path(), &["--json"]);
+    assert_eq!(changed.code, 1, "{}", changed.out);
+    assert!(changed.out.contains("part_edited"), "{}", changed.out);
+
+    // Who preserved and who searched is in the trail.
+    assert_eq!(simulation.run(&["audit", "search", "--user", "alice"]).code, 0);
+    let found = simulation
+        .run(&["audit", "search", "--resource", "audit_log", "--json"])
+        .json();
+    let actions: Vec<_> = found["records"]
+        .as_array()
+        .expect("records")
+        .iter()
+        .map(|record| record["action"].clone())
+        .collect();
+    for action in ["audit.export", "audit.search"] {
+        assert!(
+            actions.iter().any(|found| found == action),
+            "{action} in {actions:?}"
+        );
+    }
+}
+
+#[test]
+fn a_dump_is_complete_only_when_it_has_the_rows_that_were_counted() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let check = |dump: &str, more: &[&str]| {
+        fs::write(dir.path().join("dump.sql"), dump).expect("a dump");
+        elsewhere(
+            dir.path(),
+            &[&["audit", "verify", "--dump", "dump.sql", "--json"][..], more].concat(),
+        )
+    };
+    let whole =
+        "COPY public.audit_logs (id) FROM stdin;\n1\n2\n\\.\n\n-- PostgreSQL database dump complete\n";
+    assert_eq!(check(whole, &["--rows", "2"]).code, 0);
+    assert_eq!(check(whole, &["--rows", "3"]).code, 1);
+    assert_eq!(check(whole, &[]).code, 4, "nobody said how many there should be");
+    assert_eq!(
+        check("", &[]).code,
+        1,
+        "an empty file with exit code 0 is the trap"
+    );
+}

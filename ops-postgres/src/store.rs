@@ -441,7 +441,7 @@ pub(crate) fn own_tables() -> Vec<&'static str> {
 }
 
 const CREATE_TABLE: &str = "create table ";
-const LATEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
+pub(crate) const LATEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
 /// As startup options: a setting of the session itself beats those of database and role.
 const SESSION_SETTINGS: [(&str, &str); 5] = [

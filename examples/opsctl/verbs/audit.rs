@@ -2,8 +2,8 @@ use ops_core::model::Timestamp;
 use ops_core::ports::AuditQuery;
 use serde_json::json;
 
-use super::audit_proof;
-use crate::cli::{AuditArgs, AuditVerb, Global, SearchArgs, VerifyArgs};
+use super::{audit_evidence, audit_proof};
+use crate::cli::{AuditArgs, AuditVerb, FilterArgs, Global, SearchArgs, VerifyArgs};
 use crate::exit::{Exit, Failure};
 use crate::print::Printer;
 use crate::session::Session;
@@ -16,6 +16,16 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &AuditArgs) ->
             public_key: Some(keys),
             ..
         }) => return audit_proof::check(printer, proof, keys),
+        AuditVerb::Verify(
+            args @ VerifyArgs {
+                evidence: Some(evidence),
+                public_key: Some(keys),
+                ..
+            },
+        ) => return audit_evidence::verify(printer, args, evidence, keys),
+        AuditVerb::Verify(args @ VerifyArgs { dump: Some(dump), .. }) => {
+            return audit_evidence::check(printer, args, dump);
+        }
         _ => {}
     }
     let session = Session::open(global, printer).await?;
@@ -42,12 +52,13 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &AuditArgs) ->
             audit_proof::checkpoint(&session, printer, key, out, public_key.as_deref(), complete).await
         }
         AuditVerb::Prove { id, checkpoint } => audit_proof::prove(&session, printer, *id, checkpoint).await,
+        AuditVerb::Preserve(args) => audit_evidence::preserve(&session, printer, args, complete).await,
         // Answered above: it needs no session.
         AuditVerb::Keygen { name, out } => audit_proof::keygen(printer, name, out),
     }
 }
 
-fn query(args: &SearchArgs) -> Result<AuditQuery, Failure> {
+pub(super) fn query(args: &FilterArgs) -> Result<AuditQuery, Failure> {
     let time = |text: &Option<String>| text.as_deref().map(str::parse::<Timestamp>).transpose();
     let mut query = AuditQuery::default();
     query.actor = args.user.clone();
@@ -66,8 +77,6 @@ fn query(args: &SearchArgs) -> Result<AuditQuery, Failure> {
             .actions
             .extend(AuditQuery::HIGH_PRIVILEGE.map(str::to_owned));
     }
-    query.limit = Some(args.limit);
-    query.after = args.after.clone();
     Ok(query)
 }
 
@@ -78,11 +87,12 @@ async fn search(
     complete: bool,
 ) -> Result<Exit, Failure> {
     let world = &session.world;
-    let page = world
-        .ops
-        .providers()
-        .audit
-        .search(&world.config.tenant, &query(args)?)
+    let mut query = query(&args.filter)?;
+    query.limit = Some(args.limit);
+    query.after = args.after.clone();
+    let page = session
+        .audit_reader()
+        .search(&session.actor, &world.config.tenant, &query)
         .await?;
     if printer.json() {
         printer.document(

@@ -188,7 +188,7 @@ fn open(file: &Path, keys: &[NoteVerifier]) -> Result<(Note, Checkpoint), Failur
     Ok((note, checkpoint))
 }
 
-fn public_keys(file: &Path) -> Result<Vec<NoteVerifier>, Failure> {
+pub(super) fn public_keys(file: &Path) -> Result<Vec<NoteVerifier>, Failure> {
     let text = read(file)?;
     let keys = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let keys = keys.map(str::parse).collect::<Result<Vec<NoteVerifier>, _>>()?;
@@ -201,7 +201,7 @@ fn public_keys(file: &Path) -> Result<Vec<NoteVerifier>, Failure> {
     Ok(keys)
 }
 
-fn read(file: &Path) -> Result<String, Failure> {
+pub(super) fn read(file: &Path) -> Result<String, Failure> {
     fs::read_to_string(file).map_err(|error| {
         Failure::usage(
             format!("cannot read {}: {}", file.display(), error.kind()),

@@ -2,6 +2,7 @@
 
 mod checkup;
 mod drills;
+mod evidence;
 mod platforms;
 mod rules;
 mod storage;
@@ -26,6 +27,7 @@ use ops_postgres::{PostgresLoad, PostgresTimeouts};
 
 pub(crate) use self::checkup::examination;
 pub(crate) use self::drills::DrillsTogether;
+pub(crate) use self::evidence::evidence_source;
 use self::platforms::Platforms;
 use self::storage::Storage;
 pub(crate) use self::storage::shared_drills;

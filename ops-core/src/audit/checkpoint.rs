@@ -68,6 +68,11 @@ impl Checkpoint {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] for a name that is empty, or has a space, a plus sign, a stroke or a control character.
     pub fn of(log: &str, tenant: &TenantId, tree: &Tree) -> Result<Self> {
+        Self::with_root(log, tenant, tree.size(), tree.root())
+    }
+
+    /// As [`of`](Self::of), for a tree of which size and root are known.
+    pub(crate) fn with_root(log: &str, tenant: &TenantId, size: u64, root: Digest) -> Result<Self> {
         let unfit = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '+' | '/');
         if log.is_empty() || log.contains(unfit) {
             return Err(Error::new(ErrorKind::InvalidInput, "write checkpoint").context(
@@ -77,8 +82,8 @@ impl Checkpoint {
         }
         Ok(Self {
             origin: format!("{log}/{tenant}"),
-            size: tree.size(),
-            root: tree.root(),
+            size,
+            root,
         })
     }
 

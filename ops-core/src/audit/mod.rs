@@ -4,10 +4,13 @@
 mod chain;
 mod checkpoint;
 mod drain;
+mod evidence;
+mod exposure;
 mod leaf;
 mod note;
 mod page;
 mod proof;
+mod reader;
 mod recorder;
 mod spool;
 mod tree;
@@ -15,11 +18,19 @@ mod tree;
 pub use self::chain::{ChainVerifier, link, verify};
 pub use self::checkpoint::{Checkpoint, Growth};
 pub use self::drain::{Drain, DrainOptions, DrainStatus};
+pub(crate) use self::evidence::HeldTrail;
+pub use self::evidence::{
+    ArchivedFile, DumpReport, EvidenceExport, EvidenceFault, EvidenceFaultKind, EvidenceManifest,
+    EvidencePart, EvidencePosition, EvidenceRequest, EvidenceVerdict, EvidenceVerifier, KeptCheckpoint,
+    archive_evidence, check_dump,
+};
+pub use self::exposure::{Exposure, Touched, exposure};
 pub use self::leaf::{Linker, leaf};
 pub use self::note::{Note, NoteSigner, NoteVerifier};
 pub use self::page::PageCursor;
 pub(crate) use self::page::page;
 pub use self::proof::{RecordProof, growth_since, kept_tree, prove, tree};
+pub use self::reader::AuditReader;
 pub use self::recorder::{Recorded, Recorder};
 pub use self::spool::{Delivered, Spool, SpoolQuota, SpoolStatus};
 pub use self::tree::{Prover, Tree, leaf_hash, verify_consistency, verify_inclusion};

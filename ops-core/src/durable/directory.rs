@@ -138,7 +138,7 @@ fn unless_missing(done: io::Result<()>) -> io::Result<()> {
 }
 
 /// Options for a file that only its owner may read.
-pub(super) fn private() -> OpenOptions {
+pub(crate) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);

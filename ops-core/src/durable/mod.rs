@@ -8,7 +8,7 @@ mod log;
 mod segment;
 mod whole;
 
-pub(crate) use self::directory::{Directory, file_name};
+pub(crate) use self::directory::{Directory, file_name, private};
 pub(crate) use self::line::Line;
 pub(crate) use self::lock::Lock;
 pub(crate) use self::log::{Log, Place};
@@ -54,7 +54,7 @@ pub(crate) fn other_format(found: &str, wanted: &str) -> String {
 }
 
 /// What the operating system refused.
-fn refused(operation: &'static str, path: &Path, source: io::Error) -> Error {
+pub(crate) fn refused(operation: &'static str, path: &Path, source: io::Error) -> Error {
     let kind = match source.kind() {
         io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
         io::ErrorKind::Unsupported => ErrorKind::Unsupported,

@@ -6,8 +6,10 @@
 //! and line, and nothing is deleted. Every file names its format, so that a later version can tell.
 
 mod approval;
+mod archive;
 mod audit;
 mod drill_log;
+mod evidence;
 mod group;
 mod journal;
 mod limits;
@@ -17,6 +19,7 @@ mod readiness;
 mod switches;
 
 pub use self::approval::FileApprovals;
+pub use self::archive::DirectoryArchive;
 pub use self::audit::FileAudit;
 pub use self::drill_log::FileDrillLog;
 pub use self::journal::FileJournal;

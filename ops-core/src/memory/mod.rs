@@ -26,9 +26,11 @@
 //! ```
 
 mod approval;
+mod archive;
 mod audit;
 mod database;
 mod drill_log;
+mod evidence;
 mod forget;
 mod health;
 mod inventory;
@@ -40,11 +42,13 @@ mod plug;
 mod process;
 mod queue;
 mod readiness;
+mod session;
 mod switch;
 mod tenant;
 mod traffic;
 
 pub use self::approval::InMemoryApprovals;
+pub use self::archive::InMemoryArchive;
 pub use self::audit::InMemoryAudit;
 pub use self::database::{InMemoryDatabase, Session};
 pub use self::drill_log::InMemoryDrillLog;
@@ -58,6 +62,7 @@ pub use self::notifier::InMemoryNotifier;
 pub use self::process::InMemoryProcesses;
 pub use self::queue::InMemoryQueues;
 pub use self::readiness::InMemoryReadiness;
+pub use self::session::InMemorySessions;
 pub use self::switch::InMemorySwitches;
 pub use self::tenant::InMemoryTenants;
 pub use self::traffic::InMemoryTraffic;

@@ -3,6 +3,7 @@
 //! Plan, audit record, notice and report take their words from here, so they cannot drift apart.
 
 mod erasure;
+mod incident;
 mod leak;
 mod limit;
 /// What migrations do to others, and what is better.
@@ -14,6 +15,7 @@ mod rollback;
 mod tenant;
 mod timeline;
 pub use self::erasure::{disposal, erasure_report};
+pub use self::incident::*;
 pub use self::leak::{pii_leak_first_action, pii_leaked};
 pub use self::limit::{feature_stopped, rate_limit_exceeded, rate_limit_first_action, too_many_requests};
 pub use self::queue::*;

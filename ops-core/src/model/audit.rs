@@ -67,12 +67,23 @@ impl AuditRecord {
     ) -> Self {
         let micros = at.as_unix_micros().max(0).unsigned_abs();
         let nanos = u32::try_from(micros % 1_000_000).unwrap_or(0) * 1_000;
+        let seconds = micros / 1_000_000;
+        let id = Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos));
+        Self::with_id(id, at, tenant, actor, action, resource_type, resource_id)
+    }
+
+    /// As [`new`](Self::new), with the id that it has already: for stores.
+    pub fn with_id(
+        id: Uuid,
+        at: Timestamp,
+        tenant: TenantId,
+        actor: Actor,
+        action: impl Into<String>,
+        resource_type: impl Into<String>,
+        resource_id: impl Into<String>,
+    ) -> Self {
         Self {
-            id: Uuid::new_v7(uuid::Timestamp::from_unix(
-                uuid::NoContext,
-                micros / 1_000_000,
-                nanos,
-            )),
+            id,
             at,
             tenant,
             actor,

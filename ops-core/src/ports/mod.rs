@@ -5,10 +5,12 @@
 
 mod action;
 mod approval;
+mod archive;
 mod audit;
 mod clock;
 mod database;
 mod drill_log;
+mod evidence;
 mod forget;
 mod health;
 mod inventory;
@@ -22,12 +24,16 @@ mod process;
 mod queue;
 mod readiness;
 mod recognizer;
+mod session;
 mod switch;
 mod tenant;
 mod traffic;
 
 pub use self::action::{Action, Ramp};
 pub use self::approval::{ApprovalStore, ApprovalsFound, MAX_APPROVAL, MAX_APPROVALS, MAX_OPEN, MAX_REQUEST};
+pub use self::archive::{
+    ArchiveCapability, ArchiveHold, ArchiveName, ArchiveUpload, ArchivedObject, EvidenceArchive,
+};
 pub use self::audit::{
     Appended, AuditEntry, AuditEraser, AuditFault, AuditHead, AuditOrigin, AuditPage, AuditQuery,
     AuditReceipt, AuditStore, ChainReport, Forgotten,
@@ -35,6 +41,7 @@ pub use self::audit::{
 pub use self::clock::Clock;
 pub use self::database::{DatabaseCapability, DatabaseGuard};
 pub use self::drill_log::DrillLog;
+pub use self::evidence::{EvidenceFilter, EvidenceSource, TrailEntry, TrailExtent, TrailSnapshot};
 pub use self::forget::ForgetPerson;
 pub use self::health::HealthProbe;
 pub use self::inventory::{Deployed, DeployedService, Inventory};
@@ -51,6 +58,7 @@ pub use self::process::{CallCount, Presence, ProcessId, ProcessRegistry, SwitchP
 pub use self::queue::{QueueInspector, QueuesFound};
 pub use self::readiness::ReadinessProbe;
 pub use self::recognizer::Recognizer;
+pub use self::session::{SessionRevoker, SessionsSeen};
 pub use self::switch::{SwitchHint, SwitchHints, SwitchLink, SwitchState, SwitchStore, SwitchedOff};
 pub use self::tenant::{TenantCreated, TenantDirectory};
 pub use self::traffic::{TrafficCapability, TrafficController};

@@ -3,6 +3,7 @@
 mod append;
 mod columns;
 mod erase;
+mod export;
 mod months;
 mod role;
 mod row;

@@ -269,6 +269,23 @@ fn search_statement(
     let mut statement = QueryBuilder::new(UNSALTED);
     statement.push(" where tenant = ");
     statement.push_bind(tenant.as_str().to_owned());
+    conditions(&mut statement, query);
+    if let Some(cursor) = cursor {
+        statement
+            .push(" and (at_micros, id) < (")
+            .push_bind(cursor.at().as_unix_micros())
+            .push(", ")
+            .push_bind(cursor.id())
+            .push(")");
+    }
+    statement
+        .push(" order by at_micros desc, id desc limit ")
+        .push_bind(i64::try_from(rows).unwrap_or(i64::MAX));
+    statement
+}
+
+/// What a query asks of a row, its page apart.
+pub(super) fn conditions(statement: &mut QueryBuilder<Postgres>, query: &AuditQuery) {
     let equal = [
         (" and actor_id = ", &query.actor),
         (" and resource_type = ", &query.resource_type),
@@ -295,18 +312,6 @@ fn search_statement(
             .push_bind(query.actions.clone())
             .push(")");
     }
-    if let Some(cursor) = cursor {
-        statement
-            .push(" and (at_micros, id) < (")
-            .push_bind(cursor.at().as_unix_micros())
-            .push(", ")
-            .push_bind(cursor.id())
-            .push(")");
-    }
-    statement
-        .push(" order by at_micros desc, id desc limit ")
-        .push_bind(i64::try_from(rows).unwrap_or(i64::MAX));
-    statement
 }
 
 const SEARCH: &str = "search audit records";

@@ -7,6 +7,7 @@ mod audit_drain;
 mod audit_months;
 mod audit_roles;
 mod damage;
+mod evidence;
 mod exact;
 mod journal;
 mod limits;

@@ -1,0 +1,243 @@
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+use std::sync::Arc;
+
+use ops_core::audit::{
+    ArchivedFile, Checkpoint, EvidenceExport, EvidenceManifest, EvidenceRequest, EvidenceVerdict,
+    EvidenceVerifier, Note, NoteSigner, archive_evidence, check_dump,
+};
+use ops_core::file::DirectoryArchive;
+use ops_core::model::Timestamp;
+use ops_core::ports::{ArchiveHold, EvidenceFilter};
+use secrecy::SecretString;
+use serde_json::json;
+
+use super::audit::query;
+use super::audit_proof::{public_keys, read};
+use crate::cli::{PreserveArgs, VerifyArgs};
+use crate::exit::{Exit, Failure};
+use crate::input::{self, Written};
+use crate::print::Printer;
+use crate::session::Session;
+
+/// Exports, verifies what was written, and brings it to an archive.
+pub(crate) async fn preserve(
+    session: &Session,
+    printer: &Printer,
+    args: &PreserveArgs,
+    complete: bool,
+) -> Result<Exit, Failure> {
+    let signer = NoteSigner::from_text(&SecretString::from(read(&args.key)?))?;
+    let keys = vec![signer.verifier().clone()];
+    let world = &session.world;
+    let (tenant, clock) = (&world.config.tenant, &world.ops.providers().clock);
+    let mut request = EvidenceRequest::new(tenant.clone(), &args.incident, session.actor.clone());
+    request.filter = EvidenceFilter::of(&query(&args.filter)?);
+    request.allow_empty = args.allow_empty;
+    let mut verifier = EvidenceVerifier::new(keys.clone());
+    for file in &args.checkpoint {
+        let note: Note = read(file)?.parse()?;
+        note.verify(&keys)?;
+        request.seen.push(note.text().parse::<Checkpoint>()?);
+        verifier = verifier.with_seen(&note)?;
+    }
+    let export = EvidenceExport::new(session.evidence_source().await?, signer, Arc::clone(clock));
+    let manifest = session
+        .audit_reader()
+        .export(&export, &request, &args.out)
+        .await?;
+    // By the files alone, as whoever gets them will.
+    let verdict = verifier.verify(&args.out)?;
+    let archived = match &args.archive {
+        Some(archive) => {
+            let archive = DirectoryArchive::open(archive, Arc::clone(clock))?;
+            let until = args
+                .retain_until
+                .as_deref()
+                .map(str::parse::<Timestamp>)
+                .transpose()?;
+            let hold = until.map_or_else(ArchiveHold::held, |until| ArchiveHold::held().until(until));
+            archive_evidence(&archive, &args.out, &args.incident, &verifier, &hold).await?
+        }
+        None => Vec::new(),
+    };
+    let exit = if verdict.intact() && complete {
+        Exit::Done
+    } else {
+        Exit::Partly
+    };
+    show_export(printer, args, &manifest, &verdict, &archived, complete, exit);
+    Ok(exit)
+}
+
+fn show_export(
+    printer: &Printer,
+    args: &PreserveArgs,
+    manifest: &EvidenceManifest,
+    verdict: &EvidenceVerdict,
+    archived: &[ArchivedFile],
+    complete: bool,
+    exit: Exit,
+) {
+    if printer.json() {
+        printer.document(&json!({
+            "directory": args.out, "manifest": manifest, "intact": verdict.intact(), "faults": verdict.faults,
+            "archived": archived, "complete": complete, "exit_code": exit.code(),
+        }));
+        return;
+    }
+    let bytes: u64 = manifest.parts.iter().map(|part| part.bytes).sum();
+    printer.line(&printer.pick(
+        &format!(
+            "{} 件を保全しました（全 {} 件中）: {} · {bytes} バイト",
+            manifest.records,
+            manifest.size,
+            args.out.display()
+        ),
+        &format!(
+            "preserved {} of {} records: {} · {bytes} bytes",
+            manifest.records,
+            manifest.size,
+            args.out.display()
+        ),
+    ));
+    show_faults(printer, verdict);
+    if let [.., last] = archived {
+        printer.line(&printer.pick(
+            &format!(
+                "保管庫に {} ファイルを置き、読み戻して確認しました（{} ほか）",
+                archived.len(),
+                last.name.as_str()
+            ),
+            &format!(
+                "{} files are in the archive, held, and were read back ({} among them)",
+                archived.len(),
+                last.name.as_str()
+            ),
+        ));
+    }
+}
+
+fn show_faults(printer: &Printer, verdict: &EvidenceVerdict) {
+    for fault in &verdict.faults {
+        let place = fault
+            .sequence
+            .map_or_else(String::new, |sequence| format!(" #{sequence}"));
+        let file = fault.file.as_deref().unwrap_or_default();
+        let kind = serde_json::to_value(fault.kind).unwrap_or_default();
+        let kind = kind.as_str().unwrap_or_default();
+        printer.line(&printer.warn(&format!("  ✘ {kind}{place} {file}: {}", fault.what)));
+    }
+    if verdict.more_faults > 0 {
+        printer.line(&printer.warn(&printer.pick(
+            &format!("  ほかに {} 件", verdict.more_faults),
+            &format!("  and {} more", verdict.more_faults),
+        )));
+    }
+    for open in &verdict.undecided {
+        printer.line(&printer.warn(&format!("  ? {open}")));
+    }
+}
+
+/// Checks an export by its files and public keys alone.
+pub(crate) fn verify(
+    printer: &Printer,
+    args: &VerifyArgs,
+    evidence: &Path,
+    public_key: &Path,
+) -> Result<Exit, Failure> {
+    let mut verifier = EvidenceVerifier::new(public_keys(public_key)?);
+    if let Some(checkpoint) = &args.checkpoint {
+        verifier = verifier.with_seen(&read(checkpoint)?.parse()?)?;
+    }
+    let mut lines = String::new();
+    let mut written = Ok(Written::Whole);
+    let verdict = verifier.verify_each(evidence, |receipt, record| {
+        if args.print && matches!(written, Ok(Written::Whole)) {
+            lines.push_str(&json!({"sequence": receipt.sequence, "record": record}).to_string());
+            lines.push('\n');
+            if lines.len() > 64 * 1024 {
+                written = input::write(&std::mem::take(&mut lines));
+            }
+        }
+    })?;
+    if matches!(written?, Written::Whole) {
+        input::write(&lines)?;
+    }
+    let exit = if !verdict.intact() {
+        Exit::Failed
+    } else if verdict.undecided.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Unverified
+    };
+    if printer.json() {
+        printer.document(&json!({
+            "intact": verdict.intact(), "records": verdict.records, "faults": verdict.faults, "more_faults": verdict.more_faults,
+            "undecided": verdict.undecided, "manifest": verdict.manifest, "exit_code": exit.code(),
+        }));
+        return Ok(exit);
+    }
+    if args.print {
+        return Ok(exit);
+    }
+    show_faults(printer, &verdict);
+    if let Some(manifest) = verdict.manifest.as_ref().filter(|_| verdict.intact()) {
+        printer.line(&printer.pick(
+            &format!(
+                "{} 件、改ざんは見つかりません（{} · {} · {} が作成）",
+                verdict.records,
+                manifest.incident,
+                manifest.made_at.to_jst(),
+                manifest.made_by
+            ),
+            &format!(
+                "{} records, no tampering found ({}, made {} by {})",
+                verdict.records, manifest.incident, manifest.made_at, manifest.made_by
+            ),
+        ));
+    }
+    Ok(exit)
+}
+
+/// Says whether a dump is complete.
+pub(crate) fn check(printer: &Printer, args: &VerifyArgs, dump: &Path) -> Result<Exit, Failure> {
+    let file = File::open(dump).map_err(|error| {
+        Failure::usage(
+            format!("cannot read {}: {}", dump.display(), error.kind()),
+            "name the file that pg_dump wrote",
+        )
+    })?;
+    let report = check_dump(
+        BufReader::with_capacity(1024 * 1024, file),
+        &args.table,
+        args.rows,
+    )?;
+    // Without a count nobody knows whether rows are missing.
+    let exit = if !report.complete() {
+        Exit::Failed
+    } else if report.expected.is_none() {
+        Exit::Unverified
+    } else {
+        Exit::Done
+    };
+    if printer.json() {
+        printer.document(&json!({"dump": report, "complete": exit == Exit::Done, "exit_code": exit.code()}));
+        return Ok(exit);
+    }
+    printer.line(&printer.pick(
+        &format!("{}: {} 行", args.table, report.rows),
+        &format!("{}: {} rows", args.table, report.rows),
+    ));
+    for fault in &report.faults {
+        printer.line(&printer.warn(&format!("  ✘ {fault}")));
+    }
+    if exit == Exit::Unverified {
+        printer.line(&printer.warn(&printer.pick(
+            "  ? 件数が分からないので、欠けがないとは言えません: --rows N",
+            "  ? nobody said how many rows there should be: --rows N",
+        )));
+    }
+    Ok(exit)
+}

@@ -1,0 +1,8 @@
+//! Evidence: what an export holds, and what its files show without the store.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod archive;
+mod export;
+mod incident;
+mod support;
+mod tampering;
