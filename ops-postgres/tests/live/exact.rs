@@ -97,8 +97,11 @@ async fn dump(database: &str) -> Option<String> {
         }
     };
     let text = String::from_utf8(output.stdout).unwrap();
-    // Newer versions put a word of their own around it, another one each time.
-    let lines: Vec<_> = text.lines().filter(|line| !line.contains("restrict ")).collect();
+    // Newer versions put a word of their own around it, another one each time. In which order the settings of roles come, nobody says.
+    let kept = text.lines().filter(|line| !line.contains("restrict "));
+    let (mut roles, mut lines): (Vec<_>, Vec<_>) = kept.partition(|line| line.starts_with("ALTER ROLE "));
+    roles.sort_unstable();
+    lines.append(&mut roles);
     Some(lines.join("\n"))
 }
 
