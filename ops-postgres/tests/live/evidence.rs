@@ -9,7 +9,7 @@ use ops_core::clock::SystemClock;
 use ops_core::error::{ErrorKind, Result};
 use ops_core::model::{Actor, AuditRecord, TenantId, Timestamp};
 use ops_core::ports::{AuditQuery, AuditStore, EvidenceFilter, EvidenceSource};
-use ops_postgres::PostgresAuditStore;
+use ops_postgres::{PostgresAuditStore, PostgresStore};
 
 use super::world::{World, run};
 
@@ -95,12 +95,11 @@ async fn a_role_that_passes_row_security_by_exports_no_other_tenant() {
     let Some(world) = World::new().await else { return };
     trails(&world).await;
     let admin = super::world::admin_url().await.unwrap();
-    let options: sqlx::postgres::PgConnectOptions =
-        secrecy::ExposeSecret::expose_secret(&admin).parse().unwrap();
-    let pool = sqlx::PgPool::connect_with(options.database(world.scratch.name()))
-        .await
-        .unwrap();
-    let audit = PostgresAuditStore::from_pool(pool.clone());
+    let url = secrecy::ExposeSecret::expose_secret(&admin);
+    let (server, _) = url.rsplit_once('/').unwrap();
+    let url = format!("{server}/{}", world.scratch.name());
+    let store = PostgresStore::connect(&url.into()).await.unwrap();
+    let audit = PostgresAuditStore::unchecked(&store);
     let (signer, out) = (
         NoteSigner::generate("audit.example.com").unwrap(),
         tempfile::tempdir().unwrap(),
@@ -110,7 +109,7 @@ async fn a_role_that_passes_row_security_by_exports_no_other_tenant() {
         .unwrap();
     assert_eq!((manifest.records, manifest.fault_count), (40, 0));
     assert!(verify(&signer, out.path()).intact());
-    pool.close().await;
+    store.close().await;
     world.close().await;
 }
 
