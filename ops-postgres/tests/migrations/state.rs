@@ -1,5 +1,4 @@
 use ops_core::model::{AppliedMigration, Leftover, MigrationLedger, MigrationTool, SchemaState};
-use ops_core::ports::MigrationInspector;
 use ops_core::testkit;
 use ops_postgres::{PostgresMigrations, PostgresTrial, schema_dump};
 use secrecy::SecretString;
