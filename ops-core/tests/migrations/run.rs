@@ -118,7 +118,11 @@ async fn a_lock_that_cannot_be_had_is_tried_again_and_every_step_is_in_the_audit
     assert_eq!(report.status, RunStatus::Done);
     assert_eq!(report.steps[0].attempts, 4);
     assert!(report.audited);
-    let page = world.audit.search(&AuditQuery::new(tenant())).await.unwrap();
+    let page = world
+        .audit
+        .search(&tenant(), &AuditQuery::default())
+        .await
+        .unwrap();
     let steps = page
         .records
         .iter()

@@ -8,7 +8,7 @@ use crate::identifier::quoted;
 
 const READ: &str = "read the state of migrations";
 
-/// Every table of a tool, in whatever schema and, for sqlx, under whatever name.
+/// Every table of a tool, in whatever schema and, for sqlx, under whatever name; but not our own, which is no migration of the application.
 pub(super) async fn read(connection: &mut PgConnection) -> Result<SchemaState> {
     let tables: Vec<(String, String, Vec<String>, bool)> = sqlx::query_as(
         "select n.nspname::text, c.relname::text,
@@ -16,7 +16,7 @@ pub(super) async fn read(connection: &mut PgConnection) -> Result<SchemaState> {
               where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped),
              has_schema_privilege(n.oid, 'USAGE') and has_table_privilege(c.oid, 'SELECT')
          from pg_class c join pg_namespace n on n.oid = c.relnamespace
-         where c.relkind in ('r', 'p') and n.nspname !~ '^pg_' and exists (
+         where c.relkind in ('r', 'p') and n.nspname !~ '^pg_' and (n.nspname, c.relname) <> ('ops', 'schema_migration') and exists (
              select from pg_attribute a where a.attrelid = c.oid and a.attnum > 0)
          order by 1, 2",
     )
