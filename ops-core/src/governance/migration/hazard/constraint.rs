@@ -84,10 +84,14 @@ fn index(scene: &mut Scene, subject: &Subject, node: &Node) -> ConstraintKind {
     }
     let partitioned = scene.kind(&subject.name) == RelationKind::Partitioned;
     if partitioned && !work.contains(&Work::Scan) {
-        // The partitions get an index each.
+        // The partitions get an index each; from version 18 on under the lock of the parent.
+        let lock = match scene.schema.server {
+            1..=17 => LockMode::Share,
+            _ => AccessExclusive,
+        };
         scene.lock(&subject.name, AccessExclusive, &[]);
         for partition in scene.schema.descendants(&subject.name) {
-            scene.lock(&partition, LockMode::Share, &work);
+            scene.lock(&partition, lock, &work);
         }
     } else if scene.kind(&subject.name) == RelationKind::Table {
         scene.lock(&subject.name, AccessExclusive, &work);
