@@ -176,7 +176,7 @@ fn summary(ledger: &MigrationLedger) -> LedgerSummary {
     let newest = match ledger.tool {
         MigrationTool::Alembic => versions().collect(),
         // The order of application is all that it has.
-        MigrationTool::Django => versions().last().into_iter().collect(),
+        MigrationTool::Django => versions().next_back().into_iter().collect(),
         // As numbers: as text "9" would come after "10".
         _ => versions()
             .max_by_key(|version| (number(version), version.clone()))
