@@ -425,8 +425,9 @@ const MIGRATIONS: [(i64, &str, &str); 12] = [
 pub(crate) fn own_tables() -> Vec<&'static str> {
     let mut tables = vec!["schema_migration"];
     for (_, _, sql) in MIGRATIONS {
-        for (at, word) in sql.match_indices(CREATE_TABLE) {
-            let rest = &sql[at + word.len()..];
+        let made = CREATE_TABLE.iter().flat_map(|words| sql.match_indices(words));
+        for (at, words) in made {
+            let rest = &sql[at + words.len()..];
             let rest = rest.strip_prefix("if not exists ").unwrap_or(rest);
             let Some(name) = rest.strip_prefix("ops.") else {
                 continue;
@@ -440,7 +441,7 @@ pub(crate) fn own_tables() -> Vec<&'static str> {
     tables
 }
 
-const CREATE_TABLE: &str = "create table ";
+const CREATE_TABLE: [&str; 2] = ["create table ", "create unlogged table "];
 pub(crate) const LATEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
 /// As startup options: a setting of the session itself beats those of database and role.
@@ -479,6 +480,7 @@ mod tests {
             "switch_process",
             "drill",
             "audit_log",
+            "limit_state",
         ] {
             assert!(tables.contains(&table), "{table} in {tables:?}");
         }

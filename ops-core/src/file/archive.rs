@@ -73,9 +73,10 @@ impl DirectoryArchive {
 #[async_trait]
 impl EvidenceArchive for DirectoryArchive {
     fn capability(&self) -> ArchiveCapability {
-        let mut capability = ArchiveCapability::default();
-        capability.resumes_across_processes = true;
-        capability
+        ArchiveCapability {
+            resumes_across_processes: true,
+            ..ArchiveCapability::default()
+        }
     }
 
     async fn begin(&self, upload: &ArchiveUpload) -> Result<u64> {

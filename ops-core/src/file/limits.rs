@@ -58,7 +58,7 @@ impl FileLimits {
     /// read.
     pub async fn read(&self) -> Result<LimitTable> {
         let files = Arc::clone(&self.files);
-        blocking("read limits", move || Ok(parse(files.text()?.as_deref())?)).await
+        blocking("read limits", move || parse(files.text()?.as_deref())).await
     }
 
     /// Replaces the table by what `change` makes of it, under a lock that other processes of this machine take too.

@@ -67,6 +67,7 @@ impl EvidenceFilter {
 /// One position of a trail, as the store has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "nearly all are records")]
 pub enum TrailEntry {
     /// A record.
     Record {

@@ -108,7 +108,10 @@ async fn the_table_of_before_becomes_a_partition_and_its_chain_goes_on() {
     let back = format!(
         "drop table ops.audit_log, ops.audit_salt, ops.audit_head; drop function ops.audit_make_month(date);
          drop function ops.audit_withhold(text, bigint, bigint, text, text, text, text, text);
-         {before} delete from ops.schema_migration where version = 8"
+         drop table ops.limit_table, ops.limit_state, ops.limit_denial, ops.tenant, ops.data_hold, ops.deletion_requests, ops.acl_order,
+             ops.migration_step;
+         drop function ops.check_limits; drop function ops.count_denials;
+         {before} delete from ops.schema_migration where version >= 8"
     );
     run(&mut owner, &back).await.unwrap();
     let records: Vec<_> = (0..5)

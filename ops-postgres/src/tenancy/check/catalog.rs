@@ -390,7 +390,7 @@ const FUNCTIONS: &str = "
            case when cardinality($1::text[]) = 0 then true
                 else exists (select from pg_roles r where r.rolname = any($1) and has_function_privilege(r.oid, p.oid, 'execute')) end as callable
     from pg_proc p join pg_namespace n on n.oid = p.pronamespace join pg_roles o on o.oid = p.proowner
-    where p.prosecdef and n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
+    where p.prosecdef and n.nspname not in ('information_schema', 'ops') and n.nspname !~ '^pg_'
         and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
     order by 1";
 
