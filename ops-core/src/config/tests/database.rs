@@ -27,6 +27,8 @@ fn strengths_spared_sessions_and_rules_are_read_with_their_defaults() {
         name = "brake"
         kind = "database-read-only"
         read_only_strength = "brake"
+        [approvals]
+        restore = 0
     "#;
     let config = OpsConfig::parse(text).unwrap();
     let database = config.database.unwrap();
