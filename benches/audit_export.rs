@@ -33,6 +33,7 @@ fn main() {
 async fn compare(_: u64) {}
 
 #[cfg(unix)]
+#[expect(clippy::disallowed_methods, reason = "a bench measures real time")]
 async fn compare(rows: u64) {
     let Some(admin) = ops_core::testkit::postgres_url().await.map(SecretString::from) else {
         println!("no PostgreSQL here");

@@ -259,6 +259,7 @@ async fn rates(plan: &Plan, contenders: &[Contender], tasks: usize) -> Vec<f64> 
     found.into_iter().map(median).collect()
 }
 
+#[expect(clippy::disallowed_methods, reason = "a bench measures real time")]
 async fn rate(plan: &Plan, contender: &Contender, tasks: usize) -> f64 {
     let answered = Arc::new(AtomicU64::new(0));
     let began = Instant::now();
@@ -282,6 +283,7 @@ async fn rate(plan: &Plan, contender: &Contender, tasks: usize) -> f64 {
 }
 
 /// The median time of each contender, one question at a time, in turn.
+#[expect(clippy::disallowed_methods, reason = "a bench measures real time")]
 async fn medians(plan: &Plan, contenders: &[Contender]) -> Vec<f64> {
     let mut user = users(1);
     let mut found = vec![Vec::new(); contenders.len()];

@@ -6,30 +6,45 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use ops_core::actions::{MakeReadOnly, Rehearsal, StopTraffic, SwitchOff};
+use ops_core::actions::{MakeReadOnly, Rehearsal, RevokeSessions, StopTraffic, SwitchOff};
 use ops_core::config::{Preset, preset};
 use ops_core::emergency::{Procedure, Refusal, Step};
 use ops_core::file::FileSwitches;
 use ops_core::guard::KillSwitch;
-use ops_core::memory::{InMemoryDatabase, InMemorySwitches, InMemoryTraffic};
+use ops_core::memory::{InMemoryDatabase, InMemorySessions, InMemorySwitches, InMemoryTraffic};
 use ops_core::model::{Actor, DrillReport, TargetId, TenantId};
 use ops_core::pipeline::{DrillSetup, DrillWorld, drill};
-use ops_core::ports::{Action, SwitchStore};
+use ops_core::ports::{Action, SessionRevoker as _, SwitchStore};
 use ops_core::procedures::{Component, rollback};
 use ops_core::testkit::{Faults, LoopbackServer, loopback_transport, postgres_url};
 use ops_core::{Ops, Providers};
 use ops_gcp::auth::StaticToken;
 use ops_gcp::run::CloudRunTraffic;
 use ops_gcp::run::sim::{CloudRunSim, ServiceSeed};
-use ops_postgres::{PostgresDatabaseGuard, PostgresStore, PostgresSwitchStore, ScratchDatabase};
+use ops_postgres::{
+    PostgresDatabaseGuard, PostgresStore, PostgresSwitchStore, PostgresTimeouts, ScratchDatabase,
+    TimeoutLimits,
+};
 use ops_railway::railway::sim::{RailwaySim, ServiceSeed as RailwaySeed};
 use ops_railway::railway::{RailwayToken, RailwayTraffic};
 use ops_railway::vercel::VercelTraffic;
 use ops_railway::vercel::sim::{ProjectSeed, VercelSim};
 
 /// Every `impl Action for`, and the test that drives it.
-const ACTIONS: &[&str] = &["Follows", "MakeReadOnly", "Rehearsal", "StopTraffic", "SwitchOff"];
+const ACTIONS: &[&str] = &[
+    "Follows",
+    "MakeReadOnly",
+    "PostgresTimeouts",
+    "Rehearsal",
+    "StopTraffic",
+    "SwitchOff",
+];
+
+/// Those without a way back. They are carried out by `an_incident_preserves_evidence_before_it_ends_sessions_and_suspends_the_endpoint`
+/// of ops-core, the second one below too.
+const ONE_WAY: &[&str] = &["PreserveEvidence", "RevokeSessions"];
 
 /// Every provider behind one: the port and the provider.
 const PROVIDERS: &[(&str, &str)] = &[
@@ -84,7 +99,8 @@ fn no_action_and_no_provider_is_without_a_drill() {
         found.retain(|name| !matches!(name.as_str(), "Arc" | "Box" | "T" | ""));
         found
     };
-    let actions: BTreeSet<_> = ACTIONS.iter().map(|name| (*name).to_owned()).collect();
+    let actions = ACTIONS.iter().chain(ONE_WAY);
+    let actions: BTreeSet<_> = actions.map(|name| (*name).to_owned()).collect();
     assert_eq!(
         implementors("Action"),
         actions,
@@ -197,8 +213,32 @@ async fn every_switch_and_the_database_in_postgresql() {
     let target = PostgresDatabaseGuard::target(&name).expect("a target");
     let guard = Arc::new(PostgresDatabaseGuard::new(&store));
     flip("database", Arc::new(MakeReadOnly::new(guard, target))).await;
+    let limits = TimeoutLimits::new(
+        Duration::from_secs(10),
+        Duration::from_secs(2),
+        Duration::from_secs(30),
+    );
+    let timeouts = PostgresTimeouts::new(&store, limits).expect("a name");
+    flip("timeouts", Arc::new(timeouts)).await;
     drop(store);
     scratch.drop_all().await.expect("dropped");
+}
+
+#[tokio::test]
+async fn sessions_end_for_good() {
+    let sessions = Arc::new(InMemorySessions::new());
+    sessions.sign_in("usr_1");
+    sessions.sign_in("usr_2");
+    let revoke = RevokeSessions::new(sessions.clone(), "usr_1").expect("an id");
+    let procedure = Procedure::new("revoke", vec![Step::new(Arc::new(revoke))]).expect("a procedure");
+    let ops = Ops::new(Providers::in_memory(), TenantId::new("org_drill").expect("an id"));
+    let report = ops.stop(&procedure, operator()).await.expect("no approval");
+    assert!(report.outcome.steps[0].verdict.holds(), "{report:#?}");
+    let left = |user: &'static str| {
+        let sessions = Arc::clone(&sessions);
+        async move { sessions.sessions(user).await.expect("a user").active }
+    };
+    assert_eq!((left("usr_1").await, left("usr_2").await), (0, 1));
 }
 
 #[tokio::test]

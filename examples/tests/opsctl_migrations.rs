@@ -16,10 +16,12 @@ fn write(dir: &Path, name: &str, text: &str) {
     std::fs::write(path, text).expect("a file");
 }
 
-fn run(dir: &Path, url: Option<&str>, arguments: &[&str]) -> Ran {
+fn run(dir: &Path, database: Option<&ScratchDatabase>, arguments: &[&str]) -> Ran {
     let mut command = opsctl(dir);
-    if let Some(url) = url {
-        command.env("DATABASE_URL", url);
+    if let Some(database) = database {
+        command
+            .env("DATABASE_URL", database.owner_url().expose_secret())
+            .env("OPS_AUDIT_DATABASE_URL", database.audit_url().expose_secret());
     }
     Ran::of(command.args(arguments).output().expect("opsctl runs"))
 }
@@ -88,13 +90,17 @@ async fn from_the_first_look_to_the_run_and_back_to_the_state() {
         "drop index by_note;\nalter table conversations drop column note;\n",
     );
 
-    let status = run(dir, Some(url), &["migrations", "status", "--dir", "m", "--json"]);
+    let status = run(
+        dir,
+        Some(&database),
+        &["migrations", "status", "--dir", "m", "--json"],
+    );
     assert_eq!(status.code, 3, "{}{}", status.out, status.err);
     assert_eq!(status.json()["pending"][0], "0001");
 
     let refused = run(
         dir,
-        Some(url),
+        Some(&database),
         &[
             "migrations",
             "run",
@@ -109,7 +115,7 @@ async fn from_the_first_look_to_the_run_and_back_to_the_state() {
 
     let check = run(
         dir,
-        Some(url),
+        Some(&database),
         &["migrations", "check", "m", "--database", "--proof", "--json"],
     );
     assert_eq!(check.code, 0, "{}{}", check.out, check.err);
@@ -129,7 +135,7 @@ async fn from_the_first_look_to_the_run_and_back_to_the_state() {
         "0",
         "--json",
     ];
-    let ran = run(dir, Some(url), &arguments);
+    let ran = run(dir, Some(&database), &arguments);
     assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
     assert_eq!(ran.json()["report"]["steps"].as_array().map(Vec::len), Some(2));
     assert!(
@@ -138,11 +144,15 @@ async fn from_the_first_look_to_the_run_and_back_to_the_state() {
         ran.out
     );
 
-    let status = run(dir, Some(url), &["migrations", "status", "--dir", "m", "--json"]);
+    let status = run(
+        dir,
+        Some(&database),
+        &["migrations", "status", "--dir", "m", "--json"],
+    );
     assert_eq!(status.code, 0, "{}{}", status.out, status.err);
     let audit = run(
         dir,
-        Some(url),
+        Some(&database),
         &["audit", "search", "--action", "migration.step", "--json"],
     );
     assert_eq!(

@@ -148,6 +148,14 @@ impl Storage {
                         guard = guard.with_exempt_role(role);
                         Arc::new(audit)
                     }
+                    // One login, which may make no other: as good a trail as it allows.
+                    Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                        self.warnings.push(Text::new(
+                            format!("監査証跡を、その表の所有者として書きます。所有者は証跡を書き換えられます ({error})"),
+                            format!("the audit trail is written as the owner of its tables, who could change it ({error})"),
+                        ));
+                        Arc::new(PostgresAuditStore::unchecked(store))
+                    }
                     Err(error) => {
                         self.warnings.push(Text::new(
                         format!("監査用の役割がありません ({error})。監査記録はスプールに残します"),

@@ -17,7 +17,10 @@ use crate::ports::AuditReceipt;
 /// | 2, left out | first position, count, hash of the chain at the last (32 bytes), roots of subtrees (32 bytes each, to the end) |
 /// | 3, unreadable | position, what is wrong |
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "one at a time is handed on; nearly all are records")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time is handed on; nearly all are records"
+)]
 pub(super) enum PartEntry {
     Record {
         receipt: AuditReceipt,

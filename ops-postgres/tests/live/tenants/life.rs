@@ -360,7 +360,7 @@ async fn a_count_that_could_be_blind_proves_nothing() {
         panic!("unproven")
     };
     let scraps: TableName = "scraps".parse().unwrap();
-    assert_eq!(proof.unknown, [scraps.clone()]);
+    assert_eq!(proof.unknown, std::slice::from_ref(&scraps));
     let purge = TenantPurge::new(
         &world.store,
         layout(&world).with_global(scraps, "drawings of nobody"),

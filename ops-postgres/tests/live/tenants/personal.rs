@@ -106,7 +106,7 @@ async fn a_person_is_erased_everywhere_by_the_map_and_both_times_are_kept() {
     traces.leave(&a, "usr_1");
     traces.leave(&a, "usr_2");
     let erasure = Erasure::new(&world.store, TenantLayout::default(), map())
-        .with_traces(traces.clone())
+        .with_traces(Arc::clone(&traces) as _)
         .with_batch(7);
     let mut root = world.superuser().await;
     let plan = erasure.plan(&a, "usr_1", clock.now()).await.unwrap();
