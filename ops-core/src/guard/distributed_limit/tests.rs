@@ -149,7 +149,7 @@ async fn a_caller_at_a_hundred_times_the_limit_costs_few_calls_and_gets_what_is_
         }
         let calls = world.store.calls() as f64 / f64::from(checks);
         let share = f64::from(admitted) / f64::from(due);
-        println!("{semantics:?}: {calls:.3} calls per check, {admitted} admitted, {due} due");
+        eprintln!("{semantics:?}: {calls:.3} calls per check, {admitted} admitted, {due} due");
         assert!(calls <= most_calls, "{semantics:?}: {calls} calls per check");
         assert!(admitted <= due, "{semantics:?}: {admitted} admitted, {due} due");
         assert!(share >= 0.999, "{semantics:?}: {share} of what is due");
