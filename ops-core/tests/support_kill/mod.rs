@@ -202,9 +202,9 @@ impl Case {
                 }
             }
             Scene::Resume => {
-                // In the file journal its last line is torn, too.
+                // In the file journal its last line is torn, too: after format and beginning come the first intents, in one write or several.
                 let point = match case.url {
-                    None => "file.append.torn=5*off->return",
+                    None => "file.append.torn=2*off->return",
                     Some(_) => "step.applied.before=1*off->return",
                 };
                 let stop = Job {
