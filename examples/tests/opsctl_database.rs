@@ -155,7 +155,8 @@ async fn read_only_holds_for_open_sessions_and_is_lifted_from_a_fresh_one() {
     let verified = world.run(&["audit", "verify", "--json"]);
     assert_eq!(
         (verified.code, &verified.json()["records"]),
-        (0, &2.into()),
+        // Stop, restore, and the search between them.
+        (0, &3.into()),
         "{}",
         verified.out
     );
@@ -338,7 +339,8 @@ async fn a_brake_spares_open_sessions_and_the_journal_keeps_the_strength() {
     world.database.drop_all().await.expect("removed");
 }
 
-#[tokio::test]
+// The tool runs as a process while the other session waits in a task.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn load_is_shown_and_a_session_is_ended_only_with_act() {
     let Some(world) = World::start("load").await else {
         return;
@@ -371,6 +373,7 @@ async fn load_is_shown_and_a_session_is_ended_only_with_act() {
         {
             break found;
         }
+        assert!(!waiting.is_finished(), "nobody waits: {found:#}");
     };
     assert_eq!(blockers["chains"][0]["root"], pid, "{blockers:#}");
     assert!(

@@ -235,7 +235,7 @@ fn word_end(bytes: &[u8], from: usize) -> usize {
             Some(b' ') => {
                 let word = &bytes[from..at];
                 let follows = bytes.get(at + 1).copied().unwrap_or(b' ');
-                if follows == b'{' && word[0].is_ascii_uppercase() {
+                if follows == b'{' && word.first().is_some_and(u8::is_ascii_uppercase) {
                     return group_end(bytes, at + 1);
                 }
                 let scheme = SCHEMES.iter().any(|scheme| word.eq_ignore_ascii_case(scheme));
