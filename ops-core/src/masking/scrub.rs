@@ -381,6 +381,11 @@ mod tests {
         prop::collection::vec(piece, 0..14).prop_map(|pieces| pieces.concat())
     }
 
+    #[test]
+    fn a_brace_without_a_word_before_it_is_read() {
+        assert_eq!(scrubbed("Cookie= {"), scrubbed(&scrubbed("Cookie= {")));
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(1_000))]
 
