@@ -18,14 +18,38 @@ use ops_core::model::{RunId, TargetId};
 use ops_core::ports::{Held, Journal, JournalEntry, JournalEvent};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 use serde_json::json;
-use support_emergency::{LastWriterWins, SharedJournal};
-use support_worlds::{Machines, Seen, Story, Trouble, play, story};
+use support_emergency::{LastWriterWins, Moment, SharedJournal};
+use support_worlds::{Deed, Machines, Seen, Story, Trouble, play, story};
 
 #[test]
 fn a_number_is_restored_to_its_last_digit() {
     // Without its feature `float_roundtrip`, `serde_json` reads this one back as 4.818089349244125e-95.
     let fields = BTreeMap::from([("scaling".to_owned(), json!(4.818_089_349_244_124_6e-95))]);
     run(&Story::of_one_stop(fields), Arc::new(SharedJournal::new())).unwrap();
+}
+
+/// The dead run's call has stopped the target by half when the restore is planned, and wholly when the restore acts.
+#[test]
+fn a_stop_that_a_late_call_completes_is_no_change_by_others() {
+    let mode = || BTreeMap::from([("mode".to_owned(), json!("automatic"))]);
+    for markers in [false, true] {
+        let story = Story {
+            trouble: Trouble::LateCalls,
+            priors: vec![mode(), mode()],
+            latency: 2,
+            markers,
+            deeds: vec![Deed::DieStopping {
+                machine: 0,
+                at: 4,
+                moment: Moment::AfterTheWrite,
+                lands: Some(0),
+                outage: false,
+            }],
+            ..Story::of_one_stop(mode())
+        };
+        let seen = run(&story, Arc::new(SharedJournal::new())).unwrap();
+        assert_eq!((seen.exact, seen.refused), (1, 0));
+    }
 }
 
 fn in_virtual_time<T>(work: impl Future<Output = T>) -> T {

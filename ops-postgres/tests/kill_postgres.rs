@@ -41,6 +41,8 @@ impl Journals for Postgres {
             .unwrap();
         store.close().await;
     }
+
+    fn tear(_folder: &Path) {}
 }
 
 /// The process that is killed is this test, run again.

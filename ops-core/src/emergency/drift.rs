@@ -62,10 +62,10 @@ impl Engine {
         if let Prior::Observed { snapshot } = &planned.prior
             && waited
         {
-            // What was waited for may have landed: on a target that served, or by making it as before. What it does to one that was
-            // stopped already is nothing; a field that differs there was changed by others.
-            let served = found.differences(snapshot).is_empty();
-            if drift(snapshot, &now, (!served).then_some(&found)).is_empty() {
+            // What was waited for may have landed: on a target that served or was half stopped, or by making it as before. What it does to
+            // one that was stopped already is nothing; a field that differs there was changed by others.
+            let stopped = !planned.partly && !found.differences(snapshot).is_empty();
+            if drift(snapshot, &now, stopped.then_some(&found)).is_empty() {
                 return Ok(());
             }
         }

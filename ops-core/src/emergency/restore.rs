@@ -8,7 +8,9 @@ use super::plan::{Draft, Plan};
 use super::procedure::{Procedure, Step};
 use super::{Engine, Refusal};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Difference, PlanKind, PlannedStep, Prior, RunId, Snapshot, TargetId, Timestamp};
+use crate::model::{
+    Difference, PlanKind, PlannedStep, Prior, RunId, Snapshot, TargetId, TargetState, Timestamp,
+};
 use crate::ports::{Held, JournalEntry, JournalEvent};
 
 impl Engine {
@@ -110,6 +112,7 @@ impl Engine {
                         });
                     }
                     planned.found = Some(observed.snapshot().clone());
+                    planned.partly = observed.state() == TargetState::PartlyStopped;
                     planned.caveats = observed.caveats().to_vec();
                     planned
                 }

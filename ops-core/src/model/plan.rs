@@ -91,7 +91,8 @@ pub struct PlannedStep {
     /// For a restore in parts: the share of the users that this step lets in. `None`: all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<Share>,
-    /// For a stop: the prior state was a partly stopped one, of which nobody knows whose it is. A restore of it needs a decision.
+    /// For a stop: the prior state was a partly stopped one, of which nobody knows whose it is. A restore of it needs a decision. For a
+    /// restore: `found` is a partly stopped one, which a call that is still under way may complete.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub partly: bool,
 }

@@ -29,6 +29,8 @@ pub(crate) trait Journals: 'static {
     async fn open(folder: &Path, url: Option<&str>) -> Arc<dyn Journal>;
     /// Empties what is at `url`.
     async fn clear(url: Option<&str>);
+    /// Leaves half an entry behind the last one of each run, if entries can be cut in two there.
+    fn tear(folder: &Path);
 }
 
 pub(crate) fn spool(folder: &Path) -> Arc<dyn Journal> {
@@ -202,11 +204,6 @@ impl Case {
                 }
             }
             Scene::Resume => {
-                // In the file journal its last line is torn, too: after format and beginning come the first intents, in one write or several.
-                let point = match case.url {
-                    None => "file.append.torn=2*off->return",
-                    Some(_) => "step.applied.before=1*off->return",
-                };
                 let stop = Job {
                     work: Work::Stop,
                     ..case.job.clone()
@@ -214,12 +211,13 @@ impl Case {
                 assert_eq!(
                     tokio::task::spawn_blocking({
                         let entry = entry.to_owned();
-                        move || stop.run(&entry, point)
+                        move || stop.run(&entry, "step.applied.before=1*off->return")
                     })
                     .await
                     .unwrap(),
                     End::Killed
                 );
+                J::tear(case.folder.path());
                 Work::Resume {
                     run: case.newest::<J>().await.unwrap(),
                 }

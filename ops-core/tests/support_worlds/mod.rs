@@ -6,4 +6,4 @@ mod story;
 
 pub(crate) use self::machines::Machines;
 pub(crate) use self::play::{Seen, play};
-pub(crate) use self::story::{Story, Trouble, story};
+pub(crate) use self::story::{Deed, Story, Trouble, story};

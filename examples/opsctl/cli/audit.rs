@@ -1,0 +1,137 @@
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    #[command(subcommand)]
+    pub(crate) verb: AuditVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditVerb {
+    /// Find records, newest first
+    Search(SearchArgs),
+    /// Verify the hash chain; with --checkpoint also that the trail is still the one that was signed; offline: one record (--proof), an export (--evidence), a dump (--dump)
+    Verify(VerifyArgs),
+    /// Export records as evidence: compressed parts, a signed checkpoint and a signed manifest; verified before it is said to be done
+    Preserve(PreserveArgs),
+    /// Make a key that signs checkpoints: FILE is the private key, FILE.pub the public one
+    Keygen {
+        /// What the log is called, such as audit.example.com
+        name: String,
+        /// Where the private key goes; never overwritten
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Sign how long the trail is and the root of its hash tree; keep the file where this system cannot change it
+    Checkpoint {
+        /// The private key
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// Where the checkpoint goes. One that is there already must be of the same trail, or nothing is signed
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// Public keys of the checkpoint that is there already, one a line; the one of --key is known
+        #[arg(long, value_name = "FILE")]
+        public_key: Option<PathBuf>,
+    },
+    /// Prove that a record is in the trail that was signed; the proof goes to standard output
+    Prove {
+        /// The id of the record
+        id: uuid::Uuid,
+        /// The signed checkpoint
+        #[arg(long, value_name = "FILE")]
+        checkpoint: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// A checkpoint that was kept elsewhere
+    #[arg(long, value_name = "FILE", requires = "public_key", conflicts_with = "proof")]
+    pub(crate) checkpoint: Option<PathBuf>,
+    /// A proof of one record; needs neither configuration nor store
+    #[arg(long, value_name = "FILE", requires = "public_key")]
+    pub(crate) proof: Option<PathBuf>,
+    /// The directory of an export; needs neither configuration nor store
+    #[arg(long, value_name = "DIR", requires = "public_key", conflicts_with_all = ["proof", "dump"])]
+    pub(crate) evidence: Option<PathBuf>,
+    /// With --evidence: also print each record, as one JSON document a line
+    #[arg(long, requires = "evidence", conflicts_with = "json")]
+    pub(crate) print: bool,
+    /// A plain file of `pg_dump --data-only`: whether it is whole, and has rows at all
+    #[arg(long, value_name = "FILE", conflicts_with = "proof")]
+    pub(crate) dump: Option<PathBuf>,
+    /// With --dump: the table, its partitions included
+    #[arg(long, value_name = "NAME", default_value = "audit_logs")]
+    pub(crate) table: String,
+    /// With --dump: how many rows were counted
+    #[arg(long, value_name = "N", requires = "dump")]
+    pub(crate) rows: Option<u64>,
+    /// Public keys, one a line
+    #[arg(long, visible_alias = "key", value_name = "FILE")]
+    pub(crate) public_key: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PreserveArgs {
+    /// What it is for: the id of the incident
+    #[arg(long, value_name = "ID")]
+    pub(crate) incident: String,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    /// The private key of the log, from `audit keygen`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+    /// A directory that is empty or not there yet
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// A checkpoint that was kept elsewhere: the trail must still fit it; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub(crate) checkpoint: Vec<PathBuf>,
+    /// No record at all is an answer, not an error
+    #[arg(long)]
+    pub(crate) allow_empty: bool,
+    /// Also bring it to an archive in this directory, hold it there, and verify what arrived
+    #[arg(long, value_name = "DIR")]
+    pub(crate) archive: Option<PathBuf>,
+    /// With --archive: keep it at least until this time (RFC 3339)
+    #[arg(long, value_name = "TIME", requires = "archive")]
+    pub(crate) retain_until: Option<String>,
+}
+
+/// Which records; every given condition must hold.
+#[derive(Debug, Args)]
+pub(crate) struct FilterArgs {
+    /// By this actor
+    #[arg(long)]
+    pub(crate) user: Option<String>,
+    /// On this resource: TYPE, or TYPE:ID
+    #[arg(long)]
+    pub(crate) resource: Option<String>,
+    /// Not before this time (RFC 3339)
+    #[arg(long)]
+    pub(crate) from: Option<String>,
+    /// Before this time (RFC 3339)
+    #[arg(long)]
+    pub(crate) until: Option<String>,
+    /// This action; may be given several times
+    #[arg(long)]
+    pub(crate) action: Vec<String>,
+    /// Only delete, update_permission and export
+    #[arg(long)]
+    pub(crate) high_privilege: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SearchArgs {
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    /// How many records, 1 to 1000
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) limit: u32,
+    /// The `next` of the page before
+    #[arg(long, value_name = "CURSOR")]
+    pub(crate) after: Option<String>,
+}
