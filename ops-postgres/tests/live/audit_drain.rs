@@ -160,11 +160,8 @@ async fn a_role_that_is_read_only_by_default_writes_the_trail_all_the_same() {
 struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
-    /// `None` where nobody may mount one, or the server is not on this machine.
+    /// `None` where nobody may mount one.
     fn mount(size: &str) -> Option<Self> {
-        if Env::process().text("OPS_TEST_DATABASE_URL").is_some() {
-            return None;
-        }
         let id = |name: &str| {
             Some(
                 String::from_utf8(Command::new("id").args(["-u", name]).output().ok()?.stdout)
@@ -206,34 +203,44 @@ impl Drop for SmallDisk {
 
 #[tokio::test]
 async fn while_the_servers_disk_is_full_records_wait_and_arrive_when_there_is_room() {
-    let Some(world) = World::new().await else { return };
     let Some(disk) = SmallDisk::mount("400k") else {
-        eprintln!("LEFT OUT: nobody may mount a small disk for the server here");
-        return world.close().await;
+        return eprintln!("LEFT OUT: nobody may mount a small disk for the server here");
     };
+    // A server of its own: a full disk stops the checkpoints of all its databases.
+    let server = match PostgresServer::start().await {
+        Ok(server) => server,
+        Err(error) => return eprintln!("LEFT OUT: no server for a small disk ({error})"),
+    };
+    let world = World::at(&server.url().into()).await;
     let mut root = world.superuser().await;
-    let space = format!("{}_small", world.scratch.name());
     let role = world.scratch.audit_role();
     let revoke = format!("revoke execute on function ops.audit_make_month(date) from {role}");
     run(&mut root, &revoke).await.unwrap();
-    let make = format!("create tablespace {space} location '{}'", disk.0.path().display());
+    let make = format!("create tablespace small location '{}'", disk.0.path().display());
     run(&mut root, &make).await.unwrap();
     run(
         &mut root,
-        &format!("alter table ops.audit_log_rest set tablespace {space}"),
+        &format!("alter table ops.audit_log_rest set tablespace small"),
     )
     .await
     .unwrap();
     let folder = tempfile::tempdir().unwrap();
     let (recorder, drain) = recorder(world.audit().await, Spool::open(folder.path()).unwrap());
     let mut kept = 0;
-    while drain.status().failures == 0 {
+    // A batch that is refused is tried in parts, of which some may fit: full is it when what waits does not get through.
+    let late = loop {
         assert!(kept < 20_000, "the disk was never full");
-        assert_eq!(recorder.record(record(kept)).await, Recorded::Kept);
-        kept += 1;
-    }
-    let late = drain.flush(Duration::from_millis(300)).await.unwrap_err();
-    assert!(late.to_string().contains("53100"), "{late}");
+        for _ in 0..200 {
+            assert_eq!(recorder.record(record(kept)).await, Recorded::Kept);
+            kept += 1;
+        }
+        if let Err(late) = drain.flush(Duration::from_millis(500)).await
+            && late.to_string().contains("53100")
+        {
+            break late;
+        }
+    };
+    assert!(drain.status().depth > 0, "{late}");
     disk.grow("64m");
     let status = drain.stop(AMPLE).await.unwrap();
     assert_eq!((status.refused, status.depth), (0, 0));
@@ -243,11 +250,6 @@ async fn while_the_servers_disk_is_full_records_wait_and_arrive_when_there_is_ro
     );
     drop(root);
     world.close().await;
-    let admin = super::world::admin_url().await.unwrap();
-    let mut admin = super::world::session(&admin).await;
-    run(&mut admin, &format!("drop tablespace {space}"))
-        .await
-        .unwrap();
 }
 
 /// A session is ended in the middle again and again, as an administrator or a failover does.

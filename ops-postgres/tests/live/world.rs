@@ -13,20 +13,29 @@ use uuid::Uuid;
 pub(crate) struct World {
     pub(crate) scratch: ScratchDatabase,
     pub(crate) store: PostgresStore,
+    admin: SecretString,
 }
 
 impl World {
     /// `None` when there is no PostgreSQL here.
     pub(crate) async fn new() -> Option<Self> {
-        let admin = admin_url().await?;
+        Some(Self::at(&admin_url().await?).await)
+    }
+
+    /// On this server.
+    pub(crate) async fn at(admin: &SecretString) -> Self {
         let id = Uuid::new_v4().simple().to_string();
-        let scratch = ScratchDatabase::create(&admin, &format!("ops_test_{}", &id[..16]))
+        let scratch = ScratchDatabase::create(admin, &format!("ops_test_{}", &id[..16]))
             .await
             .unwrap();
         let store = PostgresStore::connect(scratch.owner_url()).await.unwrap();
         store.migrate().await.unwrap();
         store.grant_audit_writer(&scratch.audit_role()).await.unwrap();
-        Some(Self { scratch, store })
+        Self {
+            scratch,
+            store,
+            admin: admin.clone(),
+        }
     }
 
     pub(crate) fn guard(&self) -> PostgresDatabaseGuard {
@@ -54,8 +63,7 @@ impl World {
 
     /// A superuser's session in this database.
     pub(crate) async fn superuser(&self) -> PgConnection {
-        let admin = admin_url().await.unwrap();
-        let options: sqlx::postgres::PgConnectOptions = admin.expose_secret().parse().unwrap();
+        let options: sqlx::postgres::PgConnectOptions = self.admin.expose_secret().parse().unwrap();
         PgConnection::connect_with(&options.database(self.scratch.name()))
             .await
             .unwrap()
