@@ -79,6 +79,8 @@ fn a_stop_tells_the_queues_when_it_has_ended_and_a_restore_what_will_arrive() {
     let stopped = stopped.json();
     assert_eq!(queues(&stopped).len(), 2);
     let run = stopped["run"].as_str().expect("a run").to_owned();
+    let resumed = simulation.run(&["resume", &run, "--json"]).json();
+    assert_eq!(queues(&resumed), queues(&stopped));
     let planned = simulation
         .run(&["restore", &run, "--dry-run", "--lang", "en"])
         .out;

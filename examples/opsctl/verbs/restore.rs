@@ -50,7 +50,7 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &RestoreArgs) 
     let report = world.ops.carry_out(plan, &session.actor).await?;
     printer.report(&report, procedure.contacts());
     queues::show_burst(&found, printer);
-    conclude(&session, printer, &report, name, Some(&found)).await
+    conclude(&session, printer, &report, name, &found).await
 }
 
 /// Says whether a restore that has ended is exact, by a second read with fresh clients.
@@ -59,7 +59,7 @@ pub(crate) async fn conclude(
     printer: &Printer,
     report: &Report,
     name: &str,
-    found: Option<&QueuesFound>,
+    found: &QueuesFound,
 ) -> Result<Exit, Failure> {
     let run = &report.outcome.run;
     let ended = Exit::from(report.outcome.status);
@@ -72,9 +72,7 @@ pub(crate) async fn conclude(
     if printer.json() {
         let mut document = report_document(report, exit.code());
         document["restored_exactly"] = exact.into();
-        if let Some(found) = found {
-            document["queues"] = queues::document(found);
-        }
+        document["queues"] = queues::document(found);
         printer.document(&document);
         return Ok(exit);
     }

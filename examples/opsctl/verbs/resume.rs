@@ -1,8 +1,10 @@
 use ops_core::model::{PlanKind, RunId};
+use ops_core::ports::JournalEvent;
 
 use crate::cli::{Global, ResumeArgs};
 use crate::exit::{Exit, Failure};
 use crate::print::{Printer, report_document};
+use crate::queues::{self, Looking};
 use crate::session::{Session, started};
 
 pub(crate) async fn run(global: &Global, printer: &Printer, args: &ResumeArgs) -> Result<Exit, Failure> {
@@ -20,13 +22,21 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &ResumeArgs) -
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(run.clone());
     printer.heading(&printer.pick(&format!("再開  {run}  {name}"), &format!("resume  {run}  {name}")));
+    let steps = entries.iter().find_map(|entry| match &entry.event {
+        JournalEvent::Started { steps, .. } => Some(steps.as_slice()),
+        _ => None,
+    });
+    let looking = Looking::begin(&session.world, steps.unwrap_or_default());
     let report = session.world.ops.resume(&run, &procedure, &session.actor).await?;
     let is_stop = matches!(kind, PlanKind::Stop);
     let ended = Exit::from(report.outcome.status);
     printer.report(&report, procedure.contacts());
+    let found = looking.end().await;
     if is_stop || ended != Exit::Done {
         if printer.json() {
-            printer.document(&report_document(&report, ended.code()));
+            let mut document = report_document(&report, ended.code());
+            document["queues"] = queues::document(&found);
+            printer.document(&document);
         }
         printer.line(&match ended {
             Exit::Done => printer.pick("結果: 停止し、確認しました", "result: stopped and verified"),
@@ -35,10 +45,12 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &ResumeArgs) -
         if is_stop {
             let back = printer.pick("復旧", "put it back");
             printer.line(&format!("  {back}: opsctl restore {run}"));
+            queues::show(&found, printer);
         }
         return Ok(ended);
     }
-    super::restore::conclude(&session, printer, &report, name, None).await
+    queues::show_burst(&found, printer);
+    super::restore::conclude(&session, printer, &report, name, &found).await
 }
 
 pub(crate) fn unknown(run: &RunId) -> Failure {
