@@ -8,6 +8,7 @@
 mod support_emergency;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ops_core::emergency::{Approved, Plan, Refusal};
 use ops_core::file::FileJournal;
@@ -358,6 +359,10 @@ async fn taking_up_what_has_ended_well_does_nothing_again() {
         .await
         .unwrap();
     assert_eq!(again.status, OutcomeStatus::Verified);
+    // How long a step took is told by its entries.
+    for (first, again) in stopped.steps.iter().zip(&again.steps) {
+        assert!(again.within_target && again.elapsed > Duration::ZERO && again.elapsed <= first.elapsed);
+    }
     let now: Vec<_> = world
         .targets
         .iter()

@@ -199,3 +199,54 @@ impl Engine {
         restore_touching(&later, std::slice::from_ref(planned))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(run: &str, step: u32, at: i64, until: u64) -> Call {
+        Call {
+            run: RunId::new(run).unwrap(),
+            target: TargetId::new("test:t0").unwrap(),
+            step,
+            at: Timestamp::from_unix_micros(at),
+            timeout: DEFAULT_TIMEOUT,
+            opens: false,
+            until: Duration::from_secs(until),
+        }
+    }
+
+    #[test]
+    fn only_the_same_attempt_is_waited_for_from_when_it_was_first_seen() {
+        let first = [call("run_a", 0, 7, 10)];
+        for (again, until) in [
+            (call("run_a", 0, 7, 20), 10),
+            // Seen earlier than the one before says.
+            (call("run_a", 0, 7, 5), 5),
+            (call("run_b", 0, 7, 20), 20),
+            (call("run_a", 1, 7, 20), 20),
+            (call("run_a", 0, 8, 20), 20),
+        ] {
+            let outstanding = Outstanding {
+                calls: vec![again.clone()],
+                unfinished: Vec::new(),
+            };
+            let seen = outstanding.seen_before(&first);
+            assert_eq!(seen.last(|_| true), Some(Duration::from_secs(until)), "{again:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_of_the_calls_that_matter_is_waited_for() {
+        let outstanding = Outstanding {
+            calls: vec![call("run_a", 0, 7, 10), call("run_b", 0, 7, 30)],
+            unfinished: Vec::new(),
+        };
+        assert_eq!(outstanding.last(|_| true), Some(Duration::from_secs(30)));
+        assert_eq!(
+            outstanding.last(|call| call.run.as_str() == "run_a"),
+            Some(Duration::from_secs(10))
+        );
+        assert_eq!(outstanding.last(|_| false), None);
+    }
+}
