@@ -221,6 +221,7 @@ async fn a_stop_that_closes_again_holds_what_it_closes() {
     let stopped = stop.await.unwrap();
     assert!(world.all_stopped());
     assert_eq!(stopped.status, OutcomeStatus::Verified);
+    assert!(stopped.steps[0].journalled, "it is held");
     let held: Vec<_> = world.held().await;
     assert_eq!(held.len(), 1, "stopped, and nobody knows what was there");
     assert_eq!(held[0].snapshot.restorable_bytes(), before[0]);

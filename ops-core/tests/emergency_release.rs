@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use ops_core::model::{OutcomeStatus, RunId};
 use ops_core::ports::Held;
+use serde_json::json;
 use support_emergency::{Log, Meddled, SharedJournal, Target, Verb, World, alice, settle_tasks};
 
 /// A world whose restoring machine sees the journal through `Meddled`.
@@ -37,6 +38,26 @@ async fn the_hold_of_a_newer_stop_survives_a_restore_that_cannot_read_the_past()
         let _ = restoring.restore(&stopped).await;
         let holders: Vec<_> = world.held().await.into_iter().map(|held| held.run).collect();
         assert_eq!(holders, [newer], "{what}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_older_hold_stays_if_somebody_has_stopped_since_the_restore_was_planned() {
+    // The first run still holds what the second one saw opened by hand; a third stops right before the restore of the second releases.
+    for stops_again in [true, false] {
+        let world = World::of(1);
+        let first = world.stop().await.run;
+        world.targets[0].set("mode", json!("by hand"));
+        let second = world.stop().await.run;
+        let (restoring, view) = meddled(&world);
+        if stops_again {
+            let third = world.machine(world.journal.clone());
+            view.before(Verb::Release, async move { drop(third.stop().await) });
+        }
+        let _ = restoring.restore(&second).await;
+        let holders: Vec<_> = world.held().await.into_iter().map(|held| held.run).collect();
+        assert_eq!(holders, if stops_again { vec![first] } else { Vec::new() });
+        assert_eq!(world.all_stopped(), stops_again);
     }
 }
 

@@ -337,6 +337,24 @@ mod tests {
     }
 
     #[test]
+    fn a_broken_rule_says_what_would_serve_and_what_cannot_be_seen() {
+        let (steps, of) = ([step(0, 0, serving(0))], (0..3).map(id).collect::<Vec<_>>());
+        let rule = Rule::new("keep", SafetyRule::KeepAtLeast { up: 2, of });
+        for (other, says) in [
+            (Some(TargetState::Stopped), "1 of 3 would serve; 2 must"),
+            (None, "1 of 3 would serve, 1 cannot be seen; 2 must"),
+        ] {
+            let looks = Looks::from([(id(1), Some(TargetState::Serving)), (id(2), other)]);
+            let broken = rule.clone().on_unavailable(OnUnavailable::Refuse).broken_by(view(
+                &steps,
+                &looks,
+                ActorKind::Person,
+            ));
+            assert_eq!(broken.unwrap().why, says);
+        }
+    }
+
+    #[test]
     fn at_most_counts_what_goes_down_and_not_what_is_down() {
         let unknown = || Prior::Unknown {
             reason: String::new(),
