@@ -1,9 +1,12 @@
-//! Looking through clean text allocates nothing.
+//! Looking through clean text allocates nothing, nor does a check of a limit.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use ops_core::guard::LocalLimiter;
 use ops_core::masking::Detector;
+use ops_core::model::{EndpointClass, LimitKey, LimitRequest, LimitTable};
+use ops_core::ports::RateLimiter;
 
 thread_local! {
     static COUNT: Cell<usize> = const { Cell::new(0) };
@@ -48,4 +51,14 @@ fn clean_text_costs_no_allocation() {
         }
     }
     assert_eq!(COUNT.get() - before, 0);
+}
+
+#[test]
+fn a_check_of_a_known_caller_allocates_nothing_admitted_or_denied() {
+    let limiter = LocalLimiter::new(LimitTable::preset()).unwrap();
+    let request = LimitRequest::new(EndpointClass::Llm, LimitKey::user("org_a", "u1"));
+    assert!(limiter.check(&request).is_admitted());
+    let before = COUNT.get();
+    let admitted = (0..200).filter(|_| limiter.check(&request).is_admitted()).count();
+    assert_eq!((COUNT.get() - before, admitted), (0, 19));
 }

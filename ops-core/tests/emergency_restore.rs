@@ -10,11 +10,12 @@ mod support_emergency;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ops_core::emergency::{Forgetting, Procedure, Refusal, Step};
+use ops_core::emergency::{ApprovalPolicy, Forgetting, Procedure, Refusal, Step};
 use ops_core::error::ErrorKind;
 use ops_core::model::{
     Actor, Approval, OutcomeStatus, PlannedStep, Prior, RunId, StepResult, TargetId, Verdict,
 };
+use ops_core::ports::JournalEvent;
 use serde_json::json;
 use support_emergency::{
     Fault, Log, Meddled, SharedJournal, Stop, Target, Verb, World, alice, quick, report_of,
@@ -565,4 +566,60 @@ async fn nothing_is_forgotten_without_two_others_and_a_reason() {
     let foreign = BTreeSet::from([TargetId::new("test:t9").unwrap()]);
     let foreign = engine.plan_forget(&stopped, &foreign, "gone").await.unwrap_err();
     assert!(foreign.to_string().contains("test:t9"), "{foreign}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_forgotten_of_a_run_that_may_go_on_nor_by_one_person_alone() {
+    let world = World::of(2);
+    let hanging = async || {
+        world.targets[1].next_apply(Fault::Hang);
+        tokio::select! {
+            ended = world.stop() => panic!("must not end: {ended:?}"),
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+        }
+        support_emergency::settle_tasks().await;
+        world.held().await.last().unwrap().run.clone()
+    };
+    let refused = async |run: &RunId| {
+        let all = BTreeSet::new();
+        let refused = world.engine.plan_forget(run, &all, "gone").await.unwrap_err();
+        refused.to_string()
+    };
+    let run = hanging().await;
+    let told = refused(&run).await;
+    assert!(told.contains("has not ended"), "{told}");
+    let resumed = world.engine.resume(&run, &world.procedure(), &alice()).await;
+    assert_eq!(resumed.unwrap().status, OutcomeStatus::Verified);
+    let told = refused(&run).await;
+    assert!(told.contains("may still take effect"), "{told}");
+    tokio::time::advance(Duration::from_secs(600)).await;
+
+    let (plan, approvals) = forgetting(&world, &run, 0).await;
+    let plan = plan.with_policy(ApprovalPolicy::of(0));
+    let approvers = world.people.approvers();
+    let alone = world.engine.forget(&plan, &[], &approvers, &alice()).await;
+    let alone = alone.unwrap_err();
+    assert!(matches!(alone, Refusal::NotApproved { needed: 1, .. }), "{alone}");
+    let by_two = world
+        .engine
+        .forget(&plan, &approvals[..1], &approvers, &alice())
+        .await
+        .unwrap();
+    assert_eq!(by_two.persons, ["bob"]);
+    let recorded = world.journal.entries(&run).await.unwrap();
+    let recorded = recorded.iter().find_map(|entry| match &entry.event {
+        JournalEvent::Forgotten { signatures, .. } => Some(signatures.clone()),
+        _ => None,
+    });
+    assert_eq!(recorded.unwrap(), [approvals[0].fingerprint()]);
+
+    // Its procedure may be gone, so that nobody can resume it.
+    let restored = world.restore(&run).await.unwrap();
+    assert_eq!(restored.status, OutcomeStatus::Verified);
+    let dead = hanging().await;
+    assert!(refused(&dead).await.contains("has not ended"));
+    tokio::time::advance(Duration::from_secs(25 * 3600)).await;
+    let (plan, approvals) = forgetting(&world, &dead, 1).await;
+    let forgotten = world.engine.forget(&plan, &approvals, &approvers, &alice()).await;
+    assert_eq!(forgotten.unwrap().targets.len(), 1);
 }

@@ -1,10 +1,10 @@
 use std::time::Duration;
 
 use ops_core::audit::Recorded;
-use ops_core::file::FileLimits;
 use ops_core::model::{AuditOutcome, AuditRecord, LimitChange, LimitTable, LimitsInForce};
 use serde_json::json;
 
+use super::limit_table::Limits;
 use crate::cli::{Global, LimitsArgs, LimitsVerb, WhichLimits};
 use crate::exit::{Exit, Failure};
 use crate::print::Printer;
@@ -12,10 +12,10 @@ use crate::session::Session;
 
 pub(crate) async fn run(global: &Global, printer: &Printer, args: &LimitsArgs) -> Result<Exit, Failure> {
     let session = Session::open(global, printer).await?;
-    let limits = FileLimits::open(session.world.config.state_dir.clone())?;
+    let limits = Limits::of(&session.world.config).await?;
     let now = session.world.now();
-    let (action, table) = match &args.verb {
-        LimitsVerb::Show => return show(&session, printer, &limits.read().await?, None),
+    let (action, (table, holds)) = match &args.verb {
+        LimitsVerb::Show => return show(&session, printer, limits.place(), &limits.read().await?, None),
         LimitsVerb::Tighten {
             percent,
             which,
@@ -25,18 +25,13 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &LimitsArgs) -
             change.class = which.class;
             change.tenant = which.tenant.clone();
             change.until = minutes.map(|minutes| now + Duration::from_secs(60 * u64::from(minutes)));
-            let table = limits.change(move |table| table.changed(change, now)).await?;
-            ("limits.tighten", table)
+            let changed = move |table: &LimitTable| table.changed(change.clone(), now);
+            ("limits.tighten", limits.change(changed).await?)
         }
         LimitsVerb::Reset { which } => {
             let which = which.clone();
-            let taken_back = move |change: &LimitChange| matches(&which, change);
-            (
-                "limits.reset",
-                limits
-                    .change(move |table| Ok(table.reset(taken_back, now)))
-                    .await?,
-            )
+            let reset = move |table: &LimitTable| Ok(table.reset(|change| matches(&which, change), now));
+            ("limits.reset", limits.change(reset).await?)
         }
     };
     let (which, percent) = match &args.verb {
@@ -44,8 +39,6 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &LimitsArgs) -
         LimitsVerb::Reset { which } => (which, None),
         LimitsVerb::Show => unreachable!("answered above"),
     };
-    // What the file says is read back: a written file is not yet a file that can be read.
-    let holds = limits.read().await? == table;
     let named = which.class.map_or("all", |class| class.name());
     let mut record = AuditRecord::new(
         now,
@@ -68,7 +61,7 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &LimitsArgs) -
         record = record.with_detail("percent", percent.to_string());
     }
     let audited = matches!(session.world.ops.record(record).await, Recorded::Stored(_));
-    show(&session, printer, &table, Some((holds, audited)))
+    show(&session, printer, limits.place(), &table, Some((holds, audited)))
 }
 
 /// A reset of nothing in particular takes back everything.
@@ -81,6 +74,7 @@ fn matches(which: &WhichLimits, change: &LimitChange) -> bool {
 fn show(
     session: &Session,
     printer: &Printer,
+    place: &str,
     table: &LimitTable,
     changed: Option<(bool, bool)>,
 ) -> Result<Exit, Failure> {
@@ -135,15 +129,15 @@ fn show(
         ));
     }
     printer.line(&printer.pick(
-        &format!("版 {}", table.version),
-        &format!("version {}", table.version),
+        &format!("版 {} ({place})", table.version),
+        &format!("version {} ({place})", table.version),
     ));
     if let Some((_, false)) = changed {
         printer.error(&printer.warn(&printer.pick("⚠ 監査記録は未保存です", "⚠ not audited yet")));
     }
     if printer.json() {
         let mut document = json!({
-            "version": table.version, "limits": documents, "changes": table.changes, "overrides": table.overrides,
+            "version": table.version, "store": place, "limits": documents, "changes": table.changes, "overrides": table.overrides,
             "exit_code": exit.code(),
         });
         if let Some((verified, audited)) = changed {

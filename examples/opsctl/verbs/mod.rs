@@ -13,6 +13,7 @@ pub(crate) mod drill;
 pub(crate) mod drill_evidence;
 pub(crate) mod erase;
 pub(crate) mod forget;
+mod limit_table;
 pub(crate) mod limits;
 pub(crate) mod mask;
 pub(crate) mod metrics;

@@ -1,10 +1,12 @@
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use super::consent::changed;
-use super::history::{later, put_back};
+use super::history::{PastRun, later, put_back};
 use super::ledger::Recorded;
+use super::outstanding::Outstanding;
 use super::restore::{Owed, owed};
 use super::{ApprovalPolicy, Approvers, Engine, Refusal};
 use crate::error::{Error, ErrorKind, Result};
@@ -25,10 +27,12 @@ pub struct Forgetting {
 }
 
 impl Forgetting {
-    /// Asks for other approvals than two persons': those of this site's restores.
+    /// Asks for other approvals than two persons': those of this site's restores. One other person has to agree in any case: nothing brings back
+    /// what was given up.
     #[must_use]
     pub fn with_policy(mut self, policy: ApprovalPolicy) -> Self {
         self.policy = policy;
+        self.policy.persons = self.policy.persons.max(1);
         self
     }
 
@@ -104,9 +108,12 @@ pub struct Forgotten {
 impl Engine {
     /// Looks up what `run` would still put back on `targets`, or on all of its targets if none is named. Acts on nothing.
     ///
+    /// A run that goes on, or that a restore puts back, would hold or write anew what is forgotten: it has to end first. One that wrote nothing for a
+    /// day counts as dead, because its procedure, and so its resume, may be gone for good.
+    ///
     /// # Errors
     /// [`Refusal::UnknownRun`]; [`Refusal::NothingHeld`] when it owes nothing there; [`Refusal::Undecided`] when the journal cannot be read, a
-    /// target is none of the run's, or `reason` is empty.
+    /// target is none of the run's, `reason` is empty, the run or a restore of it has not ended, or a call on a target may still take effect.
     pub async fn plan_forget(
         &self,
         run: &RunId,
@@ -132,8 +139,10 @@ impl Engine {
         if let Some(other) = targets.iter().find(|target| !of_run(target)) {
             return invalid("target", &format!("the run has no target {other}"));
         }
+        let past = self.past().await?;
+        self.at_rest(&past, run, targets)?;
         let (held, _) = self.ledger.held_among(begun).await?;
-        let mut done = put_back(&later(&self.past().await?, run));
+        let mut done = put_back(&later(&past, run));
         done.extend(forgotten(&entries));
         let mut steps = Vec::new();
         for owed in owed(run, &entries, begun, &held, &done) {
@@ -174,7 +183,8 @@ impl Engine {
     /// Gives up the prior states: no restore will write them back, and the next stop holds what it sees then. They stay in the journal for the record.
     ///
     /// # Errors
-    /// [`Refusal::NotApproved`] unless a person asks and enough others have signed; [`Refusal::Changed`] when it is not what was planned any more;
+    /// [`Refusal::NotApproved`] unless a person asks and enough others have signed; [`Refusal::Replayed`] when another run used a signature;
+    /// [`Refusal::Changed`] when it is not what was planned any more;
     /// [`Refusal::Undecided`] when no journal takes the entry. Nothing has been done then.
     ///
     /// # Cancellation
@@ -194,7 +204,11 @@ impl Engine {
                 faults: vec!["only a person may give up what was there before a stop".to_owned()],
             });
         }
-        let consent = approvers.consent(plan.digest(), policy, approvals, actor, self.clock.now())?;
+        let now = self.clock.now();
+        let consent = approvers.consent(plan.digest(), policy, approvals, actor, now)?;
+        let signed_after = now - policy.valid_for;
+        self.first_use(&plan.run, &plan.kind(), &consent.signatures, signed_after)
+            .await?;
         let targets: BTreeSet<_> = plan.steps.iter().map(|step| step.target.clone()).collect();
         let now = self.plan_forget(&plan.run, &targets, &plan.reason).await?;
         if now.digest() != plan.digest() {
@@ -207,6 +221,7 @@ impl Engine {
             by: actor.renamed(&self.masked(actor.id().to_owned())),
             reason: plan.reason.clone(),
             persons: consent.persons.clone(),
+            signatures: consent.signatures,
         };
         if self.note(&plan.run, event).await == Recorded::Nowhere {
             return Err(Refusal::Undecided(
@@ -229,7 +244,43 @@ impl Engine {
             reason: plan.reason.clone(),
         })
     }
+
+    /// Whether nothing of `run` is under way on `targets`; all of them if none is named.
+    fn at_rest(&self, past: &[PastRun], run: &RunId, targets: &BTreeSet<TargetId>) -> Result<()> {
+        let now = self.clock.now();
+        let busy = |what: &'static str, remedy: &'static str| {
+            Error::new(ErrorKind::Conflict, FORGET)
+                .context("run", what)
+                .context("remedy", remedy)
+        };
+        let own = |other: &&PastRun| other.id == *run || other.is_restore_of(run);
+        if past
+            .iter()
+            .filter(own)
+            .any(|other| other.may_go_on(now, DEAD_AFTER))
+        {
+            return Err(busy(
+                "it, or a restore of it, has not ended",
+                "resume or abort it, or wait for a day after its last entry",
+            ));
+        }
+        let touched = |target: &TargetId| {
+            let of_run = |other: &PastRun| other.id == *run && other.touches(target);
+            targets.contains(target) || targets.is_empty() && past.iter().any(of_run)
+        };
+        let outstanding = Outstanding::read(past, now, self.clock.monotonic());
+        if outstanding.calls.iter().any(|call| touched(&call.target)) {
+            return Err(busy(
+                "a call on a target may still take effect",
+                "try again in a few minutes",
+            ));
+        }
+        Ok(())
+    }
 }
+
+/// No run is alive that wrote nothing for so long.
+const DEAD_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// The targets of a run of which nothing is owed any more because people said so.
 pub(super) fn forgotten(entries: &[JournalEntry]) -> impl Iterator<Item = TargetId> {

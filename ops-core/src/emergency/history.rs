@@ -81,6 +81,16 @@ impl PastRun {
         matches!(self.plan, PlanKind::Restore { .. })
     }
 
+    pub(super) fn is_restore_of(&self, run: &RunId) -> bool {
+        matches!(&self.plan, PlanKind::Restore { of } if of == run)
+    }
+
+    /// Whether its process may be alive: it has not ended, and wrote something within `silence`.
+    pub(super) fn may_go_on(&self, now: Timestamp, silence: Duration) -> bool {
+        let newest = self.entries.iter().map(|entry| entry.at).max();
+        !self.has_ended() && newest.is_some_and(|newest| now < newest + silence)
+    }
+
     pub(super) fn touches(&self, target: &TargetId) -> bool {
         self.steps.iter().any(|step| step.target == *target)
     }
@@ -218,7 +228,7 @@ pub(super) fn left_by_restore<'a>(
     of: &RunId,
     target: &TargetId,
 ) -> Option<&'a Snapshot> {
-    let of_it = |run: &&PastRun| matches!(&run.plan, PlanKind::Restore { of: found } if found == of);
+    let of_it = |run: &&PastRun| run.is_restore_of(of);
     let left = |run: &'a PastRun| {
         let newest = |closed: bool| {
             let mut entries = run.entries.iter().rev();
@@ -250,7 +260,7 @@ pub(super) fn restore_touching(later: &[PastRun], targets: &[PlannedStep]) -> Op
 
 /// A restore of `of`.
 pub(super) fn restore_of(later: &[PastRun], of: &RunId) -> Option<RunId> {
-    let same = |run: &&PastRun| matches!(&run.plan, PlanKind::Restore { of: other } if other == of);
+    let same = |run: &&PastRun| run.is_restore_of(of);
     later.iter().find(same).map(|run| run.id.clone())
 }
 

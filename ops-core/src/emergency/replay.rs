@@ -96,11 +96,9 @@ fn used(entries: &[JournalEntry]) -> impl Iterator<Item = &Digest> {
         )
     };
     let counts = !entries.iter().all(frames) || !entries.iter().any(ended);
-    entries
-        .iter()
-        .filter(move |_| counts)
-        .flat_map(|entry| match &entry.event {
-            JournalEvent::Started { signatures, .. } => signatures.as_slice(),
-            _ => &[],
-        })
+    entries.iter().flat_map(move |entry| match &entry.event {
+        JournalEvent::Started { signatures, .. } if counts => signatures.as_slice(),
+        JournalEvent::Forgotten { signatures, .. } => signatures.as_slice(),
+        _ => &[],
+    })
 }

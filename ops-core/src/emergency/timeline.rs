@@ -122,6 +122,7 @@ fn line(entry: &JournalEntry, began: Timestamp, actions: &BTreeMap<u32, Text>) -
             by,
             reason,
             persons,
+            ..
         } => (
             None,
             None,

@@ -28,11 +28,10 @@ impl RateLimited {
 
     /// The answer for a request that may come back after `retry_after`, in whole seconds, rounded up, at least one.
     pub fn new(retry_after: Duration, lang: Lang) -> Self {
-        let more = u64::from(retry_after.subsec_nanos() > 0);
         Self {
             error: "rate_limit_exceeded",
             message: messages::too_many_requests().get(lang).to_owned(),
-            retry_after: retry_after.as_secs().saturating_add(more).max(1),
+            retry_after: whole_seconds(retry_after).max(1),
         }
     }
 
@@ -50,6 +49,13 @@ impl RateLimited {
     pub fn retry_after(&self) -> u64 {
         self.retry_after
     }
+}
+
+/// Rounded up, as clients are told.
+pub(crate) fn whole_seconds(duration: Duration) -> u64 {
+    duration
+        .as_secs()
+        .saturating_add(u64::from(duration.subsec_nanos() > 0))
 }
 
 #[cfg(test)]

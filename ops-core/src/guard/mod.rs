@@ -26,6 +26,8 @@ pub use self::limit_monitor::{
     LimitCallerId, LimitMonitor, NearLimit, Offence, OffenceRules, OffenceSignals,
 };
 pub use self::limited::RateLimited;
+#[cfg(feature = "web")]
+pub(crate) use self::limited::whole_seconds;
 pub use self::local_limit::{LocalLimitOptions, LocalLimiter};
 pub use self::rate_limit::{GovernorLimiter, RateLimits};
 pub use self::refresher::{RefreshOptions, SwitchHealth, SwitchRefresher};

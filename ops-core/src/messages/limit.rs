@@ -16,7 +16,7 @@ pub fn feature_stopped() -> Text {
     )
 }
 
-/// One caller was denied often. `who` is an id of a directory or an address.
+/// One caller was denied often. `who` is a masked id or address.
 pub fn rate_limit_exceeded(scope_is_user: bool, who: &str, count: usize, seconds: u64) -> Text {
     let (ja, en) = match scope_is_user {
         true => ("ユーザー", "user"),

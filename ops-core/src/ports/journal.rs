@@ -122,6 +122,9 @@ pub enum JournalEvent {
         reason: String,
         /// Who approved it.
         persons: Vec<String>,
+        /// Fingerprints of their signatures: no run may use them. Empty in old journals.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        signatures: Vec<Digest>,
     },
     /// Somebody looked at a run that broke the glass.
     Reviewed {

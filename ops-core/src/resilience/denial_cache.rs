@@ -1,13 +1,14 @@
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::model::{LimitDigest, Standing};
+use crate::model::{LimitDigest, LimitTime, Standing};
 
 /// Remembers denials until they end, so that a caller far over a limit costs no call of a store.
 ///
 /// It is exact: what a limit denies to a cost it denies, and to any greater cost, until the time it said, whoever else asks meanwhile. Only
-/// another limit can change that, so a denial holds under one version of the limits, and [`clear`](Self::clear) drops all of them.
+/// another limit can change that, so a denial holds under one version of the limits.
 ///
 /// Memory is bounded: denials stand in two generations, and the older one is dropped whole when the younger one is full. What was forgotten
 /// costs a call, nothing else.
@@ -15,6 +16,8 @@ use crate::model::{LimitDigest, Standing};
 pub struct DenialCache {
     parts: Box<[Mutex<Part>]>,
     most: usize,
+    /// When the last of all denials ends, in microseconds.
+    last_ends: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -45,7 +48,13 @@ impl DenialCache {
         Self {
             parts: (0..PARTS).map(|_| Mutex::default()).collect(),
             most: (capacity / (2 * PARTS)).max(1),
+            last_ends: AtomicU64::new(0),
         }
+    }
+
+    /// Whether some denial may hold at `now`; if none does, nobody's key needs to be looked for.
+    pub fn may_deny(&self, now: Duration) -> bool {
+        LimitTime::from(now).as_micros() <= self.last_ends.load(Ordering::Relaxed)
     }
 
     /// What the limit `key` said to a request of `cost` or less under `version`, if it still holds at `now`.
@@ -93,14 +102,9 @@ impl DenialCache {
             reset_at: now.saturating_add(standing.reset),
             never: standing.retry_after.is_none(),
         };
+        let ends = LimitTime::from(denial.until).as_micros();
+        self.last_ends.fetch_max(ends, Ordering::Relaxed);
         part.young.insert(key, denial);
-    }
-
-    /// Forgets everything.
-    pub fn clear(&self) {
-        for part in &self.parts {
-            *lock(part) = Part::default();
-        }
     }
 
     /// How many denials are remembered, those that have ended included.
@@ -157,6 +161,7 @@ mod tests {
         cache.remember(1, digest(1), 2, &denied(10), at(5));
         let found = cache.denial(1, &digest(1), 2, at(9)).unwrap();
         assert_eq!(found.retry_after, Some(at(6)));
+        assert!(cache.may_deny(at(14)) && !cache.may_deny(at(16)) && !DenialCache::new(1).may_deny(at(1)));
         assert_eq!(found.reset, at(56));
         assert!(
             cache.denial(1, &digest(1), 3, at(14)).is_some(),
@@ -182,8 +187,6 @@ mod tests {
             Some(at(2)),
             "what comes late from the old version is not taken"
         );
-        cache.clear();
-        assert!(cache.is_empty());
     }
 
     #[test]

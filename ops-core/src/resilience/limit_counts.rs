@@ -7,16 +7,23 @@ use crate::ports::{CountedLimit, LimitCheck};
 /// What many keys have used, within one process: the state behind the in-memory store and behind the local share of an instance whose store
 /// is away.
 ///
-/// Memory is bounded: states stand in two generations, and the older one is dropped whole when nothing in it can count any more. Where
-/// `most` keys of a generation are there, new keys are denied: no door opens because many keys came.
+/// Memory is bounded: states stand in two generations for each period that a limit has, and the older one is dropped whole when nothing in it can
+/// count any more. Where `most` keys of a generation are there, new keys are denied by the limits of that period: no door opens because many keys
+/// came, and a long period keeps no place of a short one.
 #[derive(Debug)]
 pub struct LimitCounts {
+    /// There are as few periods as rules.
+    periods: Vec<(Duration, Generations)>,
+    most: usize,
+}
+
+#[derive(Debug)]
+struct Generations {
     young: HashMap<LimitDigest, Counted>,
     old: HashMap<LimitDigest, Counted>,
     young_since: LimitTime,
     /// No state counts for longer than this after it was written, in microseconds.
-    longest: u64,
-    most: usize,
+    lifetime: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -26,13 +33,10 @@ enum Counted {
 }
 
 impl LimitCounts {
-    /// Nothing used. `most` is the number of keys of a generation; there are two.
+    /// Nothing used. `most` is the number of keys of a generation; there are two for each period.
     pub fn new(most: usize) -> Self {
         Self {
-            young: HashMap::new(),
-            old: HashMap::new(),
-            young_since: LimitTime::ZERO,
-            longest: 0,
+            periods: Vec::new(),
             most,
         }
     }
@@ -43,13 +47,15 @@ impl LimitCounts {
         let mut after = [None; crate::model::MAX_LIMITS_AT_ONCE];
         let mut admitted = true;
         for (place, limit) in after.iter_mut().zip(check.limits()) {
-            self.turn(limit, now);
-            let state = self.state(limit);
-            let has_room = state.is_some() || check.cost() == 0 || self.young.len() < self.most;
+            let most = self.most;
+            let generations = self.of(limit.per);
+            generations.turn(now);
+            let state = generations.state(limit);
+            let has_room = state.is_some() || check.cost() == 0 || generations.young.len() < most;
             let (standing, next) = if has_room {
                 decide_one(limit, state, now, check.cost())
             } else {
-                (self.full(limit, now), Counted::Burst(now))
+                (generations.full(limit, now), Counted::Burst(now))
             };
             admitted &= standing.admitted;
             *place = Some(next);
@@ -58,7 +64,7 @@ impl LimitCounts {
         if admitted {
             if check.cost() > 0 {
                 for (limit, next) in check.limits().zip(after.into_iter().flatten()) {
-                    self.young.insert(limit.key, next);
+                    self.of(limit.per).young.insert(limit.key, next);
                 }
             }
             return;
@@ -66,50 +72,68 @@ impl LimitCounts {
         // A limit that admits stands as without this request.
         for (limit, standing) in check.limits().zip(&mut standings[first..]) {
             if standing.admitted {
-                *standing = decide_one(limit, self.state(limit), now, 0).0;
+                *standing = decide_one(limit, self.of(limit.per).state(limit), now, 0).0;
             }
         }
     }
 
     /// How many keys are remembered.
     pub fn keys(&self) -> usize {
-        self.young.len() + self.old.len()
+        let keys = |(_, of): &(Duration, Generations)| of.young.len() + of.old.len();
+        self.periods.iter().map(keys).sum()
+    }
+
+    fn of(&mut self, per: Duration) -> &mut Generations {
+        let known = self.periods.iter().position(|(known, _)| *known == per);
+        let at = known.unwrap_or_else(|| {
+            self.periods.push((per, Generations::of(per)));
+            self.periods.len() - 1
+        });
+        &mut self.periods[at].1
+    }
+}
+
+impl Generations {
+    fn of(per: Duration) -> Self {
+        Self {
+            young: HashMap::new(),
+            old: HashMap::new(),
+            young_since: LimitTime::ZERO,
+            lifetime: lifetime(per),
+        }
     }
 
     fn state(&self, limit: &CountedLimit) -> Option<Counted> {
         let found = self.young.get(&limit.key).or_else(|| self.old.get(&limit.key));
-        // Meaning and period are part of a key, so another meaning is not found; if it were, it would be of no use.
+        // The meaning is part of a key, so another meaning is not found; if it were, it would be of no use.
         found.copied().filter(|state| {
             matches!(state, Counted::Strict(_)) == (limit.semantics == LimitSemantics::Strict)
         })
     }
 
     /// Drops the older generation if nothing in it counts any more.
-    fn turn(&mut self, limit: &CountedLimit, now: LimitTime) {
-        self.longest = self.longest.max(lifetime(limit.per));
-        let turn_at = self.young_since.as_micros().saturating_add(self.longest);
+    fn turn(&mut self, now: LimitTime) {
+        let turn_at = self.turn_at();
         if now.as_micros() > turn_at {
             self.old = std::mem::take(&mut self.young);
-            if now.as_micros() > turn_at.saturating_add(self.longest) {
+            if now.as_micros() > turn_at.saturating_add(self.lifetime) {
                 self.old = HashMap::new();
             }
             self.young_since = now;
         }
     }
 
+    fn turn_at(&self) -> u64 {
+        self.young_since.as_micros().saturating_add(self.lifetime)
+    }
+
     fn full(&self, limit: &CountedLimit, now: LimitTime) -> Standing {
-        let turn_at = self
-            .young_since
-            .as_micros()
-            .saturating_add(self.longest)
-            .saturating_add(1);
+        let wait = self.turn_at().saturating_add(1).saturating_sub(now.as_micros());
         Standing {
             admitted: false,
             remaining: 0,
             reset: limit.per,
-            retry_after: Some(Duration::from_micros(
-                turn_at.saturating_sub(now.as_micros()).max(1),
-            )),
+            retry_after: Some(Duration::from_micros(wait.max(1))),
         }
     }
 }
@@ -222,5 +246,31 @@ mod tests {
         assert!(counts.keys() <= 2);
         decide(&mut counts, &[strict("other", 3)], 1, second + 1_000);
         assert_eq!(counts.keys(), 1, "what is long over is dropped at once");
+    }
+
+    #[test]
+    fn a_long_period_keeps_no_place_of_a_short_one() {
+        let mut counts = LimitCounts::new(100);
+        for user in 0..100 {
+            let month = CountedLimit::new(
+                digest(&format!("m{user}")),
+                LimitSemantics::Strict,
+                5,
+                MINUTE * 60 * 24 * 30,
+            );
+            assert!(decide(&mut counts, &[month], 1, 1)[0].admitted);
+        }
+        for second in [1, 200, 400] {
+            let user = format!("u{second}");
+            assert!(
+                decide(&mut counts, &[strict(&user, 5)], 1, second)[0].admitted,
+                "{second}"
+            );
+        }
+        assert_eq!(
+            counts.keys(),
+            101,
+            "what is over is dropped as if there were no long period"
+        );
     }
 }

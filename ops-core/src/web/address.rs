@@ -50,11 +50,8 @@ impl TrustedProxies {
         if !self.trusts(last) {
             return last;
         }
-        let lines: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
-        let entries = lines
-            .iter()
-            .rev()
-            .flat_map(|line| line.to_str().unwrap_or("?").rsplit(','));
+        let lines = headers.get_all("x-forwarded-for").iter().rev();
+        let entries = lines.flat_map(|line| line.to_str().unwrap_or("?").rsplit(','));
         for entry in entries.take(MOST_HOPS) {
             let Some(address) = address(entry.trim()) else {
                 return last;

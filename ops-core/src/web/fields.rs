@@ -1,8 +1,8 @@
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::guard::whole_seconds;
 use crate::model::LimitDecision;
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -26,7 +26,7 @@ pub fn limit_fields(headers: &mut HeaderMap, decision: &LimitDecision) {
             verdict.limit,
             verdict.per.as_secs()
         );
-        let (left, reset) = (verdict.standing.remaining, seconds(verdict.standing.reset));
+        let (left, reset) = (verdict.standing.remaining, whole_seconds(verdict.standing.reset));
         let _ = write!(limit, "{comma}\"{}\";r={left};t={reset}", verdict.name);
     }
     for (name, value) in [(POLICY, policy), (LIMIT, limit)] {
@@ -34,8 +34,4 @@ pub fn limit_fields(headers: &mut HeaderMap, decision: &LimitDecision) {
             headers.insert(name, value);
         }
     }
-}
-
-fn seconds(duration: Duration) -> u64 {
-    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }

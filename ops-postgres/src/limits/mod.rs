@@ -1,7 +1,7 @@
 mod arrays;
+mod sweep;
 
 use std::fmt;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,25 +14,24 @@ use sqlx::postgres::PgPoolOptions;
 use sqlx::{PgPool, Row};
 
 use self::arrays::{Places, Verdicts};
+use self::sweep::Sweeper;
 use crate::PostgresStore;
 use crate::error::{error, failed};
 
 /// Limits that instances share, in the schema `ops`: for a service that has PostgreSQL and no Redis.
 ///
 /// It has two connections of its own. One statement decides all checks of a call by the server's clock; a check that is denied writes nothing.
-/// The states stand in an unlogged table: a crash of the server gives everybody a fresh allowance, and a replica cannot be asked. The table
+/// Every minute a task goes through the states and deletes those that count no more. They stand in an unlogged table: a crash of the server gives everybody a fresh allowance, and a replica cannot be asked. The table
 /// of limits is a logged one and survives.
 ///
 /// A role that does not own the schema needs [`PostgresStore::grant_limits`].
 pub struct PostgresLimits {
     pool: PgPool,
-    swept: Mutex<LimitTime>,
+    sweeper: Sweeper,
 }
 
 const CONNECTIONS: u32 = 2;
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How often rows that count no more are deleted, by one instance or another, in microseconds.
-const SWEEP_EVERY: u64 = 60_000_000;
 
 const CHECK: &str = "check limits";
 const COUNT: &str = "count denials";
@@ -57,7 +56,7 @@ impl PostgresLimits {
             .connect_lazy_with(options);
         Self {
             pool,
-            swept: Mutex::default(),
+            sweeper: Sweeper::default(),
         }
     }
 
@@ -72,31 +71,6 @@ impl PostgresLimits {
     /// Closes both connections. Later calls are `Unavailable`.
     pub async fn close(&self) {
         self.pool.close().await;
-    }
-
-    /// Deletes rows that count no more, if that was not done lately.
-    async fn sweep(&self, now: LimitTime) -> Result<()> {
-        {
-            let mut swept = self
-                .swept
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            if now.as_micros() < swept.as_micros().saturating_add(SWEEP_EVERY) {
-                return Ok(());
-            }
-            *swept = now;
-        }
-        for statement in [
-            "delete from ops.limit_state where key in (select key from ops.limit_state where expires < $1 limit 10000 for update skip locked)",
-            "delete from ops.limit_denial where key in (select key from ops.limit_denial where expires < $1 limit 10000 for update skip locked)",
-        ] {
-            sqlx::query(statement)
-                .bind(signed(now.as_micros()))
-                .execute(&self.pool)
-                .await
-                .map_err(failed(COUNT))?;
-        }
-        Ok(())
     }
 }
 
@@ -120,6 +94,7 @@ impl LimitStore for PostgresLimits {
             .await
             .map_err(failed(CHECK))?;
         let at = LimitTime::from_micros(unsigned(row.try_get("now_micros").map_err(failed(CHECK))?));
+        self.sweeper.begin(&self.pool, at);
         if !row.try_get::<bool, _>("holds").map_err(failed(CHECK))? {
             let version = unsigned(row.try_get("version").map_err(failed(CHECK))?);
             return Ok(LimitsChecked::Superseded { version, at });
@@ -158,8 +133,7 @@ impl LimitStore for PostgresLimits {
         let raised: Vec<bool> = row.try_get("raised").map_err(failed(COUNT))?;
         let version = unsigned(row.try_get("version").map_err(failed(COUNT))?);
         let now = unsigned(row.try_get("now_micros").map_err(failed(COUNT))?);
-        // Counting has succeeded whatever becomes of the sweep; the next one tries again.
-        let _ = self.sweep(LimitTime::from_micros(now)).await;
+        self.sweeper.begin(&self.pool, LimitTime::from_micros(now));
         let totals = totals.into_iter().zip(raised).map(|(total, raised)| DenialTotal {
             total: u32::try_from(total).unwrap_or(u32::MAX),
             raised,

@@ -7,7 +7,7 @@ use ops_core::clock::SystemClock;
 use ops_core::error::ErrorKind;
 use ops_core::guard::{DistributedLimiter, SharedLimitOptions};
 use ops_core::model::{EndpointClass, LimitChange, LimitKey, LimitRequest, LimitSemantics, LimitTable};
-use ops_core::ports::{Clock, LimitStore};
+use ops_core::ports::{Clock, LimitStamp, LimitStore};
 use ops_postgres::{PostgresLimits, PostgresStore};
 use secrecy::SecretString;
 
@@ -105,5 +105,42 @@ async fn a_role_of_the_application_needs_its_grant_and_a_denied_check_writes_not
     assert_eq!(written().await, before, "a denied check writes nothing");
     limits.close().await;
     app.close().await;
+    world.close().await;
+}
+
+#[tokio::test]
+async fn what_counts_no_more_is_deleted_whatever_the_number_of_rows_and_without_a_count_of_denials() {
+    let Some(world) = World::new().await else { return };
+    let run = async |statement: &'static str| {
+        sqlx::query(statement).execute(world.store.pool()).await.unwrap();
+    };
+    run("insert into ops.limit_state (key, at, expires)
+         select decode(md5(n::text), 'hex'), 0, case when n % 1000 = 0 then 9000000000000000 else 1 end
+         from generate_series(1, 50000) n")
+    .await;
+    run(
+        "insert into ops.limit_denial (key, slots, counts, raised_until, expires)
+         select decode(md5(n::text), 'hex'), '{}', '{}', 0, 1 from generate_series(1, 20000) n",
+    )
+    .await;
+    let limits = PostgresLimits::new(&world.store);
+    let stamp = LimitStamp::of_version(0);
+    limits.check(stamp, &[]).await.unwrap();
+    let left = async || -> (i64, i64) {
+        sqlx::query_as(
+            "select (select count(*) from ops.limit_state), (select count(*) from ops.limit_denial)",
+        )
+        .fetch_one(world.store.pool())
+        .await
+        .unwrap()
+    };
+    for _ in 0..3_000 {
+        if left().await == (50, 0) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(left().await, (50, 0), "those that count are left");
+    limits.close().await;
     world.close().await;
 }

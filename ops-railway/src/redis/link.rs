@@ -7,7 +7,7 @@ use ops_core::error::{ErrorKind, Result};
 use ops_core::http::HostPolicy;
 use ops_core::ports::Clock;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Cmd, RedisConnectionInfo, RedisError, Value};
+use redis::{AsyncConnectionConfig, Cmd, ErrorKind as DriverKind, RedisConnectionInfo, RedisError, Value};
 use secrecy::ExposeSecret;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -33,8 +33,6 @@ pub(super) struct Link {
 #[derive(Default)]
 pub(super) struct State {
     open: Option<Open>,
-    /// Since when a call waits although nothing was answered.
-    waiting_since: Option<Duration>,
 }
 
 /// A connection, and under which names its server knows the scripts.
@@ -42,6 +40,8 @@ pub(super) struct State {
 struct Open {
     connection: MultiplexedConnection,
     names: [Arc<str>; Script::ALL.len()],
+    /// Since when a call waits although nothing was answered.
+    waiting_since: Arc<Mutex<Option<Duration>>>,
 }
 
 const CONNECT: &str = "connect";
@@ -67,12 +67,12 @@ impl Link {
         };
         let open = self.open().await?;
         let known = command("EVALSHA", &open.names[script as usize]);
-        match self.send(&open, &known).await {
+        match self.send(&open, known).await {
             Err(cause) if is_missing_script(&cause) => {}
             answer => return answer.map_err(|cause| failed(operation, &cause)),
         }
         let whole = command("EVAL", script.text());
-        self.send(&open, &whole)
+        self.send(&open, whole)
             .await
             .map_err(|cause| failed(operation, &cause))
     }
@@ -80,24 +80,31 @@ impl Link {
     /// Sends a command.
     pub(super) async fn command(self: &Arc<Self>, operation: &'static str, command: &Cmd) -> Result<Value> {
         let open = self.open().await?;
-        self.send(&open, command)
+        self.send(&open, command.clone())
             .await
             .map_err(|cause| failed(operation, &cause))
     }
 
-    async fn send(&self, open: &Open, command: &Cmd) -> Result<Value, RedisError> {
-        self.lock().waiting_since.get_or_insert(self.clock.monotonic());
-        let mut connection = open.connection.clone();
-        let answer = connection
-            .send_packed_command(command)
-            .await
-            .and_then(Value::extract_error);
-        let mut state = self.lock();
-        state.waiting_since = None;
-        if answer.as_ref().is_err_and(ends_connection) {
-            state.open = None;
-        }
-        answer
+    /// Sends, and waits in a task of its own: what becomes of the connection is noted also where the caller has gone.
+    async fn send(self: &Arc<Self>, open: &Open, command: Cmd) -> Result<Value, RedisError> {
+        open.waits().get_or_insert(self.clock.monotonic());
+        let (link, mut open) = (Arc::clone(self), open.clone());
+        let sent = tokio::spawn(async move {
+            let answer = open.connection.send_packed_command(&command).await;
+            let answer = answer.and_then(Value::extract_error);
+            *open.waits() = None;
+            if answer.as_ref().is_err_and(ends_connection) {
+                link.close(&open);
+            }
+            answer
+        });
+        let gone = |_| Err(RedisError::from((DriverKind::Io, "the runtime ends")));
+        sent.await.unwrap_or_else(gone)
+    }
+
+    /// Lets `open` go, unless another one has taken its place.
+    fn close(&self, open: &Open) {
+        self.lock().open.take_if(|current| current.is(open));
     }
 
     async fn open(self: &Arc<Self>) -> Result<Open> {
@@ -125,12 +132,11 @@ impl Link {
     fn current(&self) -> Option<Open> {
         let mut state = self.lock();
         let now = self.clock.monotonic();
-        if state
-            .waiting_since
-            .is_some_and(|since| now.saturating_sub(since) > SILENCE)
-        {
-            *state = State::default();
-        }
+        let silent = |open: &mut Open| {
+            let waits = *open.waits();
+            waits.is_some_and(|since| now.saturating_sub(since) > SILENCE)
+        };
+        state.open.take_if(silent);
         state.open.clone()
     }
 
@@ -156,7 +162,11 @@ impl Link {
         let names = names
             .try_into()
             .map_err(|_| error(ErrorKind::Unexpected, CONNECT))?;
-        Ok(Open { connection, names })
+        Ok(Open {
+            connection,
+            names,
+            waiting_since: Arc::default(),
+        })
     }
 
     async fn dial(&self) -> Result<TcpStream> {
@@ -197,6 +207,16 @@ impl Link {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing that holds the lock can panic half way.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Open {
+    fn waits(&self) -> MutexGuard<'_, Option<Duration>> {
+        self.waiting_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.waiting_since, &other.waiting_since)
     }
 }
 

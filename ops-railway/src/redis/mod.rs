@@ -82,10 +82,12 @@ impl RedisLimits {
     }
 
     fn state_key(&self, digest: &LimitDigest) -> Vec<u8> {
-        let mut key = Vec::with_capacity(self.prefix.len() + 16);
-        key.extend(self.prefix.as_bytes());
-        key.extend(digest.as_bytes());
-        key
+        [self.prefix.as_bytes(), digest.as_bytes()].concat()
+    }
+
+    /// Apart from the states: a rule may be named as denials are.
+    fn denials_key(&self, digest: &LimitDigest) -> Vec<u8> {
+        [self.prefix.as_bytes(), b"denials:", digest.as_bytes()].concat()
     }
 }
 
@@ -112,7 +114,7 @@ impl LimitStore for RedisLimits {
         let answer = self.link.run("count denials", Script::Denials, |command| {
             command.arg(counts.len() + 1).arg(self.table_key());
             for count in counts {
-                command.arg(self.state_key(&count.key));
+                command.arg(self.denials_key(&count.key));
             }
             command.arg(&bytes);
         });

@@ -1,10 +1,11 @@
 use std::net::TcpListener;
 use std::sync::Arc;
 
+use ops_core::model::{EndpointClass, LimitChange, LimitName, LimitRule, LimitTable};
 use ops_core::ports::LimitStore;
 use ops_core::testkit::{self, RedisServer, redis_url};
 
-use crate::stage::{instance, llm, patient, say, store};
+use crate::stage::{instance, instance_of, llm, patient, say, store};
 
 #[tokio::test]
 async fn the_store_of_limits_keeps_its_contract() {
@@ -68,4 +69,22 @@ async fn all_keys_of_a_space_live_on_one_node_of_a_cluster() {
     let store = store(&server.url());
     testkit::limit_store(&*store).await;
     assert!(store.table().await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_rule_may_be_named_as_denials_are() {
+    let Some(url) = redis_url().await else { return };
+    let name = LimitName::new("denials").unwrap();
+    let table = LimitTable::of(vec![LimitRule::per_minute(name, EndpointClass::Api, 3)]);
+    let limiter = instance_of(&store(&url), table, patient());
+    for round in 0..3 {
+        for number in 0..5 {
+            let decision = limiter.check(&llm("u")).await;
+            assert!(!decision.is_degraded(), "{:?}", limiter.figures());
+            assert_eq!(decision.is_admitted(), round == 0 && number < 3);
+        }
+        limiter.flush_denials().await.unwrap();
+        // Another version: nothing is remembered, and the store is asked again.
+        limiter.change(LimitChange::new(100)).await.unwrap();
+    }
 }

@@ -1,12 +1,13 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use ops_core::error::ErrorKind;
 use ops_core::guard::SharedLimitOptions;
-use ops_core::model::LimitChange;
-use ops_core::ports::{LimitStamp, LimitStore};
-use ops_core::testkit::RedisServer;
+use ops_core::model::{LimitChange, Timestamp};
+use ops_core::ports::{Clock, LimitStamp, LimitStore};
+use ops_core::testkit::{ManualClock, RedisServer};
 
-use crate::stage::{instance, llm, patient, say, store, until_shared};
+use crate::stage::{builder, instance, llm, patient, say, store, until_shared};
 
 async fn admitted(limiter: &ops_core::guard::DistributedLimiter, user: &str, tries: usize) -> usize {
     let mut admitted = 0;
@@ -171,4 +172,38 @@ async fn a_caller_that_is_cancelled_leaves_connection_and_others_alone() {
             .standing
             .remaining;
     assert!((15..=20).contains(&used), "{used} counted of 20 to 40");
+}
+
+#[tokio::test]
+async fn a_caller_that_gave_up_costs_no_healthy_connection_later() {
+    let Some(server) = RedisServer::for_test(&[]).await else {
+        return;
+    };
+    let clock = Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH));
+    let own_clock = Arc::clone(&clock) as Arc<dyn Clock>;
+    let store = builder(&server.url()).with_clock(own_clock).build().unwrap();
+    store.connect().await.unwrap();
+    let made = || {
+        let told = say(server.port(), "INFO stats");
+        let (_, rest) = told.split_once("total_connections_received:").unwrap();
+        rest.split_once('\r').unwrap().0.parse::<u32>().unwrap()
+    };
+    let before = made();
+    tokio::select! {
+        biased;
+        _ = store.table() => panic!("it is dropped before the answer comes"),
+        () = std::future::ready(()) => {}
+    }
+    for _ in 0..500 {
+        if say(server.port(), "INFO commandstats").contains("cmdstat_hget") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // The answer is on its way.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    clock.advance(Duration::from_secs(2));
+    let questions = made() - before;
+    store.table().await.unwrap();
+    assert_eq!(made() - before, questions + 1, "only those of this test");
 }

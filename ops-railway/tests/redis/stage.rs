@@ -32,10 +32,18 @@ pub(crate) fn store(url: &str) -> Arc<RedisLimits> {
 
 /// An instance. The time limit is one that a busy machine keeps.
 pub(crate) fn instance(store: &Arc<RedisLimits>, options: SharedLimitOptions) -> DistributedLimiter {
+    instance_of(store, LimitTable::preset(), options)
+}
+
+pub(crate) fn instance_of(
+    store: &Arc<RedisLimits>,
+    table: LimitTable,
+    options: SharedLimitOptions,
+) -> DistributedLimiter {
     let store = Arc::clone(store) as Arc<dyn LimitStore>;
     let secret = SecretString::from("sixteen characters");
     let clock = Arc::new(SystemClock::new()) as Arc<dyn Clock>;
-    DistributedLimiter::new(store, LimitTable::preset(), &secret, options, clock).unwrap()
+    DistributedLimiter::new(store, table, &secret, options, clock).unwrap()
 }
 
 pub(crate) fn patient() -> SharedLimitOptions {

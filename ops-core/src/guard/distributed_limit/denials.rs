@@ -1,69 +1,70 @@
 use std::collections::HashMap;
+use std::hash::BuildHasher as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use crate::guard::LimitCallerId;
-use crate::model::{EndpointClass, LimitCaller, LimitDigest, LimitKey, LimitName, LimitRule};
+use crate::error::Result;
+use crate::guard::{LimitCallerId, Offence};
+use crate::model::{EndpointClass, LimitDigest, LimitKey, LimitName, LimitRule};
+use crate::ports::{DenialCount, DenialTotal};
 
 /// Denials that the store has not heard of yet, by caller. Bounded: where [`MOST`] callers wait, denials of further ones are only summed up.
 #[derive(Debug, Default)]
-pub(super) struct Denials(Mutex<Waiting>);
+pub(super) struct Denials {
+    hasher: foldhash::quality::RandomState,
+    waiting: Mutex<Waiting>,
+}
 
+/// By the hash of the caller: a digest costs an HMAC, which is owed once a flush and not with every denial.
 #[derive(Debug, Default)]
 struct Waiting {
-    callers: HashMap<LimitDigest, Denied>,
+    callers: HashMap<u64, Denied>,
     left_out: u64,
 }
 
 /// A caller, and how often it was denied.
 #[derive(Debug)]
-pub(super) struct Denied {
-    pub(super) caller: LimitCallerId,
-    pub(super) denials: u32,
+struct Denied {
+    caller: LimitCallerId,
+    denials: u32,
+    /// Whether the store may have counted denials of it, and raised its alarm, without our hearing of it.
+    unsure: bool,
+}
+
+/// When denials of one caller raise an alarm.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Alarm {
+    pub(super) threshold: u32,
+    pub(super) window: Duration,
 }
 
 const MOST: usize = 10_000;
 
 impl Denials {
     /// One more denial of `key`.
-    pub(super) fn note(&self, key: &LimitKey<'_>, secret: &[u8; 32]) {
-        let Some(digest) = digest(key, secret) else {
-            return;
-        };
+    pub(super) fn note(&self, key: &LimitKey<'_>) {
+        let hash = self.hasher.hash_one(key);
         let mut waiting = self.lock();
-        if let Some(known) = waiting.callers.get_mut(&digest) {
+        if let Some(known) = waiting.callers.get_mut(&hash) {
             known.denials = known.denials.saturating_add(1);
             return;
         }
-        if waiting.callers.len() >= MOST {
-            waiting.left_out = waiting.left_out.saturating_add(1);
-            return;
-        }
-        let caller = match key.caller() {
-            LimitCaller::User(user) => LimitCallerId::User {
-                tenant: key.tenant().to_owned(),
-                user: user.to_owned(),
-            },
-            LimitCaller::Address(address) => LimitCallerId::Address(address),
+        let denied = || Denied {
+            caller: LimitCallerId::of(key),
+            denials: 1,
+            unsure: false,
         };
-        waiting.callers.insert(digest, Denied { caller, denials: 1 });
+        waiting.add(hash, denied, 1);
     }
 
-    /// Takes all that waits.
-    pub(super) fn take(&self) -> Vec<(LimitDigest, Denied)> {
-        std::mem::take(&mut self.lock().callers).into_iter().collect()
-    }
-
-    /// Puts back what could not be counted.
-    pub(super) fn put_back(&self, callers: impl IntoIterator<Item = (LimitDigest, Denied)>) {
-        let mut waiting = self.lock();
-        for (digest, caller) in callers {
-            if let Some(known) = waiting.callers.get_mut(&digest) {
-                known.denials = known.denials.saturating_add(caller.denials);
-            } else if waiting.callers.len() < MOST {
-                waiting.callers.insert(digest, caller);
-            } else {
-                waiting.left_out = waiting.left_out.saturating_add(u64::from(caller.denials));
-            }
+    /// Takes all that waits. What is not counted goes back when the value is dropped.
+    pub(super) fn take(&self) -> Taken<'_> {
+        let callers = std::mem::take(&mut self.lock().callers);
+        Taken {
+            denials: self,
+            callers: callers.into_iter().collect(),
+            sent: Vec::new(),
+            raised: Vec::new(),
         }
     }
 
@@ -74,12 +75,108 @@ impl Denials {
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         // Nothing that holds the lock can panic half way.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A caller, whatever was denied.
-fn digest(key: &LimitKey<'_>, secret: &[u8; 32]) -> Option<LimitDigest> {
-    let rule = LimitRule::per_minute(LimitName::new("denials").ok()?, EndpointClass::Api, 0);
-    Some(key.digest(&rule, secret))
+impl Waiting {
+    fn add(&mut self, hash: u64, denied: impl FnOnce() -> Denied, denials: u32) {
+        if self.callers.len() < MOST {
+            self.callers.insert(hash, denied());
+        } else {
+            self.left_out = self.left_out.saturating_add(u64::from(denials));
+        }
+    }
+
+    fn put_back(&mut self, hash: u64, denied: Denied) {
+        if let Some(known) = self.callers.get_mut(&hash) {
+            known.denials = known.denials.saturating_add(denied.denials);
+            known.unsure |= denied.unsure;
+            return;
+        }
+        let denials = denied.denials;
+        self.add(hash, || denied, denials);
+    }
+}
+
+/// Denials on their way to the store.
+#[derive(Debug)]
+pub(super) struct Taken<'a> {
+    denials: &'a Denials,
+    callers: Vec<(u64, Denied)>,
+    /// Those that the store is being told of.
+    sent: Vec<(u64, LimitDigest, Denied)>,
+    raised: Vec<(u64, Offence)>,
+}
+
+impl Taken<'_> {
+    /// The next `most` at the most, to be sent.
+    pub(super) fn send(&mut self, most: usize, alarm: Alarm, secret: &[u8; 32]) -> Result<Vec<DenialCount>> {
+        // All limits of a caller count together.
+        let rule = LimitRule::per_minute(LimitName::new("denials")?, EndpointClass::Api, 0);
+        let rest = self.callers.len().saturating_sub(most);
+        let sent = self.callers.split_off(rest).into_iter();
+        self.sent = sent
+            .map(|(hash, denied)| (hash, denied.caller.key().digest(&rule, secret), denied))
+            .collect();
+        let count = |(_, key, denied): &(u64, LimitDigest, Denied)| {
+            DenialCount::new(*key, denied.denials, alarm.threshold, alarm.window)
+        };
+        Ok(self.sent.iter().map(count).collect())
+    }
+
+    /// What was sent is counted, with these totals. An alarm that the store raised without our hearing of it is raised now: it may come twice,
+    /// and is never lost.
+    pub(super) fn counted(&mut self, totals: &[DenialTotal], alarm: Alarm) {
+        for ((hash, digest, denied), total) in std::mem::take(&mut self.sent).into_iter().zip(totals) {
+            if total.raised || denied.unsure && total.total >= alarm.threshold {
+                let denials = usize::try_from(total.total).unwrap_or(usize::MAX);
+                let reference = u64::from_be_bytes(*digest.as_bytes().first_chunk().unwrap_or(&[0; 8]));
+                let offence = Offence::of(denied.caller, denials, alarm.window, reference);
+                self.raised.push((hash, offence));
+            }
+        }
+    }
+
+    /// Whether all is counted.
+    pub(super) fn is_done(&self) -> bool {
+        self.callers.is_empty()
+    }
+
+    /// Whether no alarm is due so far.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.raised.is_empty()
+    }
+
+    /// Those for whom an alarm is due.
+    pub(super) fn raised(mut self) -> Vec<Offence> {
+        let raised = std::mem::take(&mut self.raised);
+        raised.into_iter().map(|(_, offence)| offence).collect()
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        let mut waiting = self.denials.lock();
+        for (hash, denied) in self.callers.drain(..) {
+            waiting.put_back(hash, denied);
+        }
+        for (hash, _, denied) in self.sent.drain(..) {
+            waiting.put_back(
+                hash,
+                Denied {
+                    unsure: true,
+                    ..denied
+                },
+            );
+        }
+        for (hash, offence) in self.raised.drain(..) {
+            let denied = Denied {
+                caller: offence.caller,
+                denials: 0,
+                unsure: true,
+            };
+            waiting.put_back(hash, denied);
+        }
+    }
 }

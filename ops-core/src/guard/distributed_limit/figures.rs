@@ -22,6 +22,8 @@ pub struct SharedLimitFigures {
     pub store_answers: bool,
     /// The version of the limits that this instance works with.
     pub table_version: u64,
+    /// Whether the store had another table of the version that this instance was given: that one holds. Raise the version of the new one.
+    pub table_differs: bool,
 }
 
 #[derive(Debug, Default)]
@@ -60,6 +62,7 @@ impl SharedLimitFigures {
             ("uncounted_denials_total", self.uncounted_denials),
             ("store_answers", u64::from(self.store_answers)),
             ("table_version", self.table_version),
+            ("table_differs", u64::from(self.table_differs)),
         ];
         let mut text = String::new();
         for (name, value) in lines {

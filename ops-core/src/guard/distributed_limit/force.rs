@@ -10,6 +10,8 @@ pub(super) struct Force {
     stamp: LimitStamp,
     /// Another number for every other set of limits: denials are remembered under it.
     generation: u64,
+    /// Whether the store holds this table. Until then its version says nothing: another table may have the same.
+    agreed: bool,
 }
 
 impl Force {
@@ -38,7 +40,26 @@ impl Force {
             limits,
             stamp,
             generation,
+            agreed: false,
         })
+    }
+
+    /// The same, where the store holds the table.
+    pub(super) fn agreed(mut self) -> Self {
+        self.agreed = true;
+        self
+    }
+
+    pub(super) fn is_agreed(&self) -> bool {
+        self.agreed
+    }
+
+    /// The stamp to ask the store with: one that never holds, until it is known that the store holds the same table.
+    pub(super) fn asking(&self) -> LimitStamp {
+        if self.agreed {
+            return self.stamp;
+        }
+        self.stamp.between(LimitTime::ZERO, LimitTime::ZERO)
     }
 
     pub(super) fn table(&self) -> &LimitTable {

@@ -3,11 +3,12 @@ mod denials;
 mod figures;
 mod force;
 mod options;
+mod reload;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -17,17 +18,18 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use self::asker::{Asker, Question, Reply};
-use self::denials::Denials;
+use self::denials::{Alarm, Denials};
 use self::figures::Counters;
-use self::force::{Force, limit_time, share, timestamp};
+use self::force::{Force, limit_time, share};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::Offence;
 use crate::model::{LimitChange, LimitDecision, LimitRequest, LimitTable, LimitTime, LimitVerdict, Standing};
-use crate::ports::{Admission, Clock, DenialCount, LimitCheck, LimitStore, Published};
+use crate::ports::{Admission, Clock, LimitCheck, LimitStore, Published};
 use crate::resilience::{Breaker, Coalescer, Deadline, DenialCache, LimitCounts, Passage};
 
 pub use self::figures::SharedLimitFigures;
 pub use self::options::{OnUnavailable, SharedLimitOptions};
+use self::reload::Reloading;
 
 /// Limits requests over all instances of a service, with a store that they share.
 ///
@@ -45,7 +47,9 @@ pub use self::options::{OnUnavailable, SharedLimitOptions};
 /// # Other limits
 /// Every call tells the store which table its numbers were made of, and a call under another one counts nothing: a table that was
 /// [published](Self::publish) holds for the next check of every instance that asks the store, and for denials that are remembered when
-/// [`keep_up`](Self::keep_up) next asks, after a second. A store that lost its table gets it back from whoever notices first.
+/// [`keep_up`](Self::keep_up) next asks, after a second. A store that lost its table gets it back from whoever notices first. Before its first
+/// check an instance shows the store its own table: a newer one there holds, and so does another one of the same version, which is said loudly
+/// ([`SharedLimitFigures::table_differs`]).
 ///
 /// It is cheap to clone, and needs a runtime of tokio.
 #[derive(Clone)]
@@ -59,8 +63,7 @@ struct Inner {
     options: SharedLimitOptions,
     secret: Zeroizing<[u8; 32]>,
     force: RwLock<Arc<Force>>,
-    reload: tokio::sync::Mutex<()>,
-    failed_reloads: AtomicU64,
+    reloading: Mutex<Reloading>,
     asker: Coalescer<Asker>,
     breaker: Arc<Breaker>,
     remembered: DenialCache,
@@ -68,6 +71,7 @@ struct Inner {
     denials: Denials,
     counters: Arc<Counters>,
     warned: AtomicBool,
+    differs: AtomicBool,
 }
 
 impl DistributedLimiter {
@@ -99,6 +103,9 @@ impl DistributedLimiter {
         if options.max_instances == 0 {
             return wrong("max_instances", "must be 1 at least");
         }
+        if !(1..=MOST_CHECKS).contains(&options.most_checks) {
+            return wrong("most_checks", "must be 1 to 1000");
+        }
         let mut hash = Sha256::new();
         hash.update(b"ops shared limits 1\0");
         hash.update(secret.expose_secret().as_bytes());
@@ -126,8 +133,7 @@ impl DistributedLimiter {
                 options,
                 secret: Zeroizing::new(hash.finalize().into()),
                 force: RwLock::new(Arc::new(force)),
-                reload: tokio::sync::Mutex::new(()),
-                failed_reloads: AtomicU64::new(0),
+                reloading: Mutex::default(),
                 asker,
                 breaker,
                 remembered: DenialCache::new(options.remembered_denials),
@@ -135,6 +141,7 @@ impl DistributedLimiter {
                 denials: Denials::default(),
                 counters,
                 warned: AtomicBool::new(false),
+                differs: AtomicBool::new(false),
             }),
         })
     }
@@ -144,12 +151,12 @@ impl DistributedLimiter {
     /// # Cancellation
     /// The request may have been counted or not; other checks are not touched.
     pub async fn check(&self, request: &LimitRequest<'_>) -> LimitDecision {
-        let inner = &*self.inner;
+        let inner = &self.inner;
         inner.counters.checks.add_one();
         let decision = inner.decide(request).await;
         if !decision.is_admitted() && request.cost > 0 {
             inner.counters.denied.add_one();
-            inner.denials.note(&request.key, &inner.secret);
+            inner.denials.note(&request.key);
         }
         decision
     }
@@ -172,6 +179,7 @@ impl DistributedLimiter {
             uncounted_denials: self.inner.denials.left_out(),
             store_answers: self.inner.breaker.is_working(),
             table_version: self.inner.force().stamp().version,
+            table_differs: self.inner.differs.load(Ordering::Relaxed),
         }
     }
 
@@ -186,7 +194,7 @@ impl DistributedLimiter {
             .patiently(PUBLISH, self.inner.store.publish(&table))
             .await?
         {
-            Published::Taken => self.inner.install(table, self.inner.wall_clock()),
+            Published::Taken => self.inner.agree(table, self.inner.wall_clock()),
             Published::Kept { version } => Err(Error::new(ErrorKind::Conflict, PUBLISH)
                 .context("version", version.to_string())
                 .context("remedy", "another table holds: read it, change it, and try again")),
@@ -199,6 +207,10 @@ impl DistributedLimiter {
     /// # Errors
     /// As [`publish`](Self::publish).
     pub async fn change(&self, change: LimitChange) -> Result<()> {
+        // What this instance brings along counts, if the store has nothing newer.
+        if !self.inner.force().is_agreed() {
+            self.inner.agree_with_store(self.inner.wall_clock()).await?;
+        }
         let stored = self.inner.patiently(READ, self.inner.store.table()).await?;
         let table = stored.unwrap_or_else(|| self.table());
         self.publish(table.changed(change, self.inner.clock.now())?).await
@@ -207,49 +219,34 @@ impl DistributedLimiter {
     /// Brings the store's count of denials up to date, remembered ones included, and the limits of this instance. Gives the callers for whom
     /// an alarm is due: each once per window, to one of all instances.
     ///
-    /// What could not be counted is counted the next time; where only the answer was lost, twice: an alarm may come early, never late.
+    /// What could not be counted is counted the next time; where only the answer was lost, twice: an alarm may come early, or twice, never late.
     ///
     /// # Errors
     /// Those of the store.
+    ///
+    /// # Cancellation
+    /// Dropping the future loses nobody: those who were not counted, and those of whom nobody was told, are taken up by the next flush.
     pub async fn flush_denials(&self) -> Result<Vec<Offence>> {
-        let inner = &*self.inner;
-        let mut waiting = inner.denials.take().into_iter().peekable();
-        let mut raised = Vec::new();
+        let inner = &self.inner;
+        let alarm = Alarm {
+            threshold: inner.options.offence_threshold,
+            window: inner.options.offence_window,
+        };
+        let mut taken = inner.denials.take();
         loop {
-            let some: Vec<_> = waiting.by_ref().take(inner.options.most_checks.max(1)).collect();
-            let counts: Vec<_> = some
-                .iter()
-                .map(|(key, caller)| {
-                    let options = &inner.options;
-                    DenialCount::new(
-                        *key,
-                        caller.denials,
-                        options.offence_threshold,
-                        options.offence_window,
-                    )
-                })
-                .collect();
+            let counts = taken.send(inner.options.most_checks, alarm, &inner.secret)?;
             let counted = match inner.patiently(COUNT, inner.store.count_denials(&counts)).await {
                 Ok(counted) => counted,
-                Err(error) => {
-                    inner.denials.put_back(some.into_iter().chain(waiting));
-                    return if raised.is_empty() { Err(error) } else { Ok(raised) };
-                }
+                Err(error) if taken.is_quiet() => return Err(error),
+                Err(_) => return Ok(taken.raised()),
             };
-            for ((_, denied), total) in some.into_iter().zip(counted.totals) {
-                if total.raised {
-                    raised.push(Offence {
-                        caller: denied.caller,
-                        denials: usize::try_from(total.total).unwrap_or(usize::MAX),
-                        within: inner.options.offence_window,
-                    });
+            taken.counted(&counted.totals, alarm);
+            if taken.is_done() {
+                let force = inner.force();
+                if !force.is_agreed() || counted.version != force.stamp().version {
+                    inner.reload(counted.version, inner.wall_clock()).ended().await;
                 }
-            }
-            if waiting.peek().is_none() {
-                if counted.version != inner.force().stamp().version {
-                    let _ = inner.reload(counted.version, inner.wall_clock()).await;
-                }
-                return Ok(raised);
+                return Ok(taken.raised());
             }
         }
     }
@@ -271,13 +268,17 @@ impl DistributedLimiter {
 impl Admission for DistributedLimiter {
     /// A denial that is remembered; it needs no call.
     fn admit_now(&self, request: &LimitRequest<'_>) -> Option<LimitDecision> {
-        let inner = &*self.inner;
+        let (inner, now) = (&*self.inner, self.inner.clock.monotonic());
+        // While nobody is denied, no digest is made twice.
+        if !inner.remembered.may_deny(now) {
+            return None;
+        }
         let force = inner.force();
         let check = force.check(request, &inner.secret);
-        let decision = inner.remembered_denial(&force, request, &check, inner.clock.monotonic())?;
+        let decision = inner.remembered_denial(&force, request, &check, now)?;
         inner.counters.checks.add_one();
         inner.counters.denied.add_one();
-        inner.denials.note(&request.key, &inner.secret);
+        inner.denials.note(&request.key);
         Some(decision)
     }
 
@@ -287,8 +288,9 @@ impl Admission for DistributedLimiter {
 }
 
 impl Inner {
-    async fn decide(&self, request: &LimitRequest<'_>) -> LimitDecision {
-        for _ in 0..ATTEMPTS {
+    async fn decide(self: &Arc<Self>, request: &LimitRequest<'_>) -> LimitDecision {
+        let deadline = Deadline::after(&*self.clock, self.options.timeout.saturating_mul(2));
+        for attempt in 0..ATTEMPTS {
             let force = self.force();
             let check = force.check(request, &self.secret);
             if check.is_empty() {
@@ -301,24 +303,29 @@ impl Inner {
             if let Passage::Closed(_) = self.breaker.ask(now) {
                 break;
             }
-            let question = Question {
-                stamp: force.stamp(),
-                check,
+            let stamp = force.asking();
+            let asked = self.asker.ask(Question { stamp, check });
+            // The first question has no other time limit than that of its calls.
+            let answer = match attempt {
+                0 => asked.await,
+                _ => match deadline
+                    .bound(&*self.clock, CHECK, async { Ok(asked.await) })
+                    .await
+                {
+                    Ok(answer) => answer,
+                    Err(_) => break,
+                },
             };
-            match self.asker.ask(question).await {
+            match answer {
                 Ok(Reply::Decided(standings)) => {
                     self.warned.store(false, Ordering::Relaxed);
                     return self.decided(&force, request, &check, standings, now);
                 }
                 Ok(Reply::Superseded(None)) => {}
                 Ok(Reply::Superseded(Some((version, at)))) => {
-                    // A store that answers, but gives and takes no limits, is of no use: a replica that was never written to.
-                    match self.reload(version, at).await {
-                        Ok(()) => self.breaker.succeeded(),
-                        Err(_) => {
-                            self.breaker.failed(self.clock.monotonic());
-                            break;
-                        }
+                    let reloaded = self.reload(version, at);
+                    if !reloaded.within(deadline, &*self.clock).await {
+                        break;
                     }
                 }
                 Err(error) => {
@@ -385,9 +392,7 @@ impl Inner {
         self.counters.degraded.add_one();
         let mut force = self.force();
         let now = self.wall_clock();
-        if !force.stamp().holds(force.stamp().version, now)
-            && self.install(force.table().clone(), now).is_ok()
-        {
+        if !force.stamp().holds(force.stamp().version, now) && self.refresh(now).is_ok() {
             force = self.force();
         }
         let check = force.check(request, &self.secret);
@@ -411,58 +416,6 @@ impl Inner {
             decision.push(LimitVerdict::new(applied.rule, counted.limit, standing));
         }
         decision.with_degraded()
-    }
-
-    /// Makes the limits of this instance those that hold at `at`, where `version` was said to hold.
-    async fn reload(&self, version: u64, at: LimitTime) -> Result<()> {
-        let failed_before = self.failed_reloads.load(Ordering::Relaxed);
-        let _one = self.reload.lock().await;
-        if self.failed_reloads.load(Ordering::Relaxed) != failed_before {
-            return Err(Error::new(ErrorKind::Unavailable, READ));
-        }
-        let result = self.reload_alone(version, at).await;
-        if result.is_err() {
-            // Whoever waited for the same need not wait for the same failure.
-            self.failed_reloads.fetch_add(1, Ordering::Relaxed);
-        }
-        result
-    }
-
-    async fn reload_alone(&self, version: u64, at: LimitTime) -> Result<()> {
-        let force = self.force();
-        if force.stamp().holds(version, at) {
-            return Ok(());
-        }
-        if force.stamp().version == version {
-            return self.install(force.table().clone(), at);
-        }
-        let stored = self.patiently(READ, self.store.table()).await?;
-        let table = match stored {
-            Some(table) if table.version >= force.stamp().version => table,
-            // It has none, or an old one: it lost what held.
-            _ => {
-                let own = force.table();
-                match self.patiently(PUBLISH, self.store.publish(own)).await? {
-                    Published::Taken => own.clone(),
-                    Published::Kept { .. } => self
-                        .patiently(READ, self.store.table())
-                        .await?
-                        .ok_or_else(|| Error::new(ErrorKind::Unexpected, READ))?,
-                }
-            }
-        };
-        self.install(table, at)
-    }
-
-    fn install(&self, table: LimitTable, at: LimitTime) -> Result<()> {
-        let mut force = self.force.write().unwrap_or_else(PoisonError::into_inner);
-        if table.version < force.stamp().version {
-            return Ok(());
-        }
-        let next = Force::at(table, at, force.generation() + 1)?;
-        tracing::info!(version = next.stamp().version, at = %timestamp(at), "other limits hold");
-        *force = Arc::new(next);
-        Ok(())
     }
 
     fn force(&self) -> Arc<Force> {
@@ -503,6 +456,8 @@ const PUBLISH: &str = "publish limits";
 const COUNT: &str = "count denials";
 /// Limits may change once more while they are read.
 const ATTEMPTS: u32 = 4;
+/// A check has four limits at most, and stores take 4000 keys in a call.
+const MOST_CHECKS: usize = 1_000;
 /// How many time limits of a check a table or a count of denials may take.
 const PATIENCE: u32 = 10;
 const FLUSH_EVERY: Duration = Duration::from_secs(1);

@@ -11,7 +11,9 @@ use crate::resilience::BreakerOptions;
 #[non_exhaustive]
 pub enum OnUnavailable {
     /// This instance admits the limit divided by the greatest number of instances, rounded down. All instances together stay within the limit;
-    /// a limit smaller than the number of instances admits nothing.
+    /// a limit smaller than the number of instances admits nothing. A flood of more than
+    /// [`local_callers`](SharedLimitOptions::local_callers) callers within the period of a limit takes all places of that period: further ones
+    /// are denied until the period is over, whoever they are.
     #[default]
     LocalShare,
     /// Nothing.
@@ -24,13 +26,14 @@ pub enum OnUnavailable {
 pub struct SharedLimitOptions {
     /// How long one call may take. Default: 5 ms. A check takes at most twice as long.
     pub timeout: Duration,
-    /// How many checks one call carries at most. Default: 64.
+    /// How many checks one call carries at most, 1 to 1000. Default: 64.
     pub most_checks: usize,
     /// The greatest number of instances there may be at a time; it divides the limits while the store is away. Default: 10.
     pub max_instances: u32,
     /// How many denials are remembered. Default: 65 536, about 100 bytes each.
     pub remembered_denials: usize,
-    /// How many callers this instance counts by itself while the store is away; further ones are denied then. Default: 100 000.
+    /// How many callers this instance counts by itself while the store is away, for each limit and period apart from those of other periods;
+    /// further ones are denied then. Default: 100 000.
     pub local_callers: usize,
     /// When calls are left out, and for how long.
     pub breaker: BreakerOptions,
@@ -70,7 +73,7 @@ impl SharedLimitOptions {
     /// What requests of `class` get while the store is away. Default: a local share.
     #[must_use]
     pub fn with_on_unavailable(mut self, class: EndpointClass, answer: OnUnavailable) -> Self {
-        self.on_unavailable[position(class)] = answer;
+        self.on_unavailable[class.position()] = answer;
         self
     }
 
@@ -90,13 +93,6 @@ impl SharedLimitOptions {
 
     /// What requests of `class` get while the store is away.
     pub fn on_unavailable(&self, class: EndpointClass) -> OnUnavailable {
-        self.on_unavailable[position(class)]
+        self.on_unavailable[class.position()]
     }
-}
-
-fn position(class: EndpointClass) -> usize {
-    EndpointClass::ALL
-        .iter()
-        .position(|known| *known == class)
-        .unwrap_or_default()
 }

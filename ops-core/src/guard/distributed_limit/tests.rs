@@ -1,11 +1,12 @@
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 use async_trait::async_trait;
 
 use super::*;
 use crate::memory::InMemoryLimits;
 use crate::model::{EndpointClass, LimitKey, LimitSemantics, Timestamp};
-use crate::ports::{DenialsCounted, LimitStamp, LimitsChecked};
+use crate::ports::{DenialCount, DenialsCounted, LimitStamp, LimitsChecked};
 use crate::testkit::ManualClock;
 use EndpointClass::{Api, Llm};
 
@@ -528,6 +529,11 @@ fn bad_input_is_named_with_its_remedy() {
         )
     };
     let options = SharedLimitOptions::default();
+    let checks = |most_checks| {
+        let mut options = options;
+        options.most_checks = most_checks;
+        options
+    };
     for (wrong, name) in [
         (make("short", options), "secret"),
         (
@@ -538,10 +544,184 @@ fn bad_input_is_named_with_its_remedy() {
             make("sixteen characters", options.with_timeout(Duration::ZERO)),
             "timeout",
         ),
+        (make("sixteen characters", checks(0)), "most_checks"),
+        (make("sixteen characters", checks(1_001)), "most_checks"),
     ] {
         let error = wrong.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidConfig);
         assert!(error.to_string().contains(name), "{error}");
         assert!(!error.to_string().contains("short"), "{error}");
     }
+}
+
+/// A store that loses the answers of some calls, or holds them back.
+#[derive(Debug)]
+struct Lossy {
+    behind: InMemoryLimits,
+    lose_counts: AtomicBool,
+    hold_publish: AtomicBool,
+    published: AtomicUsize,
+}
+
+impl Lossy {
+    fn new(clock: &Arc<ManualClock>) -> Arc<Self> {
+        Arc::new(Self {
+            behind: InMemoryLimits::with_clock(Arc::clone(clock) as Arc<dyn Clock>),
+            lose_counts: AtomicBool::new(false),
+            hold_publish: AtomicBool::new(false),
+            published: AtomicUsize::new(0),
+        })
+    }
+
+    fn instance(self: &Arc<Self>, clock: &Arc<ManualClock>) -> DistributedLimiter {
+        let (store, clock) = (
+            Arc::clone(self) as Arc<dyn LimitStore>,
+            Arc::clone(clock) as Arc<dyn Clock>,
+        );
+        let options = SharedLimitOptions::default().with_max_instances(1);
+        DistributedLimiter::new(store, LimitTable::preset(), &secret(), options, clock).unwrap()
+    }
+}
+
+#[async_trait]
+impl LimitStore for Lossy {
+    async fn check(&self, stamp: LimitStamp, checks: &[LimitCheck]) -> Result<LimitsChecked> {
+        self.behind.check(stamp, checks).await
+    }
+
+    async fn count_denials(&self, counts: &[DenialCount]) -> Result<DenialsCounted> {
+        let answer = self.behind.count_denials(counts).await;
+        match self.lose_counts.load(Ordering::Relaxed) {
+            true => Err(Error::new(ErrorKind::Timeout, "count denials")),
+            false => answer,
+        }
+    }
+
+    async fn table(&self) -> Result<Option<LimitTable>> {
+        self.behind.table().await
+    }
+
+    async fn publish(&self, table: &LimitTable) -> Result<Published> {
+        self.published.fetch_add(1, Ordering::Relaxed);
+        if self.hold_publish.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+        self.behind.publish(table).await
+    }
+}
+
+#[tokio::test]
+async fn an_alarm_whose_answer_is_lost_is_raised_with_the_next_count() {
+    let clock = Arc::new(ManualClock::new(start()));
+    let store = Lossy::new(&clock);
+    let limiter = store.instance(&clock);
+    for _ in 0..20 + 150 {
+        limiter.check(&request(Llm, "u")).await;
+    }
+    for _ in 0..20 + 10 {
+        limiter.check(&request(Llm, "somebody else")).await;
+    }
+    store.lose_counts.store(true, Ordering::Relaxed);
+    assert!(limiter.flush_denials().await.is_err());
+    store.lose_counts.store(false, Ordering::Relaxed);
+    let raised = limiter.flush_denials().await.unwrap();
+    assert_eq!(raised.len(), 1, "the store thinks that it was told: {raised:?}");
+    assert_eq!(raised[0].caller.to_string(), "org/u");
+    assert!(limiter.flush_denials().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_flush_that_is_dropped_midway_loses_no_denial_and_no_alarm() {
+    let clock = Arc::new(ManualClock::new(start()));
+    let store = Lossy::new(&clock);
+    let limiter = store.instance(&clock);
+    for _ in 0..20 + 150 {
+        limiter.check(&request(Llm, "u")).await;
+    }
+    // It is counted, and the flush ends while it looks at the limits, which others have changed.
+    let newer = limiter.table().changed(LimitChange::new(50), start()).unwrap();
+    store.behind.publish(&newer).await.unwrap();
+    store.hold_publish.store(true, Ordering::Relaxed);
+    tokio::select! {
+        biased;
+        _ = limiter.flush_denials() => panic!("the look-up is held back"),
+        () = tokio::task::yield_now() => {}
+    }
+    store.hold_publish.store(false, Ordering::Relaxed);
+    clock.advance(ms(50));
+    let raised = limiter.flush_denials().await.unwrap();
+    assert_eq!(
+        (raised.len(), raised[0].denials),
+        (1, 150),
+        "counted once, told once"
+    );
+}
+
+#[tokio::test]
+async fn another_table_of_the_same_version_is_noticed_before_the_first_check() {
+    let world = World::new(1, &LimitTable::preset(), SharedLimitOptions::default());
+    assert!(world.admits(0, Llm, "u").await);
+    let mut other = LimitTable::preset();
+    other.rules[1].limit = 5;
+    let instance = |table: &LimitTable| {
+        let (store, clock) = (Arc::clone(&world.store), Arc::clone(&world.clocks[0]));
+        let options = SharedLimitOptions::default();
+        DistributedLimiter::new(store, table.clone(), &secret(), options, clock).unwrap()
+    };
+    let late = instance(&other);
+    let decision = late.check(&request(Llm, "v")).await;
+    assert!(decision.is_admitted() && !decision.is_degraded());
+    assert_eq!(late.table(), LimitTable::preset(), "what the store has holds");
+    assert!(late.figures().table_differs && !world.instances[0].figures().table_differs);
+    assert!(late.figures().to_prometheus().contains("table_differs 1\n"));
+
+    other.version = 2;
+    let newer = instance(&other);
+    newer.change(LimitChange::new(60)).await.unwrap();
+    assert_eq!(
+        world.admitted(Llm, "w", 30).await,
+        3,
+        "a newer one holds, and what is changed of it"
+    );
+    assert_eq!(world.instances[0].table().version, 3);
+    assert!(!newer.figures().table_differs);
+}
+
+#[tokio::test]
+async fn a_check_waits_for_a_slow_table_no_longer_than_for_two_calls() {
+    let clock = Arc::new(ManualClock::new(start()));
+    let store = Lossy::new(&clock);
+    let limiter = store.instance(&clock);
+    store.hold_publish.store(true, Ordering::Relaxed);
+    let asked: Vec<_> = (0..20)
+        .map(|_| {
+            let limiter = limiter.clone();
+            tokio::spawn(async move { limiter.check(&request(Llm, "u")).await })
+        })
+        .collect();
+    let settle = async || {
+        for _ in 0..1_000 {
+            tokio::task::yield_now().await;
+        }
+    };
+    settle().await;
+    assert!(asked.iter().all(|one| !one.is_finished()));
+    clock.advance(ms(10));
+    for one in asked {
+        assert!(one.await.unwrap().is_degraded());
+    }
+    assert_eq!(
+        store.published.load(Ordering::Relaxed),
+        1,
+        "all wait for one look-up"
+    );
+    assert!(limiter.figures().store_answers, "which goes on");
+    clock.advance(ms(40));
+    settle().await;
+    assert!(
+        limiter.figures().store_answers,
+        "one look-up fails once, whoever waited"
+    );
+    store.hold_publish.store(false, Ordering::Relaxed);
+    assert!(!limiter.check(&request(Llm, "v")).await.is_degraded());
 }

@@ -5,8 +5,8 @@ mod offenders;
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
@@ -44,8 +44,8 @@ pub struct LimitMonitor {
     degraded: AtomicU64,
     offences: AtomicU64,
     unsent: AtomicU64,
-    denials: Mutex<Callers<Denials>>,
-    peaks: Mutex<Callers<Peak>>,
+    denials: Callers<Denials>,
+    peaks: Callers<Peak>,
     alert: mpsc::Sender<Signal>,
 }
 
@@ -90,8 +90,8 @@ impl LimitMonitor {
             degraded: AtomicU64::new(0),
             offences: AtomicU64::new(0),
             unsent: AtomicU64::new(0),
-            denials: Mutex::new(Callers::new(rules.most_callers)),
-            peaks: Mutex::new(Callers::new(rules.most_callers)),
+            denials: Callers::new(rules.most_callers),
+            peaks: Callers::new(rules.most_callers),
             alert,
         };
         (Arc::new(monitor), OffenceSignals { receiver })
@@ -119,18 +119,15 @@ impl LimitMonitor {
         self.note(request, decision);
     }
 
-    /// Takes note of denials that were counted elsewhere, for instance those that another instance reports. `at` is when, on the clock of
-    /// this monitor.
-    pub fn merge(&self, key: &LimitKey<'_>, at: &[LimitTime]) {
-        at.iter().for_each(|at| self.deny(key, *at));
+    /// Who an alert means, by its label `caller`; `None` when so many came since that it was forgotten. For the operator: alerts name nobody.
+    pub fn caller(&self, reference: &str) -> Option<LimitCallerId> {
+        self.denials.find(u64::from_str_radix(reference, 16).ok()?)
     }
 
     /// Callers who have used at least the configured share of a limit, those who used most first, since the last
     /// [`forget_near`](Self::forget_near).
     pub fn near_limit(&self) -> Vec<NearLimit> {
-        let peaks = lock(&self.peaks);
-        let near = |(id, peak): (&LimitCallerId, &Peak)| NearLimit::new(id.clone(), *peak);
-        let mut found: Vec<_> = peaks.iter().map(near).collect();
+        let mut found = self.peaks.map(|id, peak| NearLimit::new(id.clone(), *peak));
         found.sort_by(|one, other| {
             other
                 .percent
@@ -142,7 +139,7 @@ impl LimitMonitor {
 
     /// Begins a new period of [`near_limit`](Self::near_limit).
     pub fn forget_near(&self) {
-        *lock(&self.peaks) = Callers::new(self.rules.most_callers);
+        self.peaks.clear();
     }
 
     /// The counters in the Prometheus text format. No label names a caller.
@@ -203,10 +200,8 @@ impl LimitMonitor {
                 let percent =
                     u32::try_from(u64::from(used) * 100 / u64::from(limit.limit)).unwrap_or(u32::MAX);
                 let now = self.clock.now();
-                let mut peaks = lock(&self.peaks);
-                peaks.entry(&request.key, LimitTime::ZERO, |peak| {
-                    peak.note(limit.name, percent, now)
-                });
+                let note = |peak: &mut Peak| peak.note(limit.name, percent, now);
+                self.peaks.entry(&request.key, LimitTime::ZERO, note);
             }
         }
     }
@@ -228,20 +223,19 @@ impl LimitMonitor {
     fn deny(&self, key: &LimitKey<'_>, at: LimitTime) {
         let within = u64::try_from(self.rules.within().as_micros()).unwrap_or(u64::MAX);
         let since = LimitTime::from_micros(at.as_micros().saturating_sub(within));
-        let raised = lock(&self.denials).entry(key, since, |denials| denials.note(at, &self.rules));
+        let (reference, raised) = self
+            .denials
+            .entry(key, since, |denials| denials.note(at, &self.rules));
         if !raised {
             return;
         }
         self.offences.fetch_add(1, Ordering::Relaxed);
-        let offence = Offence::new(key, &self.rules);
+        let (denials, within) = (self.rules.threshold(), self.rules.within());
+        let offence = Offence::of(LimitCallerId::of(key), denials, within, reference);
         if self.alert.try_send(offence.signal(self.clock.now())).is_err() {
             self.unsent.fetch_add(1, Ordering::Relaxed);
         }
     }
-}
-
-fn lock<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
-    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Entry for Denials {
@@ -299,7 +293,10 @@ mod tests {
             ("rate_limit_exceeded", 100)
         );
         assert_eq!(signal.severity, crate::model::Severity::P3);
-        assert_eq!(signal.labels["user"], "u1");
+        assert_eq!(
+            monitor.caller(&signal.labels["caller"]),
+            Some(LimitCallerId::of(&USER))
+        );
         for _ in 0..500 {
             clock.advance(Duration::from_millis(100));
             monitor.record(&request, None, &denied);
@@ -333,7 +330,9 @@ mod tests {
             let request = LimitRequest::new(EndpointClass::Admin, LimitKey::user("org_a", &user));
             monitor.record(&request, Some(address), &denied);
         }
-        assert_eq!(signals.try_next().expect("raised").labels["address"], "192.0.2.7");
+        let signal = signals.try_next().expect("raised");
+        let caller = monitor.caller(&signal.labels["caller"]);
+        assert_eq!(caller, Some(LimitCallerId::Address(address)));
         assert!(signals.try_next().is_none());
     }
 
@@ -353,8 +352,50 @@ mod tests {
                 );
             }
         }
-        assert!(lock(&monitor.denials).iter().count() <= 256);
-        assert_eq!(signals.try_next().expect("raised").labels["user"], "u1");
+        assert!(monitor.denials.map(|_, _| ()).len() <= 256);
+        let signal = signals.try_next().expect("raised");
+        assert_eq!(
+            monitor.caller(&signal.labels["caller"]),
+            Some(LimitCallerId::of(&USER))
+        );
+    }
+
+    #[test]
+    fn neither_an_alert_nor_debug_names_a_caller() {
+        for (key, told, raw) in [
+            (LimitKey::user("org_a", "tanaka.hanako"), "t***", "tanaka"),
+            (LimitKey::user("org_a", "u1"), "***", "u1"),
+            (
+                LimitKey::address("203.0.113.9".parse().unwrap()),
+                "203.0.*.*",
+                "113",
+            ),
+            (
+                LimitKey::address("2001:db8:77:88::9".parse().unwrap()),
+                "2001:db8:*",
+                "77",
+            ),
+        ] {
+            let (monitor, mut signals, _) = monitor(OffenceRules::default().with_denials(1));
+            let (request, denied) = denial(key);
+            monitor.record(&request, None, &denied);
+            let signal = signals.try_next().expect("raised");
+            let caller = signal.labels["caller"].clone();
+            let told = format!("{told} ({caller})");
+            for lang in [crate::model::Lang::Ja, crate::model::Lang::En] {
+                assert!(signal.summary.get(lang).contains(&told), "{:?}", signal.summary);
+            }
+            let text = serde_json::to_string(&signal).unwrap().replace(&caller, "");
+            let offence = Offence::of(LimitCallerId::of(&key), 1, Duration::ZERO, 7);
+            for shown in [
+                text,
+                format!("{monitor:?} {offence:?} {:?}", monitor.near_limit()),
+            ] {
+                assert!(!shown.contains(raw), "{shown}");
+            }
+            assert_eq!(monitor.caller(&caller), Some(LimitCallerId::of(&key)));
+            assert_eq!(monitor.caller("none"), None);
+        }
     }
 
     #[test]

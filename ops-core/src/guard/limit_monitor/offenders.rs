@@ -60,13 +60,13 @@ impl OffenceRules {
         Duration::from_secs(u64::from(self.within_seconds))
     }
 
-    fn threshold(&self) -> usize {
+    pub(super) fn threshold(&self) -> usize {
         usize::try_from(self.denials.clamp(1, 10_000)).unwrap_or(1)
     }
 }
 
-/// Who called, by the ids that the operator looks people up with. `Display` is for the operator; it is no text for a log.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+/// Who called, by the ids that the operator looks people up with. `Display` is for the operator; it is no text for a log. `Debug` names nobody.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum LimitCallerId {
@@ -82,7 +82,7 @@ pub enum LimitCallerId {
 }
 
 impl LimitCallerId {
-    pub(super) fn of(key: &LimitKey<'_>) -> Self {
+    pub(in crate::guard) fn of(key: &LimitKey<'_>) -> Self {
         match key.caller() {
             LimitCaller::User(user) => Self::User {
                 tenant: key.tenant().to_owned(),
@@ -90,6 +90,41 @@ impl LimitCallerId {
             },
             LimitCaller::Address(address) => Self::Address(address),
         }
+    }
+
+    /// As limits count it.
+    pub fn key(&self) -> LimitKey<'_> {
+        match self {
+            Self::User { tenant, user } => LimitKey::user(tenant, user),
+            Self::Address(address) => LimitKey::address(*address),
+        }
+    }
+
+    /// As an alert may show it: the beginning, which helps to find it and tells nobody who it is.
+    pub fn masked(&self) -> String {
+        match self {
+            Self::User { user, .. } => {
+                let first = user.chars().next().filter(|_| user.chars().nth(3).is_some());
+                format!("{}***", first.map(String::from).unwrap_or_default())
+            }
+            Self::Address(IpAddr::V4(address)) => {
+                let [a, b, ..] = address.octets();
+                format!("{a}.{b}.*.*")
+            }
+            Self::Address(IpAddr::V6(address)) => {
+                let [a, b, ..] = address.segments();
+                format!("{a:x}:{b:x}:*")
+            }
+        }
+    }
+}
+
+impl fmt::Debug for LimitCallerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::User { .. } => "User(..)",
+            Self::Address(_) => "Address(..)",
+        })
     }
 }
 
@@ -112,32 +147,43 @@ pub struct Offence {
     pub denials: usize,
     /// Within how long.
     pub within: Duration,
+    reference: u64,
 }
 
 impl Offence {
-    pub(super) fn new(key: &LimitKey<'_>, rules: &OffenceRules) -> Self {
+    pub(in crate::guard) fn of(
+        caller: LimitCallerId,
+        denials: usize,
+        within: Duration,
+        reference: u64,
+    ) -> Self {
         Self {
-            caller: LimitCallerId::of(key),
-            denials: rules.threshold(),
-            within: rules.within(),
+            caller,
+            denials,
+            within,
+            reference,
         }
     }
 
-    /// The alert `rate_limit_exceeded`, with `user` and `tenant`, or `address`, as labels.
+    /// What stands for the caller in the alert. It names nobody and is the same as long as the process lives; over instances that share limits,
+    /// as long as their secret does.
+    pub fn reference(&self) -> String {
+        format!("{:016x}", self.reference)
+    }
+
+    /// The alert `rate_limit_exceeded`. The caller stands in it masked, with its [`reference`](Self::reference) as label `caller`; who it is
+    /// say [`caller`](Self::caller) and [`LimitMonitor::caller`](super::LimitMonitor::caller), to the operator.
     pub fn signal(&self, at: Timestamp) -> Signal {
-        let (is_user, who) = match &self.caller {
-            LimitCallerId::User { user, .. } => (true, user.clone()),
-            LimitCallerId::Address(address) => (false, address.to_string()),
-        };
+        let is_user = matches!(self.caller, LimitCallerId::User { .. });
+        let who = format!("{} ({})", self.caller.masked(), self.reference());
         let summary = messages::rate_limit_exceeded(is_user, &who, self.denials, self.within.as_secs());
         let first = messages::rate_limit_first_action();
         let signal = Signal::new("rate_limit_exceeded", Severity::P3, at, summary, first)
-            .with_count(u64::try_from(self.denials).unwrap_or(u64::MAX));
+            .with_count(u64::try_from(self.denials).unwrap_or(u64::MAX))
+            .with_label("caller", self.reference());
         match &self.caller {
-            LimitCallerId::User { tenant, user } => {
-                signal.with_label("tenant", tenant).with_label("user", user)
-            }
-            LimitCallerId::Address(_) => signal.with_label("address", who),
+            LimitCallerId::User { tenant, .. } => signal.with_label("tenant", tenant),
+            LimitCallerId::Address(_) => signal,
         }
     }
 }
@@ -153,7 +199,7 @@ impl Denials {
     /// Whether this denial is the one to raise the alert with.
     pub(super) fn note(&mut self, at: LimitTime, rules: &OffenceRules) -> bool {
         let threshold = rules.threshold();
-        // Times of other instances may come late.
+        // Times of other threads may come late.
         let place = self.times.partition_point(|known| *known <= at);
         self.times.insert(place, at);
         if self.times.len() > threshold {

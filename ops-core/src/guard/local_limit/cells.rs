@@ -64,31 +64,6 @@ impl Cell for Fine {
     type State = LimitTime;
 
     #[inline]
-    fn wanted(id: u64, _: bool) -> u64 {
-        id | USED
-    }
-
-    #[inline]
-    fn known(head: u64) -> u64 {
-        head
-    }
-
-    #[inline]
-    fn is_free(_: u64, body: &[u64], now: LimitTime) -> bool {
-        body[0] <= now.as_micros()
-    }
-
-    #[inline]
-    fn id(head: u64, _: impl Fn(bool, u64) -> u64) -> u64 {
-        head
-    }
-
-    #[inline]
-    fn free(_: u64, body: &[u64]) -> LimitTime {
-        LimitTime::from_micros(body[0])
-    }
-
-    #[inline]
     fn read(_: u64, body: &[u64]) -> LimitTime {
         LimitTime::from_micros(body[0])
     }
@@ -99,9 +74,6 @@ impl Cell for Fine {
         wanted
     }
 }
-
-/// So that no id is 0, which is a cell that was never used.
-const USED: u64 = 1 << 63;
 
 /// The slots of a strict limit in 88 bytes.
 #[derive(Debug)]
@@ -116,31 +88,6 @@ impl Cell for Ring {
     const BODY: usize = 2 + COUNT_WORDS;
     const FIRST_BITS: u32 = 2;
     type State = StrictRing;
-
-    #[inline]
-    fn wanted(id: u64, _: bool) -> u64 {
-        id | USED
-    }
-
-    #[inline]
-    fn known(head: u64) -> u64 {
-        head
-    }
-
-    #[inline]
-    fn is_free(_: u64, body: &[u64], now: LimitTime) -> bool {
-        body[0] <= now.as_micros()
-    }
-
-    #[inline]
-    fn id(head: u64, _: impl Fn(bool, u64) -> u64) -> u64 {
-        head
-    }
-
-    #[inline]
-    fn free(_: u64, body: &[u64]) -> LimitTime {
-        LimitTime::from_micros(body[0])
-    }
 
     #[inline]
     fn read(_: u64, body: &[u64]) -> StrictRing {

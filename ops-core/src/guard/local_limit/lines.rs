@@ -16,7 +16,8 @@ pub(super) struct Lines<C: Cell> {
     spill: HashMap<u64, (C::State, LimitTime)>,
 }
 
-/// How the state of a key is stored: a head of 8 bytes, with which a key is found, and a body.
+/// How the state of a key is stored: a head of 8 bytes, with which a key is found, and a body. Unless a cell says otherwise, its head is the id of
+/// the key, and its body begins with the time from which on it is room.
 pub(super) trait Cell: Debug + 'static {
     /// Words beside the head.
     const BODY: usize;
@@ -26,21 +27,39 @@ pub(super) trait Cell: Debug + 'static {
     type State: Copy + Default + Debug;
 
     /// What [`known`](Self::known) is for `id` in its first or second line.
-    fn wanted(id: u64, second: bool) -> u64;
+    #[inline]
+    fn wanted(id: u64, _second: bool) -> u64 {
+        id | USED
+    }
     /// The part of a head that tells keys apart.
-    fn known(head: u64) -> u64;
+    #[inline]
+    fn known(head: u64) -> u64 {
+        head
+    }
     /// Whether the cell is room.
-    fn is_free(head: u64, body: &[u64], now: LimitTime) -> bool;
+    #[inline]
+    fn is_free(head: u64, body: &[u64], now: LimitTime) -> bool {
+        Self::free(head, body) <= now
+    }
     /// The id of the key in a cell, or as much of it as finds it again. `first_line` gives its first line, from whether it stands in its
     /// second and from its tag.
-    fn id(head: u64, first_line: impl Fn(bool, u64) -> u64) -> u64;
+    #[inline]
+    fn id(head: u64, _first_line: impl Fn(bool, u64) -> u64) -> u64 {
+        head
+    }
     /// From when on the cell is room.
-    fn free(head: u64, body: &[u64]) -> LimitTime;
+    #[inline]
+    fn free(_head: u64, body: &[u64]) -> LimitTime {
+        LimitTime::from_micros(body[0])
+    }
     /// The state.
     fn read(head: u64, body: &[u64]) -> Self::State;
     /// Writes the body and gives the head.
     fn write(wanted: u64, body: &mut [u64], state: Self::State, free: LimitTime) -> u64;
 }
+
+/// So that no id is 0, which is a cell that was never used.
+const USED: u64 = 1 << 63;
 
 pub(super) const TAG_BITS: u32 = 27;
 
@@ -411,7 +430,7 @@ mod tests {
     fn a_ring_comes_back_as_it_was_stored() {
         let mut lines = Lines::<Ring>::new(1 << 12);
         let ring = |key: u64| {
-            StrictRing::from_counts(key + 40, std::array::from_fn(|at| at as u16 * 7 + key as u16))
+            StrictRing::from_places(key + 40, std::array::from_fn(|at| at as u16 * 7 + key as u16))
         };
         assert_eq!(
             fill(&mut lines, 3_000, ring, LimitTime::from_micros(9_000_000)),

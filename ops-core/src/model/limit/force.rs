@@ -1,12 +1,13 @@
 use std::collections::HashMap;
+use std::fmt;
 use std::net::IpAddr;
 
 use super::{EndpointClass, LimitCaller, LimitChange, LimitKey, LimitRequest, LimitRule, LimitTable};
 use crate::error::Result;
 use crate::model::Timestamp;
 
-/// A table as it is in force at a time, ready for requests: finding the limits of one allocates nothing.
-#[derive(Clone, Debug)]
+/// A table as it is in force at a time, ready for requests: finding the limits of one allocates nothing. `Debug` names nobody.
+#[derive(Clone)]
 pub struct LimitsInForce {
     version: u64,
     rules: Vec<LimitRule>,
@@ -18,7 +19,7 @@ pub struct LimitsInForce {
     until: Option<Timestamp>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct TenantLimits {
     limits: Vec<u32>,
     users: HashMap<String, Vec<u32>>,
@@ -159,6 +160,16 @@ impl LimitsInForce {
     }
 }
 
+impl fmt::Debug for LimitsInForce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LimitsInForce")
+            .field("version", &self.version)
+            .field("everybody", &self.everybody)
+            .field("until", &self.until)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The limits that apply to one request.
 #[derive(Clone, Debug)]
 pub struct AppliedLimits<'a> {
@@ -244,6 +255,12 @@ mod tests {
         assert_eq!(
             limits(&table, now, llm, LimitKey::address("192.0.2.1".parse().unwrap())),
             [7, 20]
+        );
+
+        let shown = format!("{table:?} {:?}", LimitsInForce::at(&table, now).unwrap());
+        assert!(
+            !shown.contains("192.0.2.1") && !shown.contains("\"u\""),
+            "{shown}"
         );
 
         let table = table

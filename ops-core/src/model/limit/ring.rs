@@ -25,21 +25,7 @@ pub struct StrictRing {
 }
 
 impl StrictRing {
-    /// From a store: the newest slot, and how much was used in it and in the 30 before it, oldest first.
-    pub fn from_counts(newest: u64, oldest_first: [u16; RING_SLOTS]) -> Self {
-        let mut ring = Self {
-            newest,
-            ..Self::default()
-        };
-        for (back, count) in (0..RING_SLOTS as u64).rev().zip(oldest_first) {
-            if let Some(slot) = newest.checked_sub(back) {
-                ring.counts[place(slot)] = count;
-            }
-        }
-        ring
-    }
-
-    /// As the slots stand in memory: see [`places`](Self::places).
+    /// From the newest slot and the slots as they stand in memory.
     #[inline]
     pub(crate) fn from_places(newest: u64, counts: [u16; RING_SLOTS]) -> Self {
         Self { newest, counts }
@@ -52,16 +38,9 @@ impl StrictRing {
     }
 
     /// The number of the newest slot.
-    pub fn newest(&self) -> u64 {
+    #[inline]
+    pub(crate) fn newest(&self) -> u64 {
         self.newest
-    }
-
-    /// How much was used in the newest slot and in the 30 before it, oldest first.
-    pub fn counts(&self) -> [u16; RING_SLOTS] {
-        std::array::from_fn(|at| {
-            let slot = (self.newest + at as u64).checked_sub(RING_SLOTS as u64 - 1);
-            slot.map_or(0, |slot| self.counts[place(slot)])
-        })
     }
 
     /// How much all slots hold.
@@ -205,16 +184,6 @@ mod tests {
         let (standing, _) = strict.decide(ring, at(30_000), 4);
         assert_eq!(standing.retry_after, Some(Duration::from_secs(32)));
         assert_eq!(strict.decide(ring, at(62_000), 0).0.remaining, 4);
-    }
-
-    #[test]
-    fn a_ring_is_stored_and_read_back() {
-        let strict = Strict::new(100, MINUTE);
-        let mut ring = StrictRing::default();
-        for n in 0..40 {
-            ring = strict.decide(ring, at(n * 3_100), 2).1;
-            assert_eq!(StrictRing::from_counts(ring.newest(), ring.counts()), ring);
-        }
     }
 
     #[test]

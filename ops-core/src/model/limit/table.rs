@@ -1,3 +1,4 @@
+use std::fmt;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -43,8 +44,8 @@ pub struct LimitTable {
     pub changes: Vec<LimitChange>,
 }
 
-/// Another number for some.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Another number for some. `Debug` names nobody.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct LimitOverride {
@@ -92,6 +93,15 @@ impl LimitOverride {
             address: Some(address),
             limit,
         }
+    }
+}
+
+impl fmt::Debug for LimitOverride {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LimitOverride")
+            .field("rule", &self.rule)
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
     }
 }
 
@@ -174,6 +184,17 @@ impl LimitChange {
     pub fn covers_as(&self, other: &Self) -> bool {
         self.class == other.class && self.tenant == other.tenant
     }
+
+    /// Whether it says nothing any more once `later` holds: that one changes the same, and this one is neither tighter nor tightens longer.
+    fn gives_way_to(&self, later: &Self) -> bool {
+        let lasts_longer = match (self.until, later.until) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(own), Some(other)) => own > other,
+        };
+        let tightens = self.percent < 100 && (self.percent < later.percent || lasts_longer);
+        self.covers_as(later) && !tightens
+    }
 }
 
 impl Default for LimitTable {
@@ -224,14 +245,15 @@ impl LimitTable {
         self
     }
 
-    /// The next version, with `change`. An earlier change of the same limits and tenant gives way to it, and those that have ended are left
-    /// out.
+    /// The next version, with `change`. An earlier change of the same limits and tenant gives way to it, unless it tightens more or for longer:
+    /// then both stay, and the tightest holds at any time. To loosen what was tightened, [`reset`](Self::reset) it. Those that have ended are
+    /// left out.
     ///
     /// # Errors
     /// As [`validate`](Self::validate).
     pub fn changed(&self, change: LimitChange, now: Timestamp) -> Result<Self> {
         let mut next = self.next(now);
-        next.changes.retain(|known| !known.covers_as(&change));
+        next.changes.retain(|known| !known.gives_way_to(&change));
         next.changes.push(change);
         next.validate()?;
         Ok(next)
@@ -344,6 +366,7 @@ fn first_version() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::LimitsInForce;
 
     #[test]
     fn a_table_is_written_as_toml_and_read_back() {
@@ -424,5 +447,43 @@ mod tests {
             "what has ended is left out"
         );
         assert!(table.reset(|_| true, now).changes.is_empty());
+    }
+
+    #[test]
+    fn a_later_change_never_opens_what_an_earlier_one_tightened() {
+        let now = Timestamp::from_unix_micros(1_000_000);
+        let minutes = |count: u64| now + std::time::Duration::from_secs(60 * count);
+        let llm = |percent| LimitChange::new(percent).for_class(EndpointClass::Llm);
+        let in_force = |table: &LimitTable, at| {
+            let force = LimitsInForce::at(table, at).unwrap();
+            force.everybody().map(|(_, limit)| limit).nth(1).unwrap()
+        };
+        // What holds now, after a minute, and after an hour, of 20.
+        for (first, second, expected, kept) in [
+            (llm(0), llm(99).until(minutes(1)), [0, 0, 0], 2),
+            (
+                llm(50).until(minutes(60)),
+                llm(25).until(minutes(1)),
+                [5, 10, 20],
+                2,
+            ),
+            (
+                llm(50).until(minutes(1)),
+                llm(50).until(minutes(60)),
+                [10, 10, 20],
+                1,
+            ),
+            (llm(50).until(minutes(1)), llm(75), [10, 15, 15], 2),
+            (llm(50), llm(25), [5, 5, 5], 1),
+            (llm(50), llm(200), [10, 10, 10], 2),
+            (llm(200), llm(150), [30, 30, 30], 1),
+        ] {
+            let table = LimitTable::preset()
+                .changed(first, now)
+                .and_then(|table| table.changed(second.clone(), now))
+                .unwrap();
+            let held = [now, minutes(1), minutes(60)].map(|at| in_force(&table, at));
+            assert_eq!((held, table.changes.len()), (expected, kept), "{second:?}");
+        }
     }
 }

@@ -217,6 +217,7 @@ fn whole_run(run: &RunId, target: &TargetId) -> Vec<JournalEntry> {
             by: ok("an actor", Actor::person("operator")),
             reason: "the service is gone".to_owned(),
             persons: vec!["bob".to_owned()],
+            signatures: vec![Digest::of(b"signature")],
         },
         JournalEvent::Reviewed {
             by: ok("an actor", Actor::person("reviewer")),
