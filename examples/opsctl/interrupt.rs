@@ -1,5 +1,6 @@
 use std::sync::PoisonError;
 
+use ops_core::model::Lang;
 use serde_json::json;
 
 use crate::cli::Verb;
@@ -49,17 +50,19 @@ pub(crate) fn leave(printer: &Printer) -> Exit {
         .clone();
     let exit = Exit::Interrupted;
     if printer.json() {
-        let message = match &run {
-            Some(_) => "interrupted in the middle of a run, which can be taken up",
-            None => "interrupted; no run was under way",
+        let message = match (&run, printer.remedy()) {
+            (Some(_), _) => "interrupted in the middle of a run, which can be taken up",
+            (None, Some(_)) => "interrupted in the middle of the work, which can be taken up",
+            (None, None) => "interrupted; no run was under way",
         };
-        let remedy = run.as_ref().map(|run| format!("opsctl resume {run}"));
+        let again = printer.remedy().map(|remedy| remedy.get(Lang::En).to_owned());
+        let remedy = run.as_ref().map(|run| format!("opsctl resume {run}")).or(again);
         let error = json!({"kind": "interrupted", "message": message, "run": run, "remedy": remedy});
         printer.document(&json!({"error": error, "exit_code": exit.code()}));
         return exit;
     }
-    match run {
-        Some(run) => {
+    match (run, printer.remedy()) {
+        (Some(run), _) => {
             printer.error(&printer.pick(
                 &format!("中断しました。実行 {run} は途中で、再開できます"),
                 &format!("interrupted: run {run} is unfinished and can be taken up"),
@@ -71,7 +74,14 @@ pub(crate) fn leave(printer: &Printer) -> Exit {
             printer.error(&format!("  {go_on}: opsctl resume {run}"));
             printer.error(&format!("  {back}: opsctl restore {run}"));
         }
-        None => printer.error(&printer.pick(
+        (None, Some(remedy)) => {
+            printer.error(&printer.pick(
+                "中断しました。途中で止まっています",
+                "interrupted: it is unfinished",
+            ));
+            printer.error(&format!("  → {}", printer.text(remedy)));
+        }
+        (None, None) => printer.error(&printer.pick(
             "中断しました。進行中の実行はありません",
             "interrupted: no run was under way",
         )),

@@ -46,21 +46,26 @@ impl Session {
         self.world.procedure(name, &parse_params(params)?)
     }
 
-    /// The audit trail for people: who reads it is recorded.
-    pub(crate) fn audit_reader(&self) -> AuditReader {
+    /// Records, into the spool where the audit trail does not take it.
+    pub(crate) fn recorder(&self) -> Recorder {
         let providers = self.world.ops.providers();
         let recorder = Recorder::new(
             Arc::clone(&providers.audit),
             Arc::clone(&providers.masker),
             Arc::clone(&providers.clock),
         );
-        let recorder = match &providers.audit_spool {
+        match &providers.audit_spool {
             Some(spool) => recorder.with_spool(spool.clone()),
             None => recorder,
-        };
+        }
+    }
+
+    /// The audit trail for people: who reads it is recorded.
+    pub(crate) fn audit_reader(&self) -> AuditReader {
+        let providers = self.world.ops.providers();
         AuditReader::new(
             Arc::clone(&providers.audit),
-            recorder,
+            self.recorder(),
             Arc::clone(&providers.clock),
         )
     }

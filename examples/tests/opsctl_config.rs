@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::path::Path;
+
 use support::{Ran, Simulation, opsctl};
 
 fn run_with(config: &str, arguments: &[&str]) -> Ran {
@@ -302,4 +304,62 @@ fn a_run_that_died_before_it_was_recorded_is_named_and_recorded_by_a_resume() {
         (&found["complete"], found["records"].as_array().map(of_the_stop)),
         (&true.into(), Some(4))
     );
+}
+
+/// The commands of a document: what stands in its blocks of code, up to a comment or the next command.
+fn commands(text: &str) -> Vec<Vec<String>> {
+    let lines = text.lines().map(str::trim_start);
+    let ours = lines.filter(|line| line.starts_with("opsctl ") || line.starts_with("$ opsctl "));
+    let parts = ours.flat_map(|line| line.split(" # ").next().unwrap_or_default().split("&&"));
+    parts.map(words).collect()
+}
+
+fn words(command: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (at, piece) in command.split(['\'', '"']).enumerate() {
+        match at % 2 {
+            0 => words.extend(piece.split_whitespace().map(str::to_owned)),
+            _ => words.push(piece.to_owned()),
+        }
+    }
+    if let Some(end) = words
+        .iter()
+        .position(|word| matches!(word.as_str(), "&" | "|" | ">" | "<"))
+    {
+        words.truncate(end);
+    }
+    words.retain(|word| !matches!(word.as_str(), "$" | "opsctl" | "…"));
+    // What stands for an id has to be one.
+    let ids = words.iter_mut().filter(|word| *word == "HOLD");
+    ids.for_each(|word| *word = "01936a3e-5e5c-7a3e-8000-000000000000".to_owned());
+    words
+}
+
+#[test]
+fn every_command_of_the_documents_is_one() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let guides = std::fs::read_dir(root.join("docs/guide")).expect("the guides");
+    let mut documents: Vec<_> = guides.flatten().map(|entry| entry.path()).collect();
+    documents.extend(["README.md", "README.ja.md"].map(|name| root.join(name)));
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let mut tried = 0;
+    for document in documents {
+        let text = std::fs::read_to_string(&document).expect("a document");
+        for command in commands(&text) {
+            // Everything before it is parsed first.
+            let ran = opsctl(dir.path())
+                .args(&command)
+                .arg("--help")
+                .output()
+                .expect("opsctl runs");
+            let said = String::from_utf8_lossy(&ran.stderr);
+            assert!(
+                ran.status.success(),
+                "{}: {command:?}: {said}",
+                document.display()
+            );
+            tried += 1;
+        }
+    }
+    assert!(tried > 50, "{tried}");
 }

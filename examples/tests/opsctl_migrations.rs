@@ -64,6 +64,41 @@ fn a_script_is_looked_at_without_a_database() {
     assert!(code.out.contains("public.orders.note"), "{}", code.out);
 }
 
+#[test]
+fn what_cannot_be_judged_is_not_called_good() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    write(dir.path(), "good.sql", "alter table orders add column note text;");
+    write(
+        dir.path(),
+        "code.sql",
+        "select note from orders; selekt everything from nowhere at all;",
+    );
+    let code = [
+        "migrations",
+        "check",
+        "good.sql",
+        "--code",
+        "running=code.sql",
+        "--json",
+    ];
+    let ran = run(dir.path(), None, &code);
+    assert_eq!(ran.code, 4, "{}{}", ran.out, ran.err);
+    assert!(
+        ran.json()["code"][0]["unreadable"].as_u64() > Some(0),
+        "{}",
+        ran.out
+    );
+
+    write(
+        dir.path(),
+        "versions/a1.py",
+        "revision = 'a1'\ndown_revision = None\ndef upgrade():\n    pass\n",
+    );
+    let programs = run(dir.path(), None, &["migrations", "check", ".", "--json"]);
+    assert_eq!(programs.code, 1, "{}{}", programs.out, programs.err);
+    assert!(programs.out.contains("no SQL"), "{}", programs.out);
+}
+
 #[tokio::test]
 async fn from_the_first_look_to_the_run_and_back_to_the_state() {
     let Some(admin) = postgres_url().await else { return };
@@ -135,6 +170,8 @@ async fn from_the_first_look_to_the_run_and_back_to_the_state() {
         "0",
         "--json",
     ];
+    #[cfg(unix)]
+    interrupted(dir, &database, &arguments[..9]).await;
     let ran = run(dir, Some(&database), &arguments);
     assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
     assert_eq!(ran.json()["report"]["steps"].as_array().map(Vec::len), Some(2));
@@ -143,6 +180,28 @@ async fn from_the_first_look_to_the_run_and_back_to_the_state() {
         "{}",
         ran.out
     );
+
+    // As a program leaves it that dies after the last step.
+    let owed = "insert into ops.migration_run (scope, run) values ('public._sqlx_migrations', '{\"touched\": [\"public.conversations\"]}')";
+    sqlx::query(owed).execute(&mut owner).await.expect("what is owed");
+    let restarted = dir.join("restarted");
+    for wanted in [true, false] {
+        let restart = format!("touch {}", restarted.display());
+        let again = [
+            "migrations",
+            "run",
+            "m",
+            "--restart",
+            &restart,
+            "--watch",
+            "0",
+            "--json",
+        ];
+        let ran = run(dir, Some(&database), &again);
+        assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+        assert_eq!(restarted.exists(), wanted, "once, by the run that goes on");
+        let _ = std::fs::remove_file(&restarted);
+    }
 
     let status = run(
         dir,
@@ -161,7 +220,71 @@ async fn from_the_first_look_to_the_run_and_back_to_the_state() {
         "{}",
         audit.out
     );
+    let audit = run(
+        dir,
+        Some(&database),
+        &["audit", "search", "--action", "migration.run", "--json"],
+    );
+    let runs = audit.json()["records"].clone();
+    let outcomes: Vec<_> = runs
+        .as_array()
+        .expect("records")
+        .iter()
+        .map(|record| record["outcome"].clone())
+        .collect();
+    assert_eq!(
+        outcomes,
+        ["succeeded", "succeeded", "succeeded", "denied"],
+        "{runs}"
+    );
+    assert_eq!(runs[1]["details"]["accepted"], "backup", "{runs}");
+    assert_eq!(runs[1]["details"]["reason"], "a test");
+    assert_eq!(runs[3]["details"]["open"], "tested,backup");
     owner.close().await.expect("closed");
     drop(simulation);
     database.drop_all().await.expect("dropped");
+}
+
+/// Ctrl-C while a step waits for its lock: it is said how the run is taken up.
+#[cfg(unix)]
+async fn interrupted(dir: &Path, database: &ScratchDatabase, arguments: &[&str]) {
+    let url = database.owner_url().expose_secret();
+    let mut holder = PgConnection::connect(url).await.expect("a session");
+    sqlx::raw_sql("begin; select * from conversations")
+        .execute(&mut holder)
+        .await
+        .expect("a reader");
+    let process = opsctl(dir)
+        .env("DATABASE_URL", url)
+        .env("OPS_AUDIT_DATABASE_URL", database.audit_url().expose_secret())
+        .args(arguments)
+        .args(["--lang", "en"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("opsctl starts");
+    let mut watcher = PgConnection::connect(url).await.expect("a session");
+    loop {
+        let waiting: i64 = sqlx::query_scalar(
+            "select count(*) from pg_locks where not granted and relation = 'conversations'::regclass",
+        )
+        .fetch_one(&mut watcher)
+        .await
+        .expect("a count");
+        if waiting > 0 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let sent = std::process::Command::new("kill")
+        .args(["-INT", &process.id().to_string()])
+        .status();
+    assert!(sent.expect("kill runs").success());
+    let ended = Ran::of(process.wait_with_output().expect("it ends"));
+    assert_eq!(ended.code, 6, "{}{}", ended.out, ended.err);
+    assert!(ended.err.contains("run the same command again"), "{}", ended.err);
+    sqlx::raw_sql("rollback")
+        .execute(&mut holder)
+        .await
+        .expect("let go");
 }

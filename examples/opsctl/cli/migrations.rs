@@ -57,7 +57,7 @@ pub(crate) struct MigrationsRunArgs {
     /// A quiet time of every day in Japan, such as 02:00-05:00; may be given several times
     #[arg(long, value_name = "FROM-UNTIL")]
     pub(crate) quiet: Vec<String>,
-    /// Go ahead without this item of the check list: tested, rollback_script, backup, quiet_window
+    /// Go ahead without this item of the check list: state, tested, rollback_script, backup, quiet_window
     #[arg(long, value_name = "ITEM", requires = "reason")]
     pub(crate) accept: Vec<String>,
     /// Why that is acceptable

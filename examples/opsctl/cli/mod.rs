@@ -29,7 +29,7 @@ pub(crate) use self::tenant::{EraseArgs, RetentionArgs, RetentionVerb, TenantArg
 /// Stop safely, prove it, put it back exactly.
 ///
 /// Exit codes: 0 done and verified · 1 failed · 2 usage or configuration · 3 partly done · 4 accepted but not verified ·
-/// 5 refused (approval, safety rule, drift).
+/// 5 refused (approval, safety rule, drift) · 6 interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "opsctl", version, about, max_term_width = 100)]
 pub(crate) struct Cli {

@@ -1,11 +1,12 @@
 use std::path::{Path, PathBuf};
 
 use ops_core::config::Env;
+use ops_core::error::{Error, ErrorKind};
 use ops_core::governance::migration::{
-    Break, CodeUses, MigrationFolder, MigrationPlan, StatementReview, Urgency, breaks, left_behind,
-    migration_status, review,
+    Break, CodeUses, MigrationFile, MigrationFolder, MigrationPlan, StatementReview, Urgency, breaks,
+    is_whole, left_behind, migration_status, review,
 };
-use ops_core::model::{RelationEffect, Schema};
+use ops_core::model::{RelationEffect, Schema, Work};
 use ops_core::ports::MigrationInspector;
 use ops_core::testkit::PostgresServer;
 use ops_postgres::{PostgresMigrations, PostgresTrial, schema_dump};
@@ -84,12 +85,36 @@ struct Script {
     atomic: bool,
 }
 
+impl Script {
+    /// `None` for one that is no SQL.
+    fn of(file: &MigrationFile) -> Option<Self> {
+        let up = file.up.clone()?;
+        Some(Self {
+            name: file.path.display().to_string(),
+            atomic: is_whole(&up),
+            down: file.down.clone(),
+            up,
+        })
+    }
+}
+
 /// What the four questions were answered with, for one script.
 struct Answers {
     locks: Vec<StatementReview>,
     proof: Option<Proof>,
     compatibility: Vec<(String, Vec<Break>)>,
     has_way_back: bool,
+}
+
+impl Answers {
+    /// It ran, did what was foretold, and leads back if it has a way back.
+    fn is_proved(&self) -> bool {
+        self.proof.as_ref().is_some_and(|proof| {
+            proof.differs.is_empty()
+                && proof.traces.iter().all(|trace| trace.failure.is_none())
+                && !matches!(proof.back, Back::Elsewhere(_) | Back::Failed(_))
+        })
+    }
 }
 
 async fn check(global: &Global, printer: &Printer, args: &MigrationsCheckArgs) -> Result<Exit, Failure> {
@@ -106,12 +131,14 @@ async fn check(global: &Global, printer: &Printer, args: &MigrationsCheckArgs) -
         None => Schema::default(),
     };
     schema.time_zone.clone_from(&args.time_zone);
-    let mut digest = None;
+    let mut planned = None;
     let scripts = match (args.files.as_slice(), &migrations) {
         ([dir], Some(migrations)) if dir.is_dir() => {
-            let plan = MigrationPlan::new(&MigrationFolder::read(dir)?, &migrations.state().await?, &schema)?;
-            digest = Some(plan.digest.clone());
-            of_plan(dir, &plan)?
+            let folder = MigrationFolder::read(dir)?;
+            let plan = MigrationPlan::new(&folder, &migrations.state().await?, &schema)?;
+            let scripts = of_plan(&folder, &plan);
+            planned = Some(plan);
+            scripts
         }
         (files, _) => of_files(files)?,
     };
@@ -178,31 +205,37 @@ async fn check(global: &Global, printer: &Printer, args: &MigrationsCheckArgs) -
             .collect(),
         false => Vec::new(),
     };
-    let exit = judge(&all);
-    if let (true, Some(digest), Exit::Done | Exit::Unverified | Exit::Failed) = (args.proof, &digest, exit) {
-        let ran = |answers: &Answers| {
-            answers
-                .proof
-                .as_ref()
-                .is_some_and(|proof| proof.traces.iter().all(|t| t.failure.is_none()))
-        };
-        if all.iter().all(|(_, answers)| ran(answers)) {
-            super::migrations_run::keep_proof(global, printer, digest)?;
-        }
+    let exit = judge(&all, &codes, &behind);
+    if let (true, Some(plan)) = (args.proof, &planned)
+        && all.iter().all(|(_, answers)| answers.is_proved())
+    {
+        super::migrations_run::keep_proofs(global, printer, plan)?;
     }
+    let digest = planned.map(|plan| plan.digest);
     if printer.json() {
         let documents: Vec<Value> = all
             .iter()
             .map(|(script, answers)| document(&script.name, answers))
             .collect();
         printer.document(&json!({
+            "code": codes.iter().map(|code| json!({"code": code.version, "unreadable": code.unreadable})).collect::<Vec<_>>(),
             "scripts": documents, "digest": digest, "rollback": behind.iter().map(|(version, breaks)| json!({
                 "code": version, "refused": !breaks.is_empty(), "reasons": breaks })).collect::<Vec<_>>(),
             "exit_code": exit.code(),
         }));
     } else {
+        if all.is_empty() {
+            printer.line(&printer.pick("未適用の移行はありません", "nothing is pending"));
+        }
         for (script, answers) in &all {
             show(printer, &script.name, answers);
+        }
+        for code in codes.iter().filter(|code| code.unreadable > 0) {
+            let (version, count) = (&code.version, code.unreadable);
+            printer.line(&printer.warn(&printer.pick(
+                &format!("? {version}: 読めない文が {count} 件あり、互換性は分からない"),
+                &format!("? {version}: {count} statements cannot be read, so whether it can live with it is not known"),
+            )));
         }
         for (version, breaks) in behind.iter().filter(|(_, breaks)| !breaks.is_empty()) {
             printer.line(&printer.warn(&printer.pick(
@@ -220,18 +253,10 @@ async fn check(global: &Global, printer: &Printer, args: &MigrationsCheckArgs) -
     Ok(exit)
 }
 
-fn of_plan(dir: &Path, plan: &MigrationPlan) -> Result<Vec<Script>, Failure> {
-    let folder = MigrationFolder::read(dir)?;
-    let scripts = plan.migrations.iter().filter_map(|migration| {
-        let file = folder.find(&migration.version)?;
-        Some(Script {
-            name: file.path.display().to_string(),
-            up: file.up.clone()?,
-            down: file.down.clone(),
-            atomic: is_whole(file.up.as_deref()?),
-        })
-    });
-    Ok(scripts.collect())
+fn of_plan(folder: &MigrationFolder, plan: &MigrationPlan) -> Vec<Script> {
+    let planned = plan.migrations.iter();
+    let files = planned.filter_map(|migration| folder.find(&migration.version));
+    files.filter_map(Script::of).collect()
 }
 
 fn of_files(files: &[PathBuf]) -> Result<Vec<Script>, Failure> {
@@ -239,15 +264,18 @@ fn of_files(files: &[PathBuf]) -> Result<Vec<Script>, Failure> {
     for path in files {
         if path.is_dir() {
             let folder = MigrationFolder::read(path)?;
-            scripts.extend(folder.files.into_iter().filter_map(|file| {
-                let up = file.up?;
-                Some(Script {
-                    name: file.path.display().to_string(),
-                    atomic: is_whole(&up),
-                    up,
-                    down: file.down,
-                })
-            }));
+            let of = folder.files.iter().filter_map(Script::of);
+            scripts.extend(of);
+            if scripts.is_empty() {
+                let error = Error::new(ErrorKind::Unsupported, "check migrations")
+                    .context("folder", path.display().to_string())
+                    .context("reason", "it has programs only, and no SQL")
+                    .context(
+                        "remedy",
+                        "print it with the tool (alembic upgrade --sql, manage.py sqlmigrate) and check that",
+                    );
+                return Err(Failure::Failed(error));
+            }
             continue;
         }
         let up = read(path)?;
@@ -266,12 +294,6 @@ fn of_files(files: &[PathBuf]) -> Result<Vec<Script>, Failure> {
         });
     }
     Ok(scripts)
-}
-
-/// The tools run a script in one transaction only where it says so; ours too.
-fn is_whole(up: &str) -> bool {
-    let first = up.trim_start().to_lowercase();
-    first.starts_with("-- atomic") || first.starts_with("begin")
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
@@ -296,33 +318,36 @@ fn codes(args: &MigrationsCheckArgs, schema: &Schema) -> Result<Vec<CodeUses>, F
     args.code.iter().map(read_one).collect()
 }
 
-fn judge(all: &[(&Script, Answers)]) -> Exit {
-    let mut exit = Exit::Done;
-    for (_, answers) in all {
-        let findings = || answers.locks.iter().flat_map(|review| &review.findings);
-        let broken = answers.compatibility.iter().any(|(_, breaks)| !breaks.is_empty());
-        let disproved = answers.proof.as_ref().is_some_and(|proof| {
-            !proof.differs.is_empty()
-                || proof.traces.iter().any(|trace| trace.failure.is_some())
-                || matches!(proof.back, Back::Elsewhere(_) | Back::Failed(_))
-        });
-        if broken || disproved || findings().any(|finding| finding.urgency == Urgency::Danger) {
-            return Exit::Failed;
-        }
-        if answers.proof.is_none() && answers.locks.iter().any(|review| !review.unknown.is_empty()) {
-            exit = Exit::Unverified;
-        }
+fn judge(all: &[(&Script, Answers)], codes: &[CodeUses], behind: &[(String, Vec<Break>)]) -> Exit {
+    let refused = behind.iter().any(|(_, breaks)| !breaks.is_empty());
+    let bad = |answers: &Answers| {
+        let mut findings = answers.locks.iter().flat_map(|review| &review.findings);
+        answers.compatibility.iter().any(|(_, breaks)| !breaks.is_empty())
+            || answers.proof.is_some() && !answers.is_proved()
+            || findings.any(|finding| finding.urgency == Urgency::Danger)
+    };
+    if refused || all.iter().any(|(_, answers)| bad(answers)) {
+        return Exit::Failed;
     }
-    exit
+    let open = |answers: &Answers| match &answers.proof {
+        None => answers.locks.iter().any(|review| !review.unknown.is_empty()),
+        Some(proof) => matches!(proof.back, Back::NotTried(_)),
+    };
+    let unread = codes.iter().any(|code| code.unreadable > 0);
+    match unread || all.iter().any(|(_, answers)| open(answers)) {
+        true => Exit::Unverified,
+        false => Exit::Done,
+    }
 }
 
 fn effects(found: &[RelationEffect]) -> String {
     let one = |effect: &RelationEffect| {
-        let work: Vec<String> = effect
-            .work
-            .iter()
-            .map(|work| format!("{work:?}").to_lowercase())
-            .collect();
+        let name = |work: &Work| match work {
+            Work::Scan => "scan",
+            Work::IndexBuild => "index build",
+            _ => "rewrite",
+        };
+        let work: Vec<&str> = effect.work.iter().map(name).collect();
         let work = if work.is_empty() {
             String::new()
         } else {

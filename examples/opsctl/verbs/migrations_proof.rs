@@ -1,4 +1,4 @@
-use ops_core::governance::migration::{StatementReview, statements};
+use ops_core::governance::migration::{StatementReview, is_whole, statements};
 use ops_core::model::StatementTrace;
 use ops_postgres::{PostgresTrial, schema_dump};
 
@@ -28,9 +28,13 @@ pub(super) async fn prove(
 ) -> Result<Proof, Failure> {
     let sent = |text: &str| -> Result<Vec<(String, bool)>, Failure> {
         let all = statements(text)?;
+        let refuses = |sql: &str| locks.iter().any(|review| review.autocommit && review.sql == sql);
         Ok(all
             .into_iter()
-            .map(|statement| (statement.sql, statement.autocommit))
+            .map(|statement| {
+                let autocommit = statement.autocommit || refuses(&statement.sql);
+                (statement.sql, autocommit)
+            })
             .collect())
     };
     let before = schema_dump(&trial.url()).await;
@@ -62,7 +66,7 @@ pub(super) async fn prove(
             return Ok(proof);
         }
     };
-    let back = trial.run(&sent(down)?, atomic).await?;
+    let back = trial.run(&sent(down)?, is_whole(down)).await?;
     proof.back = match back.into_iter().find_map(|trace| trace.failure) {
         Some(failure) => Back::Failed(failure),
         None => {

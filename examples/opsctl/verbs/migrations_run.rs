@@ -3,14 +3,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ops_core::audit::{Recorder, Spool};
+use ops_core::audit::Recorded;
 use ops_core::error::{Error, ErrorKind, Result as OpsResult};
 use ops_core::governance::migration::{
     BACKUP_AGE, Evidence, MigrationFolder, MigrationPlan, MigrationRunner, RestartHook, RunPolicy, RunReport,
     RunStatus, checklist,
 };
-use ops_core::model::{Check, CheckState, Timestamp, Weekday, Window};
-use ops_core::ports::MigrationInspector;
+use ops_core::model::{
+    AuditOutcome, AuditRecord, Check, CheckState, Text, Timestamp, UnfinishedRun, Weekday, Window,
+};
+use ops_core::ports::{MigrationExecutor, MigrationInspector};
 use ops_postgres::{PostgresMigrations, PostgresStore};
 use serde_json::json;
 
@@ -48,8 +50,11 @@ pub(crate) async fn run(
         .filter(|check| check.state != CheckState::Ready && !args.accept.contains(&check.name))
         .map(|check| check.name.as_str())
         .collect();
+    let owed = migrations.unfinished(&plan.scope).await?;
+    show_owed(printer, &plan, owed.as_ref());
     let refused = !open.is_empty() && !plan.migrations.is_empty();
-    if args.dry_run || refused || plan.migrations.is_empty() {
+    let nothing = plan.migrations.is_empty() && owed.is_none();
+    if args.dry_run || refused || nothing {
         let exit = if refused { Exit::Refused } else { Exit::Done };
         if refused {
             printer.error(&printer.pick(
@@ -65,36 +70,36 @@ pub(crate) async fn run(
         }
         if printer.json() {
             printer
-                .document(&json!({"plan": plan, "checks": checks, "open": open, "exit_code": exit.code()}));
+                .document(&json!({"plan": plan, "checks": checks, "open": open, "owed": owed, "exit_code": exit.code()}));
+        }
+        if refused && !args.dry_run {
+            record(&session, args, &plan, AuditOutcome::Denied, &open).await;
         }
         return Ok(exit);
     }
     let store = PostgresStore::connect(&url).await?;
     store.migrate().await?;
     store.close().await;
-    let providers = session.world.ops.providers();
-    let mut recorder = Recorder::new(
-        Arc::clone(&providers.audit),
-        Arc::clone(&providers.masker),
-        Arc::clone(&providers.clock),
-    );
-    if let Some(spool) = &providers.audit_spool {
-        recorder = recorder.with_spool(Spool::clone(spool));
-    }
+    printer.if_interrupted(Text::new(
+        "同じコマンドをもう一度実行すると続きから進む",
+        "run the same command again: it goes on from there",
+    ));
+    let recorded = record(&session, args, &plan, AuditOutcome::Succeeded, &open).await;
     let mut policy = RunPolicy::default();
     policy.watch = Duration::from_secs(args.watch);
     let tenant = session.world.config.tenant.clone();
     let mut runner = MigrationRunner::new(
         Arc::new(migrations),
-        recorder,
-        Arc::clone(&providers.clock),
+        session.recorder(),
+        Arc::clone(&session.world.ops.providers().clock),
         tenant,
     )
     .with_policy(policy);
     if let Some(command) = &args.restart {
         runner = runner.with_restart(Arc::new(RestartCommand(command.clone())));
     }
-    let report = runner.run(&plan, &session.actor).await;
+    let mut report = runner.run(&plan, &session.actor).await;
+    report.audited &= recorded;
     let exit = match report.status {
         RunStatus::Done => Exit::Done,
         RunStatus::Failed => match report.steps.iter().any(|step| step.done.is_some()) {
@@ -112,9 +117,59 @@ pub(crate) async fn run(
     Ok(exit)
 }
 
+/// What is about to be run (or was refused), what was gone ahead without, and why; whether it is where it belongs.
+async fn record(
+    session: &Session,
+    args: &MigrationsRunArgs,
+    plan: &MigrationPlan,
+    outcome: AuditOutcome,
+    open: &[&str],
+) -> bool {
+    let versions: Vec<&str> = plan
+        .migrations
+        .iter()
+        .map(|found| found.version.as_str())
+        .collect();
+    let (now, tenant) = (session.world.now(), session.world.config.tenant.clone());
+    let id = if plan.scope.is_empty() { "-" } else { &plan.scope };
+    let mut record = AuditRecord::new(
+        now,
+        tenant,
+        session.actor.clone(),
+        "migration.run",
+        "migration",
+        id,
+    )
+    .with_outcome(outcome)
+    .with_detail("digest", &plan.digest)
+    .with_detail("migrations", versions.join(","));
+    if !args.accept.is_empty() {
+        record = record.with_detail("accepted", args.accept.join(","));
+    }
+    if let Some(reason) = &args.reason {
+        record = record.with_detail("reason", reason);
+    }
+    if !open.is_empty() {
+        record = record.with_detail("open", open.join(","));
+    }
+    matches!(session.recorder().record(record).await, Recorded::Stored(_))
+}
+
+fn show_owed(printer: &Printer, plan: &MigrationPlan, owed: Option<&UnfinishedRun>) {
+    match owed {
+        Some(_) => printer.line(&printer.pick(
+            "途中で止まった実行の続き（再起動と見守り）を行います",
+            "a run that did not end is gone on from: restart and watch",
+        )),
+        None if plan.migrations.is_empty() => {
+            printer.line(&printer.pick("未適用の移行はありません", "nothing is pending"));
+        }
+        None => {}
+    }
+}
+
 fn show_plan(printer: &Printer, plan: &MigrationPlan, checks: &[Check], args: &MigrationsRunArgs) {
     if plan.migrations.is_empty() {
-        printer.line(&printer.pick("未適用の移行はありません", "nothing is pending"));
         return;
     }
     for migration in &plan.migrations {
@@ -158,12 +213,12 @@ fn show_report(printer: &Printer, plan: &MigrationPlan, report: &RunReport) {
     for (table, stall) in &report.stalls {
         printer.line(&printer.pick(
             &format!(
-                "  {table}: 最長の待ち 読み取り {} ms 書き込み {} ms",
-                stall.read_ms, stall.write_ms
+                "  {table}: 最長の待ち 読み取り {} ms 書き込み {} ms（{} 回中 {} 回失敗）",
+                stall.read_ms, stall.write_ms, stall.beats, stall.missed
             ),
             &format!(
-                "  {table}: longest wait of a reader {} ms, of a writer {} ms",
-                stall.read_ms, stall.write_ms
+                "  {table}: longest wait of a reader {} ms, of a writer {} ms ({} of {} tries failed)",
+                stall.read_ms, stall.write_ms, stall.missed, stall.beats
             ),
         ));
     }
@@ -174,7 +229,12 @@ fn show_report(printer: &Printer, plan: &MigrationPlan, report: &RunReport) {
     if let Some(failure) = &report.failure {
         printer.error(&printer.pick(&format!("失敗: {failure}"), &format!("failed: {failure}")));
     }
-    if report.status != RunStatus::Done {
+    if report.status == RunStatus::Unwatched {
+        printer.error(&printer.pick(
+            "⚠ 見守る対象がなく、実行後の状態は確認していません",
+            "⚠ there was nothing to watch: how it goes since is not known",
+        ));
+    } else if report.status != RunStatus::Done {
         let down = plan.migrations.iter().any(|migration| migration.down.is_some());
         printer.error(&match down {
             true => printer.pick(
@@ -227,11 +287,13 @@ fn proofs(global: &Global, printer: &Printer) -> Result<PathBuf, Failure> {
     Ok(state.join("migrations"))
 }
 
-/// Remembers that a plan ran on a throw-away server.
-pub(super) fn keep_proof(global: &Global, printer: &Printer, digest: &str) -> Result<(), Failure> {
+/// Remembers that the migrations of a plan ran on a throw-away server.
+pub(super) fn keep_proofs(global: &Global, printer: &Printer, plan: &MigrationPlan) -> Result<(), Failure> {
     let dir = proofs(global, printer)?;
+    let digests = plan.migrations.iter().map(|migration| &migration.digest);
+    let mut files = digests.map(|digest| dir.join(format!("{digest}.tested")));
     let kept =
-        std::fs::create_dir_all(&dir).and_then(|()| std::fs::write(dir.join(format!("{digest}.tested")), ""));
+        std::fs::create_dir_all(&dir).and_then(|()| files.try_for_each(|file| std::fs::write(file, "")));
     kept.map_err(|error| {
         Failure::usage(
             format!("cannot write into {}: {}", dir.display(), error.kind()),

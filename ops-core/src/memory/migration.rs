@@ -9,6 +9,7 @@ use super::plug::Plug;
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::model::{
     AppliedMigration, Leftover, MigrationLedger, MigrationStep, MigrationTool, Schema, SchemaState, StepDone,
+    UnfinishedRun,
 };
 use crate::ports::{MigrationExecutor, MigrationInspector, Touch};
 
@@ -17,10 +18,20 @@ use crate::ports::{MigrationExecutor, MigrationInspector, Touch};
 pub struct InMemoryMigrations {
     state: Mutex<SchemaState>,
     schema: Mutex<Schema>,
-    done: Mutex<BTreeMap<(String, u32), String>>,
+    done: Mutex<BTreeMap<Key, Mark>>,
+    unfinished: Mutex<BTreeMap<String, UnfinishedRun>>,
     ran: Mutex<Vec<String>>,
     contended: Mutex<u32>,
     plug: Plug,
+}
+
+/// Scope, version, position.
+type Key = (String, String, u32);
+
+#[derive(Debug)]
+struct Mark {
+    digest: String,
+    recorded: bool,
 }
 
 impl InMemoryMigrations {
@@ -44,6 +55,22 @@ impl InMemoryMigrations {
         }
     }
 
+    /// A tool makes its table, unless it is there.
+    pub fn add_ledger(&self, tool: MigrationTool, table: &str) {
+        let mut state = lock(&self.state);
+        if !state.ledgers.iter().any(|ledger| ledger.table == table) {
+            state.ledgers.push(MigrationLedger::new(tool, table, Vec::new()));
+        }
+    }
+
+    /// A tool takes a migration back, and its row out of its table.
+    pub fn revert(&self, table: &str, version: &str) {
+        let mut state = lock(&self.state);
+        for ledger in state.ledgers.iter_mut().filter(|ledger| ledger.table == table) {
+            ledger.applied.retain(|there| there.version != version);
+        }
+    }
+
     /// Something stays half done.
     pub fn leave(&self, leftover: Leftover) {
         lock(&self.state).leftovers.push(leftover);
@@ -62,6 +89,16 @@ impl InMemoryMigrations {
     /// Every statement that was run, in order.
     pub fn ran(&self) -> Vec<String> {
         lock(&self.ran).clone()
+    }
+
+    fn is_reverted(&self, step: &MigrationStep, done: &BTreeMap<Key, Mark>) -> bool {
+        let Some(row) = &step.record else { return false };
+        let recorded = done.iter().any(|((scope, migration, _), mark)| {
+            scope == &row.table && migration == &step.migration && mark.recorded
+        });
+        let state = lock(&self.state);
+        let mut ledgers = state.ledgers.iter().filter(|ledger| ledger.table == row.table);
+        recorded && !ledgers.any(|ledger| ledger.applied.iter().any(|found| found.version == row.version))
     }
 
     /// Pulls the plug (`false`) or puts it back.
@@ -88,10 +125,13 @@ impl MigrationExecutor for InMemoryMigrations {
     async fn execute(&self, step: &MigrationStep, _: Duration, _: u32) -> Result<StepDone> {
         const EXECUTE: &str = "run a step of a migration";
         self.plug.check(EXECUTE)?;
-        let key = (step.migration.clone(), step.position);
+        let key = (step.scope().to_owned(), step.migration.clone(), step.position);
         let mut done = lock(&self.done);
-        if let Some(digest) = done.get(&key) {
-            if *digest != step.digest {
+        if step.position == 1 && self.is_reverted(step, &done) {
+            done.retain(|(scope, migration, _), _| (scope, migration) != (&key.0, &key.1));
+        }
+        if let Some(mark) = done.get(&key) {
+            if mark.digest != step.digest {
                 return Err(Error::new(ErrorKind::Conflict, EXECUTE)
                     .context("migration", &step.migration)
                     .context("reason", "another step was done in its place"));
@@ -104,13 +144,33 @@ impl MigrationExecutor for InMemoryMigrations {
             return Err(Error::new(ErrorKind::Timeout, EXECUTE).with_retry(Retry::Safe));
         }
         lock(&self.ran).extend(step.statements.iter().cloned());
-        done.insert(key, step.digest.clone());
-        if let Some(row) = &step.record {
+        let row = step.record.as_ref().filter(|_| step.is_last());
+        let mark = Mark {
+            digest: step.digest.clone(),
+            recorded: row.is_some(),
+        };
+        done.insert(key, mark);
+        if let Some(row) = row {
             let mut applied = AppliedMigration::new(&row.version);
             applied.checksum = Some(row.checksum.clone());
             self.apply(row.tool, &row.table, applied);
         }
         Ok(StepDone::Now)
+    }
+
+    async fn keep(&self, scope: &str, run: Option<&UnfinishedRun>) -> Result<()> {
+        self.plug.check("keep what a run owes")?;
+        let mut unfinished = lock(&self.unfinished);
+        match run {
+            Some(run) => unfinished.insert(scope.to_owned(), run.clone()),
+            None => unfinished.remove(scope),
+        };
+        Ok(())
+    }
+
+    async fn unfinished(&self, scope: &str) -> Result<Option<UnfinishedRun>> {
+        self.plug.check("read what a run owes")?;
+        Ok(lock(&self.unfinished).get(scope).cloned())
     }
 
     async fn touch(&self, _: &str, _: Touch, _: Duration) -> Result<()> {

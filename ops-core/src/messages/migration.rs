@@ -50,6 +50,41 @@ pub fn short_lock(relation: &str, lock: LockMode) -> Both {
     )
 }
 
+/// A lock that an earlier statement of the transaction took is kept while this one works.
+pub fn held_meanwhile(relation: &str, lock: LockMode) -> Both {
+    let (who_ja, who_en) = waiting(lock);
+    (
+        Text::new(
+            format!("{relation}: 前の文が取った {lock} を、この文が終わるまで保持する。{who_ja}"),
+            format!(
+                "{relation}: the {lock} of an earlier statement is held until this one is done; {who_en}"
+            ),
+        ),
+        Text::new(
+            "時間のかかる文を別のトランザクションにする",
+            "move what takes long to a transaction of its own",
+        ),
+    )
+}
+
+/// An index that nobody may use meanwhile.
+pub fn index_locked(relation: &str) -> Both {
+    (
+        Text::new(
+            format!(
+                "{relation}: 索引を ACCESS EXCLUSIVE でロックする。クエリは表のすべての索引をロックするので、読み取りも待たされる"
+            ),
+            format!(
+                "{relation}: the index is under ACCESS EXCLUSIVE; queries lock every index of the table, so reads wait too"
+            ),
+        ),
+        Text::new(
+            "REINDEX CONCURRENTLY を使う（TABLESPACE も指定できる）",
+            "REINDEX CONCURRENTLY (it takes a TABLESPACE too)",
+        ),
+    )
+}
+
 fn waiting(lock: LockMode) -> (&'static str, &'static str) {
     if lock.blocks_reads() {
         ("読み取りも書き込みも待たされる", "reads and writes wait")
@@ -79,8 +114,8 @@ pub fn refuses_transaction() -> Both {
             "the server refuses it inside a transaction",
         ),
         Text::new(
-            "別のファイルに分け、先頭に -- no-transaction と書く",
-            "move it to a file of its own that begins with -- no-transaction",
+            "別のファイルに分ける（-- atomic の行は書かない。sqlx などのツールでは -- no-transaction と書く）",
+            "move it to a file of its own, without the line -- atomic (for sqlx with the line -- no-transaction)",
         ),
     )
 }
@@ -408,6 +443,20 @@ pub fn needs_trial() -> Both {
         Text::new(
             "opsctl migrations check DIR --proof を実行する",
             "opsctl migrations check DIR --proof",
+        ),
+    )
+}
+
+/// The tool's table says what is pending.
+pub fn needs_clear_state() -> Both {
+    (
+        Text::new(
+            "ツールの適用記録がこのフォルダと合っている",
+            "the tool's table agrees with the folder",
+        ),
+        Text::new(
+            "opsctl migrations status --dir DIR で確かめて直す",
+            "opsctl migrations status --dir DIR, and put it in order",
         ),
     )
 }

@@ -55,7 +55,7 @@ pub use self::masking::{Destination, MaskingPolicy, Treatment};
 pub use self::migration::{
     AppliedMigration, Column, Constraint, ConstraintKind, Domain, Index, LedgerRow, Leftover, LockMode,
     MigrationLedger, MigrationStep, MigrationTool, Relation, RelationEffect, RelationKind, Schema,
-    SchemaState, StatementTrace, StepDone, Work,
+    SchemaState, StatementTrace, StepDone, UnfinishedRun, Work,
 };
 pub use self::money::{Currency, Money};
 pub use self::notice::Notice;

@@ -4,7 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::error::Result;
-use crate::model::{MigrationStep, Schema, SchemaState, StepDone};
+use crate::model::{MigrationStep, Schema, SchemaState, StepDone, UnfinishedRun};
 
 /// Tells which migrations a database has, what was left half done, and what its schema is.
 ///
@@ -43,6 +43,10 @@ pub enum Touch {
 /// - A step, its row in the tool's table, and the mark that it is done are one transaction. Of a step that refuses transactions it is
 ///   marked first that it began; after a crash `execute` clears away what it left behind and runs it again, unless it came to its end.
 /// - A step that is done is not run again, whoever asks; one with another digest in its place is a `Conflict`.
+/// - The tool's table decides: a migration that was in it and is no longer (it was taken back) is run again from its first step on.
+/// - One run at a time for each [`scope`](MigrationStep::scope): another gets a `Timeout` that is safe to retry.
+/// - An index that is there already, under the name of one that a step would build, is a `Conflict`; a step that builds one is done when
+///   the index is valid.
 /// - It waits no longer than `lock_timeout` for a lock, and gives up as soon as `max_waiters` sessions wait behind it: a `Timeout` that is
 ///   safe to retry; nothing of the step is left then.
 /// - Does not retry; the caller does.
@@ -61,6 +65,10 @@ pub trait MigrationExecutor: Debug + Send + Sync + 'static {
         lock_timeout: Duration,
         max_waiters: u32,
     ) -> Result<StepDone>;
+    /// Keeps what the run over `scope` still owes, in place of what was kept; `None`: nothing.
+    async fn keep(&self, scope: &str, run: Option<&UnfinishedRun>) -> Result<()>;
+    /// What a run over `scope` owes that died, or whose application did not come up.
+    async fn unfinished(&self, scope: &str) -> Result<Option<UnfinishedRun>>;
     /// Takes the lock of a reader or writer on `table` and gives it back; `Timeout` after `patience`.
     async fn touch(&self, table: &str, touch: Touch, patience: Duration) -> Result<()>;
 }

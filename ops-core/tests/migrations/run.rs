@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,10 +12,10 @@ use ops_core::governance::migration::{
 use ops_core::masking::BuiltinMasker;
 use ops_core::memory::{InMemoryAudit, InMemoryHealth, InMemoryMigrations};
 use ops_core::model::{
-    Actor, AppliedMigration, CheckState, MigrationTool, StepDone, TenantId, Timestamp, Verdict, Weekday,
-    Window,
+    Actor, AppliedMigration, CheckState, MigrationTool, SchemaState, StepDone, TenantId, Timestamp, Verdict,
+    Weekday, Window,
 };
-use ops_core::ports::{AuditQuery, AuditStore, Clock, MigrationInspector};
+use ops_core::ports::{AuditQuery, AuditStore, Clock, HealthProbe, MigrationExecutor, MigrationInspector};
 use ops_core::testkit::ManualClock;
 
 struct World {
@@ -32,12 +33,8 @@ impl World {
             std::fs::write(dir.path().join(name), text).unwrap();
         }
         let database = Arc::new(InMemoryMigrations::new());
-        // A tool that has applied nothing of this folder yet.
-        database.apply(
-            MigrationTool::Sqlx,
-            "public._sqlx_migrations",
-            AppliedMigration::new("0"),
-        );
+        // A tool that has applied nothing yet.
+        database.add_ledger(MigrationTool::Sqlx, LEDGER);
         Self {
             folder: MigrationFolder::read(dir.path()).unwrap(),
             _dir: dir,
@@ -77,6 +74,8 @@ fn tenant() -> TenantId {
 fn actor() -> Actor {
     Actor::person("alice").unwrap()
 }
+
+const LEDGER: &str = "public._sqlx_migrations";
 
 const TWO: &[(&str, &str)] = &[
     (
@@ -133,6 +132,7 @@ async fn a_lock_that_cannot_be_had_is_tried_again_and_every_step_is_in_the_audit
 #[tokio::test]
 async fn a_run_that_gave_up_goes_on_where_it_was() {
     let world = World::new(TWO);
+    let plan = world.plan().await;
     world.database.contend(1000);
     let report = world.run().await;
     assert_eq!(report.status, RunStatus::Failed);
@@ -141,11 +141,6 @@ async fn a_run_that_gave_up_goes_on_where_it_was() {
     assert_eq!(world.run().await.status, RunStatus::Done);
 
     // The same plan once more: nothing is repeated.
-    let again = World {
-        database: Arc::clone(&world.database),
-        ..World::new(TWO)
-    };
-    let plan = MigrationPlan::new(&again.folder, &Default::default(), &Default::default()).unwrap();
     let report = world.runner().run(&plan, &actor()).await;
     assert!(
         report
@@ -155,6 +150,75 @@ async fn a_run_that_gave_up_goes_on_where_it_was() {
         "{report:?}"
     );
     assert_eq!(world.database.ran().len(), 4);
+}
+
+#[tokio::test]
+async fn a_migration_that_its_tool_took_back_is_run_again() {
+    let world = World::new(TWO);
+    assert_eq!(world.run().await.status, RunStatus::Done);
+    world.database.revert(LEDGER, "1");
+    let report = world.run().await;
+    let done: Vec<_> = report.steps.iter().map(|step| step.done).collect();
+    assert_eq!(done, [Some(StepDone::Now), Some(StepDone::Now)], "{report:?}");
+    assert_eq!(world.database.ran().len(), 6);
+    assert!(world.plan().await.migrations.is_empty());
+}
+
+/// Comes up, does not, or is still at it when the program dies.
+#[derive(Debug, Default)]
+struct Restart {
+    asked: AtomicU32,
+    hangs: bool,
+}
+
+#[async_trait]
+impl RestartHook for Restart {
+    async fn restart(&self) -> Result<()> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        match self.hangs {
+            true => std::future::pending().await,
+            false => Ok(()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_run_owes_after_its_last_step_is_done_by_the_next() {
+    let world = World::new(TWO);
+    let plan = world.plan().await;
+    let hanging = Arc::new(Restart {
+        hangs: true,
+        ..Restart::default()
+    });
+    let dies = world.runner().with_restart(Arc::clone(&hanging) as _);
+    let who = actor();
+    tokio::select! {
+        report = dies.run(&plan, &who) => panic!("{report:?}"),
+        () = async { while hanging.asked.load(Ordering::SeqCst) == 0 { tokio::task::yield_now().await } } => {}
+    }
+    let plan = world.plan().await;
+    assert!(plan.migrations.is_empty());
+    let owed = world.database.unfinished(&plan.scope).await.unwrap().unwrap();
+    assert_eq!(
+        (owed.touched.as_slice(), owed.restarted),
+        (&["public.b".to_owned()][..], false)
+    );
+
+    let restart = Arc::new(Restart::default());
+    let began = world.clock.monotonic();
+    let runner = world.runner().with_restart(Arc::clone(&restart) as _);
+    assert_eq!(runner.run(&plan, &actor()).await.status, RunStatus::Done);
+    assert_eq!(restart.asked.load(Ordering::SeqCst), 1);
+    assert!(
+        world.clock.monotonic() - began >= Duration::from_secs(900),
+        "and watched"
+    );
+    assert_eq!(runner.run(&plan, &actor()).await.status, RunStatus::Done);
+    assert_eq!(
+        restart.asked.load(Ordering::SeqCst),
+        1,
+        "nothing is owed any more"
+    );
 }
 
 #[tokio::test]
@@ -202,6 +266,93 @@ async fn an_application_that_does_not_come_up_again_is_said() {
         .await;
     assert_eq!(report.status, RunStatus::NotRestarted);
     assert_eq!(world.database.ran().len(), 4);
+    let restart = Arc::new(Restart::default());
+    let again = world.runner().with_restart(Arc::clone(&restart) as _);
+    assert_eq!(
+        again.run(&world.plan().await, &actor()).await.status,
+        RunStatus::Done
+    );
+    assert_eq!(
+        restart.asked.load(Ordering::SeqCst),
+        1,
+        "the next run tries it again"
+    );
+}
+
+/// Says that all is well, and pulls the plug of the database.
+#[derive(Debug)]
+struct PullsThePlug(Arc<InMemoryMigrations>);
+
+#[async_trait]
+impl HealthProbe for PullsThePlug {
+    async fn check(&self) -> Verdict {
+        self.0.set_reachable(false);
+        Verdict::Holds
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_does_not_answer_is_not_healthy_and_neither_is_what_nobody_knows() {
+    let world = World::new(TWO);
+    let plan = world.plan().await;
+    let probe = Arc::new(PullsThePlug(Arc::clone(&world.database)));
+    let report = world.runner().with_probe("api", probe).run(&plan, &actor()).await;
+    assert_eq!(report.status, RunStatus::Unhealthy, "{report:?}");
+    assert!(
+        report.watch.iter().any(|seen| seen.contains("public.b")),
+        "{report:?}"
+    );
+
+    let world = World::new(TWO);
+    let plan = world.plan().await;
+    let silent = Arc::new(InMemoryHealth::new());
+    let report = world
+        .runner()
+        .with_probe("api", silent)
+        .run(&plan, &actor())
+        .await;
+    assert_eq!(report.status, RunStatus::Unhealthy, "{report:?}");
+}
+
+#[tokio::test]
+async fn a_watch_that_had_nothing_to_look_at_says_so_at_once() {
+    let world = World::new(&[("1_a.sql", "create table a (id int);")]);
+    let state = SchemaState::default();
+    let plan = MigrationPlan::new(&world.folder, &state, &Default::default()).unwrap();
+    let began = world.clock.monotonic();
+    let report = world.runner().run(&plan, &actor()).await;
+    assert_eq!(report.status, RunStatus::Unwatched, "{report:?}");
+    assert!(world.clock.monotonic() - began < Duration::from_secs(900));
+    // With a tool's table there is always one.
+    assert_eq!(world.run().await.status, RunStatus::Done);
+}
+
+#[tokio::test]
+async fn nothing_runs_over_a_table_that_cannot_be_read_and_an_odd_state_has_to_be_accepted() {
+    let world = World::new(TWO);
+    let mut hidden = SchemaState::default();
+    hidden.unreadable = vec!["public._sqlx_migrations".to_owned()];
+    let error = MigrationPlan::new(&world.folder, &hidden, &Default::default()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+
+    let state = |plan: &MigrationPlan| {
+        let checks = checklist(plan, &Evidence::default(), BACKUP_AGE, Timestamp::UNIX_EPOCH);
+        checks
+            .into_iter()
+            .find(|check| check.name == "state")
+            .unwrap()
+            .state
+    };
+    assert_eq!(state(&world.plan().await), CheckState::Ready);
+    let bare = MigrationPlan::new(&world.folder, &SchemaState::default(), &Default::default()).unwrap();
+    assert_eq!(state(&bare), CheckState::Missing, "no tool's table at all");
+    for (version, why) in [("3", "unknown to this release"), ("2", "out of order")] {
+        let world = World::new(TWO);
+        world
+            .database
+            .apply(MigrationTool::Sqlx, LEDGER, AppliedMigration::new(version));
+        assert_eq!(state(&world.plan().await), CheckState::Missing, "{why}");
+    }
 }
 
 #[tokio::test]
@@ -230,6 +381,12 @@ async fn the_check_list_asks_for_a_trial_a_way_back_a_fresh_backup_and_a_quiet_h
         until: "24:00".parse().unwrap(),
     }];
     assert_eq!(open(&evidence), ["rollback_script"]);
+    evidence.tested = vec![plan.migrations[0].digest.clone()];
+    assert_eq!(
+        open(&evidence),
+        ["rollback_script"],
+        "the same for each migration by itself"
+    );
     evidence.backup = Some(now - BACKUP_AGE - Duration::from_secs(1));
     assert_eq!(open(&evidence), ["rollback_script", "backup"], "a second too old");
     evidence.backup = Some(now + Duration::from_secs(1));
@@ -245,6 +402,8 @@ async fn what_cannot_be_run_safely_is_refused_with_its_line() {
         ),
         ("create index concurrently on a (b);", "name"),
         ("alter tabel a;", "line"),
+        ("begin;\ndelete from a;\nrollback;", "transaction"),
+        ("set search_path to shop;\ncreate table a (id int);", "session"),
     ] {
         let world = World::new(&[("1_a.sql", script)]);
         let (state, schema) = (world.database.state().await.unwrap(), Default::default());

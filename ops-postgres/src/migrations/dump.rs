@@ -36,7 +36,8 @@ fn command(url: &SecretString) -> Result<Command> {
     let url = options(url)?.to_url_lossy();
     let mut command = Command::new("pg_dump");
     command
-        .args(["--schema-only", "--no-password"])
+        // Whoever holds a table for long is not worth a dump that never ends.
+        .args(["--schema-only", "--no-password", "--lock-wait-timeout=5s"])
         .env("PGHOST", url.host_str().unwrap_or("localhost"))
         .env("PGPORT", url.port().unwrap_or(5432).to_string())
         .env("PGUSER", decoded(url.username()))

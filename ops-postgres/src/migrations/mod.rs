@@ -1,8 +1,11 @@
 //! Migrations on a real server: the schema at hand, the states that tools keep, and what the server says about a script.
 
 mod dump;
+mod executor;
+mod index;
 mod inspector;
 mod ledger;
+mod mark;
 mod notices;
 mod trial;
 mod watch;

@@ -7,16 +7,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ops_core::audit::Recorder;
+use ops_core::clock::SystemClock;
 use ops_core::error::Result;
 use ops_core::governance::migration::{
     MigrationFolder, MigrationPlan, MigrationRunner, RunPolicy, RunStatus,
 };
 use ops_core::masking::BuiltinMasker;
 use ops_core::memory::InMemoryAudit;
-use ops_core::model::Timestamp;
-use ops_core::model::{Actor, MigrationStep, StepDone, TenantId};
+use ops_core::model::{Actor, MigrationStep, StepDone, TenantId, UnfinishedRun};
 use ops_core::ports::{MigrationExecutor, MigrationInspector, Touch};
-use ops_core::testkit::ManualClock;
 use ops_postgres::{PostgresMigrations, schema_dump};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -67,6 +66,14 @@ impl MigrationExecutor for Mortal {
         done
     }
 
+    async fn keep(&self, scope: &str, run: Option<&UnfinishedRun>) -> Result<()> {
+        self.inner.keep(scope, run).await
+    }
+
+    async fn unfinished(&self, scope: &str) -> Result<Option<UnfinishedRun>> {
+        self.inner.unfinished(scope).await
+    }
+
     async fn touch(&self, table: &str, touch: Touch, patience: Duration) -> Result<()> {
         self.inner.touch(table, touch, patience).await
     }
@@ -80,7 +87,8 @@ async fn migrate(url: &SecretString, dies_at: u32) -> RunStatus {
     let inner = PostgresMigrations::new(url).unwrap();
     let (state, schema) = (inner.state().await.unwrap(), inner.schema().await.unwrap());
     let plan = MigrationPlan::new(&MigrationFolder::read(dir.path()).unwrap(), &state, &schema).unwrap();
-    let clock = Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH));
+    // Others may have the turn: it is waited for.
+    let clock = Arc::new(SystemClock::new());
     let recorder = Recorder::new(
         Arc::new(InMemoryAudit::new()),
         Arc::new(BuiltinMasker::new()),
@@ -92,6 +100,9 @@ async fn migrate(url: &SecretString, dies_at: u32) -> RunStatus {
     });
     let mut policy = RunPolicy::default();
     policy.watch = Duration::ZERO;
+    policy.retry.attempts = 1000;
+    policy.retry.first_delay = Duration::from_millis(20);
+    policy.retry.longest_delay = Duration::from_millis(100);
     let runner =
         MigrationRunner::new(executor, recorder, clock, TenantId::new("acme").unwrap()).with_policy(policy);
     let report = runner.run(&plan, &Actor::person("alice").unwrap()).await;
@@ -109,6 +120,35 @@ async fn the_process_that_dies() {
     migrate(&SecretString::from(url), at.parse().unwrap()).await;
 }
 
+fn other_process(url: &SecretString, dies_at: u32) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", "crash::the_process_that_dies", "--nocapture"])
+        .env("OPS_CRASH_URL", url.expose_secret())
+        .env("OPS_CRASH_AT", dies_at.to_string())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
+}
+
+#[tokio::test]
+async fn eight_processes_at_once_do_each_step_once() {
+    let Some(world) = World::new().await else { return };
+    let url = world.scratch.owner_url();
+    let processes: Vec<_> = (0..8)
+        .map(|_| other_process(url, u32::MAX).spawn().unwrap())
+        .collect();
+    for mut process in processes {
+        assert!(process.wait().unwrap().success());
+    }
+    let mut owner = world.owner().await;
+    // The second `create table` or `insert` of a step would have failed.
+    let done = "select count(*) from ops.migration_step where done_at is not null";
+    let done: i64 = sqlx::query_scalar(done).fetch_one(&mut owner).await.unwrap();
+    assert_eq!(done, 6);
+    world.close().await;
+}
+
 #[tokio::test]
 async fn a_run_that_was_killed_at_any_boundary_is_taken_up_and_ends_the_same() {
     let mut wanted = None;
@@ -116,14 +156,7 @@ async fn a_run_that_was_killed_at_any_boundary_is_taken_up_and_ends_the_same() {
         let Some(world) = World::new().await else { return };
         let url = world.scratch.owner_url();
         if boundary > 0 {
-            let status = Command::new(std::env::current_exe().unwrap())
-                .args(["--exact", "crash::the_process_that_dies", "--nocapture"])
-                .env("OPS_CRASH_URL", url.expose_secret())
-                .env("OPS_CRASH_AT", boundary.to_string())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .status()
-                .unwrap();
+            let status = other_process(url, boundary).status().unwrap();
             assert!(!status.success(), "it dies at boundary {boundary}");
         }
         assert_eq!(

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use ops_core::error::{ErrorKind, Retry};
-use ops_core::model::{MigrationStep, StepDone};
+use ops_core::model::{LedgerRow, MigrationStep, MigrationTool, StepDone};
 use ops_core::ports::{MigrationExecutor, Touch};
 use ops_postgres::PostgresMigrations;
 
@@ -207,5 +207,204 @@ async fn what_a_dead_process_left_of_an_index_is_cleared_away_and_what_it_finish
     );
     let after: i64 = sqlx::query_scalar(oid).fetch_one(&mut owner).await.unwrap();
     assert_eq!(after, before, "the index was not built again");
+    world.close().await;
+}
+
+const LEDGER: &str = "create table _sqlx_migrations (version bigint primary key, description text not null, installed_on timestamptz not null
+    default now(), success boolean not null, checksum bytea not null, execution_time bigint not null)";
+
+/// Two steps of a migration with a row in the table of sqlx.
+fn recorded(table: &str) -> [MigrationStep; 2] {
+    let statements = ["create table tags (id int)", "insert into tags values (1)"];
+    [1, 2].map(|position| {
+        let mut step = step(position, statements[position as usize - 1]);
+        step.of = 2;
+        step.record = Some(LedgerRow::new(MigrationTool::Sqlx, table, "7", "tags", "0a"));
+        step
+    })
+}
+
+async fn count(connection: &mut sqlx::PgConnection, query: &'static str) -> i64 {
+    sqlx::query_scalar(query).fetch_one(connection).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_migration_that_its_tool_took_back_is_run_again_from_its_first_step() {
+    let Some(world) = World::new().await else { return };
+    let migrations = PostgresMigrations::new(world.scratch.owner_url()).unwrap();
+    let mut owner = world.owner().await;
+    run(&mut owner, LEDGER).await.unwrap();
+    let both = recorded("public._sqlx_migrations");
+    for wanted in [StepDone::Now, StepDone::Before] {
+        for step in &both {
+            assert_eq!(migrations.execute(step, LONG, 5).await.unwrap(), wanted);
+        }
+    }
+    run(&mut owner, "drop table tags; delete from _sqlx_migrations")
+        .await
+        .unwrap();
+    let late = migrations.execute(&both[1], LONG, 5).await.unwrap_err();
+    assert_eq!(late.kind(), ErrorKind::Conflict, "not from the middle: {late}");
+    for step in &both {
+        assert_eq!(migrations.execute(step, LONG, 5).await.unwrap(), StepDone::Now);
+    }
+    assert_eq!(count(&mut owner, "select count(*) from tags").await, 1);
+    assert_eq!(
+        count(&mut owner, "select count(*) from _sqlx_migrations").await,
+        1
+    );
+    world.close().await;
+}
+
+#[tokio::test]
+async fn the_same_version_of_another_folder_is_another_step_and_marks_from_before_are_known() {
+    let Some(world) = World::new().await else { return };
+    let migrations = PostgresMigrations::new(world.scratch.owner_url()).unwrap();
+    let mut owner = world.owner().await;
+    run(&mut owner, LEDGER).await.unwrap();
+    let elsewhere = LEDGER.replace("_sqlx_migrations", "shop._sqlx_migrations");
+    run(&mut owner, &format!("create schema shop; {elsewhere}"))
+        .await
+        .unwrap();
+    let [first, second] = recorded("public._sqlx_migrations");
+    // As an older version of this program left it.
+    let old = format!(
+        "create table tags (id int);
+         insert into ops.migration_step (migration, position, digest, done_at) values ('7', 1, '{}', now())",
+        first.digest
+    );
+    run(&mut owner, &old).await.unwrap();
+    assert_eq!(
+        migrations.execute(&first, LONG, 5).await.unwrap(),
+        StepDone::Before
+    );
+    assert_eq!(migrations.execute(&second, LONG, 5).await.unwrap(), StepDone::Now);
+    let mut other = step(1, "create table shop.tags (id int)");
+    other.record = Some(LedgerRow::new(
+        MigrationTool::Sqlx,
+        "shop._sqlx_migrations",
+        "7",
+        "tags",
+        "0a",
+    ));
+    assert_eq!(migrations.execute(&other, LONG, 5).await.unwrap(), StepDone::Now);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn an_index_of_that_name_that_is_not_ours_is_neither_taken_for_ours_nor_dropped() {
+    let Some(world) = World::new().await else { return };
+    let migrations = PostgresMigrations::new(world.scratch.owner_url()).unwrap();
+    let mut owner = world.owner().await;
+    run(&mut owner, "create index unique_title on conversations (id)")
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        let error = migrations.execute(&concurrently(), LONG, 5).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    }
+    let marks = "select count(*) from ops.migration_step";
+    assert_eq!(count(&mut owner, marks).await, 0);
+    // With IF NOT EXISTS a valid one is what the author wants, and an invalid one is not.
+    let mut lenient = concurrently();
+    lenient.statements = vec![lenient.statements[0].replace("concurrently", "concurrently if not exists")];
+    run(
+        &mut owner,
+        "drop index unique_title; insert into conversations (title) values ('first')",
+    )
+    .await
+    .unwrap();
+    assert!(
+        run(&mut owner, &concurrently().statements[0]).await.is_err(),
+        "equal titles"
+    );
+    let error = migrations.execute(&lenient, LONG, 5).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    let invalid = "select count(*) from pg_index where not indisvalid";
+    assert_eq!(
+        count(&mut owner, invalid).await,
+        1,
+        "somebody else may be at work on it"
+    );
+    run(&mut owner, "drop index unique_title; delete from conversations where id = 3; create index unique_title on conversations (title)")
+        .await
+        .unwrap();
+    assert_eq!(
+        migrations.execute(&lenient, LONG, 5).await.unwrap(),
+        StepDone::Now
+    );
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_drop_that_never_had_an_index_fails_each_time() {
+    let Some(world) = World::new().await else { return };
+    let migrations = PostgresMigrations::new(world.scratch.owner_url()).unwrap();
+    let mut drop = step(1, "drop index concurrently nowhere");
+    drop.autocommit = true;
+    for _ in 0..2 {
+        assert!(migrations.execute(&drop, LONG, 5).await.is_err());
+    }
+    world.close().await;
+}
+
+#[tokio::test]
+async fn one_run_at_a_time() {
+    let Some(world) = World::new().await else { return };
+    let migrations = PostgresMigrations::new(world.scratch.owner_url()).unwrap();
+    let mut other = world.owner().await;
+    run(
+        &mut other,
+        "select pg_advisory_lock(hashtextextended('ops.migration_step:', 0))",
+    )
+    .await
+    .unwrap();
+    let error = migrations.execute(&concurrently(), LONG, 5).await.unwrap_err();
+    assert_eq!((error.kind(), error.retry()), (ErrorKind::Timeout, Retry::Safe));
+    let marks = "select count(*) from ops.migration_step";
+    assert_eq!(count(&mut other, marks).await, 0);
+    run(&mut other, "select pg_advisory_unlock_all()").await.unwrap();
+    assert_eq!(
+        migrations.execute(&concurrently(), LONG, 5).await.unwrap(),
+        StepDone::Now
+    );
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_step_whose_statements_end_its_transaction_is_not_called_done() {
+    let Some(world) = World::new().await else { return };
+    let migrations = PostgresMigrations::new(world.scratch.owner_url()).unwrap();
+    let error = migrations
+        .execute(&step(1, "rollback"), LONG, 5)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_session_whose_program_has_died_lets_go() {
+    let Some(world) = World::new().await else { return };
+    let migrations = PostgresMigrations::new(world.scratch.owner_url()).unwrap();
+    let mut holder = world.app().await;
+    run(&mut holder, "begin; select * from conversations")
+        .await
+        .unwrap();
+    let add = step(1, "alter table conversations add column note text");
+    let waiting = tokio::spawn(async move { migrations.execute(&add, Duration::from_secs(600), 50).await });
+    let mut owner = world.superuser().await;
+    let queued = "select count(*) from pg_locks where not granted and mode = 'AccessExclusiveLock'
+        and database = (select oid from pg_database where datname = current_database())";
+    while count(&mut owner, queued).await == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    waiting.abort();
+    // It does not return unless the server notices.
+    while count(&mut owner, queued).await > 0 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    run(&mut holder, "rollback").await.unwrap();
+    assert!(run(&mut holder, "select note from conversations").await.is_err());
     world.close().await;
 }

@@ -2,13 +2,13 @@ use std::time::Duration;
 
 use super::plan::MigrationPlan;
 use crate::messages::migration as text;
-use crate::model::{Check, Need, Timestamp, Window};
+use crate::model::{Check, Lang, Need, Timestamp, Window};
 
 /// What is known before a run. The first runbook's list: tested, a way back, a fresh backup, a quiet hour.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Evidence {
-    /// The digests of plans that ran on a throw-away server with this schema.
+    /// The digests of migrations (or of whole plans) that ran on a throw-away server with this schema.
     pub tested: Vec<String>,
     /// When the newest backup was taken.
     pub backup: Option<Timestamp>,
@@ -19,7 +19,7 @@ pub struct Evidence {
 /// How old a backup may be: a day.
 pub const BACKUP_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Checks the list before a run. Pure. A quiet hour is asked for only when data is lost or others wait.
+/// Checks the list before a run: an orderly state, tested, a way back, a fresh backup. Pure. A quiet hour is asked for only when data is lost or others wait.
 pub fn checklist(
     plan: &MigrationPlan,
     evidence: &Evidence,
@@ -28,11 +28,26 @@ pub fn checklist(
 ) -> Vec<Check> {
     let need = |name: &str, (what, remedy)| Need::new(name, "migration", what, remedy);
     let mut checks = Vec::new();
-    let tested = need("tested", text::needs_trial());
-    checks.push(match evidence.tested.contains(&plan.digest) {
-        true => tested.ready(),
-        false => tested.missing(format!("digest {}", plan.digest.get(..12).unwrap_or_default())),
+    let state = need("state", text::needs_clear_state());
+    let found = plan.findings.iter().map(|finding| finding.what.get(Lang::En));
+    checks.push(match plan.findings.is_empty() {
+        true => state.ready(),
+        false => state.missing(found.collect::<Vec<_>>().join("; ")),
     });
+    let tested = need("tested", text::needs_trial());
+    // For each migration: a run that was stopped half-way leaves fewer of them.
+    let untested: Vec<_> = plan
+        .migrations
+        .iter()
+        .filter(|migration| !evidence.tested.contains(&migration.digest))
+        .map(|migration| migration.version.as_str())
+        .collect();
+    checks.push(
+        match untested.is_empty() || evidence.tested.contains(&plan.digest) {
+            true => tested.ready(),
+            false => tested.missing(untested.join(", ")),
+        },
+    );
     let way_back = need("rollback_script", text::needs_way_back());
     let without: Vec<_> = plan
         .migrations

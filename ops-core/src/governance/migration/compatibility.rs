@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::script::line_of;
 use super::tree::{Kind, Node, parse};
 use crate::messages::migration as text;
 use crate::model::{Schema, Text};
@@ -182,9 +183,7 @@ fn plain_use(line: &str) -> Option<(&str, &str)> {
 pub fn breaks(script: &str, schema: &Schema, code: &CodeUses) -> Vec<Break> {
     let mut found = Vec::new();
     for parsed in parse(script) {
-        let line = script
-            .get(..parsed.range.start)
-            .map_or(1, |before| before.matches('\n').count() + 1);
+        let line = line_of(script, parsed.range.start);
         let node = &parsed.node;
         let mut gone = |table: &str, column: Option<&str>, renamed: Option<String>| {
             let used = match column {

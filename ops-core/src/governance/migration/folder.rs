@@ -25,8 +25,6 @@ pub struct MigrationFile {
     pub down: Option<String>,
     /// What it comes after. Empty for tools that go by number.
     pub after: Vec<String>,
-    /// Whether it runs in one transaction: it does unless it begins with `-- no-transaction`.
-    pub atomic: bool,
 }
 
 impl MigrationFile {
@@ -169,7 +167,6 @@ impl MigrationFolder {
                 version,
                 name: title,
                 path: path.to_owned(),
-                atomic: !up.trim_start().starts_with("-- no-transaction"),
                 up: Some(up),
                 down,
                 after: Vec::new(),
@@ -203,7 +200,6 @@ impl MigrationFolder {
                 name: stem.to_owned(),
                 path: path.to_owned(),
                 after: assigned(text, "down_revision"),
-                atomic: true,
                 down: text.contains("def downgrade").then(String::new),
                 ..MigrationFile::default()
             });
@@ -219,7 +215,6 @@ impl MigrationFolder {
                 name: stem.to_owned(),
                 path: path.to_owned(),
                 after: dependencies(text, app),
-                atomic: !text.contains("atomic = False"),
                 ..MigrationFile::default()
             });
         }

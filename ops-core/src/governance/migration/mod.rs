@@ -18,6 +18,8 @@ mod plan;
 #[cfg(feature = "migrations")]
 mod run;
 #[cfg(feature = "migrations")]
+mod script;
+#[cfg(feature = "migrations")]
 mod tree;
 
 #[cfg(feature = "migrations")]
@@ -26,9 +28,11 @@ pub use self::checklist::{BACKUP_AGE, Evidence, checklist};
 pub use self::compatibility::{Break, BreakKind, CodeUses, breaks, left_behind};
 pub use self::folder::{MigrationFile, MigrationFolder};
 #[cfg(feature = "migrations")]
-pub use self::hazard::{Finding, Hazard, Statement, StatementReview, Urgency, review, statements};
+pub use self::hazard::{Finding, Hazard, StatementReview, Urgency, review};
 #[cfg(feature = "migrations")]
 pub use self::plan::{MigrationPlan, PlannedMigration};
 #[cfg(feature = "migrations")]
 pub use self::run::{MigrationRunner, RestartHook, RunPolicy, RunReport, RunStatus, Stall, StepRun};
+#[cfg(feature = "migrations")]
+pub use self::script::{Statement, is_whole, statements};
 pub use self::status::{LedgerSummary, MigrationStatus, StateFinding, StateKind, migration_status};

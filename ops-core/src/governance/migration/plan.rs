@@ -4,8 +4,9 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::folder::{MigrationFile, MigrationFolder};
-use super::hazard::{Hazard, StatementReview, Urgency, review, statements};
-use super::status::{is_applied, ledger_of};
+use super::hazard::{Hazard, StatementReview, Urgency, review};
+use super::script::{is_whole, statements};
+use super::status::{StateFinding, is_applied, ledger_of, migration_status};
 use super::tree::{Kind, parse};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{LedgerRow, LockMode, MigrationStep, Schema, SchemaState};
@@ -18,6 +19,10 @@ pub struct MigrationPlan {
     pub migrations: Vec<PlannedMigration>,
     /// Of all statements, in hexadecimal digits.
     pub digest: String,
+    /// The table of the tool that decides what is pending, and gets a row for each; empty where there is none.
+    pub scope: String,
+    /// Why what is pending may not be what it seems.
+    pub findings: Vec<StateFinding>,
 }
 
 /// One pending migration.
@@ -34,18 +39,21 @@ pub struct PlannedMigration {
     pub review: Vec<StatementReview>,
     /// Tables that others use and that it locks so that they wait.
     pub touched: Vec<String>,
+    /// Of its statements, in hexadecimal digits: what a proof is of.
+    pub digest: String,
     /// The way back.
     #[serde(skip)]
     pub down: Option<String>,
 }
 
 impl MigrationPlan {
-    /// Plans what `folder` has and `state` lacks. A migration is one transaction for each statement; one for all where its first line is
-    /// `-- atomic`.
+    /// Plans what `folder` has and `state` lacks. A migration is one transaction for each statement; one for all where
+    /// [it says so](super::is_whole).
     ///
     /// # Errors
-    /// `Unsupported` for scripts that are no SQL; `InvalidInput` for a script that cannot be read, with its line, or that builds an index
-    /// without a name `CONCURRENTLY`; `Conflict` while a migration is dirty.
+    /// `Unsupported` for scripts that are no SQL; `InvalidInput` for a script that cannot be read or [run so](super::statements), with its
+    /// line, or that builds an index without a name `CONCURRENTLY`; `Conflict` while a migration is dirty; `PermissionDenied` when the
+    /// table that may decide cannot be read.
     pub fn new(folder: &MigrationFolder, state: &SchemaState, schema: &Schema) -> Result<Self> {
         let ledger = ledger_of(state, folder);
         if let Some(dirty) = ledger.and_then(|ledger| ledger.applied.iter().find(|found| found.dirty)) {
@@ -57,6 +65,14 @@ impl MigrationPlan {
                     "finish or undo it by hand and correct the tool's table first",
                 ));
         }
+        if let (None, Some(table)) = (ledger, state.unreadable.first()) {
+            return Err(Error::new(ErrorKind::PermissionDenied, PLAN)
+                .context("table", table)
+                .context("reason", "it may say what is applied, and cannot be read")
+                .context("remedy", format!("GRANT SELECT ON {table}")));
+        }
+        let mut findings = migration_status(state, Some(folder)).findings;
+        findings.retain(|finding| finding.kind.is_in_the_way());
         let mut migrations = Vec::new();
         for file in &folder.files {
             if ledger.is_some_and(|ledger| is_applied(ledger, folder, file)) {
@@ -75,6 +91,8 @@ impl MigrationPlan {
         Ok(Self {
             migrations,
             digest: hex(&digest.finalize()),
+            scope: ledger.map(|ledger| ledger.table.clone()).unwrap_or_default(),
+            findings,
         })
     }
 
@@ -99,8 +117,15 @@ fn planned(file: &MigrationFile, schema: &Schema, record: Option<LedgerRow>) -> 
             ));
     };
     let wrong = |error: Error| error.context("migration", file.version.clone());
-    let whole = up.trim_start().starts_with("-- atomic");
-    let sent = statements(up).map_err(wrong)?;
+    let whole = is_whole(up);
+    let mut sent = statements(up).map_err(wrong)?;
+    let review = review(up, schema, whole);
+    // Some need the schema to be told.
+    for statement in &mut sent {
+        statement.autocommit |= review
+            .iter()
+            .any(|review| review.autocommit && review.line == statement.line && review.sql == statement.sql);
+    }
     let mut steps: Vec<MigrationStep> = Vec::new();
     if whole {
         if let Some(refused) = sent.iter().find(|statement| statement.autocommit) {
@@ -110,7 +135,7 @@ fn planned(file: &MigrationFile, schema: &Schema, record: Option<LedgerRow>) -> 
                 .context("reason", "the server refuses the statement inside a transaction")
                 .context(
                     "remedy",
-                    "take the line `-- atomic` away, or move the statement to a file of its own",
+                    "let the script be no transaction (`-- atomic`, BEGIN), or move the statement to a file of its own",
                 ));
         }
         let all: Vec<String> = sent.into_iter().map(|statement| statement.sql).collect();
@@ -133,10 +158,12 @@ fn planned(file: &MigrationFile, schema: &Schema, record: Option<LedgerRow>) -> 
     }
     let of = u32::try_from(steps.len()).unwrap_or(u32::MAX);
     steps.iter_mut().for_each(|step| step.of = of);
-    if let Some(last) = steps.last_mut() {
-        last.record = record;
-    }
-    let review = review(up, schema, whole);
+    steps.iter_mut().for_each(|step| step.record.clone_from(&record));
+    let mut digest = Sha256::new();
+    digest.update(file.version.as_bytes());
+    steps
+        .iter()
+        .for_each(|step| digest.update(step.digest.as_bytes()));
     let effects = review.iter().flat_map(|review| &review.effects);
     let waited_for = effects.filter(|effect| effect.lock >= LockMode::Share);
     let touched: BTreeSet<_> = waited_for.map(|effect| effect.relation.clone()).collect();
@@ -146,6 +173,7 @@ fn planned(file: &MigrationFile, schema: &Schema, record: Option<LedgerRow>) -> 
         steps,
         review,
         touched: touched.into_iter().collect(),
+        digest: hex(&digest.finalize()),
         down: file.down.clone(),
     })
 }

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -10,8 +10,8 @@ use tokio::task::JoinSet;
 
 use super::plan::{MigrationPlan, PlannedMigration};
 use crate::audit::{Recorded, Recorder};
-use crate::error::{Error, Result};
-use crate::model::{Actor, AuditOutcome, AuditRecord, MigrationStep, StepDone, TenantId, Verdict};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Actor, AuditOutcome, AuditRecord, MigrationStep, StepDone, TenantId};
 use crate::ports::{Clock, HealthProbe, MigrationExecutor, Touch};
 use crate::resilience::{Deadline, RetryPolicy};
 
@@ -61,7 +61,8 @@ pub trait RestartHook: std::fmt::Debug + Send + Sync + 'static {
 /// Runs planned migrations.
 ///
 /// Every step is recorded in the audit trail; what becomes of a record never holds up the run. A run that died is taken up by
-/// running the same plan again: steps that are done are not repeated.
+/// planning and running again: steps that are done are not repeated, and what it still owed after the last step (restart, watch) is done
+/// also where nothing is pending any more.
 #[derive(Clone, Debug)]
 pub struct MigrationRunner {
     executor: Arc<dyn MigrationExecutor>,
@@ -104,6 +105,8 @@ pub enum RunStatus {
     NotRestarted,
     /// Every step is done, and something is wrong since: decide about the way back.
     Unhealthy,
+    /// Every step is done, and there was nothing to look at: no table that others use, and no probe.
+    Unwatched,
 }
 
 /// One step of a run.
@@ -184,7 +187,7 @@ impl MigrationRunner {
     /// Runs `plan` to its end or to the first step that fails, restarts, watches.
     ///
     /// # Cancellation
-    /// Dropping the future leaves a step done or not; running the plan again goes on from there.
+    /// Dropping the future leaves a step done or not; planning and running again goes on from there.
     pub async fn run(&self, plan: &MigrationPlan, actor: &Actor) -> RunReport {
         let mut report = RunReport {
             status: RunStatus::Done,
@@ -194,24 +197,54 @@ impl MigrationRunner {
             watch: Vec::new(),
             audited: true,
         };
-        for migration in &plan.migrations {
-            if let Err(error) = self.migrate(migration, actor, &mut report).await {
-                report.status = RunStatus::Failed;
-                report.failure = Some(error.to_string());
-                return report;
-            }
-        }
-        if let Some(restart) = &self.restart
-            && let Err(error) = restart.restart().await
-        {
-            report.status = RunStatus::NotRestarted;
+        if let Err(error) = self.run_into(plan, actor, &mut report).await {
+            report.status = RunStatus::Failed;
             report.failure = Some(error.to_string());
         }
-        self.look_after(plan, &mut report).await;
-        if !report.watch.is_empty() && report.status == RunStatus::Done {
-            report.status = RunStatus::Unhealthy;
-        }
         report
+    }
+
+    async fn run_into(&self, plan: &MigrationPlan, actor: &Actor, report: &mut RunReport) -> Result<()> {
+        let before = self.executor.unfinished(&plan.scope).await?;
+        if plan.migrations.is_empty() && before.is_none() {
+            return Ok(());
+        }
+        let mut owed = before.unwrap_or_default();
+        if !plan.migrations.is_empty() {
+            owed.digest.clone_from(&plan.digest);
+            owed.restarted = false;
+            let touched = plan.migrations.iter().flat_map(|migration| &migration.touched);
+            let all: BTreeSet<_> = owed.touched.iter().chain(touched).cloned().collect();
+            owed.touched = all.into_iter().collect();
+            self.executor.keep(&plan.scope, Some(&owed)).await?;
+        }
+        for migration in &plan.migrations {
+            self.migrate(migration, actor, report).await?;
+        }
+        if let (Some(restart), false) = (&self.restart, owed.restarted) {
+            match restart.restart().await {
+                Ok(()) => owed.restarted = true,
+                Err(error) => {
+                    report.status = RunStatus::NotRestarted;
+                    report.failure = Some(error.to_string());
+                }
+            }
+            // Whoever takes it up may restart once more; that harms less than never.
+            let _ = self.executor.keep(&plan.scope, Some(&owed)).await;
+        }
+        let looked = self.look_after(plan, &owed.touched, report).await;
+        if report.status == RunStatus::Done {
+            report.status = match (report.watch.is_empty(), looked) {
+                (false, _) => RunStatus::Unhealthy,
+                (true, false) => RunStatus::Unwatched,
+                (true, true) => RunStatus::Done,
+            };
+        }
+        if report.status != RunStatus::NotRestarted {
+            // What is left there makes the next run watch once more.
+            let _ = self.executor.keep(&plan.scope, None).await;
+        }
+        Ok(())
     }
 
     async fn migrate(
@@ -295,32 +328,39 @@ impl MigrationRunner {
         (stop, beating)
     }
 
-    /// Looks at tables and probes for as long as the policy says, or until something is wrong.
-    async fn look_after(&self, plan: &MigrationPlan, report: &mut RunReport) {
-        if plan.migrations.is_empty() {
-            return;
-        }
+    /// Looks at tables and probes for as long as the policy says, or until something is wrong; the tool's own table is looked at too.
+    /// False if there was nothing to look at.
+    async fn look_after(&self, plan: &MigrationPlan, touched: &[String], report: &mut RunReport) -> bool {
+        let both = touched
+            .iter()
+            .flat_map(|table| [(table, Touch::Read), (table, Touch::Write)]);
+        let own = (!plan.scope.is_empty()).then_some((&plan.scope, Touch::Read));
+        let touches: Vec<_> = both.chain(own).collect();
         let deadline = Deadline::after(&*self.clock, self.policy.watch);
         while !deadline.passed(&*self.clock) && report.watch.is_empty() {
-            for table in plan.migrations.iter().flat_map(|migration| &migration.touched) {
-                for touch in [Touch::Read, Touch::Write] {
-                    let patience = self.policy.lock_timeout;
-                    // What the migration itself has dropped or renamed is no fault.
-                    if let Err(error) = self.executor.touch(table, touch, patience).await
-                        && error.kind() == crate::error::ErrorKind::Timeout
-                    {
-                        report.watch.push(format!("{table}: {error}"));
-                    }
+            let mut looked = !self.probes.is_empty();
+            for (table, touch) in &touches {
+                match self.executor.touch(table, *touch, self.policy.lock_timeout).await {
+                    Ok(()) => looked = true,
+                    // The migration itself has dropped or renamed it.
+                    Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidConfig) => {}
+                    Err(error) => report.watch.push(format!("{table}: {error}")),
                 }
             }
             for (name, probe) in &self.probes {
-                if matches!(probe.check().await, Verdict::NotYet { .. }) {
-                    report.watch.push(format!("{name}: not healthy"));
+                let verdict = probe.check().await;
+                if !verdict.holds() {
+                    let reason = verdict.reason().unwrap_or("not healthy");
+                    report.watch.push(format!("{name}: {reason}"));
                 }
+            }
+            if !looked && report.watch.is_empty() {
+                return false;
             }
             let pause = self.policy.watch_every.min(deadline.remaining(&*self.clock));
             self.clock.sleep(pause).await;
         }
+        true
     }
 
     /// Whether the record is where it belongs.

@@ -1,3 +1,5 @@
+use std::cmp::Reverse;
+
 use serde::Serialize;
 
 use super::folder::{MigrationFile, MigrationFolder, number, same_version};
@@ -74,6 +76,19 @@ impl StateKind {
     pub fn is_legal(self) -> bool {
         matches!(self, Self::SeveralHeads)
     }
+
+    /// Whether what is pending may not be what it seems, so that nothing should run before somebody has looked.
+    pub fn is_in_the_way(self) -> bool {
+        matches!(
+            self,
+            Self::Dirty
+                | Self::Unknown
+                | Self::Changed
+                | Self::OutOfOrder
+                | Self::Unreadable
+                | Self::NoLedger
+        )
+    }
 }
 
 /// Compares the database with the scripts of a release, if they are at hand. Pure.
@@ -148,8 +163,9 @@ pub(super) fn ledger_of<'a>(state: &'a SchemaState, folder: &MigrationFolder) ->
             .filter(|found| folder.find(&found.version).is_some())
             .count()
     };
-    // Of several, the one that knows most of these versions.
-    state.ledgers.iter().filter(fits).max_by_key(known)
+    // Of several, the one that knows most of these versions; one that is empty before one that is of another folder.
+    let by = |ledger: &&MigrationLedger| (known(ledger), Reverse(ledger.applied.len()));
+    state.ledgers.iter().filter(fits).max_by_key(by)
 }
 
 /// Whether the table says that `file` is applied.

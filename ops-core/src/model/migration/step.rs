@@ -18,7 +18,7 @@ pub struct MigrationStep {
     pub autocommit: bool,
     /// Schema and name of the index that it builds beside the traffic: what a failure may leave behind.
     pub builds: Option<String>,
-    /// Written into the tool's table, in the same transaction where there is one.
+    /// The migration's row in the tool's table: written with the last step, in the same transaction where there is one.
     pub record: Option<LedgerRow>,
     /// Of the statements, in hexadecimal digits: a step that is done is the one that was meant.
     pub digest: String,
@@ -43,6 +43,29 @@ impl MigrationStep {
             digest: digest.into(),
         }
     }
+
+    /// Whether the migration is done with it.
+    pub fn is_last(&self) -> bool {
+        self.position >= self.of
+    }
+
+    /// What tells its migration from one of the same version in another folder: the tool's table; empty where there is none.
+    pub fn scope(&self) -> &str {
+        self.record.as_ref().map_or("", |row| &row.table)
+    }
+}
+
+/// What a run still owes: kept from before its first step until its watch is over.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct UnfinishedRun {
+    /// The digest of its plan.
+    pub digest: String,
+    /// Tables to look after.
+    pub touched: Vec<String>,
+    /// Whether the application was restarted after the last step.
+    pub restarted: bool,
 }
 
 /// What a tool writes into its table when a migration is applied.

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::{ok, refused};
 use crate::error::ErrorKind;
-use crate::model::{MigrationStep, StepDone};
+use crate::model::{MigrationStep, StepDone, UnfinishedRun};
 use crate::ports::{MigrationExecutor, Touch};
 
 /// The contract of [`MigrationExecutor`]: `statement` can be run once, and `table` is there.
@@ -25,6 +25,17 @@ pub async fn migration_executor(port: &dyn MigrationExecutor, statement: &str, t
         ErrorKind::Conflict,
         execute("b").await,
     );
+    let owed = UnfinishedRun {
+        touched: vec![table.to_owned()],
+        ..UnfinishedRun::default()
+    };
+    for run in [None, Some(&owed), None] {
+        ok("keeping what a run owes", port.keep("a.table", run).await);
+        let found = ok("reading what a run owes", port.unfinished("a.table").await);
+        assert_eq!(found.as_ref(), run, "what was kept last is what is owed");
+        let other = ok("reading what a run owes", port.unfinished("another.table").await);
+        assert_eq!(other, None, "each table of a tool has its own");
+    }
     for touch in [Touch::Read, Touch::Write] {
         ok(
             "a touch of a table that nobody locks",

@@ -41,10 +41,7 @@ pub(super) fn alter_table(scene: &mut Scene, statement: &Node) {
         scene.unknown.push("alter table of a whole tablespace");
         return;
     };
-    if scene.relation(&subject.name).is_none()
-        && !scene.schema.relations.is_empty()
-        && statement.has(Kind::IF_EXISTS)
-    {
+    if scene.relation(&subject.name).is_none() && !scene.is_blind() && statement.has(Kind::IF_EXISTS) {
         return;
     }
     for action in statement.children() {

@@ -96,7 +96,7 @@ fn is_volatile(scene: &mut Scene, expression: &Node) -> bool {
     for name in names {
         if scene.schema.volatile_functions.contains(&name) || VOLATILE.contains(&name.as_str()) {
             volatile = true;
-        } else if scene.schema.volatile_functions.is_empty() && !STEADY.contains(&name.as_str()) {
+        } else if scene.is_blind() && !scene.steady.contains(&name) && !STEADY.contains(&name.as_str()) {
             scene
                 .unknown
                 .push("whether a function of the default gives every row a value of its own");

@@ -13,7 +13,7 @@ pub(super) fn drop_relations(scene: &mut Scene, node: &Node) {
     let kinds = [Kind::TABLE_NAME_REF, Kind::VIEW_REF];
     for name in all_named(scene, node, &kinds) {
         let Some(relation) = scene.relation(&name).cloned() else {
-            if scene.schema.relations.is_empty() {
+            if scene.is_blind() {
                 scene.lock(&name, AccessExclusive, &[]);
             }
             continue;
@@ -73,14 +73,21 @@ fn readers(scene: &Scene, name: &str) -> Vec<String> {
 
 pub(super) fn truncate(scene: &mut Scene, node: &Node) {
     let mut tables = all_named(scene, node, &[Kind::TABLE_NAME_REF]);
+    if node.has(Kind::CASCADE) {
+        with_referring(scene, &mut tables);
+    }
+    for table in tables {
+        scene.lock_tree(&table, AccessExclusive, &[]);
+    }
+}
+
+/// Adds the tables that have a foreign key to one of `tables`, and so on.
+pub(super) fn with_referring(scene: &Scene, tables: &mut Vec<String>) {
     let mut at = 0;
     while let Some(table) = tables.get(at).cloned() {
-        scene.lock_tree(&table, AccessExclusive, &[]);
-        if node.has(Kind::CASCADE) {
-            for other in referring(scene, &table, None) {
-                if !tables.contains(&other) {
-                    tables.push(other);
-                }
+        for other in referring(scene, &table, None) {
+            if !tables.contains(&other) {
+                tables.push(other);
             }
         }
         at += 1;
@@ -113,7 +120,7 @@ pub(super) fn drop_statistics(scene: &mut Scene, node: &Node) {
             .find(|(_, found)| found.statistics.contains(&name));
         match of.map(|(table, _)| table.clone()) {
             Some(table) => scene.lock(&table, ShareUpdateExclusive, &[]),
-            None if scene.schema.server == 0 => scene.unknown.push("which table the statistics are on"),
+            None if scene.is_blind() => scene.unknown.push("which table the statistics are on"),
             None => {}
         }
     }
@@ -129,7 +136,7 @@ pub(super) fn drop_index(scene: &mut Scene, node: &Node) {
         match owner(scene, &parts) {
             Some(table) => scene.lock_tree(&table, lock, &[]),
             None => {
-                if scene.schema.server == 0 {
+                if scene.is_blind() {
                     scene.unknown.push("which table the index is on");
                 }
             }

@@ -2,10 +2,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::rows::{of_rows, rows_changed};
 use super::scene::Scene;
+use super::statement::locked_index;
 use crate::governance::migration::tree::{Kind, Parsed};
 use crate::messages::migration as text;
-use crate::model::{LockMode, RelationEffect, RelationKind, Text, Work};
+use crate::model::{LockMode, Relation, RelationEffect, RelationKind, Text, Work};
 
 /// What others have to expect while a statement runs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -127,7 +129,9 @@ impl Together {
                 text::waits_for_old(),
             ));
         }
+        found.extend(self.of_waiting(parsed, scene, effects, unknown));
         found.extend(self.of_transaction(parsed, effects));
+        found.extend(of_index(parsed, scene));
         found.extend(of_rows(parsed, scene));
         for why in unknown {
             found.push(finding(
@@ -138,6 +142,39 @@ impl Together {
             ));
         }
         found
+    }
+
+    /// Locks of earlier statements that are held while this one works: "for a moment" is over when the transaction is.
+    fn of_waiting(
+        &self,
+        parsed: &Parsed,
+        scene: &Scene,
+        effects: &[RelationEffect],
+        unknown: &[String],
+    ) -> Vec<Finding> {
+        let large = |name: &str| match scene.relation(name) {
+            Some(found) => !found.is_empty() && found.bytes > SMALL,
+            None => !scene.made.contains(name),
+        };
+        let long = |effect: &RelationEffect| !effect.work.is_empty() && large(&effect.relation);
+        let works = !unknown.is_empty()
+            || effects.iter().any(long)
+            || rows_changed(parsed, scene).iter().any(|name| large(name));
+        if !works {
+            return Vec::new();
+        }
+        let told = |name: &str, lock: LockMode| {
+            let mut own = effects.iter().filter(|effect| effect.relation == name);
+            own.any(|effect| effect.is_long() && effect.lock >= lock)
+        };
+        self.held
+            .iter()
+            .filter(|(name, lock)| !told(name, **lock))
+            .map(|(name, lock)| {
+                let both = text::held_meanwhile(name, *lock);
+                finding(Hazard::LongLock, Urgency::Danger, Some(name.clone()), both)
+            })
+            .collect()
     }
 
     /// What the transaction makes of it.
@@ -195,12 +232,7 @@ fn of_effect(effect: &RelationEffect, scene: &Scene) -> Option<Finding> {
     }
     if effect.is_long() {
         let bytes = relation.map(|found| found.bytes);
-        let empty = relation.is_some_and(crate::model::Relation::is_empty);
-        let urgency = match bytes {
-            _ if empty => Urgency::Note,
-            Some(bytes) if bytes <= SMALL => Urgency::Caution,
-            _ => Urgency::Danger,
-        };
+        let urgency = urgency_of_work(relation);
         let work = effect.work.iter().max().copied().unwrap_or(Work::Scan);
         let both = text::long_lock(name, effect.lock, work, bytes);
         return Some(finding(Hazard::LongLock, urgency, Some(name.clone()), both));
@@ -216,59 +248,23 @@ fn of_effect(effect: &RelationEffect, scene: &Scene) -> Option<Finding> {
     None
 }
 
-/// What happens to rows.
-fn of_rows(parsed: &Parsed, scene: &Scene) -> Vec<Finding> {
-    let node = &parsed.node;
-    let mut found = Vec::new();
-    let names = || {
-        let kinds = [Kind::TABLE_NAME_REF, Kind::RELATION_NAME_REF];
-        let nodes = kinds.iter().flat_map(|kind| node.all(*kind)).next();
-        nodes.map(|node| scene.resolve(&node.name()))
-    };
-    match node.kind() {
-        Kind::UPDATE | Kind::DELETE if !node.has(Kind::WHERE_CLAUSE) => {
-            let name = names();
-            if !name.as_ref().is_some_and(|name| scene.made.contains(name)) {
-                let both = text::whole_table(name.as_deref().unwrap_or_default());
-                found.push(finding(Hazard::WholeTable, Urgency::Danger, name, both));
-            }
-        }
-        Kind::TRUNCATE | Kind::DROP_TABLE | Kind::DROP_SCHEMA => {
-            let name = names();
-            let both = text::loses_rows(name.as_deref().unwrap_or_default());
-            found.push(finding(Hazard::LosesData, Urgency::Caution, name, both));
-        }
-        _ => {}
-    }
-    for dropped in node.all(Kind::DROP_COLUMN) {
-        let column = dropped
-            .child(Kind::COLUMN_NAME_REF)
-            .map(|node| node.name().concat());
-        let name = names();
-        let place = format!(
-            "{}.{}",
-            name.as_deref().unwrap_or_default(),
-            column.unwrap_or_default()
-        );
-        found.push(finding(
-            Hazard::LosesData,
-            Urgency::Caution,
-            name,
-            text::loses_rows(&place),
-        ));
-    }
-    if node.contains(Kind::CASCADE) && !matches!(node.kind(), Kind::CREATE_TABLE | Kind::TRUNCATE) {
-        found.push(finding(
-            Hazard::Cascades,
-            Urgency::Caution,
-            None,
-            text::cascades(),
-        ));
-    }
-    found
+/// Queries want to lock every index of their tables, so that an index which nobody may use keeps readers waiting too.
+fn of_index(parsed: &Parsed, scene: &Scene) -> Option<Finding> {
+    let name = locked_index(scene, &parsed.node).filter(|name| !scene.made.contains(name))?;
+    let urgency = urgency_of_work(scene.relation(&name));
+    let both = text::index_locked(&name);
+    Some(finding(Hazard::LongLock, urgency, Some(name), both))
 }
 
-fn finding(
+fn urgency_of_work(relation: Option<&Relation>) -> Urgency {
+    match relation {
+        Some(found) if found.is_empty() => Urgency::Note,
+        Some(found) if found.bytes <= SMALL => Urgency::Caution,
+        _ => Urgency::Danger,
+    }
+}
+
+pub(super) fn finding(
     hazard: Hazard,
     urgency: Urgency,
     relation: Option<String>,

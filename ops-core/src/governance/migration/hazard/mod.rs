@@ -6,17 +6,17 @@ mod constraint;
 mod drops;
 mod finding;
 mod partition;
+mod rows;
 mod scene;
 mod statement;
 mod types;
-
-use std::ops::Range;
 
 use serde::Serialize;
 
 pub use self::finding::{Finding, Hazard, Urgency};
 use self::scene::Scene;
-use super::tree::{Kind, Node, Parsed, parse};
+use super::script::line_of;
+use super::tree::{Kind, Node, parse};
 use crate::model::{RelationEffect, Schema};
 
 /// One statement of a script, and what it does.
@@ -57,7 +57,8 @@ pub fn review(script: &str, schema: &Schema, atomic: bool) -> Vec<StatementRevie
             .into_iter()
             .map(str::to_owned)
             .collect();
-        let autocommit = refuses_transactions(&parsed.node);
+        let autocommit =
+            refuses_transactions(&parsed.node) || statement::reindexes_partitions(&scene, &parsed.node);
         let findings = together.findings(&parsed, &scene, &effects, &unknown, autocommit);
         reviews.push(StatementReview {
             line,
@@ -71,61 +72,8 @@ pub fn review(script: &str, schema: &Schema, atomic: bool) -> Vec<StatementRevie
     reviews
 }
 
-/// A statement of a script, as it is sent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Statement {
-    /// Where it begins, from 1.
-    pub line: usize,
-    /// Its text.
-    pub sql: String,
-    /// Whether the server refuses it inside a transaction.
-    pub autocommit: bool,
-}
-
-/// The statements of `script`; those that begin or end a transaction left out.
-///
-/// # Errors
-/// `InvalidInput` with the line where the parser gave up.
-pub fn statements(script: &str) -> crate::error::Result<Vec<Statement>> {
-    let mut statements = Vec::new();
-    for parsed in parse(script) {
-        let line = line_of(script, parsed.range.start);
-        if let Some(error) = parsed.error {
-            return Err(
-                crate::error::Error::new(crate::error::ErrorKind::InvalidInput, "read script")
-                    .context("line", line.to_string())
-                    .context("reason", error)
-                    .context(
-                        "remedy",
-                        "write it as one PostgreSQL statement after the other, without commands of psql",
-                    ),
-            );
-        }
-        if matches!(parsed.node.kind(), Kind::BEGIN | Kind::COMMIT_TRANSACTION) {
-            continue;
-        }
-        statements.push(Statement {
-            line,
-            sql: script.get(range(&parsed)).unwrap_or_default().to_owned(),
-            autocommit: refuses_transactions(&parsed.node),
-        });
-    }
-    Ok(statements)
-}
-
-fn range(parsed: &Parsed) -> Range<usize> {
-    parsed.range.clone()
-}
-
-fn line_of(script: &str, at: usize) -> usize {
-    script
-        .get(..at)
-        .map_or(1, |before| before.matches('\n').count() + 1)
-}
-
 /// What must not stand in a transaction block.
-fn refuses_transactions(node: &Node) -> bool {
+pub(super) fn refuses_transactions(node: &Node) -> bool {
     match node.kind() {
         Kind::CREATE_INDEX | Kind::DROP_INDEX => node.has(Kind::CONCURRENTLY_KW),
         Kind::REINDEX => {
@@ -134,6 +82,9 @@ fn refuses_transactions(node: &Node) -> bool {
                 || !(node.has(Kind::REINDEX_TARGET_TABLE) || node.has(Kind::REINDEX_TARGET_INDEX))
         }
         Kind::VACUUM | Kind::CREATE_DATABASE | Kind::DROP_DATABASE | Kind::ALTER_SYSTEM => true,
+        // With a slot on the other server, which no transaction can take back.
+        Kind::CREATE_SUBSCRIPTION => !node.text().contains("create_slot = false"),
+        Kind::DROP_SUBSCRIPTION => true,
         Kind::CREATE_TABLESPACE | Kind::DROP_TABLESPACE => true,
         Kind::CLUSTER => !node.has(Kind::TABLE_NAME_REF),
         Kind::ALTER_TABLE => node.find(Kind::DETACH_CONCURRENTLY).is_some(),

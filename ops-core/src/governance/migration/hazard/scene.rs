@@ -8,6 +8,8 @@ pub(super) struct Scene {
     pub(super) schema: Schema,
     /// What this script has made: nobody else knows it yet.
     pub(super) made: BTreeSet<String>,
+    /// Functions that this script has made and that are not volatile.
+    pub(super) steady: BTreeSet<String>,
     effects: BTreeMap<String, (LockMode, BTreeSet<Work>)>,
     /// What only the server can tell about the statement.
     pub(super) unknown: Vec<&'static str>,
@@ -18,9 +20,15 @@ impl Scene {
         Self {
             schema: schema.clone(),
             made: BTreeSet::new(),
+            steady: BTreeSet::new(),
             effects: BTreeMap::new(),
             unknown: Vec::new(),
         }
+    }
+
+    /// Whether there is no server at hand: what it does not know may be there.
+    pub(super) fn is_blind(&self) -> bool {
+        self.schema.server == 0
     }
 
     /// The full name of a relation.

@@ -14,6 +14,7 @@ pub(super) fn play(scene: &mut Scene, node: &Node) {
         Kind::ALTER_TABLE | Kind::ALTER_FOREIGN_TABLE => alter_table(scene, node),
         Kind::CREATE_INDEX => create_index(scene, node),
         Kind::DROP_INDEX => drop_index(scene, node),
+        Kind::CREATE_FUNCTION => create_function(scene, node),
         Kind::REINDEX => reindex(scene, node),
         Kind::CREATE_TABLE => create_table(scene, node),
         Kind::CREATE_TABLE_AS | Kind::CREATE_MATERIALIZED_VIEW => make(scene, node, RelationKind::Table),
@@ -148,12 +149,52 @@ fn reindex(scene: &mut Scene, node: &Node) {
     }
 }
 
+/// The table whose index is copied or built anew while nobody may use it; unlike the lock on the table itself, that one keeps readers out.
+pub(super) fn locked_index(scene: &Scene, node: &Node) -> Option<String> {
+    let gentle = node.contains(Kind::REINDEX_OPTION_CONCURRENTLY) || node.contains(Kind::CONCURRENTLY_KW);
+    match node.kind() {
+        Kind::ALTER_INDEX if node.find(Kind::SET_TABLESPACE).is_some() => {}
+        Kind::REINDEX if !gentle && node.has(Kind::REINDEX_TARGET_INDEX) => {}
+        Kind::REINDEX if !gentle => {
+            let target = node.child(Kind::REINDEX_TARGET_TABLE)?;
+            let kinds = [Kind::TABLE_NAME_REF, Kind::RELATION_NAME_REF];
+            return all_named(scene, &target, &kinds).into_iter().next();
+        }
+        _ => return None,
+    }
+    let parts = node.find(Kind::INDEX_REF)?.name();
+    Some(owner(scene, &parts).unwrap_or_else(|| scene.resolve(&parts)))
+}
+
+/// The server does each partition in a transaction of its own.
+pub(super) fn reindexes_partitions(scene: &Scene, node: &Node) -> bool {
+    node.kind() == Kind::REINDEX
+        && locked_index(scene, node).is_some_and(|table| scene.kind(&table) == RelationKind::Partitioned)
+}
+
+/// What a default may call later in the script. Without a word it is volatile.
+fn create_function(scene: &mut Scene, node: &Node) {
+    let Some(name) = node.child(Kind::FUNCTION_NAME).and_then(|node| node.name().pop()) else {
+        return;
+    };
+    if node.contains(Kind::IMMUTABLE) || node.contains(Kind::STABLE) {
+        scene.steady.insert(name);
+    } else {
+        scene.schema.volatile_functions.insert(name);
+    }
+}
+
 fn create_table(scene: &mut Scene, node: &Node) {
     let Some(name) = node.child(Kind::TABLE_NAME).map(|node| node.name()) else {
         return;
     };
     let name = scene.resolve(&name);
     if node.has(Kind::IF_NOT_EXISTS) && scene.relation(&name).is_some() {
+        return;
+    }
+    // With no server at hand it may be there.
+    let perhaps = node.has(Kind::IF_NOT_EXISTS) && scene.is_blind();
+    if perhaps {
         return;
     }
     scene.made.insert(name.clone());
@@ -208,7 +249,8 @@ fn make(scene: &mut Scene, node: &Node, kind: RelationKind) {
     let Some(name) = name.map(|node| scene.resolve(&node.name())) else {
         return;
     };
-    if scene.relation(&name).is_none() {
+    let perhaps = node.has(Kind::IF_NOT_EXISTS) && scene.is_blind();
+    if scene.relation(&name).is_none() && !perhaps {
         scene.made.insert(name.clone());
         let relation = Relation {
             kind,

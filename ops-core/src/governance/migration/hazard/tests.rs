@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::governance::migration::statements;
 use crate::model::{LockMode, Relation, Work};
 
 fn schema(bytes: u64) -> Schema {
@@ -159,4 +160,149 @@ fn a_statement_is_shown_without_the_comments_around_it_and_with_its_line() {
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].line, 3);
     assert_eq!(found[0].sql, "alter table orders -- here\n add column a int");
+}
+
+#[test]
+fn a_lock_of_an_earlier_statement_lasts_as_long_as_what_comes_after_it() {
+    let long = (Hazard::LongLock, Urgency::Danger);
+    let script = "alter table orders add column a int; update orders set a = 1 where id > 7;";
+    assert!(hazards(script, &schema(1 << 30), true).contains(&long));
+    assert!(!hazards(script, &schema(1 << 30), false).contains(&long));
+    assert!(
+        !hazards(script, &schema(0), true).contains(&long),
+        "nothing takes long"
+    );
+    for later in [
+        "create table copy as select 1; insert into copy select a from users",
+        "select migrate()",
+        "alter table users add constraint c check (a > 0)",
+        "with gone as (delete from users returning a) select a from gone",
+    ] {
+        let script = format!("alter table orders add column a int; {later};");
+        let found = review(&script, &schema(1 << 30), true);
+        let held = found.iter().flat_map(|review| &review.findings).any(|finding| {
+            finding.hazard == Hazard::LongLock && finding.relation.as_deref() == Some("public.orders")
+        });
+        assert!(held, "{later}: {found:?}");
+    }
+}
+
+#[test]
+fn without_a_schema_a_table_is_not_taken_for_absent_because_others_are_made() {
+    for script in [
+        "create table x (id int); alter table if exists orders alter column id type bigint;",
+        "create table if not exists orders (id int); alter table orders alter column id type bigint;",
+        "create table if not exists orders as select 1 as id; alter table orders alter column id type bigint;",
+    ] {
+        let found = hazards(script, &Schema::default(), false);
+        assert!(
+            found.contains(&(Hazard::LongLock, Urgency::Danger)),
+            "{script}: {found:?}"
+        );
+    }
+    let dropped = review(
+        "create table x (id int); drop table orders;",
+        &Schema::default(),
+        false,
+    );
+    assert_eq!(dropped[1].effects.len(), 1);
+}
+
+#[test]
+fn a_condition_that_every_row_fulfils_is_none() {
+    let danger = (Hazard::WholeTable, Urgency::Danger);
+    for sql in [
+        "update orders set a = 1 where true",
+        "update orders set a = 1 where 1 = 1",
+        "update orders set a = 1 where a is null",
+        "delete from orders o where o.a is null",
+        "with gone as (delete from orders returning id) select count(id) from gone",
+    ] {
+        assert!(hazards(sql, &schema(0), false).contains(&danger), "{sql}");
+    }
+    for sql in [
+        "delete from orders where a is null and id = 7",
+        "create rule r as on delete to orders do also delete from users",
+        "insert into orders values (1) on conflict (id) do update set a = 1",
+    ] {
+        assert!(!hazards(sql, &schema(0), false).contains(&danger), "{sql}");
+    }
+}
+
+#[test]
+fn a_default_that_calls_a_volatile_function_of_the_same_script_rewrites() {
+    let make = "create function fresh() returns int language sql as 'select 1';";
+    let script = format!("{make} alter table orders add column a int default fresh();");
+    for schema in [schema(1 << 30), Schema::default()] {
+        let found = review(&script, &schema, false);
+        assert!(found[1].effects[0].work.contains(&Work::Rewrite), "{found:?}");
+    }
+    let steady = script.replace("language sql", "language sql immutable");
+    let found = review(&steady, &Schema::default(), false);
+    assert!(
+        found[1].effects[0].work.is_empty() && found[1].unknown.is_empty(),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn an_index_that_nobody_may_use_keeps_readers_waiting() {
+    for sql in [
+        "reindex table orders",
+        "alter index by_day set tablespace fast",
+        "reindex index by_day",
+    ] {
+        let found = review(sql, &Schema::default(), false);
+        let told = found[0].findings.iter().any(|finding| {
+            finding.hazard == Hazard::LongLock
+                && finding.urgency == Urgency::Danger
+                && finding
+                    .what
+                    .get(crate::model::Lang::En)
+                    .contains("reads wait too")
+        });
+        assert!(told, "{sql}: {found:?}");
+    }
+    let gentle = hazards("reindex table concurrently orders", &Schema::default(), false);
+    assert!(
+        !gentle.iter().any(|found| found.0 == Hazard::LongLock),
+        "{gentle:?}"
+    );
+}
+
+#[test]
+fn what_the_server_refuses_inside_a_transaction_is_known() {
+    let mut schema = schema(0);
+    let orders = schema.relations.get_mut("public.orders").unwrap();
+    orders.kind = crate::model::RelationKind::Partitioned;
+    for (sql, refused) in [
+        ("create subscription s connection 'host=a' publication p", true),
+        (
+            "create subscription s connection 'host=a' publication p with (create_slot = false)",
+            false,
+        ),
+        ("drop subscription s", true),
+        ("reindex table orders", true),
+        ("reindex table users", false),
+    ] {
+        assert_eq!(review(sql, &schema, false)[0].autocommit, refused, "{sql}");
+    }
+}
+
+#[test]
+fn a_truncate_names_every_table_that_it_empties() {
+    let mut schema = schema(1 << 30);
+    let users = schema.relations.get_mut("public.users").unwrap();
+    users.constraints = vec![crate::model::Constraint {
+        kind: crate::model::ConstraintKind::ForeignKey,
+        references: Some("public.orders".to_owned()),
+        ..Default::default()
+    }];
+    let found = review("truncate orders cascade", &schema, false);
+    let lost = found[0]
+        .findings
+        .iter()
+        .filter(|finding| finding.hazard == Hazard::LosesData);
+    let lost: Vec<_> = lost.filter_map(|finding| finding.relation.as_deref()).collect();
+    assert_eq!(lost, ["public.orders", "public.users"]);
 }

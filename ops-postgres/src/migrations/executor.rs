@@ -1,0 +1,269 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ops_core::error::{Error, ErrorKind, Result, Retry};
+use ops_core::model::{MigrationStep, StepDone, UnfinishedRun};
+use ops_core::ports::{MigrationExecutor, Touch};
+use sqlx::postgres::PgConnection;
+use sqlx::types::Json;
+use sqlx::{AssertSqlSafe, Connection, Executor};
+
+use super::index::{drop_index, index_state};
+use super::inspector::{PostgresMigrations, SESSION};
+use super::mark::{EXECUTE, begin, finish, place, record, take_turn, unmark};
+use crate::error::{error, failed};
+use crate::identifier::quoted;
+
+#[async_trait]
+impl MigrationExecutor for PostgresMigrations {
+    async fn execute(
+        &self,
+        step: &MigrationStep,
+        lock_timeout: Duration,
+        max_waiters: u32,
+    ) -> Result<StepDone> {
+        let millis = lock_timeout.as_millis().to_string();
+        let settings = [("lock_timeout", millis.as_str()), ("statement_timeout", "0")];
+        let mut worker = self.connect(SESSION, &settings).await?;
+        let mut watcher = self.connect(SESSION, &[("statement_timeout", "10s")]).await?;
+        let pid: i32 = sqlx::query_scalar("select pg_backend_pid()")
+            .fetch_one(&mut worker)
+            .await
+            .map_err(failed(EXECUTE))?;
+        let mut crowd = None;
+        let outcome = {
+            let running = run(&mut worker, step);
+            tokio::pin!(running);
+            loop {
+                tokio::select! {
+                    biased;
+                    outcome = &mut running => break outcome,
+                    () = tokio::time::sleep(LOOK) => {}
+                }
+                // That nobody can be counted is no reason to give up.
+                let waiting = waiters(&mut watcher, pid).await.unwrap_or(0);
+                if waiting >= i64::from(max_waiters) {
+                    crowd = Some(waiting);
+                    let _ = sqlx::query("select pg_cancel_backend($1)")
+                        .bind(pid)
+                        .execute(&mut watcher)
+                        .await;
+                }
+            }
+        };
+        let _ = watcher.close().await;
+        // The turn is given back at once, not when the server has noticed the end of the session.
+        let _ = worker.execute("rollback; select pg_advisory_unlock_all()").await;
+        let _ = worker.close().await;
+        outcome.map_err(|cause| match crowd {
+            Some(waiting) if cause.kind() == ErrorKind::Timeout => error(ErrorKind::Timeout, EXECUTE)
+                .context("migration", place(step))
+                .context(
+                    "reason",
+                    format!("{waiting} sessions were waiting behind it: it gave way"),
+                )
+                .with_retry(Retry::Safe),
+            _ => retryable(cause, step),
+        })
+    }
+
+    async fn keep(&self, scope: &str, run: Option<&UnfinishedRun>) -> Result<()> {
+        let mut connection = self.connect(SESSION, &[("statement_timeout", "10s")]).await?;
+        let query = match run {
+            Some(run) => sqlx::query(
+                "insert into ops.migration_run (scope, run) values ($1, $2)
+                 on conflict (scope) do update set run = excluded.run, at = clock_timestamp()",
+            )
+            .bind(scope)
+            .bind(Json(run)),
+            None => sqlx::query("delete from ops.migration_run where scope = $1").bind(scope),
+        };
+        query.execute(&mut connection).await.map_err(failed(KEEP))?;
+        let _ = connection.close().await;
+        Ok(())
+    }
+
+    async fn unfinished(&self, scope: &str) -> Result<Option<UnfinishedRun>> {
+        let mut connection = self.connect(SESSION, &[("statement_timeout", "10s")]).await?;
+        let there: bool = sqlx::query_scalar("select to_regclass('ops.migration_run') is not null")
+            .fetch_one(&mut connection)
+            .await
+            .map_err(failed(KEEP))?;
+        let mut found: Option<Json<UnfinishedRun>> = None;
+        if there {
+            found = sqlx::query_scalar("select run from ops.migration_run where scope = $1")
+                .bind(scope)
+                .fetch_optional(&mut connection)
+                .await
+                .map_err(failed(KEEP))?;
+        }
+        let _ = connection.close().await;
+        Ok(found.map(|Json(run)| run))
+    }
+
+    async fn touch(&self, table: &str, touch: Touch, patience: Duration) -> Result<()> {
+        let millis = patience.as_millis().to_string();
+        let mut connection = self
+            .connect(HEARTBEAT, &[("lock_timeout", millis.as_str())])
+            .await?;
+        let (schema, name) = table.split_once('.').unwrap_or(("public", table));
+        let mode = match touch {
+            Touch::Read => "access share",
+            Touch::Write => "row exclusive",
+        };
+        let statement = format!(
+            "begin; lock table {}.{} in {mode} mode; rollback",
+            quoted(schema),
+            quoted(name)
+        );
+        connection
+            .execute(AssertSqlSafe(statement))
+            .await
+            .map_err(failed(TOUCH))?;
+        let _ = connection.close().await;
+        Ok(())
+    }
+}
+
+const TOUCH: &str = "touch a table";
+const KEEP: &str = "keep what a run of migrations owes";
+/// Those of the heartbeat are not counted as people who wait.
+const HEARTBEAT: &str = "ops-heartbeat";
+const LOOK: Duration = Duration::from_millis(100);
+
+async fn run(worker: &mut PgConnection, step: &MigrationStep) -> Result<StepDone> {
+    take_turn(worker, step).await?;
+    match step.autocommit {
+        true => outside_transaction(worker, step).await,
+        false => in_transaction(worker, step).await,
+    }
+}
+
+async fn in_transaction(worker: &mut PgConnection, step: &MigrationStep) -> Result<StepDone> {
+    worker.execute("begin").await.map_err(failed(EXECUTE))?;
+    let marked = begin(worker, step).await?;
+    if marked.is_done {
+        worker.execute("commit").await.map_err(failed(EXECUTE))?;
+        return Ok(StepDone::Before);
+    }
+    for statement in &step.statements {
+        worker
+            .execute(AssertSqlSafe(statement.clone()))
+            .await
+            .map_err(failed(EXECUTE))?;
+    }
+    end(worker, step).await
+}
+
+async fn outside_transaction(worker: &mut PgConnection, step: &MigrationStep) -> Result<StepDone> {
+    worker.execute("begin").await.map_err(failed(EXECUTE))?;
+    let marked = begin(worker, step).await?;
+    let mut there = None;
+    if let (Some(index), false) = (&step.builds, marked.is_done) {
+        there = index_state(worker, index).await?;
+        let skips = there == Some(true) && step.statements.iter().any(|sql| has_if_not_exists(sql));
+        // A process that died may have left its own; that of somebody else is not ours to keep or to drop.
+        if there.is_some() && !marked.was_begun && !skips {
+            return Err(error(ErrorKind::Conflict, EXECUTE)
+                .context("index", index)
+                .context("reason", "an index of that name was there before the step began")
+                .context("remedy", "drop it, or give the new one another name"));
+        }
+    }
+    worker.execute("commit").await.map_err(failed(EXECUTE))?;
+    if marked.is_done {
+        return Ok(StepDone::Before);
+    }
+    // It came to its end, and the process died before it could say so.
+    let ended = marked.was_begun && there == Some(true);
+    if let (true, Some(false), Some(index)) = (marked.was_begun, there, &step.builds) {
+        drop_index(worker, index).await?;
+    }
+    if !ended && let Err(cause) = send(worker, step, marked.was_begun).await {
+        // With no answer nobody knows how far it came, and the mark says so. Else nothing of it stays, the mark included.
+        if cause.kind() != ErrorKind::Unavailable && clear_away(worker, step).await.is_ok() {
+            let _ = unmark(worker, step).await;
+        }
+        return Err(cause);
+    }
+    worker.execute("begin").await.map_err(failed(EXECUTE))?;
+    end(worker, step).await
+}
+
+/// The statements of a step, and whether the index that they build can be used.
+async fn send(worker: &mut PgConnection, step: &MigrationStep, was_begun: bool) -> Result<()> {
+    for statement in &step.statements {
+        if statement.to_lowercase().contains("concurrently") {
+            // It waits beside the traffic, not in front of it, and a time-out would leave an invalid index.
+            worker
+                .execute("set lock_timeout = 0")
+                .await
+                .map_err(failed(EXECUTE))?;
+        }
+        match worker.execute(AssertSqlSafe(statement.clone())).await {
+            Ok(_) => {}
+            Err(cause) if was_begun && is_gone(&cause, statement) => {}
+            Err(cause) => return Err(failed(EXECUTE)(cause)),
+        }
+    }
+    let Some(index) = &step.builds else {
+        return Ok(());
+    };
+    match index_state(worker, index).await? {
+        Some(true) => Ok(()),
+        _ => Err(error(ErrorKind::Unexpected, EXECUTE)
+            .context("index", index)
+            .context(
+                "reason",
+                "the statement ended, and no valid index of that name is there",
+            )),
+    }
+}
+
+async fn clear_away(worker: &mut PgConnection, step: &MigrationStep) -> Result<()> {
+    match &step.builds {
+        Some(index) => drop_index(worker, index).await,
+        None => Ok(()),
+    }
+}
+
+async fn end(worker: &mut PgConnection, step: &MigrationStep) -> Result<StepDone> {
+    let row = step.record.as_ref().filter(|_| step.is_last());
+    if let Some(row) = row {
+        record(worker, row).await?;
+    }
+    finish(worker, step, row.is_some()).await?;
+    worker.execute("commit").await.map_err(failed(EXECUTE))?;
+    Ok(StepDone::Now)
+}
+
+fn has_if_not_exists(statement: &str) -> bool {
+    let words: Vec<String> = statement.split_whitespace().map(str::to_lowercase).collect();
+    words.windows(3).any(|words| words == ["if", "not", "exists"])
+}
+
+/// The drop that was begun before has been done.
+fn is_gone(cause: &sqlx::Error, statement: &str) -> bool {
+    let code = cause.as_database_error().and_then(|cause| cause.code());
+    code.as_deref() == Some("42704") && statement.trim_start().to_lowercase().starts_with("drop index")
+}
+
+async fn waiters(connection: &mut PgConnection, pid: i32) -> Result<i64> {
+    sqlx::query_scalar(
+        "select count(*) from pg_stat_activity where pid <> $1 and application_name <> $2 and wait_event_type = 'Lock'
+         and $1 = any(pg_blocking_pids(pid))",
+    )
+    .bind(pid)
+    .bind(HEARTBEAT)
+    .fetch_one(connection)
+    .await
+    .map_err(failed(EXECUTE))
+}
+
+/// A lock that could not be had in time can be tried again: nothing is left of the step.
+fn retryable(cause: Error, step: &MigrationStep) -> Error {
+    match cause.kind() {
+        ErrorKind::Timeout => cause.context("migration", place(step)).with_retry(Retry::Safe),
+        _ => cause.context("migration", place(step)),
+    }
+}
