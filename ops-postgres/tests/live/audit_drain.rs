@@ -224,12 +224,9 @@ async fn while_the_servers_disk_is_full_records_wait_and_arrive_when_there_is_ro
     run(&mut root, &revoke).await.unwrap();
     let make = format!("create tablespace small location '{}'", disk.0.path().display());
     run(&mut root, &make).await.unwrap();
-    run(
-        &mut root,
-        &format!("alter table ops.audit_log_rest set tablespace small"),
-    )
-    .await
-    .unwrap();
+    run(&mut root, "alter table ops.audit_log_rest set tablespace small")
+        .await
+        .unwrap();
     let folder = tempfile::tempdir().unwrap();
     let (recorder, drain) = recorder(world.audit().await, Spool::open(folder.path()).unwrap());
     let mut kept = 0;
