@@ -390,7 +390,7 @@ fn migrator() -> Migrator {
     migrator
 }
 
-const MIGRATIONS: [(i64, &str, &str); 12] = [
+const MIGRATIONS: [(i64, &str, &str); 13] = [
     (1, "journal", include_str!("../migrations/0001_journal.sql")),
     (2, "switch", include_str!("../migrations/0002_switch.sql")),
     (3, "audit", include_str!("../migrations/0003_audit.sql")),
@@ -419,6 +419,7 @@ const MIGRATIONS: [(i64, &str, &str); 12] = [
         "migration step",
         include_str!("../migrations/0013_migration_step.sql"),
     ),
+    (16, "purging", include_str!("../migrations/0016_purging.sql")),
 ];
 
 /// The tables of the schema `ops` that our migrations make, that of the versions included.
