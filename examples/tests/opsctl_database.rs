@@ -398,6 +398,11 @@ async fn load_is_shown_and_a_session_is_ended_only_with_act() {
         ended.out,
         ended.err
     );
+    assert_eq!(
+        (ended.code, &ended.json()["chosen"][0]["effective"]),
+        (0, &true.into()),
+        "another look shows it"
+    );
     assert!(holder.ping().await.is_err());
     waiting.await.expect("a task").expect("the way is free");
     let found = world

@@ -5,6 +5,7 @@ mod support;
 use ops_core::testkit::postgres_url;
 use ops_postgres::ScratchDatabase;
 use secrecy::{ExposeSecret, SecretString};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use support::{Ran, opsctl};
 
@@ -78,6 +79,14 @@ impl World {
             .execute(&mut owner)
             .await
             .expect("statements");
+    }
+
+    async fn root(&self) -> PgConnection {
+        let admin = postgres_url().await.expect("a server");
+        let options: PgConnectOptions = admin.parse().expect("a URL");
+        PgConnection::connect_with(&options.database(self.database.name()))
+            .await
+            .expect("a superuser")
     }
 
     async fn close(self) {
@@ -155,6 +164,8 @@ async fn a_tenant_is_made_held_deleted_and_not_purged_before_its_time() {
         ran.out,
         ran.err
     );
+    let again = world.run(&["tenant", "delete", "org_a", "--json"]);
+    assert_eq!((again.code, &again.json()["changed"]), (0, &false.into()));
     let ran = world.run(&["tenant", "purge", "org_a"]);
     assert!(
         ran.code == 0 && ran.out.contains("nothing was changed"),
@@ -188,6 +199,25 @@ async fn a_tenant_is_made_held_deleted_and_not_purged_before_its_time() {
         ran.out,
         ran.err
     );
+    assert_eq!(ran.json()["audited"], true);
+    // What concerns a tenant is in its own trail.
+    let mut root = world.root().await;
+    let actions: Vec<String> =
+        sqlx::query_scalar("select action from ops.audit_log where tenant = 'org_a' order by sequence")
+            .fetch_all(&mut root)
+            .await
+            .expect("its trail");
+    assert_eq!(
+        actions,
+        [
+            "create_tenant",
+            "delete_tenant",
+            "hold_data",
+            "release_data",
+            "purge_tenant"
+        ]
+    );
+    drop(root);
     assert_eq!(world.run(&create).code, 1, "the id is never given again");
     world.close().await;
 }
@@ -225,8 +255,12 @@ async fn an_erasure_shows_its_plan_first_and_then_what_the_person_is_told() {
     assert_eq!(dry["rules"][0]["left"], 1, "{dry:#}");
     let ran = world.run(&["retention", "run", "--json"]);
     assert_eq!(
-        (ran.code, ran.json()["rules"][0]["rows"].as_i64()),
-        (0, Some(1)),
+        (
+            ran.code,
+            ran.json()["rules"][0]["rows"].as_i64(),
+            ran.json()["rules"][0]["tenants"]["org_soulsyncs"].as_i64()
+        ),
+        (0, Some(1), Some(1)),
         "{}{}",
         ran.out,
         ran.err

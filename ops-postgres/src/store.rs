@@ -419,6 +419,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "migration step",
         include_str!("../migrations/0013_migration_step.sql"),
     ),
+    (16, "purging", include_str!("../migrations/0016_purging.sql")),
     (
         17,
         "migration run",

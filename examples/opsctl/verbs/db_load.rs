@@ -1,13 +1,14 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ops_core::audit::Recorded;
+use ops_core::error::Error;
 use ops_core::model::{
     AuditOutcome, AuditRecord, ConnectionBand, DatabaseSession, SessionDeed, SessionMatch, SessionRule,
     blocking_chains,
 };
 
-use ops_postgres::{LoadReport, SignalResult, SlowQueries};
+use ops_postgres::{LoadReport, PostgresLoad, SignalResult, SlowQueries};
 use serde_json::{Value, json};
 
 use crate::cli::Global;
@@ -153,42 +154,134 @@ pub(super) async fn cancel(
     if chosen.is_empty() {
         printer.line(&printer.pick("該当するセッションはありません", "no session is meant"));
     }
-    let mut documents = Vec::new();
-    let mut exit = Exit::Done;
-    for (found, deed, by) in chosen {
-        let result = match act {
-            true => Some(load.act(found, deed).await?),
+    let mut results = Vec::new();
+    for (found, deed, _) in &chosen {
+        // One that fails does not take along what is known of the others.
+        results.push(match act {
+            true => Some(load.act(found, *deed).await),
             false => None,
-        };
+        });
+    }
+    let sent: Vec<&DatabaseSession> = chosen
+        .iter()
+        .zip(&results)
+        .filter(|(_, result)| matches!(result, Some(Ok(SignalResult::Sent))))
+        .map(|((found, ..), _)| *found)
+        .collect();
+    let lasting = still_there(load, &sent).await;
+    let mut documents = Vec::new();
+    let mut exits = BTreeSet::new();
+    for ((found, deed, by), result) in chosen.into_iter().zip(results) {
+        let became = result.map(|result| match result {
+            Ok(SignalResult::Sent) if lasting.contains(&found.pid) => Became::Unknown,
+            Ok(SignalResult::Sent) => Became::Done,
+            Ok(SignalResult::MovedOn) => Became::MovedOn,
+            Ok(_) => Became::NotPermitted,
+            Err(error) => Became::Failed(error),
+        });
         let mut audited = None;
-        if let Some(result) = result {
-            audited = Some(record(&session, found, deed, &by, result).await);
-            if result == SignalResult::NotPermitted {
-                exit = Exit::Partly;
-            }
+        if let Some(became) = &became {
+            audited = Some(record(&session, found, deed, &by, became).await);
+            exits.insert(became.exit().code());
         }
         let deed_said = match deed {
             SessionDeed::Cancel => printer.pick("文を取り消す", "cancel the statement"),
             SessionDeed::End => printer.pick("切断する", "end the session"),
         };
-        let said = match result {
+        let said = match &became {
             None => printer.pick("（表示のみ。実行するには --act）", "(shown only; --act does it)"),
-            Some(SignalResult::Sent) => printer.pick("送信済み", "sent"),
-            Some(SignalResult::MovedOn) => {
-                printer.pick("状態が変わったため何もしない", "has moved on: left alone")
-            }
-            Some(_) => printer.pick("権限がない、または対象外", "not permitted"),
+            Some(became) => became.said(printer),
         };
         printer.line(&format!("{by}: {deed_said}  {}  {said}", one_line(found)));
         documents.push(json!({
-            "rule": by, "deed": deed, "session": document(found), "result": result, "audited": audited,
+            "rule": by, "deed": deed, "session": document(found), "result": became.as_ref().map(Became::name),
+            "effective": became.as_ref().map(|became| matches!(became, Became::Done)), "audited": audited,
         }));
     }
+    let exit = [Exit::Partly, Exit::Unverified]
+        .into_iter()
+        .find(|exit| exits.contains(&exit.code()))
+        .unwrap_or(Exit::Done);
     if printer.json() {
         printer.document(&json!({ "acted": act, "chosen": documents, "exit_code": exit.code() }));
     }
     Ok(exit)
 }
+
+/// What became of one session, after another look.
+enum Became {
+    /// It is gone, or does something else.
+    Done,
+    /// The signal was sent, and it does the same still; or nobody could look.
+    Unknown,
+    MovedOn,
+    NotPermitted,
+    Failed(Error),
+}
+
+impl Became {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Done | Self::Unknown => "sent",
+            Self::MovedOn => "moved_on",
+            Self::NotPermitted => "not_permitted",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    fn said(&self, printer: &Printer) -> String {
+        match self {
+            Self::Done => printer.pick("実行済み", "done"),
+            Self::Unknown => printer.pick("送信済み・効果は未確認", "sent; no effect is seen yet"),
+            Self::MovedOn => printer.pick("状態が変わったため何もしない", "has moved on: left alone"),
+            Self::NotPermitted => printer.pick("権限がない、または対象外", "not permitted"),
+            Self::Failed(error) => printer.pick(&format!("失敗 ({error})"), &format!("failed ({error})")),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Done | Self::MovedOn => Exit::Done,
+            Self::Unknown => Exit::Unverified,
+            Self::NotPermitted | Self::Failed(_) => Exit::Partly,
+        }
+    }
+
+    fn outcome(&self) -> AuditOutcome {
+        match self {
+            Self::Done => AuditOutcome::Succeeded,
+            Self::Unknown => AuditOutcome::Unknown,
+            Self::MovedOn | Self::NotPermitted | Self::Failed(_) => AuditOutcome::Failed,
+        }
+    }
+}
+
+/// Of `sent`, those that do the same still after about two seconds; all of them where nobody can look.
+async fn still_there(load: &PostgresLoad, sent: &[&DatabaseSession]) -> BTreeSet<i32> {
+    let mut left: BTreeSet<i32> = sent.iter().map(|session| session.pid).collect();
+    for _ in 0..LOOKS {
+        if left.is_empty() {
+            break;
+        }
+        if let Ok(now) = load.sessions().await {
+            let same = |session: &&&DatabaseSession| {
+                now.iter().any(|now| {
+                    now.pid == session.pid
+                        && now.began_micros == session.began_micros
+                        && now.since_micros == session.since_micros
+                })
+            };
+            left = sent.iter().filter(same).map(|session| session.pid).collect();
+        }
+        if !left.is_empty() {
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+    left
+}
+
+const LOOKS: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Each session once, with what is done and by which rule.
 fn choose<'s>(
@@ -243,7 +336,7 @@ async fn record(
     found: &DatabaseSession,
     deed: SessionDeed,
     by: &str,
-    result: SignalResult,
+    became: &Became,
 ) -> bool {
     let world = &session.world;
     let action = match deed {
@@ -258,10 +351,7 @@ async fn record(
         "database-session",
         found.pid.to_string(),
     )
-    .with_outcome(match result {
-        SignalResult::Sent => AuditOutcome::Unknown,
-        _ => AuditOutcome::Failed,
-    })
+    .with_outcome(became.outcome())
     .with_detail("role", found.role.clone())
     .with_detail("rule", by.to_owned());
     matches!(world.ops.record(record).await, Recorded::Stored(_))

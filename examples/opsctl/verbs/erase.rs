@@ -4,7 +4,7 @@ use ops_postgres::{Erasure, ErasureOutcome};
 use serde_json::json;
 
 use super::tenant::document;
-use super::tenant_data::{TenantData, tell};
+use super::tenant_data::{Deed, Tally, TenantData};
 use crate::cli::{EraseArgs, Global};
 use crate::exit::{Exit, Failure};
 use crate::print::Printer;
@@ -33,25 +33,30 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &EraseArgs) ->
     }
     let world = &data.session.world;
     let clock = &world.ops.providers().clock;
+    let tally = Tally::default();
     let outcome = erasure
         .run(&tenant, &args.user, &data.session.actor, &**clock, &|progress| {
-            tell(printer, progress)
+            tally.tell(printer, progress)
         })
-        .await?;
+        .await;
+    let deed = |action, id| Deed {
+        tenant: &tenant,
+        action,
+        kind: "deletion_request",
+        id,
+    };
+    let (partly, done) = ("erase_person_partly", "erase_person");
+    // Which request it was is in the table of requests: an error does not tell.
+    let outcome = data.or_half(printer, &deed(partly, ""), &tally, outcome).await?;
+    let of = |report: &ErasureReport| {
+        let rows: u64 = report.lines.iter().map(|line| line.rows).sum();
+        let id = report.request.map(|id| id.to_string()).unwrap_or_default();
+        (rows, id)
+    };
     match outcome {
         ErasureOutcome::Done(report) => {
-            let rows = report.lines.iter().map(|line| line.rows).sum();
-            let id = report.request.map(|id| id.to_string()).unwrap_or_default();
-            let audited = data
-                .record(
-                    printer,
-                    &tenant,
-                    "erase_person",
-                    "deletion_request",
-                    &id,
-                    &[("rows", rows)],
-                )
-                .await;
+            let (rows, id) = of(&report);
+            let audited = data.record(printer, &deed(done, &id), &[("rows", rows)]).await;
             warn(printer, &report);
             let text = erasure_report(&report);
             printer.line(printer.text(&text));
@@ -62,12 +67,22 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &EraseArgs) ->
             )
         }
         ErasureOutcome::Left(report) => {
+            let (rows, id) = of(&report);
+            let left = report.lines.iter().filter(|line| !line.is_done());
+            let left = left.map(|line| line.left).sum();
+            let audited = data
+                .record(printer, &deed(partly, &id), &[("rows", rows), ("left", left)])
+                .await;
             show(printer, &report);
             printer.error(&printer.pick(
                 "一部が残っています。同じコマンドで続けられます",
                 "rows are left: the same command goes on",
             ));
-            document(printer, json!({"report": report}), Exit::Partly)
+            document(
+                printer,
+                json!({"report": report, "audited": audited}),
+                Exit::Partly,
+            )
         }
         ErasureOutcome::Held(holds) => {
             printer.error(&printer.pick(

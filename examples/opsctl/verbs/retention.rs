@@ -1,8 +1,11 @@
-use ops_postgres::Retention;
+use std::collections::BTreeMap;
+
+use ops_core::model::TenantId;
+use ops_postgres::{Expired, Retention};
 use serde_json::json;
 
 use super::tenant::document;
-use super::tenant_data::{TenantData, tell};
+use super::tenant_data::{Deed, Tally, TenantData};
 use crate::cli::{Global, RetentionArgs, RetentionVerb};
 use crate::exit::{Exit, Failure};
 use crate::print::Printer;
@@ -21,9 +24,15 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &RetentionArgs
     let now = data.session.world.now();
     // Always looked at first: a rule that does not fit stops everything before the first row goes.
     let plan = retention.dry_run(now).await?;
+    let (tenant, tally) = (data.tenant(None)?, Tally::default());
     let expired = match dry_run {
         true => plan,
-        false => retention.run(now, &|progress| tell(printer, progress)).await?,
+        false => {
+            let expired = retention
+                .run(now, &|progress| tally.tell(printer, progress))
+                .await;
+            data.or_half(printer, &deed(&tenant), &tally, expired).await?
+        }
     };
     for one in &expired {
         printer.line(&printer.pick(
@@ -45,20 +54,11 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &RetentionArgs
             ),
         ));
     }
-    let rows: u64 = expired.iter().map(|one| one.rows).sum();
     let left: u64 = expired.iter().map(|one| one.left).sum();
-    let tenant = data.tenant(None)?;
-    let audited = rows == 0
-        || data
-            .record(
-                printer,
-                &tenant,
-                "apply_retention",
-                "retention",
-                "all",
-                &[("rows", rows)],
-            )
-            .await;
+    let mut audited = true;
+    for (whose, rows) in by_tenant(&expired, &tenant) {
+        audited &= data.record(printer, &deed(&whose), &[("rows", rows)]).await;
+    }
     let exit = if dry_run || left == 0 {
         Exit::Done
     } else {
@@ -69,4 +69,30 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &RetentionArgs
         json!({"dry_run": dry_run, "rules": expired, "audited": audited}),
         exit,
     )
+}
+
+fn deed(tenant: &TenantId) -> Deed<'_> {
+    Deed {
+        tenant,
+        action: "apply_retention",
+        kind: "retention",
+        id: "all",
+    }
+}
+
+/// Rows that were deleted, by tenant; what cannot be told goes to `else_to`.
+fn by_tenant(expired: &[Expired], else_to: &TenantId) -> BTreeMap<TenantId, u64> {
+    let mut rows: BTreeMap<TenantId, u64> = BTreeMap::new();
+    for one in expired {
+        let mut untold = one.rows;
+        for (tenant, count) in &one.tenants {
+            if let Ok(tenant) = TenantId::new(tenant.as_str()) {
+                *rows.entry(tenant).or_default() += count;
+                untold = untold.saturating_sub(*count);
+            }
+        }
+        *rows.entry(else_to.clone()).or_default() += untold;
+    }
+    rows.retain(|_, count| *count > 0);
+    rows
 }

@@ -1,11 +1,11 @@
 use ops_core::model::{NewTenant, Tenant, TenantId, TenantState};
 use ops_core::ports::{TenantCreated, TenantDirectory};
 use ops_postgres::{
-    BackFill, DataHolds, PostgresTenants, PurgeOutcome, PurgeProof, TenantCheck, TenantPurge,
+    BackFill, DataHold, DataHolds, PostgresTenants, PurgeOutcome, PurgeProof, TenantCheck, TenantPurge,
 };
 use serde_json::json;
 
-use super::tenant_data::{TenantData, tell};
+use super::tenant_data::{Deed, Tally, TenantData};
 use crate::cli::{Global, TenantArgs, TenantVerb};
 use crate::exit::{Exit, Failure};
 use crate::print::Printer;
@@ -37,16 +37,7 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &TenantArgs) -
             let hold = holds
                 .hold(&tenant, user.as_deref(), reason, data.session.world.now())
                 .await?;
-            let audited = data
-                .record(
-                    printer,
-                    &tenant,
-                    "hold_data",
-                    "data_hold",
-                    &hold.id.to_string(),
-                    &[],
-                )
-                .await;
+            let audited = record_hold(&data, printer, &hold, "hold_data").await;
             printer.line(&hold.id.to_string());
             document(printer, json!({"hold": hold, "audited": audited}), Exit::Done)
         }
@@ -54,23 +45,13 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &TenantArgs) -
             let released = DataHolds::new(&data.store)
                 .release(*hold, data.session.world.now())
                 .await?;
-            if !released {
+            let Some(released) = released else {
                 return Err(Failure::usage(
                     format!("{hold} is not held"),
                     "opsctl tenant holds",
                 ));
-            }
-            let tenant = data.tenant(None)?;
-            let audited = data
-                .record(
-                    printer,
-                    &tenant,
-                    "release_data",
-                    "data_hold",
-                    &hold.to_string(),
-                    &[],
-                )
-                .await;
+            };
+            let audited = record_hold(&data, printer, &released, "release_data").await;
             document(printer, json!({"released": hold, "audited": audited}), Exit::Done)
         }
         TenantVerb::Holds => {
@@ -88,6 +69,17 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &TenantArgs) -
             document(printer, json!({"holds": holds}), Exit::Done)
         }
     }
+}
+
+async fn record_hold(data: &TenantData, printer: &Printer, hold: &DataHold, action: &str) -> bool {
+    let id = hold.id.to_string();
+    let deed = Deed {
+        tenant: &hold.tenant,
+        action,
+        kind: "data_hold",
+        id: &id,
+    };
+    data.record(printer, &deed, &[]).await
 }
 
 async fn check(data: &TenantData, printer: &Printer, sql: bool) -> Result<Exit, Failure> {
@@ -155,6 +147,7 @@ fn line(printer: &Printer, tenant: &Tenant) -> String {
     let state = match tenant.state {
         TenantState::Active => printer.pick("利用中", "active"),
         TenantState::Deleted => printer.pick("削除済み（復元可）", "deleted, can be had back"),
+        TenantState::Purging => printer.pick("消去中（復元不可）", "being purged, cannot be had back"),
         _ => printer.pick("消去済み", "purged"),
     };
     let since = tenant
@@ -171,7 +164,7 @@ async fn create(data: &TenantData, printer: &Printer, new: &NewTenant) -> Result
     let made = matches!(created, TenantCreated::Made(_));
     let audited = !made
         || data
-            .record(printer, &new.id, "create_tenant", "tenant", new.id.as_str(), &[])
+            .record(printer, &Deed::of_tenant(&new.id, "create_tenant"), &[])
             .await;
     printer.line(&match made {
         true => printer.pick(
@@ -197,22 +190,29 @@ async fn change(data: &TenantData, printer: &Printer, id: &str, delete: bool) ->
         PostgresTenants::new(&data.store),
         data.session.world.now(),
     );
+    let before = tenants.find(&id).await?;
     let (tenant, action) = match delete {
         true => (tenants.delete(&id, now).await?, "delete_tenant"),
         false => (tenants.undelete(&id).await?, "undelete_tenant"),
     };
-    let audited = data
-        .record(printer, &id, action, "tenant", id.as_str(), &[])
-        .await;
+    let changed = before.is_none_or(|before| before.state != tenant.state);
+    let audited = !changed || data.record(printer, &Deed::of_tenant(&id, action), &[]).await;
+    if !changed {
+        printer.line(&printer.pick("何も変更していません", "nothing was changed"));
+    }
     printer.line(&line(printer, &tenant));
-    if let Some(at) = tenant.deleted_at.filter(|_| tenant.purged_at.is_none()) {
+    if let Some(at) = tenant.deleted_at.filter(|_| tenant.state == TenantState::Deleted) {
         let until = (at + ops_postgres::PURGE_AFTER).to_jst();
         printer.line(&printer.pick(
             &format!("  データは残っています。{until} から消去できます: opsctl tenant purge {id}"),
             &format!("  the data is still there; from {until} it can be purged: opsctl tenant purge {id}"),
         ));
     }
-    document(printer, json!({"tenant": tenant, "audited": audited}), Exit::Done)
+    document(
+        printer,
+        json!({"tenant": tenant, "changed": changed, "audited": audited}),
+        Exit::Done,
+    )
 }
 
 async fn back_fill(
@@ -223,9 +223,13 @@ async fn back_fill(
 ) -> Result<Exit, Failure> {
     let tenant = data.tenant(tenant)?;
     let fill = BackFill::new(&data.store, data.layout());
+    let (deed, tally) = (Deed::of_tenant(&tenant, "back_fill_tenant"), Tally::default());
     let filled = match dry_run {
         true => fill.dry_run().await?,
-        false => fill.run(&tenant, &|progress| tell(printer, progress)).await?,
+        false => {
+            let filled = fill.run(&tenant, &|progress| tally.tell(printer, progress)).await;
+            data.or_half(printer, &deed, &tally, filled).await?
+        }
     };
     for one in &filled {
         printer.line(&printer.pick(
@@ -241,17 +245,7 @@ async fn back_fill(
     }
     let rows: u64 = filled.iter().map(|one| one.rows).sum();
     let left: u64 = filled.iter().map(|one| one.left).sum();
-    let audited = rows == 0
-        || data
-            .record(
-                printer,
-                &tenant,
-                "back_fill_tenant",
-                "tenant",
-                tenant.as_str(),
-                &[("rows", rows)],
-            )
-            .await;
+    let audited = rows == 0 || data.record(printer, &deed, &[("rows", rows)]).await;
     let exit = if dry_run || left == 0 {
         Exit::Done
     } else {
@@ -276,18 +270,22 @@ async fn purge(data: &TenantData, printer: &Printer, id: &str, yes: bool) -> Res
         ));
         return document(printer, json!({"dry_run": true, "plan": plan}), Exit::Done);
     }
-    let outcome = purge.run(&id, now, &|progress| tell(printer, progress)).await?;
+    let tally = Tally::default();
+    let outcome = purge
+        .run(&id, now, &|progress| tally.tell(printer, progress))
+        .await;
+    let partly = Deed::of_tenant(&id, "purge_tenant_partly");
+    let outcome = data.or_half(printer, &partly, &tally, outcome).await?;
+    let mut audited = None;
     let exit = match &outcome {
         PurgeOutcome::Purged(shown) | PurgeOutcome::Left(shown) => {
             let rows: u64 = shown.tables.iter().map(|table| table.removed).sum();
             let done = matches!(outcome, PurgeOutcome::Purged(_));
-            let action = if done {
-                "purge_tenant"
-            } else {
-                "purge_tenant_partly"
+            let deed = match done {
+                true => Deed::of_tenant(&id, "purge_tenant"),
+                false => partly,
             };
-            data.record(printer, &id, action, "tenant", id.as_str(), &[("rows", rows)])
-                .await;
+            audited = Some(data.record(printer, &deed, &[("rows", rows)]).await);
             proof(printer, shown);
             if done { Exit::Done } else { Exit::Partly }
         }
@@ -315,7 +313,7 @@ async fn purge(data: &TenantData, printer: &Printer, id: &str, yes: bool) -> Res
         }
         _ => Exit::Failed,
     };
-    document(printer, json!({"result": outcome}), exit)
+    document(printer, json!({"result": outcome, "audited": audited}), exit)
 }
 
 fn proof(printer: &Printer, proof: &PurgeProof) {
@@ -333,8 +331,16 @@ fn proof(printer: &Printer, proof: &PurgeProof) {
     }
     for table in &proof.unknown {
         printer.line(&printer.warn(&printer.pick(
-            &format!("  ⚠ {table}: テナント列がなく、確認できません"),
-            &format!("  ⚠ {table}: has no column with the tenant, so it cannot be looked at"),
+            &format!("  ⚠ {table}: テナント列がない、または外部表のため、確認できません"),
+            &format!(
+                "  ⚠ {table}: has no column with the tenant, or is a foreign table: it cannot be looked at"
+            ),
+        )));
+    }
+    for subject in &proof.unchecked {
+        printer.line(&printer.warn(&printer.pick(
+            &format!("  ⚠ {subject}: [tenancy] schemas に登録されておらず、確認していません"),
+            &format!("  ⚠ {subject}: not among the schemas of [tenancy], so it was not looked at"),
         )));
     }
     if proof.holds() {

@@ -1,9 +1,12 @@
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
-use ops_core::audit::{Recorded, Recorder};
+use ops_core::audit::Recorded;
 use ops_core::config::{Env, PersonalDataConfig, RetentionConfig};
-use ops_core::model::{AuditRecord, DataRule, RetentionRule, TenantId, TenantLayout};
+use ops_core::error::Error;
+use ops_core::model::{
+    AuditOutcome, AuditRecord, DataRule, RetentionRule, TableName, TenantId, TenantLayout,
+};
 use ops_postgres::{PostgresStore, Progress};
 
 use crate::cli::Global;
@@ -60,31 +63,42 @@ impl TenantData {
     }
 
     /// Records what was done; what cannot be recorded now is said and waits in the spool.
-    pub(super) async fn record(
+    pub(super) async fn record(&self, printer: &Printer, deed: &Deed<'_>, details: &[(&str, u64)]) -> bool {
+        self.record_as(printer, deed, AuditOutcome::Succeeded, details)
+            .await
+    }
+
+    /// The result; that of a change which failed after rows were changed is recorded first.
+    pub(super) async fn or_half<T>(
         &self,
         printer: &Printer,
-        tenant: &TenantId,
-        action: &str,
-        kind: &str,
-        id: &str,
+        deed: &Deed<'_>,
+        tally: &Tally,
+        done: Result<T, Error>,
+    ) -> Result<T, Failure> {
+        let rows = tally.rows();
+        if done.is_err() && rows > 0 {
+            self.record_as(printer, deed, AuditOutcome::Failed, &[("rows", rows)])
+                .await;
+        }
+        Ok(done?)
+    }
+
+    async fn record_as(
+        &self,
+        printer: &Printer,
+        deed: &Deed<'_>,
+        outcome: AuditOutcome,
         details: &[(&str, u64)],
     ) -> bool {
-        let providers = self.session.world.ops.providers();
-        let mut recorder = Recorder::new(
-            Arc::clone(&providers.audit),
-            Arc::clone(&providers.masker),
-            Arc::clone(&providers.clock),
-        )
-        .with_deadline(Duration::from_secs(3));
-        if let Some(spool) = &providers.audit_spool {
-            recorder = recorder.with_spool(spool.clone());
-        }
-        let actor = self.session.actor.clone();
-        let mut record = AuditRecord::new(self.session.world.now(), tenant.clone(), actor, action, kind, id);
+        let world = &self.session.world;
+        let (actor, tenant) = (self.session.actor.clone(), deed.tenant.clone());
+        let mut record = AuditRecord::new(world.now(), tenant, actor, deed.action, deed.kind, deed.id)
+            .with_outcome(outcome);
         for (name, value) in details {
             record = record.with_detail(*name, value.to_string());
         }
-        let recorded = matches!(recorder.record(record).await, Recorded::Stored(_));
+        let recorded = matches!(world.ops.record(record).await, Recorded::Stored(_));
         if !recorded {
             printer.error(&printer.warn(&printer.pick(
                 "⚠ 監査ログにまだ記録されていません",
@@ -95,8 +109,50 @@ impl TenantData {
     }
 }
 
+/// What is recorded: whose, what, on which thing.
+pub(super) struct Deed<'a> {
+    pub(super) tenant: &'a TenantId,
+    pub(super) action: &'a str,
+    pub(super) kind: &'a str,
+    pub(super) id: &'a str,
+}
+
+impl<'a> Deed<'a> {
+    pub(super) fn of_tenant(tenant: &'a TenantId, action: &'a str) -> Self {
+        Self {
+            tenant,
+            action,
+            kind: "tenant",
+            id: tenant.as_str(),
+        }
+    }
+}
+
+/// Rows that a long change has committed so far, by table: of sweeps that are over, and of this one.
+#[derive(Default)]
+pub(super) struct Tally(Mutex<BTreeMap<TableName, (u64, u64)>>);
+
+impl Tally {
+    /// Counts, and says how far it has come.
+    pub(super) fn tell(&self, printer: &Printer, progress: &Progress) {
+        let mut tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (over, now) = tables.entry(progress.table.clone()).or_default();
+        if progress.rows < *now {
+            *over += *now;
+        }
+        *now = progress.rows;
+        drop(tables);
+        tell(printer, progress);
+    }
+
+    fn rows(&self) -> u64 {
+        let tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tables.values().map(|(over, now)| over + now).sum()
+    }
+}
+
 /// Says how far a long change has come, once for each tenth of a table; on the error channel, so that the output stays clean.
-pub(super) fn tell(printer: &Printer, progress: &Progress) {
+fn tell(printer: &Printer, progress: &Progress) {
     let tenth = progress.of / 10;
     if printer.json() || tenth == 0 {
         return;

@@ -85,7 +85,7 @@ impl TenantDirectory for InMemoryTenants {
 
     async fn undelete(&self, id: &TenantId) -> Result<Tenant> {
         self.change(UNDELETE, id, |tenant| match tenant.state {
-            TenantState::Purged => Err(gone(UNDELETE)),
+            TenantState::Purging | TenantState::Purged => Err(gone(UNDELETE)),
             _ => {
                 tenant.state = TenantState::Active;
                 tenant.deleted_at = None;

@@ -72,8 +72,9 @@ pub fn tenant_gap(name: &str, detail: &str) -> Text {
             format!("foreign key {detail} does not take the tenant along: it may point at another tenant's row"),
         ),
         "schema_unchecked" => (
-            "アプリの役割が触れる表があるのに、schemas に登録されていない".to_owned(),
-            "the application may touch its tables, and it is not among the schemas".to_owned(),
+            "アプリの役割が触れるのに確認されていない。schemas に登録する（名前に点のある表は改名する）".to_owned(),
+            "the application may touch it, and it is not looked at: name it among the schemas (a table with a point in its name: rename it)"
+                .to_owned(),
         ),
         "no_app_role" => (
             "アプリケーションの役割が設定されていない (app_roles)".to_owned(),

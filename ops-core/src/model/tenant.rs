@@ -73,6 +73,8 @@ pub enum TenantState {
     Active,
     /// Deleted logically: its data is still there and can be had back.
     Deleted,
+    /// Its data is going for good: some may be gone, and none can be had back.
+    Purging,
     /// Its data is gone for good; the id is never given again.
     Purged,
 }

@@ -11,11 +11,11 @@ use crate::model::{NewTenant, Tenant, TenantId, Timestamp};
 /// - `create` makes the organisation, its administrator of level 6 and its root department, all or nothing. Of several that create the
 ///   same tenant at once, one makes it; for the others, and when it is repeated, it is there already and stays as it is.
 /// - `delete` is logical: nothing is lost, and `undelete` takes it back. The time of the first `delete` counts.
-/// - What is purged stays known, and its id is never given again.
+/// - What is purged stays known, and its id is never given again. From the moment at which its first row goes there is no way back.
 ///
 /// # Errors
-/// `NotFound` for an unknown tenant; `Conflict` for creating one that is deleted or purged, for undoing what is purged; `Unavailable`,
-/// `Timeout`.
+/// `NotFound` for an unknown tenant; `Conflict` for creating one that is deleted or purged, for undoing what is purged or being purged;
+/// `Unavailable`, `Timeout`.
 ///
 /// # Cancellation
 /// Dropping `create`, `delete` or `undelete` may leave it done; repeating it is harmless.

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use ops_core::error::{Error, ErrorKind, Result};
-use ops_core::model::{DataRule, Disposal, TableName};
+use ops_core::model::{DataRule, Disposal, TableName, TenantLayout};
 use sqlx::postgres::PgConnection;
 
 use super::request::ERASE;
@@ -10,12 +10,13 @@ use crate::identifier::{literal, quoted};
 use crate::tenancy::{Catalog, Relation};
 
 /// Columns of the tables of a data map, as far as they are there.
-pub(super) struct Columns(Vec<(String, String, String, bool)>);
+pub(super) struct Columns(Vec<(String, String, String, bool, Option<i32>)>);
 
 impl Columns {
     pub(super) async fn read(connection: &mut PgConnection, schemas: &[String]) -> Result<Self> {
         let rows = sqlx::query_as(
-            "select n.nspname || '.' || c.relname, a.attname::text, format_type(a.atttypid, null), a.attnotnull
+            "select n.nspname || '.' || c.relname, a.attname::text, format_type(a.atttypid, null), a.attnotnull,
+                    case when a.atttypid in ('varchar'::regtype, 'bpchar'::regtype) and a.atttypmod > 4 then a.atttypmod - 4 end
              from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
              where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p') and n.nspname = any($1)",
         )
@@ -32,7 +33,16 @@ impl Columns {
         self.0
             .iter()
             .find(|(of, name, ..)| *of == table && name == column)
-            .map(|(_, _, kind, not_null)| (kind.as_str(), *not_null))
+            .map(|(_, _, kind, not_null, _)| (kind.as_str(), *not_null))
+    }
+
+    /// Whether so many characters have no place in it.
+    fn is_shorter(&self, table: &TableName, column: &str, than: usize) -> bool {
+        let table = table.to_string();
+        let fits = |most: i32| usize::try_from(most).is_ok_and(|most| most >= than);
+        self.0.iter().any(|(of, name, .., most)| {
+            *of == table && name == column && most.is_some_and(|most| !fits(most))
+        })
     }
 
     /// Tables that have a column of one of these names.
@@ -46,12 +56,31 @@ impl Columns {
 }
 
 /// Says everything that is wrong with a data map at once.
-pub(super) fn check(map: &[DataRule], catalog: &Catalog, columns: &Columns) -> Result<()> {
-    let mut faults = Vec::new();
+pub(super) fn check(
+    map: &[DataRule],
+    layout: &TenantLayout,
+    catalog: &Catalog,
+    columns: &Columns,
+) -> Result<()> {
+    let mut faults = contradictions(map);
     for rule in map {
-        if rule.table.schema() == "ops" || catalog.named(&rule.table).is_none() {
+        let table = catalog.named(&rule.table);
+        let Some(table) = table.filter(|_| rule.table.schema() != "ops") else {
             faults.push(format!("there is no table {} of the application", rule.table));
             continue;
+        };
+        if !tells_tenants_apart(table, layout, catalog) {
+            faults.push(format!(
+                "{} has no column with the tenant, so that another tenant's person of the same id may be meant: add it, or list \
+                 the table as global",
+                rule.table
+            ));
+        }
+        if let Some(foreign) = catalog.foreign_partition(table.oid) {
+            faults.push(format!(
+                "{} is a foreign table, whose rows are not ours",
+                foreign.name
+            ));
         }
         if columns.get(&rule.table, &rule.user_column).is_none() {
             faults.push(format!("{} has no column {}", rule.table, rule.user_column));
@@ -78,6 +107,16 @@ pub(super) fn check(map: &[DataRule], catalog: &Catalog, columns: &Columns) -> R
                 {
                     faults.push(format!("{}.{column} is no text: make it null", rule.table));
                 }
+                Some(_)
+                    if !becomes_null
+                        && columns.is_shorter(&rule.table, column, super::request::PSEUDONYM) =>
+                {
+                    faults.push(format!(
+                        "{}.{column} is too short for a pseudonym of {} characters",
+                        rule.table,
+                        super::request::PSEUDONYM
+                    ));
+                }
                 Some(_) => {}
             }
         }
@@ -86,6 +125,59 @@ pub(super) fn check(map: &[DataRule], catalog: &Catalog, columns: &Columns) -> R
         true => Ok(()),
         false => Err(wrong(&faults.join("; "))),
     }
+}
+
+/// Whether a row says whose tenant it is, or belongs to none by the layout.
+pub(super) fn tells_tenants_apart(table: &Relation, layout: &TenantLayout, catalog: &Catalog) -> bool {
+    table.column.is_some() || catalog.is_global(layout, table)
+}
+
+/// Whether `rule` changes the column by which `other` finds its rows.
+pub(super) fn hides(rule: &DataRule, other: &DataRule) -> bool {
+    let changed = match &rule.disposal {
+        Disposal::Null { columns } | Disposal::Pseudonym { columns } => columns.as_slice(),
+        _ => &[],
+    };
+    rule.table == other.table && changed.contains(&other.user_column)
+}
+
+/// Rules of one table of which no order does both: deletions come after changes, and what is hidden is found by nobody.
+fn contradictions(map: &[DataRule]) -> Vec<String> {
+    let deletions = map.iter().filter(|rule| rule.disposal == Disposal::Delete);
+    let changes: Vec<&DataRule> = map
+        .iter()
+        .filter(|rule| rule.disposal != Disposal::Delete)
+        .collect();
+    let hidden = deletions.filter(|rule| changes.iter().any(|change| hides(change, rule)));
+    let mut faults: Vec<String> = hidden
+        .chain(in_order(&changes).err())
+        .map(contradiction)
+        .collect();
+    faults.dedup();
+    faults
+}
+
+fn contradiction(rule: &DataRule) -> String {
+    format!(
+        "two rules of {} contradict each other: one changes {}, by which the other finds its rows",
+        rule.table, rule.user_column
+    )
+}
+
+/// Rules that change rows, in an order in which none hides rows from one that is still to come; else one of those that hide rows from
+/// each other.
+pub(super) fn in_order<'r>(rules: &[&'r DataRule]) -> std::result::Result<Vec<&'r DataRule>, &'r DataRule> {
+    let mut waiting = rules.to_vec();
+    let mut ordered = Vec::with_capacity(waiting.len());
+    while let Some(first) = waiting.first().copied() {
+        let free = |place: usize| {
+            let mut others = waiting.iter().enumerate().filter(|(other, _)| *other != place);
+            others.all(|(_, other)| !hides(waiting[place], other))
+        };
+        let next = (0..waiting.len()).find(|place| free(*place)).ok_or(first)?;
+        ordered.push(waiting.remove(next));
+    }
+    Ok(ordered)
 }
 
 fn wrong(faults: &str) -> Error {
@@ -114,20 +206,13 @@ pub(super) fn unmapped(map: &[DataRule], catalog: &Catalog, columns: &Columns) -
 }
 
 /// The rows of `person` that something is still to be done to.
-pub(super) fn condition(
-    rule: &DataRule,
-    table: &Relation,
-    of_tenant: &str,
-    person: &str,
-    pseudonym: &str,
-) -> String {
+pub(super) fn condition(rule: &DataRule, of_tenant: &str, person: &str, pseudonym: &str) -> String {
     let whose = format!(
         "{of_tenant} and t.{} = {}",
         quoted(&rule.user_column),
         literal(person)
     );
     let open = |open: Vec<String>| format!("{whose} and ({})", open.join(" or "));
-    debug_assert!(table.is_table());
     match &rule.disposal {
         Disposal::Null { columns } => open(
             columns

@@ -2,18 +2,18 @@ use std::sync::Arc;
 
 use ops_core::error::{ErrorKind, Result};
 use ops_core::model::{
-    Actor, DataRule, Disposal, ErasureLine, ErasureReport, TenantId, TenantLayout, Timestamp,
+    Actor, DataRule, Disposal, ErasureLine, ErasureReport, TableName, TenantId, TenantLayout, Timestamp,
 };
 use ops_core::ports::{Clock, ForgetPerson};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::map::{Columns, check, condition, unmapped};
+use super::map::{Columns, check, condition, hides, in_order, unmapped};
 use crate::PostgresStore;
 use crate::error::{error, failed};
 use crate::identifier::{literal, quoted};
 use crate::tenancy::{
-    Catalog, DataHold, DataHolds, Effect, OnProgress, Relation, Step, Sweep, children_first, hides_rows,
+    Catalog, DataHold, DataHolds, Effect, OnProgress, Step, Sweep, children_first, hides_rows, is_held,
     of_tenant, sees_the_whole_tenant, set_tenant, unseen,
 };
 
@@ -74,16 +74,19 @@ impl Erasure {
     /// What goes where, with the number of rows. Changes nothing and records nothing.
     ///
     /// # Errors
-    /// `InvalidConfig` for a data map that does not fit the tables, with every fault; `PermissionDenied` when row security could hide
+    /// `InvalidConfig` for a data map that does not fit the tables or contradicts itself, with every fault; `PermissionDenied` when row security could hide
     /// rows from us; `Unavailable`, `Timeout`.
     pub async fn plan(&self, tenant: &TenantId, person: &str, now: Timestamp) -> Result<ErasureReport> {
         let mut report = ErasureReport::new(tenant.clone(), person, now);
         let steps = self.steps(tenant, person, "", &mut report).await?;
         for (table, rule, condition) in steps {
-            let left = self.sweep(&table, rule, condition, tenant, "").count().await?;
+            let left = self
+                .sweep(&table, rule, condition, (tenant, person), "")
+                .count()
+                .await?;
             report
                 .lines
-                .push(ErasureLine::new(table.name, rule.disposal.clone(), left));
+                .push(ErasureLine::new(table, rule.disposal.clone(), left));
         }
         Ok(report)
     }
@@ -91,7 +94,8 @@ impl Erasure {
     /// Erases, on behalf of `by`.
     ///
     /// # Errors
-    /// As [`plan`](Self::plan); `Unexpected` for a row that something outside the map points at.
+    /// As [`plan`](Self::plan); `Conflict` while the database is in read-only mode; `Unexpected` for a row that something outside the map
+    /// points at. What traces outside the tables answer ([`ForgetPerson`]). The request stays open.
     ///
     /// # Cancellation
     /// What was committed stays; the request stays open.
@@ -116,10 +120,17 @@ impl Erasure {
         }
         let steps = self.steps(tenant, person, &pseudonym, &mut report).await?;
         for (table, rule, condition) in &steps {
-            let sweep = self.sweep(table, rule, condition.clone(), tenant, &pseudonym);
-            let mut line = ErasureLine::new(table.name.clone(), rule.disposal.clone(), 0);
+            let sweep = self.sweep(table, rule, condition.clone(), (tenant, person), &pseudonym);
+            let mut line = ErasureLine::new(table.clone(), rule.disposal.clone(), 0);
+            // Rows that another rule could not change yet would be found by nobody any more.
+            let too_early = report
+                .lines
+                .iter()
+                .zip(&steps)
+                .any(|(done, (of, other, _))| of == table && hides(rule, other) && !done.is_done());
             match rule.disposal {
                 Disposal::Keep { .. } => line.left = sweep.count().await?,
+                _ if too_early => line.left = sweep.count().await?,
                 _ => {
                     let swept = sweep.run(progress).await?;
                     // What an earlier run of this request has done counts, too.
@@ -135,7 +146,7 @@ impl Erasure {
         // Counted again: a program that still runs may have written meanwhile.
         for (line, (table, rule, condition)) in report.lines.iter_mut().zip(&steps) {
             line.left = self
-                .sweep(table, rule, condition.clone(), tenant, &pseudonym)
+                .sweep(table, rule, condition.clone(), (tenant, person), &pseudonym)
                 .count()
                 .await?;
         }
@@ -161,7 +172,7 @@ impl Erasure {
         .bind(person)
         .bind(plan.requested_at.as_unix_micros())
         .bind(by.id())
-        .bind(format!("erased-{}", &Uuid::new_v4().simple().to_string()[..20]))
+        .bind(pseudonym())
         .bind(text)
         .execute(&self.pool)
         .await
@@ -204,14 +215,15 @@ impl Erasure {
         Ok(())
     }
 
-    /// What is done where: changes before deletions, and of those the tables first that point at others.
+    /// What is done where: changes before deletions, of the changes those last that hide rows from others, and of the deletions the tables
+    /// first that point at others. A table without a partition stands for itself.
     async fn steps<'r>(
         &'r self,
         tenant: &TenantId,
         person: &str,
         pseudonym: &str,
         report: &mut ErasureReport,
-    ) -> Result<Vec<(StepTable, &'r DataRule, String)>> {
+    ) -> Result<Vec<(TableName, &'r DataRule, String)>> {
         let mut transaction = self
             .pool
             .begin_with("begin read only")
@@ -220,18 +232,19 @@ impl Erasure {
         set_tenant(&mut transaction, tenant, ERASE).await?;
         let catalog = Catalog::read(&mut transaction, &self.layout).await?;
         let columns = Columns::read(&mut transaction, &self.layout.schemas).await?;
-        check(&self.map, &catalog, &columns)?;
+        check(&self.map, &self.layout, &catalog, &columns)?;
         report.unmapped = unmapped(&self.map, &catalog, &columns);
-        let (mut steps, mut deletions) = (Vec::new(), Vec::new());
-        for rule in &self.map {
-            let Some(root) = catalog.named(&rule.table) else {
-                continue;
-            };
-            match rule.disposal {
-                Disposal::Delete => deletions.push((root.oid, rule)),
-                _ => steps.push((root.oid, rule)),
-            }
-        }
+        let (deletions, changes): (Vec<&DataRule>, Vec<&DataRule>) = self
+            .map
+            .iter()
+            .partition(|rule| rule.disposal == Disposal::Delete);
+        let rooted = |rules: Vec<&'r DataRule>| -> Vec<(i64, &'r DataRule)> {
+            let root = |rule: &'r DataRule| Some((catalog.named(&rule.table)?.oid, rule));
+            rules.into_iter().filter_map(root).collect()
+        };
+        // Checked above: there is such an order.
+        let mut steps = rooted(in_order(&changes).unwrap_or(changes));
+        let deletions = rooted(deletions);
         let roots: Vec<i64> = deletions.iter().map(|(root, _)| *root).collect();
         let (order, circle) = children_first(&catalog, &roots);
         for root in order.into_iter().chain(circle) {
@@ -239,12 +252,12 @@ impl Erasure {
         }
         let mut whole = Vec::new();
         for (root, rule) in steps {
-            for table in catalog.leaves(root) {
-                if hides_rows(&mut transaction, table).await? && !sees_the_whole_tenant(table) {
-                    return Err(unseen(&table.name.to_string()));
+            for table in catalog.where_rows_are(root) {
+                if hides_rows(&mut transaction, table, ERASE).await? && !sees_the_whole_tenant(table) {
+                    return Err(unseen(&table.name.to_string(), ERASE));
                 }
-                let condition = condition(rule, table, &of_tenant(table, tenant), person, pseudonym);
-                whole.push((StepTable::of(table), rule, condition));
+                let condition = condition(rule, &of_tenant(table, tenant), person, pseudonym);
+                whole.push((table.name.clone(), rule, condition));
             }
         }
         Ok(whole)
@@ -252,10 +265,10 @@ impl Erasure {
 
     fn sweep<'s>(
         &'s self,
-        table: &'s StepTable,
+        table: &'s TableName,
         rule: &DataRule,
         condition: String,
-        tenant: &'s TenantId,
+        (tenant, person): (&'s TenantId, &str),
         pseudonym: &str,
     ) -> Sweep<'s> {
         let set = |columns: &[String], value: &str| {
@@ -268,13 +281,15 @@ impl Erasure {
         Sweep {
             pool: &self.pool,
             tenant: Some(tenant),
-            table: &table.name,
+            table,
             effect: match &rule.disposal {
                 Disposal::Null { columns } => set(columns, "null"),
                 Disposal::Pseudonym { columns } => set(columns, &literal(pseudonym)),
                 _ => Effect::Delete,
             },
             condition,
+            unless: Some(is_held(tenant, Some(person))),
+            by: None,
             step: Step::Rows(self.rows),
             operation: ERASE,
         }
@@ -298,17 +313,11 @@ impl Opened {
     }
 }
 
-/// A table or partition of a step.
-struct StepTable {
-    name: ops_core::model::TableName,
+fn pseudonym() -> String {
+    let random = Uuid::new_v4().simple().to_string();
+    format!("erased-{}", &random[..PSEUDONYM - "erased-".len()])
 }
 
-impl StepTable {
-    fn of(relation: &Relation) -> Self {
-        Self {
-            name: relation.name.clone(),
-        }
-    }
-}
-
+/// Its length in characters.
+pub(super) const PSEUDONYM: usize = 27;
 pub(super) const ERASE: &str = "erase person";

@@ -1,20 +1,23 @@
+use std::collections::BTreeMap;
+
 use ops_core::error::{Error, ErrorKind, Result};
 use ops_core::model::{RetentionEnd, RetentionRule, TableName, TenantId, TenantLayout, Timestamp};
 use serde::Serialize;
 use sqlx::PgPool;
 
-use super::map::Columns;
+use super::map::{Columns, tells_tenants_apart};
 use crate::PostgresStore;
 use crate::error::{error, failed};
 use crate::identifier::{literal, quoted};
 use crate::tenancy::{
-    BLOCKS, Catalog, Effect, OnProgress, Relation, Step, Sweep, hides_rows, relation, sees_the_whole_tenant,
-    unseen,
+    BLOCKS, Catalog, Effect, OnProgress, Relation, Step, Sweep, Swept, hides_rows, of_tenant, relation,
+    sees_the_whole_tenant, unseen,
 };
 
 /// Deletes what is past its retention period, by rules that are data. A few blocks at a time; whatever is done stays done.
 ///
-/// Rows of held tenants and persons are spared ([`DataHolds`](crate::DataHolds)).
+/// Rows of held tenants and persons are spared ([`DataHolds`](crate::DataHolds)). Where row security holds us, it looks as one tenant of the
+/// directory after the other: rows of a tenant that is not in it are not seen.
 #[derive(Clone, Debug)]
 pub struct Retention {
     pool: PgPool,
@@ -37,6 +40,8 @@ pub struct Expired {
     pub left: u64,
     /// Rows that are past their time and held.
     pub held: u64,
+    /// Of the rows that were deleted, how many were whose; none where the table does not tell.
+    pub tenants: BTreeMap<String, u64>,
 }
 
 impl Retention {
@@ -68,8 +73,9 @@ impl Retention {
     /// Deletes them.
     ///
     /// # Errors
-    /// `InvalidConfig` for a rule that does not fit the tables; `PermissionDenied` when row security hides rows from us;
-    /// `Unexpected` for a row that another table points at; `Unavailable`, `Timeout`.
+    /// `InvalidConfig` for a rule that does not fit the tables; `PermissionDenied` when row security hides rows from us, the table of the
+    /// users included, or shows those of one tenant at a time and the directory knows none; `Conflict` while the database is in read-only
+    /// mode; `Unexpected` for a row that another table points at; `Unavailable`, `Timeout`.
     ///
     /// # Cancellation
     /// What was committed stays.
@@ -82,6 +88,8 @@ impl Retention {
         // Every rule is read before the first row goes.
         for (rule, table, past, tenant) in self.steps(now).await? {
             let sweep = |condition: String| Sweep {
+                unless: None,
+                by: table.tenant.as_deref(),
                 pool: &self.pool,
                 tenant: tenant.as_ref(),
                 table: &table.name,
@@ -93,28 +101,32 @@ impl Retention {
             let hold = held(rule, &table);
             let free = sweep(format!("({past}) and not {hold}"));
             let held = sweep(format!("({past}) and {hold}")).count().await?;
-            let (rows, left) = match progress {
-                None => (0, free.count().await?),
-                Some(progress) => {
-                    let swept = free.run(progress).await?;
-                    (swept.rows, swept.left)
-                }
+            let swept = match progress {
+                None => Swept {
+                    left: free.count().await?,
+                    ..Swept::default()
+                },
+                Some(progress) => free.run(progress).await?,
             };
             match found
                 .iter_mut()
                 .find(|seen| seen.rule == rule.name && seen.table == table.name)
             {
                 Some(seen) => {
-                    seen.rows += rows;
-                    seen.left += left;
+                    seen.rows += swept.rows;
+                    seen.left += swept.left;
                     seen.held += held;
+                    for (tenant, rows) in swept.by {
+                        *seen.tenants.entry(tenant).or_default() += rows;
+                    }
                 }
                 None => found.push(Expired {
                     rule: rule.name.clone(),
                     table: table.name,
-                    rows,
-                    left,
+                    rows: swept.rows,
+                    left: swept.left,
                     held,
+                    tenants: swept.by,
                 }),
             }
         }
@@ -130,35 +142,50 @@ impl Retention {
             .map_err(failed(RETAIN))?;
         let catalog = Catalog::read(&mut transaction, &self.layout).await?;
         let columns = Columns::read(&mut transaction, &self.layout.schemas).await?;
-        let tenants: Vec<String> =
+        let known: Vec<String> =
             sqlx::query_scalar("select id from ops.tenant where state <> 'purged' order by id")
                 .fetch_all(&mut *transaction)
                 .await
                 .map_err(failed(RETAIN))?;
+        let tenants = known.into_iter().map(TenantId::new).collect::<Result<Vec<_>>>()?;
         let mut steps = Vec::new();
         for rule in &self.rules {
             let root = catalog
                 .named(&rule.table)
                 .filter(|_| rule.table.schema() != "ops");
             let root = root.ok_or_else(|| wrong(rule, "there is no such table of the application"))?;
-            let tenant_column = root.column.as_ref().map(|column| column.name.as_str());
-            let past = past(rule, tenant_column, &catalog, &columns, now)?;
-            for table in catalog.leaves(root.oid) {
+            let past = past(rule, root, &self.layout, &catalog, &columns, now)?;
+            let users = match &rule.end {
+                RetentionEnd::Leaving { users, .. } => catalog.named(users),
+                _ => None,
+            };
+            if let Some(foreign) = catalog.foreign_partition(root.oid) {
+                let reason = format!("{} is a foreign table, whose rows are not ours", foreign.name);
+                return Err(wrong(rule, &reason));
+            }
+            for table in catalog.where_rows_are(root.oid) {
                 let stored = Stored {
                     name: table.name.clone(),
                     tenant: table.column.as_ref().map(|column| column.name.clone()),
                 };
-                if !hides_rows(&mut transaction, table).await? {
+                let mut hidden = false;
+                for read in [Some(table), users].into_iter().flatten() {
+                    if !hides_rows(&mut transaction, read, RETAIN).await? {
+                        continue;
+                    }
+                    // Held by row security: one tenant after the other, if a tenant shows all of its rows, and we know which there are.
+                    if !sees_the_whole_tenant(read) || table.column.is_none() || tenants.is_empty() {
+                        return Err(unseen(&read.name.to_string(), RETAIN));
+                    }
+                    hidden = true;
+                }
+                if !hidden {
                     steps.push((rule, stored, past.clone(), None));
                     continue;
                 }
-                // Held by row security: one tenant after the other, if a tenant shows all of its rows.
-                if !sees_the_whole_tenant(table) {
-                    return Err(unseen(&table.name.to_string()));
-                }
                 for tenant in &tenants {
-                    let tenant = TenantId::new(tenant.clone())?;
-                    steps.push((rule, stored.clone(), past.clone(), Some(tenant)));
+                    let past = format!("{} and {past}", of_tenant(table, tenant));
+                    steps.push((rule, stored.clone(), past, Some(tenant.clone())));
                 }
             }
         }
@@ -175,11 +202,24 @@ struct Stored {
 /// What is past its time.
 fn past(
     rule: &RetentionRule,
-    tenant: Option<&str>,
+    table: &Relation,
+    layout: &TenantLayout,
     catalog: &Catalog,
     columns: &Columns,
     now: Timestamp,
 ) -> Result<String> {
+    let tenant = table.column.as_ref().map(|column| column.name.as_str());
+    // By age it does not matter whose a row is. By person it does: two tenants may have the same id.
+    let apart = |table: &Relation| match tells_tenants_apart(table, layout, catalog) {
+        true => Ok(()),
+        false => Err(wrong(
+            rule,
+            &format!(
+                "{} has no column with the tenant and is not listed as global",
+                table.name
+            ),
+        )),
+    };
     let kind_of = |table: &TableName, column: &str| {
         let found = columns.get(table, column).map(|(kind, _)| kind.to_owned());
         found.ok_or_else(|| wrong(rule, &format!("{table} has no column {column}")))
@@ -197,26 +237,32 @@ fn past(
         } => {
             kind_of(&rule.table, user_column)?;
             kind_of(users, "id")?;
+            let people = catalog
+                .named(users)
+                .ok_or_else(|| wrong(rule, &format!("there is no table {users} of the application")))?;
+            apart(table)?;
+            apart(people)?;
             let limit = moment(&kind_of(users, left_column)?, now)
                 .ok_or_else(|| wrong(rule, &format!("{left_column} is no time")))?;
-            let users_tenant = catalog
-                .named(users)
-                .and_then(|users: &Relation| users.column.as_ref());
-            let same = match (tenant, users_tenant) {
+            let same = match (tenant, &people.column) {
                 (Some(mine), Some(theirs)) => {
                     format!(" and u.{}::text = t.{}::text", quoted(&theirs.name), quoted(mine))
                 }
                 _ => String::new(),
             };
-            Ok(format!(
-                "exists (select from {} u where u.id::text = t.{}::text and u.{} <= {limit}{same})",
-                relation(users),
-                quoted(user_column),
-                quoted(left_column)
-            ))
+            let (users, user) = (relation(users), quoted(user_column));
+            let left = format!("u.{} <= {limit}", quoted(left_column));
+            let whose = format!("select from {users} u where u.id::text = t.{user}::text{same}");
+            let mut past = format!("exists ({whose} and {left})");
+            if tenant.is_none() && people.column.is_some() {
+                // Of no tenant: it goes when the last one of that id has left.
+                past += &format!(" and not exists ({whose} and {left} is not true)");
+            }
+            Ok(past)
         }
         RetentionEnd::Erased { user_column } => {
             kind_of(&rule.table, user_column)?;
+            apart(table)?;
             let same = tenant.map_or_else(String::new, |tenant| {
                 format!(" and d.tenant = t.{}::text", quoted(tenant))
             });
@@ -246,11 +292,10 @@ fn held(rule: &RetentionRule, table: &Stored) -> String {
     if let Some(tenant) = &table.tenant {
         text += &format!(" and h.tenant = t.{}::text", quoted(tenant));
     }
-    text += &match (&rule.person_column, &table.tenant) {
-        (Some(person), _) => format!(" and (h.person is null or h.person = t.{}::text)", quoted(person)),
-        // Whose row it is cannot be told: a hold of any person of the tenant holds it.
-        (None, _) => String::new(),
-    };
+    // Where it cannot be told whose row it is, a hold of any person of the tenant holds it.
+    if let Some(person) = &rule.person_column {
+        text += &format!(" and (h.person is null or h.person = t.{}::text)", quoted(person));
+    }
     text + ")"
 }
 

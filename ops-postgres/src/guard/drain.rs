@@ -108,7 +108,7 @@ pub(super) async fn roll_back_prepared(
     exempt: &[String],
     missing: &mut Missing,
 ) -> Result<Option<String>> {
-    let prepared: Vec<(String, String, bool)> = sqlx::query_as(PREPARED)
+    let prepared: Vec<(String, Option<String>, bool)> = sqlx::query_as(PREPARED)
         .bind(exempt)
         .fetch_all(pool)
         .await
@@ -120,6 +120,10 @@ pub(super) async fn roll_back_prepared(
     // Of its own: it takes on other roles.
     let mut connection = pool.acquire().await.map_err(failed(STOP))?.detach();
     for (gid, owner, may) in prepared {
+        let Some(owner) = owner else {
+            missing.right("the rights of a superuser: whoever prepared a transaction was dropped since");
+            continue;
+        };
         if !may {
             missing.right(format!("membership in {owner}, who prepared a transaction"));
             continue;
@@ -172,7 +176,7 @@ const TABLES: &str = concat!(
 
 const PREPARED: &str = "
 select gid, owner::text,
-       pg_has_role(current_user, owner,
-                   case when current_setting('server_version_num')::int < 160000 then 'MEMBER' else 'SET' end)
+       coalesce(pg_has_role(current_user, owner,
+                            case when current_setting('server_version_num')::int < 160000 then 'MEMBER' else 'SET' end), false)
 from pg_prepared_xacts
 where database = current_database() and coalesce(owner::text, '') <> all($1)";

@@ -16,6 +16,7 @@ mod statements;
 mod stop;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use ops_core::error::{ErrorKind, Result};
@@ -24,7 +25,8 @@ use ops_core::model::{
     Verdict,
 };
 use ops_core::ports::{DatabaseCapability, DatabaseGuard};
-use sqlx::{AssertSqlSafe, PgTransaction};
+use sqlx::{AssertSqlSafe, PgConnection, PgTransaction};
+use tokio::time::timeout;
 
 use self::access::{AccessMap, Object};
 use self::caveats::Evidence;
@@ -219,7 +221,7 @@ impl PostgresDatabaseGuard {
             tried: &tried,
         };
         let mut observation = Observation::new(snapshot, state)
-            .with_marker(marker)
+            .with_marker(marker.as_ref().and_then(settings::Marker::run))
             .with_settled(self.settled(state, open));
         for caveat in caveats::of(&evidence) {
             observation = observation.with_caveat(caveat);
@@ -281,7 +283,6 @@ impl PostgresDatabaseGuard {
         let mut work = statements::restoration(database, &prior.privileges, &access, &columns, &roles);
 
         run(&mut transaction, work.chunks(CHUNK), RESTORE).await?;
-        order::put_back(&mut transaction, database, RESTORE).await?;
         for (role, value) in &prior.roles {
             match settings.roles.get(role) {
                 None => {
@@ -296,7 +297,11 @@ impl PostgresDatabaseGuard {
                 }
             }
         }
-        for (role, value) in &prior.own {
+        // What the mode set for roles that the snapshot does not know.
+        let mut own = settings::noted(&mut transaction, RESTORE).await?;
+        own.retain(|role, _| !prior.roles.contains_key(role));
+        own.extend(prior.own.clone());
+        for (role, value) in &own {
             let now = settings.own.get(role).and_then(|own| own.here.as_ref());
             if now == value.as_ref() {
                 continue;
@@ -317,10 +322,12 @@ impl PostgresDatabaseGuard {
             }
         }
         if work.missing.is_empty() {
-            settings::mark(&mut transaction, None, RESTORE).await?;
+            settings::unmark(&mut transaction, RESTORE).await?;
+            settings::forget_settings(&mut transaction, RESTORE).await?;
         }
         transaction.commit().await.map_err(failed(RESTORE))?;
         permitted(&work.missing, RESTORE)?;
+        self.put_order_back().await;
         if work.gone.is_empty() {
             return Ok(Accepted::new());
         }
@@ -328,6 +335,19 @@ impl PostgresDatabaseGuard {
             "left out, gone meanwhile: {}",
             joined(&work.gone)
         )))
+    }
+
+    /// For the eye: everything is restored without it.
+    async fn put_order_back(&self) {
+        let pool = self.store.pool();
+        match timeout(ORDERING, order::put_back(pool, self.store.database(), RESTORE)).await {
+            Ok(Ok(())) => return,
+            Ok(Err(cause)) => tracing::warn!(%cause, "the order of privileges stays as it is"),
+            Err(_) => tracing::warn!("the order of privileges stays as it is: no time"),
+        }
+        if let Ok(Err(cause)) = timeout(FORGETTING, order::forget(pool, RESTORE)).await {
+            tracing::debug!(%cause, "the order of privileges is still kept");
+        }
     }
 }
 
@@ -365,6 +385,22 @@ impl DatabaseGuard for PostgresDatabaseGuard {
             done => done,
         }
     }
+}
+
+/// For what changes rows of the application in our sessions, which the mode does not hold back.
+///
+/// # Errors
+/// `Conflict` while the database is in read-only mode, by its default or by the marker of a run.
+pub(crate) async fn refuse_while_read_only(
+    connection: &mut PgConnection,
+    operation: &'static str,
+) -> Result<()> {
+    if settings::is_read_only(connection, operation).await? {
+        return Err(error(ErrorKind::Conflict, operation)
+            .context("reason", "the database is in read-only mode")
+            .context("remedy", "wait until it is open again (opsctl db status)"));
+    }
+    Ok(())
 }
 
 /// Earlier versions took the privileges on some of our own tables too. Where they did, those are put back as well.
@@ -425,3 +461,6 @@ const RESTORE: &str = "restore";
 /// Objects whose statements are sent at once.
 const CHUNK: usize = 200;
 const SHOWN: usize = 5;
+/// For the order of privileges, after everything else of a restore.
+const ORDERING: Duration = Duration::from_secs(5);
+const FORGETTING: Duration = Duration::from_secs(1);

@@ -1,19 +1,19 @@
 //! The order in which the privileges on an object stand. It means nothing to the server, but a dump of the schema shows it, and what was
 //! taken as a whole and is granted again goes to the end.
 //!
-//! What is lost of it costs no privilege, so nothing here fails a stop or a restore.
+//! What is lost of it costs no privilege, so nothing here fails or holds up a stop or a restore.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use ops_core::error::Result;
 use serde::{Deserialize, Serialize};
-use sqlx::{Acquire, AssertSqlSafe, PgConnection};
+use sqlx::{Acquire, AssertSqlSafe, PgConnection, PgPool};
 
 use super::access::{Object, Roles};
 use super::catalog::{covered, not_the_systems};
-use super::statements;
+use super::settings::may_use;
+use super::statements::{acting_as, place, role};
 use crate::error::failed;
-use crate::identifier::quoted;
 use crate::store::own_tables;
 
 /// One entry of a list of privileges.
@@ -54,6 +54,11 @@ impl Lists {
         }
         Ok(lists)
     }
+
+    /// The privileges on an object, whatever their order.
+    fn sorted(&self, key: &Key) -> Option<BTreeMap<Entry, Rights>> {
+        self.0.get(key).map(|list| list.iter().cloned().collect())
+    }
 }
 
 /// Keeps the order of what read-only mode is about to take, unless an earlier one is kept.
@@ -62,7 +67,7 @@ pub(super) async fn keep(
     roles: &Roles,
     operation: &'static str,
 ) -> Result<()> {
-    if !has_table(connection, operation).await? {
+    if !may_use(connection, TABLE, operation).await? {
         return Ok(());
     }
     let lists = Lists::read(connection, operation).await?;
@@ -88,57 +93,88 @@ pub(super) async fn keep(
     Ok(())
 }
 
-/// Puts the kept order back where the privileges are as they were, and forgets it. Runs after they were granted again, in the same
-/// transaction.
-pub(super) async fn put_back(
-    connection: &mut PgConnection,
-    database: &str,
-    operation: &'static str,
-) -> Result<()> {
-    if !has_table(connection, operation).await? {
+/// Puts the kept order back where the privileges are as they were, and forgets it. In a transaction of its own, after the privileges were
+/// granted again for good: whoever gives it up in the middle has lost nothing else, and a repeated restore does it again.
+pub(super) async fn put_back(pool: &PgPool, database: &str, operation: &'static str) -> Result<()> {
+    let mut transaction = pool
+        .begin_with("begin read write")
+        .await
+        .map_err(failed(operation))?;
+    sqlx::raw_sql("set local lock_timeout = '300ms'; set local statement_timeout = '2s'")
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed(operation))?;
+    if !may_use(&mut transaction, TABLE, operation).await? {
         return Ok(());
     }
     let kept: Option<String> = sqlx::query_scalar("delete from ops.acl_order returning orders")
-        .fetch_optional(&mut *connection)
+        .fetch_optional(&mut *transaction)
         .await
         .map_err(failed(operation))?;
     let orders: Vec<(Key, Vec<Entry>)> = kept
         .and_then(|text| serde_json::from_str(&text).ok())
         .unwrap_or_default();
-    if orders.is_empty() {
-        return Ok(());
-    }
-    let now = Lists::read(connection, operation).await?;
-    for (key, order) in orders {
-        let Some(list) = now.0.get(&key) else { continue };
-        let statements = reordered(&statements::place(database, &object(&key)), list, &order);
-        if statements.is_empty() {
+    let now = Lists::read(&mut transaction, operation).await?;
+    let statements = |(key, order): (Key, Vec<Entry>)| {
+        let list = now.0.get(&key)?;
+        let statements = reordered(&place(database, &object(&key)), list, &order);
+        (!statements.is_empty()).then_some((key, statements))
+    };
+    let moves: Vec<(Key, Vec<String>)> = orders.into_iter().filter_map(statements).collect();
+    for batch in moves.chunks(BATCH) {
+        if move_together(&mut transaction, batch, &now, operation).await? {
             continue;
         }
-        let mut savepoint = connection.begin().await.map_err(failed(operation))?;
-        let done = sqlx::raw_sql(AssertSqlSafe(statements.join("; ")))
-            .execute(&mut *savepoint)
-            .await;
-        let same = match done {
-            Ok(_) => {
-                let after = Lists::read(&mut savepoint, operation).await?;
-                let sorted = |list: &[(Entry, Rights)]| list.iter().cloned().collect::<BTreeMap<_, _>>();
-                after.0.get(&key).map(|list| sorted(list)) == Some(sorted(list))
-            }
-            Err(cause) => {
-                tracing::debug!(%cause, "the order of privileges stays as it is");
-                false
-            }
-        };
-        match same {
-            true => savepoint.commit().await.map_err(failed(operation))?,
-            false => savepoint.rollback().await.map_err(failed(operation))?,
+        for one in batch.chunks(1).filter(|_| batch.len() > 1) {
+            move_together(&mut transaction, one, &now, operation).await?;
         }
     }
+    transaction.commit().await.map_err(failed(operation))
+}
+
+/// Forgets a kept order that could not be put back, so that a later stop keeps its own.
+pub(super) async fn forget(pool: &PgPool, operation: &'static str) -> Result<()> {
+    sqlx::query("delete from ops.acl_order")
+        .execute(pool)
+        .await
+        .map_err(failed(operation))?;
     Ok(())
 }
 
-/// Takes and grants again what stands in another place than it should. Nothing for a list that is in order.
+/// Whether the same privileges came out; if not, nothing was changed.
+async fn move_together(
+    connection: &mut PgConnection,
+    batch: &[(Key, Vec<String>)],
+    now: &Lists,
+    operation: &'static str,
+) -> Result<bool> {
+    let statements: Vec<&str> = batch
+        .iter()
+        .flat_map(|(_, statements)| statements)
+        .map(String::as_str)
+        .collect();
+    let mut savepoint = connection.begin().await.map_err(failed(operation))?;
+    let done = sqlx::raw_sql(AssertSqlSafe(statements.join("; ")))
+        .execute(&mut *savepoint)
+        .await;
+    let same = match done {
+        Ok(_) => {
+            let after = Lists::read(&mut savepoint, operation).await?;
+            batch.iter().all(|(key, _)| after.sorted(key) == now.sorted(key))
+        }
+        Err(cause) => {
+            tracing::debug!(%cause, "the order of privileges stays as it is");
+            false
+        }
+    };
+    match same {
+        true => savepoint.commit().await.map_err(failed(operation))?,
+        false => savepoint.rollback().await.map_err(failed(operation))?,
+    }
+    Ok(same)
+}
+
+/// Takes and grants again what stands in another place than it should, in the name of who granted it. Nothing for a list that is in order.
 fn reordered(place: &str, list: &[(Entry, Rights)], order: &[Entry]) -> Vec<String> {
     let position = |entry: &Entry| {
         order
@@ -156,10 +192,8 @@ fn reordered(place: &str, list: &[(Entry, Rights)], order: &[Entry]) -> Vec<Stri
     let misplaced = &wanted[right..];
     let mut statements = Vec::new();
     for (entry, _) in misplaced.iter().rev() {
-        statements.push(acting(
-            entry,
-            &format!("REVOKE ALL ON {place} FROM {}", grantee(entry)),
-        ));
+        let revoke = format!("REVOKE ALL ON {place} FROM {}", role(entry.to.as_deref()));
+        statements.push(acting_as(&entry.by, &revoke));
     }
     for (entry, rights) in misplaced {
         for grantable in [false, true] {
@@ -173,25 +207,13 @@ fn reordered(place: &str, list: &[(Entry, Rights)], order: &[Entry]) -> Vec<Stri
                 let grant = format!(
                     "GRANT {} ON {place} TO {}{option}",
                     privileges.join(", "),
-                    grantee(entry)
+                    role(entry.to.as_deref())
                 );
-                statements.push(acting(entry, &grant));
+                statements.push(acting_as(&entry.by, &grant));
             }
         }
     }
     statements
-}
-
-/// A member of the owner grants in the owner's name by itself; who is none takes on the role of the grantor.
-fn acting(entry: &Entry, statement: &str) -> String {
-    format!(
-        "SET LOCAL ROLE {}; {statement}; SET LOCAL ROLE NONE",
-        quoted(&entry.by)
-    )
-}
-
-fn grantee(entry: &Entry) -> String {
-    entry.to.as_deref().map_or_else(|| "PUBLIC".to_owned(), quoted)
 }
 
 fn object((kind, schema, name): &Key) -> Object {
@@ -203,21 +225,12 @@ fn object((kind, schema, name): &Key) -> Object {
     }
 }
 
-async fn has_table(connection: &mut PgConnection, operation: &'static str) -> Result<bool> {
-    sqlx::query_scalar(TABLE)
-        .fetch_one(connection)
-        .await
-        .map_err(failed(operation))
-}
-
 /// Kind, schema, name, grantee, grantor, privilege, grantable.
 type Row = (String, String, String, Option<String>, String, String, bool);
 
-const TABLE: &str = "
-select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
-               where n.nspname = 'ops' and c.relname = 'acl_order' and has_schema_privilege(n.oid, 'USAGE')
-                 and has_table_privilege(c.oid, 'INSERT') and has_table_privilege(c.oid, 'DELETE')
-                 and has_table_privilege(c.oid, 'SELECT'))";
+const TABLE: &str = "acl_order";
+/// Objects that are looked at together afterwards.
+const BATCH: usize = 200;
 
 // A table with privileges on columns is left out: taking one on the table takes those too.
 const LISTS: &str = concat!(

@@ -8,7 +8,7 @@ use ops_core::error::Result;
 use ops_core::model::{ReadOnlyStrength, TargetState, Text};
 use secrecy::SecretString;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
@@ -27,7 +27,19 @@ use crate::store::options;
 pub struct WriteProbe {
     direct: PgConnectOptions,
     pooled: Option<PgConnectOptions>,
-    before: Arc<Mutex<Option<PgConnection>>>,
+    before: Arc<Mutex<Before>>,
+}
+
+/// The session from before.
+#[derive(Default)]
+enum Before {
+    #[default]
+    None,
+    Open(PgConnection),
+    /// By the server: a stop did that.
+    Ended,
+    /// Nobody knows why.
+    Lost,
 }
 
 impl WriteProbe {
@@ -55,12 +67,15 @@ impl WriteProbe {
     /// Opens the session from before while the database can be written, tries all of them afterwards.
     pub(super) async fn run(&self, state: TargetState) -> Vec<Tried> {
         if state == TargetState::Serving {
-            let mut before = self.before.lock().await;
-            if before.is_none()
-                && let Ok(Ok(session)) = timeout(EACH, self.direct.connect()).await
-            {
-                *before = Some(session);
-            }
+            let (before, direct) = (Arc::clone(&self.before), self.direct.clone());
+            let opening = tokio::spawn(async move {
+                // A session that came too late, into a mode that began meanwhile, is none from before.
+                if let Ok(Some(session)) = timeout(EACH, open(&before, &direct)).await {
+                    *before.lock().await = Before::Open(session);
+                }
+            });
+            // Usually there at once. An observation has its own time, so the rest goes on without it.
+            let _ = timeout(OPENING, opening).await;
             return Vec::new();
         }
         let (before, lifting, fresh, pooled) = tokio::join!(
@@ -86,17 +101,20 @@ impl WriteProbe {
 
     async fn before(&self) -> Attempt {
         let mut before = self.before.lock().await;
-        let Some(session) = before.as_mut() else {
-            return Attempt::Untried("none was opened while the database was writable");
+        let attempt = match &mut *before {
+            Before::None => return Attempt::Untried("none was opened while the database was writable"),
+            Before::Ended => return Attempt::Ended,
+            Before::Lost => return Attempt::Untried(LOST),
+            Before::Open(session) => timeout(EACH, write(session)).await,
         };
-        match timeout(EACH, write(session)).await {
-            Ok(attempt) => attempt,
-            Err(_) => {
-                // Given up on in the middle: whatever it says next answers something else.
-                *before = None;
-                Attempt::Untried("no answer in time")
-            }
+        match attempt {
+            Ok(Attempt::Ended) => *before = Before::Ended,
+            Ok(Attempt::Untried(why)) if why == LOST => *before = Before::Lost,
+            Ok(_) => {}
+            // Given up on in the middle: whatever it says next answers something else.
+            Err(_) => *before = Before::Lost,
         }
+        attempt.unwrap_or(Attempt::Untried("no answer in time"))
     }
 }
 
@@ -189,6 +207,24 @@ fn en(tried: &Tried) -> String {
     }
 }
 
+/// A session that may write, if there is none that lives.
+async fn open(before: &Mutex<Before>, direct: &PgConnectOptions) -> Option<PgConnection> {
+    let mut before = before.lock().await;
+    if let Before::Open(session) = &mut *before {
+        if session.ping().await.is_ok() {
+            return None;
+        }
+        *before = Before::None;
+    }
+    drop(before);
+    let mut session = direct.connect().await.ok()?;
+    let row = sqlx::raw_sql("show default_transaction_read_only")
+        .fetch_one(&mut session)
+        .await
+        .ok()?;
+    (row.try_get::<String, _>(0).ok()? == "off").then_some(session)
+}
+
 async fn anew(options: &PgConnectOptions, first: &str) -> Attempt {
     let attempt = async {
         let mut session = match options.connect().await {
@@ -200,7 +236,7 @@ async fn anew(options: &PgConnectOptions, first: &str) -> Attempt {
                 .execute(&mut session)
                 .await
         {
-            return of(&cause, Attempt::Ended);
+            return of(&cause, Attempt::Untried(LOST));
         }
         write(&mut session).await
     };
@@ -214,7 +250,7 @@ async fn write(session: &mut PgConnection) -> Attempt {
     let table = match sqlx::raw_sql(TABLE).fetch_optional(&mut *session).await {
         Ok(Some(row)) => (row.try_get::<String, _>(0), row.try_get::<String, _>(1)),
         Ok(None) => return Attempt::Untried("the role sees no table"),
-        Err(cause) => return of(&cause, Attempt::Ended),
+        Err(cause) => return of(&cause, Attempt::Untried(LOST)),
     };
     let (Ok(schema), Ok(name)) = table else {
         return Attempt::Untried("the name of a table cannot be read");
@@ -228,7 +264,7 @@ async fn write(session: &mut PgConnection) -> Attempt {
         Ok(_) => Attempt::Wrote,
         Err(cause) => {
             let _ = sqlx::raw_sql("ROLLBACK").execute(&mut *session).await;
-            of(&cause, Attempt::Ended)
+            of(&cause, Attempt::Untried(LOST))
         }
     }
 }
@@ -238,10 +274,12 @@ fn of(cause: &sqlx::Error, otherwise: Attempt) -> Attempt {
     match cause {
         sqlx::Error::Database(cause) => {
             let code = cause.code().unwrap_or_default().into_owned();
-            if code.starts_with("57P") || code.starts_with("08") {
-                return Attempt::Ended;
+            match code.as_str() {
+                // The server's word for it, and what a pooler says of its connection.
+                "57P01" | "08P01" => Attempt::Ended,
+                code if code.starts_with("57P") || code.starts_with("08") => otherwise,
+                _ => Attempt::Refused(code),
             }
-            Attempt::Refused(code)
         }
         _ => otherwise,
     }
@@ -249,6 +287,9 @@ fn of(cause: &sqlx::Error, otherwise: Attempt) -> Attempt {
 
 const NAME: &str = "ops-write-probe";
 const EACH: Duration = Duration::from_millis(500);
+/// How long an observation waits for the session from before.
+const OPENING: Duration = Duration::from_millis(200);
+const LOST: &str = "the session was lost";
 const LIFT: &str = "SET default_transaction_read_only = off";
 // One that the role may write to comes first; behind a wall there is none, and any that it may see will do.
 const TABLE: &str = "

@@ -33,7 +33,7 @@ pub(super) struct OpenWork {
     pub(super) out_of_reach: i64,
     /// Sessions of superusers, whom nothing keeps from writing.
     pub(super) superusers: i64,
-    /// Sessions of others that began before the marker was left, or cannot be seen to be newer; 0 without a marker.
+    /// Sessions of others that began before the marker was left, or that we may not end and cannot see to be newer.
     pub(super) older: i64,
     /// Sessions that were spared as exports.
     pub(super) spared: i64,
@@ -55,14 +55,8 @@ impl OpenWork {
                 .map_err(failed(operation))?,
             ..Self::default()
         };
-        // Where it may not be read, there is no marker, and nothing is older.
-        let since: Option<i64> = match super::settings::has_marker_table(connection, operation).await? {
-            true => sqlx::query_scalar(SINCE)
-                .fetch_optional(&mut *connection)
-                .await
-                .map_err(failed(operation))?,
-            false => None,
-        };
+        let marker = super::settings::marker(connection, operation).await?;
+        let since = marker.map(|marker| marker.since);
         for other in others(connection, alone, operation).await? {
             if alone.spares(&other.role, &other.application) && !other.writing {
                 open.spared += 1;
@@ -71,10 +65,11 @@ impl OpenWork {
             open.writing += i64::from(other.writing);
             open.out_of_reach += i64::from(!other.within_reach);
             open.superusers += i64::from(other.superuser);
-            let older = since.is_some_and(|since| match other.began {
-                Some(began) => began < since,
-                None => !other.within_reach,
-            });
+            // What we may end was ended.
+            let older = match (since, other.began) {
+                (Some(since), Some(began)) => began < since,
+                _ => !other.within_reach,
+            };
             open.older += i64::from(older && !other.superuser);
         }
         Ok(open)
@@ -193,5 +188,3 @@ const END: &str = concat!(
 
 const PREPARED: &str = "select count(*) from pg_prepared_xacts
     where database = current_database() and coalesce(owner::text, '') <> all($1)";
-
-const SINCE: &str = "select (extract(epoch from since) * 1000000)::bigint from ops.read_only_marker";

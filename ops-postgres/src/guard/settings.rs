@@ -6,6 +6,7 @@ use ops_core::error::Result;
 use ops_core::model::RunId;
 use sqlx::{Acquire, AssertSqlSafe, PgConnection};
 
+use super::statements::acting_as;
 use crate::error::failed;
 use crate::identifier::{literal, quoted};
 
@@ -131,10 +132,7 @@ pub(super) async fn set_role(
         quoted(database),
         change(value)
     );
-    let in_its_name = format!(
-        "SET LOCAL ROLE {}; {statement}; SET LOCAL ROLE NONE",
-        quoted(role)
-    );
+    let in_its_name = acting_as(role, &statement);
     for attempt in [statement, in_its_name] {
         let mut savepoint = connection.begin().await.map_err(failed(operation))?;
         match run(&mut savepoint, attempt).await {
@@ -151,39 +149,150 @@ pub(super) async fn set_role(
     Ok(false)
 }
 
-/// The run that made the database read-only; `None` also where the schema `ops` is missing or not ours to read.
-pub(super) async fn marker(connection: &mut PgConnection, operation: &'static str) -> Result<Option<RunId>> {
-    if !has_marker_table(connection, operation).await? {
+/// The run that made the database read-only, and since when, in microseconds.
+#[derive(Clone, Debug)]
+pub(super) struct Marker {
+    run: String,
+    pub(super) since: i64,
+    /// What the run held of this database was given up (forgotten, say): the marker is left over.
+    spent: bool,
+}
+
+impl Marker {
+    pub(super) fn run(&self) -> Option<RunId> {
+        RunId::new(self.run.as_str()).ok()
+    }
+}
+
+/// `None` also where the schema `ops` is missing or not ours to read.
+pub(super) async fn marker(connection: &mut PgConnection, operation: &'static str) -> Result<Option<Marker>> {
+    let found = left_marker(connection, operation).await?;
+    Ok(found.filter(|marker| !marker.spent))
+}
+
+async fn left_marker(connection: &mut PgConnection, operation: &'static str) -> Result<Option<Marker>> {
+    if !may_use(connection, MARKER_TABLE, operation).await? {
         return Ok(None);
     }
-    let run: Option<String> = sqlx::query_scalar("select run from ops.read_only_marker")
+    let known: bool = sqlx::query_scalar("select has_table_privilege('ops.journal_hold', 'SELECT')")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(failed(operation))?;
+    let row: Option<(String, i64, bool)> = sqlx::query_as(if known { MARKER } else { MARKER_ALONE })
         .fetch_optional(connection)
         .await
         .map_err(failed(operation))?;
-    Ok(run.and_then(|run| RunId::new(run).ok()))
+    Ok(row.map(|(run, since, spent)| Marker { run, since, spent }))
 }
 
-/// Leaves the marker of `run` unless there is one; `None` removes it.
+/// Whether the mode is in force, in whole or in part.
+pub(super) async fn is_read_only(connection: &mut PgConnection, operation: &'static str) -> Result<bool> {
+    let (database, _): (Option<String>, bool) = sqlx::query_as(DATABASE)
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(failed(operation))?;
+    Ok(is_on(database.as_deref()) || marker(connection, operation).await?.is_some())
+}
+
+/// Leaves the marker of `run` unless there is one of a run that still holds the database. `anew`: the database was writable by default
+/// until now, so that the mode begins now, whoever's it is.
 pub(super) async fn mark(
     connection: &mut PgConnection,
-    run: Option<&str>,
+    run: &str,
+    anew: bool,
     operation: &'static str,
 ) -> Result<()> {
-    if !has_marker_table(connection, operation).await? {
+    if !may_use(connection, MARKER_TABLE, operation).await? {
         return Ok(());
     }
-    let statement = match run {
-        Some(run) => {
-            sqlx::query("insert into ops.read_only_marker (run) values ($1) on conflict do nothing").bind(run)
-        }
-        None => sqlx::query("delete from ops.read_only_marker"),
+    let first = match left_marker(connection, operation).await? {
+        Some(marker) if marker.spent => None,
+        Some(_) if !anew => return Ok(()),
+        found => found.map(|marker| marker.run),
     };
-    statement.execute(connection).await.map_err(failed(operation))?;
+    if first.is_none() {
+        forget_settings(connection, operation).await?;
+    }
+    unmark(connection, operation).await?;
+    sqlx::query("insert into ops.read_only_marker (run) values ($1) on conflict do nothing")
+        .bind(first.as_deref().unwrap_or(run))
+        .execute(connection)
+        .await
+        .map_err(failed(operation))?;
     Ok(())
 }
 
-pub(super) async fn has_marker_table(connection: &mut PgConnection, operation: &'static str) -> Result<bool> {
-    sqlx::query_scalar(MARKER_TABLE)
+/// Removes the marker.
+pub(super) async fn unmark(connection: &mut PgConnection, operation: &'static str) -> Result<()> {
+    if may_use(connection, MARKER_TABLE, operation).await? {
+        sqlx::query("delete from ops.read_only_marker")
+            .execute(connection)
+            .await
+            .map_err(failed(operation))?;
+    }
+    Ok(())
+}
+
+/// Notes what a role has set for itself in the database, before the mode sets something else: the snapshot of the first stop does not know
+/// a role that came later. The first note counts. A stop does not fail for want of it.
+pub(super) async fn note(
+    connection: &mut PgConnection,
+    role: &str,
+    value: Option<&str>,
+    operation: &'static str,
+) -> Result<()> {
+    if !may_use(connection, SETTING_TABLE, operation).await? {
+        return Ok(());
+    }
+    let mut savepoint = connection.begin().await.map_err(failed(operation))?;
+    let noted =
+        sqlx::query("insert into ops.read_only_setting (role, value) values ($1, $2) on conflict do nothing")
+            .bind(role)
+            .bind(value)
+            .execute(&mut *savepoint)
+            .await;
+    match noted {
+        Ok(_) => savepoint.commit().await.map_err(failed(operation)),
+        Err(cause) => {
+            tracing::warn!(%cause, role, "what the role had set is not noted");
+            savepoint.rollback().await.map_err(failed(operation))
+        }
+    }
+}
+
+/// What was noted, by role.
+pub(super) async fn noted(
+    connection: &mut PgConnection,
+    operation: &'static str,
+) -> Result<BTreeMap<String, Option<String>>> {
+    if !may_use(connection, SETTING_TABLE, operation).await? {
+        return Ok(BTreeMap::new());
+    }
+    let rows: Vec<(String, Option<String>)> = sqlx::query_as("select role, value from ops.read_only_setting")
+        .fetch_all(connection)
+        .await
+        .map_err(failed(operation))?;
+    Ok(rows.into_iter().collect())
+}
+
+pub(super) async fn forget_settings(connection: &mut PgConnection, operation: &'static str) -> Result<()> {
+    if may_use(connection, SETTING_TABLE, operation).await? {
+        sqlx::query("delete from ops.read_only_setting")
+            .execute(connection)
+            .await
+            .map_err(failed(operation))?;
+    }
+    Ok(())
+}
+
+/// Whether a table of the schema `ops` is there, and ours to read, fill and empty.
+pub(super) async fn may_use(
+    connection: &mut PgConnection,
+    table: &'static str,
+    operation: &'static str,
+) -> Result<bool> {
+    sqlx::query_scalar(MAY_USE)
+        .bind(table)
         .fetch_one(connection)
         .await
         .map_err(failed(operation))
@@ -239,8 +348,20 @@ with settings as (
 )
 select role, here, everywhere, enters from settings where here is not null or everywhere is not null order by 1";
 
-const MARKER_TABLE: &str = "
+const MARKER_TABLE: &str = "read_only_marker";
+const SETTING_TABLE: &str = "read_only_setting";
+
+const MARKER: &str = "
+select m.run, (extract(epoch from m.since) * 1000000)::bigint, coalesce(bool_and(h.released_at is not null), false)
+from ops.read_only_marker m
+left join ops.journal_hold h on h.run = m.run and h.target = 'postgres:' || current_database()
+group by m.run, m.since";
+/// Where holds are not ours to read.
+const MARKER_ALONE: &str =
+    "select run, (extract(epoch from since) * 1000000)::bigint, false from ops.read_only_marker";
+
+const MAY_USE: &str = "
 select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
-               where n.nspname = 'ops' and c.relname = 'read_only_marker'
+               where n.nspname = 'ops' and c.relname = $1
                  and has_schema_privilege(n.oid, 'USAGE') and has_table_privilege(c.oid, 'SELECT')
                  and has_table_privilege(c.oid, 'INSERT') and has_table_privilege(c.oid, 'DELETE'))";

@@ -232,7 +232,7 @@ fn in_order(mut waiting: Vec<&Grant>) -> Vec<&Grant> {
 }
 
 /// PostgreSQL takes grantors other than the owner from the current role only.
-fn acting_as(role: &str, statement: &str) -> String {
+pub(super) fn acting_as(role: &str, statement: &str) -> String {
     format!(
         "SET LOCAL ROLE {}; {statement}; SET LOCAL ROLE NONE",
         quoted(role)
@@ -256,7 +256,12 @@ fn privilege(grant: &Grant) -> String {
 }
 
 fn grantee(grant: &Grant) -> String {
-    grant.to.as_deref().map_or_else(|| "PUBLIC".to_owned(), quoted)
+    role(grant.to.as_deref())
+}
+
+/// `None`: everybody.
+pub(super) fn role(name: Option<&str>) -> String {
+    name.map_or_else(|| "PUBLIC".to_owned(), quoted)
 }
 
 #[cfg(test)]
@@ -264,7 +269,7 @@ mod tests {
     use super::super::access::Role;
     use super::*;
 
-    fn role(name: &str, superuser: bool) -> Role {
+    fn known(name: &str, superuser: bool) -> Role {
         Role {
             name: name.to_owned(),
             superuser,
@@ -277,11 +282,11 @@ mod tests {
 
     fn roles() -> Roles {
         Roles(vec![
-            role("owner", false),
-            role("app", false),
-            role("other", false),
-            role("audit", false),
-            role("root", true),
+            known("owner", false),
+            known("app", false),
+            known("other", false),
+            known("audit", false),
+            known("root", true),
         ])
     }
 

@@ -85,10 +85,10 @@ impl<'a> Stop<'a> {
 
     /// Takes what can be taken. Fails only when the connection is lost.
     async fn take(&mut self) -> Result<()> {
-        let deadline = sleep(TAKING).deadline();
         if let Err(cause) = self.keep_order().await {
             tracing::warn!(%cause, "the order of the privileges is not kept");
         }
+        let deadline = sleep(TAKING).deadline();
         match timeout(TOGETHER, self.take_together()).await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err((Setback::Lost, cause))) => return Err(cause),
@@ -108,11 +108,19 @@ impl<'a> Stop<'a> {
         taken
     }
 
+    /// The first connection is needed in any case: its time is not counted.
     async fn keep_order(&self) -> Result<()> {
         let mut transaction = self.begin(PATIENT).await?;
-        let roles = catalog::roles(&mut transaction, &self.guard.exempt, STOP).await?;
-        order::keep(&mut transaction, &roles, STOP).await?;
-        transaction.commit().await.map_err(failed(STOP))
+        let keeping = async {
+            // The server gives up, too: we may need the connection.
+            let limit = format!("set local statement_timeout = {}", KEEPING.as_millis());
+            run(&mut transaction, [limit], STOP).await?;
+            let roles = catalog::roles(&mut transaction, &self.guard.exempt, STOP).await?;
+            order::keep(&mut transaction, &roles, STOP).await?;
+            transaction.commit().await.map_err(failed(STOP))
+        };
+        let kept = timeout(KEEPING, keeping).await;
+        kept.unwrap_or_else(|_| Err(error(ErrorKind::Timeout, STOP)))
     }
 
     /// All or nothing.
@@ -223,16 +231,9 @@ impl<'a> Stop<'a> {
         self.unset.clear();
         let database = self.store.database();
         let mut transaction = self.begin(PATIENT).await?;
-        let exempt = &self.guard.exempt;
-        let writers = match self.guard.strength {
-            ReadOnlyStrength::Wall => Vec::new(),
-            ReadOnlyStrength::Brake | ReadOnlyStrength::Strict => {
-                catalog::writers(&mut transaction, exempt, STOP).await?
-            }
-        };
-        let now = Settings::read(&mut transaction, exempt, &writers, STOP).await?;
+        let now = Settings::read(&mut transaction, &self.guard.exempt, &[], STOP).await?;
         if now.controlled || self.needed {
-            let marked = settings::mark(&mut transaction, Some(key.run()), STOP).await;
+            let marked = settings::mark(&mut transaction, key.run(), !now.is_read_only(), STOP).await;
             self.finish("the marker of the run", transaction, marked).await?;
         }
         if !now.controlled {
@@ -245,22 +246,47 @@ impl<'a> Stop<'a> {
         }
         for role in now.not_exempted() {
             let mut transaction = self.begin(PATIENT).await?;
-            let set = settings::set_role(&mut transaction, database, role, Some("off"), STOP).await;
+            let before = now.roles.get(role).and_then(Option::as_deref);
+            let set = self.set_role(&mut transaction, role, before, "off").await;
             if let Ok(false) = set {
                 tracing::warn!(role, "not allowed to exempt the role from the read-only default");
             }
             let name = format!("the read-only default of role {role}");
             self.finish(&name, transaction, set.map(drop)).await?;
         }
-        self.set_covered(&now).await
+        match self.guard.strength {
+            ReadOnlyStrength::Wall => Ok(()),
+            ReadOnlyStrength::Brake | ReadOnlyStrength::Strict => self.set_covered().await,
+        }
     }
 
-    /// A setting of a role that could write beats that of the database. Behind a wall there is none.
-    async fn set_covered(&mut self, now: &Settings) -> Result<()> {
+    async fn set_role(
+        &self,
+        transaction: &mut PgTransaction<'_>,
+        role: &str,
+        before: Option<&str>,
+        value: &str,
+    ) -> Result<bool> {
+        settings::note(transaction, role, before, STOP).await?;
+        settings::set_role(transaction, self.store.database(), role, Some(value), STOP).await
+    }
+
+    /// A setting of a role that could write beats that of the database. Behind a wall there is none. Who could write is a long question,
+    /// so this comes last.
+    async fn set_covered(&mut self) -> Result<()> {
+        let mut transaction = self.begin(PATIENT).await?;
+        let now = match self.read_covered(&mut transaction).await {
+            Ok(now) => now,
+            Err(cause) => {
+                let name = "the read-only defaults of roles";
+                return self.finish(name, transaction, Err(cause)).await;
+            }
+        };
+        transaction.rollback().await.map_err(failed(STOP))?;
         for role in now.overriding() {
             let mut transaction = self.begin(PATIENT).await?;
-            let database = self.store.database();
-            let set = settings::set_role(&mut transaction, database, role, Some("on"), STOP).await;
+            let before = now.own.get(role).and_then(|own| own.here.as_deref());
+            let set = self.set_role(&mut transaction, role, before, "on").await;
             if let Ok(false) = set {
                 self.missing.right(format!("the right to alter role {role}"));
             }
@@ -268,6 +294,14 @@ impl<'a> Stop<'a> {
             self.finish(&name, transaction, set.map(drop)).await?;
         }
         Ok(())
+    }
+
+    async fn read_covered(&self, transaction: &mut PgTransaction<'_>) -> Result<Settings> {
+        let exempt = &self.guard.exempt;
+        let limit = format!("set local statement_timeout = {}", ASKING.as_millis());
+        run(transaction, [limit], STOP).await?;
+        let writers = catalog::writers(transaction, exempt, STOP).await?;
+        Settings::read(transaction, exempt, &writers, STOP).await
     }
 
     async fn finish(
@@ -337,7 +371,11 @@ impl<'a> Stop<'a> {
 
 /// For all privileges: with the sessions and the settings still below the time that a step may take.
 const TAKING: Duration = Duration::from_secs(4);
-/// Of that, for one transaction.
+/// To keep the order of what is taken, before.
+const KEEPING: Duration = Duration::from_secs(1);
+/// To ask who could write.
+const ASKING: Duration = Duration::from_secs(4);
+/// Of what is for all privileges, for one transaction.
 const TOGETHER: Duration = Duration::from_secs(2);
 /// For a lock, while nothing has been held up yet.
 const PATIENT: &str = "300ms";

@@ -147,7 +147,8 @@ const SESSIONS: &str = concat!(
     ") * 1000000)::bigint, 0),
             coalesce((extract(epoch from clock_timestamp() - a.xact_start) * 1000000)::bigint, 0),
             case when a.query = '<insufficient privilege>' then '' else coalesce(a.query, '') end,
-            pg_blocking_pids(a.pid), ",
+            case when a.wait_event_type = 'Lock' or a.query = '<insufficient privilege>' then pg_blocking_pids(a.pid)
+                 else '{}'::int[] end, ",
     untouchable!(),
     " from pg_stat_activity a join pg_roles r on r.oid = a.usesysid
      where a.datname = current_database() and a.pid <> pg_backend_pid() order by a.pid"

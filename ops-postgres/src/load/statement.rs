@@ -74,8 +74,23 @@ fn comment(text: &str) -> Option<usize> {
     if text.starts_with("--") {
         return Some(text.find('\n').unwrap_or(text.len()));
     }
-    text.starts_with("/*")
-        .then(|| text.find("*/").map_or(text.len(), |at| at + 2))
+    if !text.starts_with("/*") {
+        return None;
+    }
+    // One inside another ends the inner one only.
+    let (mut from, mut depth) = (2, 1);
+    while depth > 0 {
+        let Some(at) = text[from..].find(['/', '*']).map(|at| from + at) else {
+            return Some(text.len());
+        };
+        let (length, inner) = match text.get(at..at + 2) {
+            Some("/*") => (2, 1),
+            Some("*/") => (2, -1),
+            _ => (1, 0),
+        };
+        (from, depth) = (at + length, depth + inner);
+    }
+    Some(from)
 }
 
 /// Characters that are shown.
@@ -99,6 +114,7 @@ mod tests {
             ("select $$Taro Yamada$$, $x$ a $$ b $x$, $1", "select ?, ?, $1"),
             ("select 09012345678, t1.c2, 12", "select ?, t1.c2, 12"),
             ("select 1 -- for Taro\n/* and Hanako */ from t", "select 1 from t"),
+            ("select /* a /* b */ Taro */ 1, /* c /* d */ cut", "select 1,"),
             ("update t set a = 'cut by the server", "update t set a = ?"),
             ("select 'a\\' , 'secret'", "select ?"),
         ] {

@@ -47,21 +47,20 @@ impl TimeoutLimits {
     }
 
     /// Name and value of each setting.
-    fn settings(&self) -> [(&'static str, String); 3] {
-        let text = |limit: Duration| format!("{}ms", limit.as_millis().max(1));
+    fn settings(&self) -> [(&'static str, Duration); 3] {
         let [statement, lock, idle] = SETTINGS;
         [
-            (statement, text(self.statement)),
-            (lock, text(self.lock)),
-            (idle, text(self.idle_in_transaction)),
+            (statement, self.statement),
+            (lock, self.lock),
+            (idle, self.idle_in_transaction),
         ]
     }
 }
 
 /// Gives a database tight timeouts, as an emergency measure, and puts back exactly what was set.
 ///
-/// New sessions begin with them; sessions that are open keep what they have, any session may set its own, and a role's setting beats the
-/// database's. The snapshot (`postgres-timeouts/1`) holds the three settings of the database as they were written.
+/// A timeout that is as tight already stays. New sessions begin with them; sessions that are open keep what they have, any session may set its
+/// own, and a role's setting beats the database's. The snapshot (`postgres-timeouts/1`) holds the three settings of the database as they were written.
 ///
 /// # Errors
 /// `PermissionDenied` unless the connected role owns the database; `NotFound`; `Unavailable`, `Timeout`.
@@ -93,7 +92,12 @@ impl PostgresTimeouts {
         TargetId::new(format!("postgres-timeouts:{database}"))
     }
 
-    async fn write(&self, wanted: &BTreeMap<String, Option<String>>, operation: &'static str) -> Result<()> {
+    /// Writes what `wanted` makes of what is set now.
+    async fn write(
+        &self,
+        wanted: impl FnOnce(&Now) -> BTreeMap<String, Option<String>> + Send,
+        operation: &'static str,
+    ) -> Result<()> {
         let mut transaction = self
             .store
             .pool()
@@ -101,13 +105,14 @@ impl PostgresTimeouts {
             .await
             .map_err(failed(operation))?;
         let now = read(&mut transaction, operation).await?;
-        if !now.controlled && now.settings != *wanted {
+        let wanted = wanted(&now);
+        if !now.controlled && now.settings != wanted {
             return Err(
                 error(ErrorKind::PermissionDenied, operation).context("missing", "ownership of the database")
             );
         }
         let database = quoted(self.store.database());
-        for (name, value) in wanted {
+        for (name, value) in &wanted {
             if now.settings.get(name) == Some(value) {
                 continue;
             }
@@ -123,12 +128,17 @@ impl PostgresTimeouts {
         transaction.commit().await.map_err(failed(operation))
     }
 
-    fn wanted(&self) -> BTreeMap<String, Option<String>> {
-        let settings = self.limits.settings();
-        settings
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), Some(value)))
-            .collect()
+    /// What the measure makes of what is set: nothing becomes looser.
+    fn wanted(&self, now: &Now) -> BTreeMap<String, Option<String>> {
+        let tightened = |(name, limit): (&str, Duration)| {
+            let set = now.settings.get(name).and_then(Option::as_deref);
+            let tight = set.filter(|set| timeout(set).is_some_and(|set| set <= limit));
+            (
+                name.to_owned(),
+                Some(tight.map_or_else(|| written(limit), str::to_owned)),
+            )
+        };
+        self.limits.settings().into_iter().map(tightened).collect()
     }
 }
 
@@ -166,15 +176,15 @@ impl Action for PostgresTimeouts {
     async fn observe(&self) -> Result<Observation> {
         let mut connection = self.store.pool().acquire().await.map_err(failed(OBSERVE))?;
         let now = read(&mut connection, OBSERVE).await?;
-        let wanted = self.wanted();
-        let in_force = wanted
-            .iter()
-            .filter(|(name, value)| now.settings.get(*name) == Some(*value))
-            .count();
-        let state = match in_force {
-            0 => TargetState::Serving,
-            3 => TargetState::Stopped,
-            _ => TargetState::PartlyStopped,
+        // What is tighter than the measure is in force as well, but does not tell that the measure is.
+        let of_ours = self.limits.settings().into_iter().any(|(name, limit)| {
+            let set = now.settings.get(name).and_then(Option::as_deref);
+            set == Some(written(limit).as_str())
+        });
+        let state = match now.settings == self.wanted(&now) {
+            true => TargetState::Stopped,
+            false if of_ours => TargetState::PartlyStopped,
+            false => TargetState::Serving,
         };
         let settings = serde_json::to_value(&now.settings)
             .map_err(|cause| error(ErrorKind::Unexpected, OBSERVE).source(cause))?;
@@ -197,7 +207,7 @@ impl Action for PostgresTimeouts {
     }
 
     async fn apply(&self, _key: &IdempotencyKey) -> Result<Accepted> {
-        self.write(&self.wanted(), "set timeouts").await?;
+        self.write(|now| self.wanted(now), "set timeouts").await?;
         Ok(Accepted::new())
     }
 
@@ -218,7 +228,7 @@ impl Action for PostgresTimeouts {
         if settings.keys().any(|name| !SETTINGS.contains(&name.as_str())) {
             return Err(refused(FIELD));
         }
-        self.write(&settings, RESTORE).await?;
+        self.write(|_| settings, RESTORE).await?;
         Ok(Accepted::new())
     }
 
@@ -254,6 +264,29 @@ async fn read(connection: &mut PgConnection, operation: &'static str) -> Result<
     })
 }
 
+/// As the measure writes it.
+fn written(limit: Duration) -> String {
+    format!("{}ms", limit.as_millis().max(1))
+}
+
+/// A timeout as PostgreSQL reads it; `None`: there is none, or it is not written as usual.
+fn timeout(set: &str) -> Option<Duration> {
+    let set = set.trim();
+    let end = set.find(|next: char| !next.is_ascii_digit()).unwrap_or(set.len());
+    let (number, unit) = (set[..end].parse::<u64>().ok()?, set[end..].trim());
+    let micros = match unit {
+        "us" => 1,
+        "" | "ms" => 1_000,
+        "s" => 1_000_000,
+        "min" => 60_000_000,
+        "h" => 3_600_000_000,
+        "d" => 86_400_000_000,
+        _ => return None,
+    };
+    let timeout = Duration::from_micros(number.checked_mul(micros)?);
+    (!timeout.is_zero()).then_some(timeout)
+}
+
 const SETTINGS: [&str; 3] = [
     "statement_timeout",
     "lock_timeout",
@@ -273,3 +306,24 @@ select pg_has_role(current_user, d.datdba, 'USAGE'),
              where s.setdatabase in (0, d.oid) and exists (select from unnest($1::text[]) name where starts_with(setting, name))
              order by 1)
 from pg_database d where d.datname = current_database()";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_is_read_as_the_server_reads_it() {
+        for (set, read) in [
+            ("10s", Some(10_000)),
+            ("5000", Some(5_000)),
+            ("1 min", Some(60_000)),
+            ("1h", Some(3_600_000)),
+            ("0", None),
+            ("0s", None),
+            ("1.5s", None),
+            ("soon", None),
+        ] {
+            assert_eq!(timeout(set), read.map(Duration::from_millis), "{set}");
+        }
+    }
+}

@@ -103,6 +103,8 @@ impl BackFill {
             table,
             effect: Effect::Set(format!("{} = {}", quoted(column), literal(tenant.as_str()))),
             condition: condition.to_owned(),
+            unless: None,
+            by: None,
             step: Step::Blocks(self.blocks),
             operation: FILL,
         }
@@ -115,7 +117,7 @@ impl BackFill {
         let mut tables = Vec::new();
         for relation in catalog.stored(&self.layout) {
             let Some(column) = &relation.column else { continue };
-            if hides_rows(&mut connection, relation).await? {
+            if hides_rows(&mut connection, relation, FILL).await? {
                 return Err(hidden(&relation.name));
             }
             let name = format!("t.{}", quoted(&column.name));
@@ -130,12 +132,16 @@ impl BackFill {
 }
 
 /// Whether row security holds us when we name the table itself.
-pub(crate) async fn hides_rows(connection: &mut sqlx::PgConnection, relation: &Relation) -> Result<bool> {
+pub(crate) async fn hides_rows(
+    connection: &mut sqlx::PgConnection,
+    relation: &Relation,
+    operation: &'static str,
+) -> Result<bool> {
     sqlx::query_scalar("select row_security_active($1::bigint::oid)")
         .bind(relation.oid)
         .fetch_one(connection)
         .await
-        .map_err(failed(FILL))
+        .map_err(failed(operation))
 }
 
 fn hidden(table: &TableName) -> Error {

@@ -9,6 +9,7 @@ use super::policy::relation;
 use super::set_tenant;
 use crate::PostgresStore;
 use crate::error::{error, failed};
+use crate::guard::refuse_while_read_only;
 
 /// The tenants of an application whose tables are in the same database as the schema `ops`.
 ///
@@ -56,6 +57,7 @@ impl PostgresTenants {
 
     async fn begin(&self, id: &TenantId, operation: &'static str) -> Result<PgTransaction<'static>> {
         let mut transaction = self.pool.begin().await.map_err(failed(operation))?;
+        refuse_while_read_only(&mut transaction, operation).await?;
         set_tenant(&mut transaction, id, operation).await?;
         Ok(transaction)
     }
@@ -126,7 +128,7 @@ impl PostgresTenants {
         let Some(row) = row else {
             return match self.found(id).await? {
                 None => Err(error(ErrorKind::NotFound, operation).context("tenant", id.as_str())),
-                Some(found) if found.state == TenantState::Purged && active => Err(gone(operation, id)),
+                Some(found) if active && found.state != TenantState::Active => Err(gone(operation, id)),
                 Some(found) => Ok(found),
             };
         };
@@ -134,12 +136,21 @@ impl PostgresTenants {
             "update {} set is_active = $2 where id = $1",
             relation(&self.organizations)
         );
-        sqlx::query(AssertSqlSafe(mark))
+        let marked = sqlx::query(AssertSqlSafe(mark))
             .bind(id.as_str())
             .bind(active)
             .execute(&mut *transaction)
             .await
             .map_err(failed(operation))?;
+        if marked.rows_affected() == 0 {
+            return Err(error(ErrorKind::Conflict, operation)
+                .context("tenant", id.as_str())
+                .context(
+                    "reason",
+                    "its organisation is not there, or row security hides it",
+                )
+                .context("table", self.organizations.to_string()));
+        }
         transaction.commit().await.map_err(failed(operation))?;
         row.read()
     }
@@ -235,6 +246,7 @@ impl TenantRow {
         tenant.state = match self.state.as_str() {
             "active" => TenantState::Active,
             "deleted" => TenantState::Deleted,
+            "purging" => TenantState::Purging,
             _ => TenantState::Purged,
         };
         tenant.deleted_at = self.deleted_at.map(Timestamp::from_unix_micros);
@@ -246,10 +258,10 @@ impl TenantRow {
 fn gone(operation: &'static str, id: &TenantId) -> Error {
     error(ErrorKind::Conflict, operation)
         .context("tenant", id.as_str())
-        .context("reason", "it is deleted or purged")
+        .context("reason", "it is deleted, being purged, or purged")
         .context(
             "remedy",
-            "undelete it, or take another id: a purged one is never given again",
+            "undelete it while none of its rows is gone, or take another id: a purged one is never given again",
         )
 }
 

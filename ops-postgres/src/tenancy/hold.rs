@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::PostgresStore;
 use crate::error::{error, failed};
+use crate::identifier::literal;
 
 /// Something that must not be deleted, whatever the rules say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -40,7 +41,8 @@ impl DataHolds {
     /// Holds the data of a person, or of the whole tenant.
     ///
     /// # Errors
-    /// `InvalidInput` without a reason; `Unavailable`, `Timeout`.
+    /// `InvalidInput` without a reason; `NotFound` for a tenant that the directory does not know, unless it knows none at all;
+    /// `Unavailable`, `Timeout`.
     pub async fn hold(
         &self,
         tenant: &TenantId,
@@ -58,8 +60,9 @@ impl DataHolds {
             reason: reason.to_owned(),
             since: at,
         };
-        sqlx::query(
-            "insert into ops.data_hold (id, tenant, person, reason, since) values ($1, $2, $3, $4, $5)",
+        let held = sqlx::query(
+            "insert into ops.data_hold (id, tenant, person, reason, since) select $1, $2, $3, $4, $5
+             where exists (select from ops.tenant where id = $2) or not exists (select from ops.tenant)",
         )
         .bind(hold.id)
         .bind(tenant.as_str())
@@ -69,22 +72,32 @@ impl DataHolds {
         .execute(&self.pool)
         .await
         .map_err(failed(HOLD))?;
+        if held.rows_affected() == 0 {
+            return Err(error(ErrorKind::NotFound, HOLD)
+                .context("tenant", tenant.as_str())
+                .context(
+                    "remedy",
+                    "see opsctl tenant list; opsctl tenant create adopts what is older",
+                ));
+        }
         Ok(hold)
     }
 
-    /// Releases a hold; `false` when it was not held.
+    /// Releases a hold, and gives it; `None` when it was not held.
     ///
     /// # Errors
     /// `Unavailable`, `Timeout`.
-    pub async fn release(&self, id: Uuid, at: Timestamp) -> Result<bool> {
-        let done =
-            sqlx::query("update ops.data_hold set released_at = $2 where id = $1 and released_at is null")
-                .bind(id)
-                .bind(at.as_unix_micros())
-                .execute(&self.pool)
-                .await
-                .map_err(failed("release hold"))?;
-        Ok(done.rows_affected() > 0)
+    pub async fn release(&self, id: Uuid, at: Timestamp) -> Result<Option<DataHold>> {
+        let row: Option<Row> = sqlx::query_as(
+            "update ops.data_hold set released_at = $2 where id = $1 and released_at is null
+             returning id, tenant, person, reason, since",
+        )
+        .bind(id)
+        .bind(at.as_unix_micros())
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(failed("release hold"))?;
+        row.map(DataHold::read).transpose()
     }
 
     /// What is held, of every tenant, oldest first.
@@ -92,23 +105,13 @@ impl DataHolds {
     /// # Errors
     /// `Unavailable`, `Timeout`.
     pub async fn list(&self) -> Result<Vec<DataHold>> {
-        type Row = (Uuid, String, Option<String>, String, i64);
         let rows: Vec<Row> = sqlx::query_as(
             "select id, tenant, person, reason, since from ops.data_hold where released_at is null order by since, id",
         )
         .fetch_all(&self.pool)
         .await
         .map_err(failed(LIST))?;
-        let read = |(id, tenant, person, reason, since): Row| {
-            Ok(DataHold {
-                id,
-                tenant: TenantId::new(tenant)?,
-                person,
-                reason,
-                since: Timestamp::from_unix_micros(since),
-            })
-        };
-        rows.into_iter().map(read).collect()
+        rows.into_iter().map(DataHold::read).collect()
     }
 
     /// What is held of this tenant.
@@ -117,6 +120,32 @@ impl DataHolds {
         holds.retain(|hold| hold.tenant == *tenant);
         Ok(holds)
     }
+}
+
+impl DataHold {
+    fn read((id, tenant, person, reason, since): Row) -> Result<Self> {
+        Ok(Self {
+            id,
+            tenant: TenantId::new(tenant)?,
+            person,
+            reason,
+            since: Timestamp::from_unix_micros(since),
+        })
+    }
+}
+
+/// As [`DataHold`], field by field.
+type Row = (Uuid, String, Option<String>, String, i64);
+
+/// As a condition: whether anything of the tenant is held; with `person`, only what concerns it.
+pub(crate) fn is_held(tenant: &TenantId, person: Option<&str>) -> String {
+    let whose = person.map_or_else(String::new, |person| {
+        format!(" and (h.person is null or h.person = {})", literal(person))
+    });
+    format!(
+        "exists (select from ops.data_hold h where h.released_at is null and h.tenant = {}{whose})",
+        literal(tenant.as_str())
+    )
 }
 
 const HOLD: &str = "hold data";

@@ -20,6 +20,7 @@ pub use self::back_fill::{BackFill, Filled};
 pub use self::check::TenantCheck;
 pub(crate) use self::check::{Catalog, Relation, sees_the_whole_tenant};
 pub use self::directory::PostgresTenants;
+pub(crate) use self::hold::is_held;
 pub use self::hold::{DataHold, DataHolds};
 pub(crate) use self::order::children_first;
 pub(crate) use self::policy::relation;
@@ -27,7 +28,7 @@ pub use self::policy::tenant_policies;
 pub use self::pool::{TenantPool, TenantTransaction};
 pub use self::purge::{PURGE_AFTER, PurgeOutcome, PurgeProof, TableCount, TenantPurge};
 pub(crate) use self::purge::{of_tenant, unseen};
-pub(crate) use self::sweep::{BLOCKS, Effect, Step, Sweep};
+pub(crate) use self::sweep::{BLOCKS, Effect, Step, Sweep, Swept};
 pub use self::sweep::{OnProgress, Progress};
 use crate::error::failed;
 
@@ -40,9 +41,19 @@ pub(crate) async fn set_tenant(
     tenant: &TenantId,
     operation: &'static str,
 ) -> Result<()> {
+    set(connection, SETTING, tenant.as_str(), operation).await
+}
+
+/// Sets something until the transaction ends.
+pub(crate) async fn set(
+    connection: &mut PgConnection,
+    name: &'static str,
+    value: &str,
+    operation: &'static str,
+) -> Result<()> {
     sqlx::query("select set_config($1, $2, true)")
-        .bind(SETTING)
-        .bind(tenant.as_str())
+        .bind(name)
+        .bind(value)
         .execute(connection)
         .await
         .map_err(failed(operation))?;

@@ -4,17 +4,18 @@ use ops_core::error::{Error, ErrorKind, Result};
 use ops_core::model::{TableName, TenantId, TenantLayout, TenantState, Timestamp};
 use ops_core::ports::TenantDirectory;
 use serde::Serialize;
-use sqlx::{PgPool, PgTransaction};
+use sqlx::{AssertSqlSafe, PgPool};
 
 use super::back_fill::hides_rows;
-use super::check::{Catalog, Relation, sees_the_whole_tenant};
-use super::hold::{DataHold, DataHolds};
+use super::check::{Catalog, Relation, RelationKind, sees_the_whole_tenant};
+use super::hold::{DataHold, DataHolds, is_held};
 use super::order::children_first;
 use super::policy::relation;
-use super::sweep::{BLOCKS, Effect, OnProgress, Step, Sweep, count, set};
-use super::{PostgresTenants, set_tenant};
+use super::sweep::{BLOCKS, Effect, OnProgress, Step, Sweep, count};
+use super::{PostgresTenants, set, set_tenant};
 use crate::PostgresStore;
 use crate::error::{error, failed};
+use crate::guard::refuse_while_read_only;
 use crate::identifier::{literal, quoted};
 
 /// How long after the logical deletion a tenant's data is still there.
@@ -40,7 +41,7 @@ pub struct TenantPurge {
 pub enum PurgeOutcome {
     /// Nothing is left, and the id is never given again.
     Purged(PurgeProof),
-    /// Rows are left, or tables could not be looked at; the tenant is deleted logically, as before.
+    /// Rows are left, or something could not be looked at. There is no way back from here, and the same call goes on.
     Left(PurgeProof),
     /// It was not deleted logically. Nothing was changed.
     NotDeleted,
@@ -49,7 +50,7 @@ pub enum PurgeOutcome {
         /// When it may be purged.
         until: Timestamp,
     },
-    /// Its data, or that of one of its people, is held. Nothing was changed.
+    /// Its data, or that of one of its people, is held. Nothing was changed by this run.
     Held {
         /// The holds.
         holds: Vec<DataHold>,
@@ -64,17 +65,20 @@ pub struct PurgeProof {
     pub tenant: TenantId,
     /// When it was counted.
     pub at: Timestamp,
-    /// Every table and partition of the catalogue that holds rows of tenants.
+    /// Every table, partition and materialized view of the layout's schemas that holds rows of tenants, and partitions of theirs elsewhere.
     pub tables: Vec<TableCount>,
-    /// Tables without the tenant's column that are not listed as global: what is in them is not known.
+    /// Tables without the tenant's column and foreign tables that are not listed as global: what is in them is not known.
     pub unknown: Vec<TableName>,
+    /// What was not looked at: schemas that the layout does not name, with a table that has the tenant's column or that the application may
+    /// touch; tables whose names have a point.
+    pub unchecked: Vec<String>,
 }
 
 /// The rows of a tenant in one table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct TableCount {
-    /// The table or partition.
+    /// The table or partition; a table that has no partition yet stands for itself.
     pub table: TableName,
     /// Rows that this run removed.
     pub removed: u64,
@@ -83,9 +87,11 @@ pub struct TableCount {
 }
 
 impl PurgeProof {
-    /// Whether every table was looked at and none has a row.
+    /// Whether everything was looked at and nothing has a row.
     pub fn holds(&self) -> bool {
-        self.unknown.is_empty() && self.tables.iter().all(|table| table.left == 0)
+        self.unknown.is_empty()
+            && self.unchecked.is_empty()
+            && self.tables.iter().all(|table| table.left == 0)
     }
 }
 
@@ -118,11 +124,13 @@ impl TenantPurge {
     }
 
     /// Removes the rows of `tenant`, which was deleted logically at least [`PURGE_AFTER`] before `now`. For one that is purged it only
-    /// counts again.
+    /// counts again. Before the first row goes, its state becomes [`Purging`](TenantState::Purging): it cannot be had back any more. A hold
+    /// that is placed meanwhile keeps what is left.
     ///
     /// # Errors
     /// `NotFound` for an unknown tenant; `PermissionDenied` when row security could hide rows from us, so that a count would prove
-    /// nothing; `Unexpected` for a row that something outside points at; `Unavailable`, `Timeout`.
+    /// nothing; `Conflict` while the database is in read-only mode, and when its state was changed meanwhile; `Unexpected` for a row that
+    /// something outside points at; `Unavailable`, `Timeout`.
     ///
     /// # Cancellation
     /// Batches that were committed stay.
@@ -135,45 +143,76 @@ impl TenantPurge {
         let known = self.tenants.find(tenant).await?;
         let known =
             known.ok_or_else(|| error(ErrorKind::NotFound, PURGE).context("tenant", tenant.as_str()))?;
-        let until = known.deleted_at.map(|at| at + PURGE_AFTER);
-        match (known.state, until) {
-            (TenantState::Active, _) | (_, None) => return Ok(PurgeOutcome::NotDeleted),
-            (TenantState::Deleted, Some(until)) if now < until => return Ok(PurgeOutcome::NotYet { until }),
-            _ => {}
+        let Some(deleted_at) = known.deleted_at else {
+            return Ok(PurgeOutcome::NotDeleted);
+        };
+        let until = deleted_at + PURGE_AFTER;
+        if known.state == TenantState::Deleted && now < until {
+            return Ok(PurgeOutcome::NotYet { until });
         }
         let holds = self.holds.of(tenant).await?;
         if !holds.is_empty() {
             return Ok(PurgeOutcome::Held { holds });
         }
         let catalog = self.catalog(tenant).await?;
+        let purged = known.state == TenantState::Purged;
         let mut removed = Vec::new();
-        if known.state == TenantState::Deleted {
+        if !purged {
+            self.start(tenant, deleted_at).await?;
             removed = self.remove(&catalog, tenant, progress).await?;
         }
         let proof = self.prove(&catalog, tenant, now, removed).await?;
         if !proof.holds() {
             return Ok(PurgeOutcome::Left(proof));
         }
-        self.keep(&proof).await?;
+        if !purged {
+            self.keep(&proof).await?;
+        }
         Ok(PurgeOutcome::Purged(proof))
+    }
+
+    /// Closes the way back, unless somebody has taken it, or placed a hold, since the tenant was looked at.
+    async fn start(&self, tenant: &TenantId, deleted_at: Timestamp) -> Result<()> {
+        let mut transaction = self.pool.begin().await.map_err(failed(PURGE))?;
+        refuse_while_read_only(&mut transaction, PURGE).await?;
+        let statement = format!(
+            "update ops.tenant set state = 'purging' where id = $1 and deleted_at = $2 and state in ('deleted', 'purging') and not {}",
+            is_held(tenant, None)
+        );
+        let started = sqlx::query(AssertSqlSafe(statement))
+            .bind(tenant.as_str())
+            .bind(deleted_at.as_unix_micros())
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed(PURGE))?;
+        transaction.commit().await.map_err(failed(PURGE))?;
+        match started.rows_affected() {
+            0 => Err(changed(tenant)),
+            _ => Ok(()),
+        }
     }
 
     /// The catalogue, if every table shows us every row of the tenant.
     async fn catalog(&self, tenant: &TenantId) -> Result<Catalog> {
-        let mut transaction = self.begin(tenant).await?;
+        let mut transaction = self
+            .pool
+            .begin_with("begin read only")
+            .await
+            .map_err(failed(PURGE))?;
+        set_tenant(&mut transaction, tenant, PURGE).await?;
         let catalog = Catalog::read(&mut transaction, &self.layout).await?;
         let mut hidden = Vec::new();
         for table in catalog
             .stored(&self.layout)
             .filter(|table| table.column.is_some())
         {
-            if hides_rows(&mut transaction, table).await? && !sees_the_whole_tenant(table) {
+            if hides_rows(&mut transaction, table, PURGE).await? && !sees_the_whole_tenant(table) {
                 hidden.push(table.name.to_string());
             }
         }
         match hidden.is_empty() {
             true => Ok(catalog),
-            false => Err(unseen(&hidden.join(", "))),
+            false => Err(unseen(&hidden.join(", "), PURGE)),
         }
     }
 
@@ -237,6 +276,8 @@ impl TenantPurge {
             table,
             effect: Effect::Delete,
             condition,
+            unless: Some(is_held(tenant, None)),
+            by: None,
             step: Step::Blocks(self.blocks),
             operation: PURGE,
         }
@@ -261,13 +302,24 @@ impl TenantPurge {
             at,
             tables: Vec::new(),
             unknown: Vec::new(),
+            unchecked: catalog
+                .unchecked
+                .iter()
+                .map(|unchecked| unchecked.subject.clone())
+                .collect(),
         };
-        for table in catalog.stored(&self.layout) {
-            if table.column.is_none() {
+        for table in catalog.of_tenants(&self.layout) {
+            let seen = seen(catalog, table);
+            if seen == Seen::Unknown {
                 proof.unknown.push(table.name.clone());
-                continue;
             }
-            let left = count(&mut transaction, &table.name, &of_tenant(table, tenant), PURGE).await?;
+            let left = match seen {
+                Seen::Unknown | Seen::Elsewhere => continue,
+                Seen::Empty => 0,
+                Seen::Counted => {
+                    count(&mut transaction, &table.name, &of_tenant(table, tenant), PURGE).await?
+                }
+            };
             let gone = removed
                 .iter()
                 .filter(|(name, _)| *name == table.name)
@@ -286,8 +338,8 @@ impl TenantPurge {
         let text = serde_json::to_string(proof)
             .map_err(|cause| error(ErrorKind::Unexpected, PURGE).source(cause))?;
         // The name of the organisation goes, too; what was removed is told by the first proof.
-        sqlx::query(
-            "update ops.tenant set state = 'purged', purged_at = $2, proof = $3, name = '' where id = $1 and state = 'deleted'",
+        let kept = sqlx::query(
+            "update ops.tenant set state = 'purged', purged_at = $2, proof = $3, name = '' where id = $1 and state = 'purging'",
         )
         .bind(proof.tenant.as_str())
         .bind(proof.at.as_unix_micros())
@@ -295,17 +347,36 @@ impl TenantPurge {
         .execute(&self.pool)
         .await
         .map_err(failed(PURGE))?;
-        Ok(())
+        match kept.rows_affected() {
+            0 => Err(changed(&proof.tenant)),
+            _ => Ok(()),
+        }
     }
+}
 
-    async fn begin(&self, tenant: &TenantId) -> Result<PgTransaction<'static>> {
-        let mut transaction = self
-            .pool
-            .begin_with("begin read only")
-            .await
-            .map_err(failed(PURGE))?;
-        set_tenant(&mut transaction, tenant, PURGE).await?;
-        Ok(transaction)
+/// What a proof can say about something of the catalogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    Counted,
+    /// It can hold no row now.
+    Empty,
+    Unknown,
+    /// What it shows is counted where it is stored.
+    Elsewhere,
+}
+
+fn seen(catalog: &Catalog, relation: &Relation) -> Seen {
+    match relation.kind {
+        RelationKind::Table if relation.column.is_some() => Seen::Counted,
+        RelationKind::Table | RelationKind::Foreign => Seen::Unknown,
+        RelationKind::Partitioned => match relation.is_partition || catalog.has_partitions(relation.oid) {
+            true => Seen::Elsewhere,
+            false => Seen::Empty,
+        },
+        RelationKind::MaterializedView if !relation.populated => Seen::Empty,
+        RelationKind::MaterializedView if relation.column.is_some() => Seen::Counted,
+        RelationKind::MaterializedView if relation.reads_tenants => Seen::Unknown,
+        RelationKind::MaterializedView | RelationKind::View => Seen::Elsewhere,
     }
 }
 
@@ -338,8 +409,8 @@ fn not_pointed_at(catalog: &Catalog, root: i64) -> String {
     text
 }
 
-pub(crate) fn unseen(tables: &str) -> Error {
-    error(ErrorKind::PermissionDenied, PURGE)
+pub(crate) fn unseen(tables: &str, operation: &'static str) -> Error {
+    error(ErrorKind::PermissionDenied, operation)
         .context("tables", tables)
         .context(
             "reason",
@@ -349,6 +420,12 @@ pub(crate) fn unseen(tables: &str) -> Error {
             "remedy",
             "run as a role with BYPASSRLS, or let a policy for everybody ask for the tenant only",
         )
+}
+
+fn changed(tenant: &TenantId) -> Error {
+    error(ErrorKind::Conflict, PURGE)
+        .context("tenant", tenant.as_str())
+        .context("reason", "its state was changed, or a hold placed, meanwhile")
 }
 
 const PURGE: &str = "purge tenant";

@@ -1,5 +1,6 @@
 //! Many rows, a few at a time: each batch is a transaction of its own, so that locks are short and whatever is done stays done.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ops_core::error::Result;
@@ -9,8 +10,10 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, PgPool, PgTransaction};
 
 use super::policy::relation;
-use super::set_tenant;
+use super::{set, set_tenant};
 use crate::error::{Setback, failed};
+use crate::guard::refuse_while_read_only;
+use crate::identifier::quoted;
 
 /// How far a long change has come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -38,6 +41,10 @@ pub(crate) struct Sweep<'s> {
     pub(crate) effect: Effect,
     /// On the row `t`.
     pub(crate) condition: String,
+    /// While this holds, nothing is changed: every batch looks again.
+    pub(crate) unless: Option<String>,
+    /// The column by which deleted rows are counted apart.
+    pub(crate) by: Option<&'s str>,
     pub(crate) step: Step,
     pub(crate) operation: &'static str,
 }
@@ -58,10 +65,12 @@ pub(crate) enum Effect {
 }
 
 /// Rows that were changed, and those that are left because others hold them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Swept {
     pub(crate) rows: u64,
     pub(crate) left: u64,
+    /// Of the rows, those with each value of the column that they are counted by.
+    pub(crate) by: BTreeMap<String, u64>,
 }
 
 impl Sweep<'_> {
@@ -103,7 +112,7 @@ impl Sweep<'_> {
         while from < blocks {
             let to = from + step;
             let window = format!("t.ctid >= '({from},0)' and t.ctid < '({to},0)' and");
-            swept.rows += self.batch(&window, "").await?;
+            self.batch(&window, "", swept).await?;
             from = to;
             progress(&Progress {
                 table: self.table.clone(),
@@ -117,11 +126,11 @@ impl Sweep<'_> {
 
     async fn few(&self, rows: u32, swept: &mut Swept, progress: OnProgress<'_>) -> Result<()> {
         loop {
-            let done = self.batch("", &format!("limit {rows}")).await?;
-            if done == 0 {
+            let before = swept.rows;
+            self.batch("", &format!("limit {rows}"), swept).await?;
+            if swept.rows == before {
                 return Ok(());
             }
-            swept.rows += done;
             progress(&Progress {
                 table: self.table.clone(),
                 done: 0,
@@ -132,32 +141,51 @@ impl Sweep<'_> {
     }
 
     /// One transaction. What others hold is passed by; it is never waited for longer than a moment.
-    async fn batch(&self, window: &str, limit: &str) -> Result<u64> {
+    async fn batch(&self, window: &str, limit: &str, swept: &mut Swept) -> Result<()> {
         let table = relation(self.table);
+        let unless = match &self.unless {
+            Some(held) => format!("and not ({held})"),
+            None => String::new(),
+        };
         let picked = format!(
-            "select t.ctid from only {table} t where {window} ({}) {limit} for update skip locked",
+            "select t.ctid from only {table} t where {window} ({}) {unless} {limit} for update skip locked",
             self.condition
         );
-        let statement = match &self.effect {
+        let change = match &self.effect {
             Effect::Delete => format!("delete from only {table} t where t.ctid = any (array({picked}))"),
             Effect::Set(columns) => {
                 format!("update only {table} t set {columns} where t.ctid = any (array({picked}))")
             }
         };
+        let by = self
+            .by
+            .map_or_else(|| "''".to_owned(), |column| format!("t.{}::text", quoted(column)));
+        let statement = format!(
+            "with changed as ({change} returning {by} as whose) select whose, count(*) from changed group by 1"
+        );
         let mut transaction = self.begin("begin").await?;
+        refuse_while_read_only(&mut transaction, self.operation).await?;
         set(&mut transaction, "lock_timeout", "2s", self.operation).await?;
         set(&mut transaction, "statement_timeout", "30s", self.operation).await?;
-        let done = sqlx::raw_sql(AssertSqlSafe(statement))
-            .execute(&mut *transaction)
+        let done: sqlx::Result<Vec<(Option<String>, i64)>> = sqlx::query_as(AssertSqlSafe(statement))
+            .persistent(false)
+            .fetch_all(&mut *transaction)
             .await;
         match done {
             Ok(done) => {
                 transaction.commit().await.map_err(failed(self.operation))?;
-                Ok(done.rows_affected())
+                for (by, rows) in done {
+                    let rows = rows.unsigned_abs();
+                    swept.rows += rows;
+                    if let Some(by) = by.filter(|_| self.by.is_some()) {
+                        *swept.by.entry(by).or_default() += rows;
+                    }
+                }
+                Ok(())
             }
             Err(cause) => match crate::error::setback(self.operation, cause) {
                 // The next pass comes by again.
-                (Setback::Held, _) => Ok(0),
+                (Setback::Held, _) => Ok(()),
                 (_, cause) => Err(cause.context("table", self.table.to_string())),
             },
         }
@@ -200,21 +228,6 @@ pub(crate) async fn count(
         .await
         .map_err(failed(operation))?;
     Ok(count.unsigned_abs())
-}
-
-pub(crate) async fn set(
-    connection: &mut PgConnection,
-    name: &'static str,
-    value: &'static str,
-    operation: &'static str,
-) -> Result<()> {
-    sqlx::query("select set_config($1, $2, true)")
-        .bind(name)
-        .bind(value)
-        .execute(connection)
-        .await
-        .map_err(failed(operation))?;
-    Ok(())
 }
 
 /// Blocks of 8 kB in a batch: some ten thousand rows at most.

@@ -294,6 +294,28 @@ async fn timeouts_are_tightened_for_new_sessions_and_put_back_as_they_were_writt
 }
 
 #[tokio::test]
+async fn a_timeout_that_is_tighter_already_stays() {
+    let Some(world) = World::new().await else { return };
+    let name = world.scratch.name();
+    let set = |value: &str| format!("alter database {name} set statement_timeout = '{value}'");
+    let mut owner = world.owner().await;
+    let action = PostgresTimeouts::new(&world.store, TimeoutLimits::default()).unwrap();
+    for (before, after) in [("10s", "10s"), ("0", "30000ms"), ("2min", "30000ms")] {
+        run(&mut owner, &set(before)).await.unwrap();
+        let prior = action.observe().await.unwrap();
+        assert_eq!(prior.state(), TargetState::Serving, "{before}");
+        action.apply(&key()).await.unwrap();
+        let seen = action.observe().await.unwrap();
+        assert!(action.verify(&seen).holds(), "{before}: {seen:?}");
+        let now = seen.snapshot().field("timeouts").unwrap()["statement_timeout"].clone();
+        assert_eq!(now, after, "{before}");
+        action.restore(prior.snapshot(), &key()).await.unwrap();
+    }
+    drop(owner);
+    world.close().await;
+}
+
+#[tokio::test]
 async fn a_name_that_an_application_gave_itself_is_masked() {
     let Some(world) = World::new().await else { return };
     let options: PgConnectOptions = world.scratch.app_url().expose_secret().parse().unwrap();

@@ -2,6 +2,7 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod again;
 mod audit;
 mod audit_drain;
 mod audit_months;

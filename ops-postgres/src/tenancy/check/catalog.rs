@@ -1,12 +1,12 @@
 use std::collections::BTreeMap;
 
-use ops_core::error::{ErrorKind, Result};
+use ops_core::error::Result;
 use ops_core::model::{TableName, TenantLayout};
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{FromRow, Row};
 
 use super::CHECK;
-use crate::error::{error, failed};
+use crate::error::failed;
 
 /// What the catalogue says about the tables of an application.
 #[derive(Debug)]
@@ -17,8 +17,17 @@ pub(crate) struct Catalog {
     pub(crate) references: Vec<Reference>,
     pub(crate) functions: Vec<Function>,
     pub(crate) roles: Vec<Role>,
-    /// Schemas of which the application may touch a table, and that the layout does not name.
-    pub(crate) unchecked: Vec<String>,
+    /// What was not looked at.
+    pub(crate) unchecked: Vec<Unchecked>,
+}
+
+/// A schema that the layout does not name, or a table that it cannot name.
+#[derive(Debug)]
+pub(crate) struct Unchecked {
+    /// `schema s` or `table s.t`.
+    pub(crate) subject: String,
+    /// Whether the application may touch it. If not, it has the tenant's column.
+    pub(crate) touched: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +51,8 @@ pub(crate) struct Relation {
     pub(crate) forced: bool,
     pub(crate) column: Option<Column>,
     pub(crate) invoker: bool,
+    /// Whether it can be read: not so a materialized view without data.
+    pub(crate) populated: bool,
     pub(crate) owner: String,
     pub(crate) owner_bypasses: bool,
     /// For a view: whether it reads a table of this catalogue that has the tenant.
@@ -127,8 +138,16 @@ impl Catalog {
             .await
             .map_err(failed(CHECK))?;
         let mut relations = BTreeMap::new();
+        let mut unchecked = Vec::new();
         for row in &rows {
-            let relation = Relation::read(row)?;
+            let (schema, name): (String, String) = (get(row, "schema")?, get(row, "name")?);
+            let Ok(table) = TableName::new(&schema, &name) else {
+                let subject = format!("table {schema}.{name}");
+                let touched = true;
+                unchecked.push(Unchecked { subject, touched });
+                continue;
+            };
+            let relation = Relation::read(table, row)?;
             relations.insert(relation.oid, relation);
         }
         let oids: Vec<i64> = relations.keys().copied().collect();
@@ -179,12 +198,17 @@ impl Catalog {
             .fetch_all(&mut *connection)
             .await
             .map_err(failed(CHECK))?;
-        let unchecked: Vec<String> = sqlx::query_scalar(UNCHECKED)
+        let schemas: Vec<(String, bool)> = sqlx::query_as(UNCHECKED)
             .bind(&layout.schemas)
             .bind(&layout.app_roles)
+            .bind(&layout.column)
             .fetch_all(&mut *connection)
             .await
             .map_err(failed(CHECK))?;
+        unchecked.extend(schemas.into_iter().map(|(schema, touched)| Unchecked {
+            subject: format!("schema {schema}"),
+            touched,
+        }));
         Ok(Self {
             version,
             relations,
@@ -196,11 +220,16 @@ impl Catalog {
         })
     }
 
+    /// What is not listed as global.
+    pub(crate) fn of_tenants(&self, layout: &TenantLayout) -> impl Iterator<Item = &Relation> {
+        let relations = self.relations.values();
+        relations.filter(move |relation| !self.is_global(layout, relation))
+    }
+
     /// The tables and partitions in which rows are stored and that are not listed as global.
     pub(crate) fn stored(&self, layout: &TenantLayout) -> impl Iterator<Item = &Relation> {
-        self.relations
-            .values()
-            .filter(move |table| table.kind == RelationKind::Table && !self.is_global(layout, table))
+        self.of_tenants(layout)
+            .filter(|table| table.kind == RelationKind::Table)
     }
 
     /// Whether the table, or the root of its partitions, is listed as global.
@@ -218,6 +247,27 @@ impl Catalog {
         stored.filter(move |table| table.root == root || table.oid == root)
     }
 
+    /// Whether rows of the partitioned table with this oid can be stored anywhere.
+    pub(crate) fn has_partitions(&self, root: i64) -> bool {
+        self.relations
+            .values()
+            .any(|part| part.root == root && part.kind != RelationKind::Partitioned)
+    }
+
+    /// A partition that is stored somewhere else.
+    pub(crate) fn foreign_partition(&self, root: i64) -> Option<&Relation> {
+        self.relations
+            .values()
+            .find(|part| part.root == root && part.kind == RelationKind::Foreign)
+    }
+
+    /// As [`leaves`](Self::leaves); a table that has no partition yet stands for itself, so that it is seen to be empty.
+    pub(crate) fn where_rows_are(&self, root: i64) -> impl Iterator<Item = &Relation> {
+        let empty = self.relations.get(&root).filter(|_| !self.has_partitions(root));
+        let empty = empty.filter(|table| table.kind == RelationKind::Partitioned);
+        self.leaves(root).chain(empty)
+    }
+
     /// The table of this name.
     pub(crate) fn named(&self, name: &TableName) -> Option<&Relation> {
         self.relations
@@ -227,14 +277,13 @@ impl Catalog {
 }
 
 impl Relation {
-    fn read(row: &PgRow) -> Result<Self> {
+    fn read(name: TableName, row: &PgRow) -> Result<Self> {
         let kind: String = get(row, "kind")?;
         let column: Option<String> = get(row, "column_name")?;
         let column_type: Option<String> = get(row, "column_type")?;
         Ok(Self {
             oid: get(row, "oid")?,
-            // Names with a point are legal and rare; such a table cannot be listed, but is checked.
-            name: table_name(get(row, "schema")?, get(row, "name")?)?,
+            name,
             kind: match kind.as_str() {
                 "p" => RelationKind::Partitioned,
                 "v" => RelationKind::View,
@@ -251,6 +300,7 @@ impl Relation {
                 Column { name, kind, not_null }
             }),
             invoker: get(row, "invoker")?,
+            populated: get(row, "populated")?,
             owner: get(row, "owner")?,
             owner_bypasses: get(row, "owner_bypasses")?,
             reads_tenants: false,
@@ -265,14 +315,6 @@ impl Relation {
     pub(crate) fn is_table(&self) -> bool {
         matches!(self.kind, RelationKind::Table | RelationKind::Partitioned)
     }
-}
-
-fn table_name(schema: String, name: String) -> Result<TableName> {
-    TableName::new(&schema, &name).map_err(|_| {
-        error(ErrorKind::Unsupported, CHECK)
-            .context("table", format!("{schema}.{name}"))
-            .context("reason", "a name with a point or a control character")
-    })
 }
 
 impl Policy {
@@ -326,17 +368,17 @@ where
     row.try_get(column).map_err(failed(CHECK))
 }
 
+// A partition belongs to its table, whatever schema it is in.
 const RELATIONS: &str = "
     select c.oid::bigint as oid, n.nspname::text as schema, c.relname::text as name, c.relkind::text as kind,
            c.relispartition as is_partition,
-           coalesce((select min(p.relid::oid::bigint) from pg_partition_ancestors(c.oid) p
-                     join pg_class top on top.oid = p.relid where not top.relispartition), c.oid::bigint) as root,
-           c.relrowsecurity as enabled, c.relforcerowsecurity as forced,
+           root.oid::bigint as root, c.relispopulated as populated, c.relrowsecurity as enabled, c.relforcerowsecurity as forced,
            a.attname::text as column_name, format_type(a.atttypid, null)::text as column_type, a.attnotnull as column_not_null,
            coalesce(c.reloptions && array['security_invoker=true', 'security_invoker=on', 'security_invoker=1', 'security_invoker=yes'], false) as invoker,
            o.rolname::text as owner, o.rolsuper or o.rolbypassrls as owner_bypasses,
            array(select r.rolname::text from pg_roles r where r.rolname = any($5)
-                 and has_table_privilege(r.oid, c.oid, 'select, insert, update, delete, truncate')) as granted,
+                 and (has_table_privilege(r.oid, c.oid, 'select, insert, update, delete, truncate')
+                      or has_any_column_privilege(r.oid, c.oid, 'select, insert, update'))) as granted,
            array(select r.rolname::text from pg_roles r where r.rolname = any($5) and not r.rolsuper
                  and has_table_privilege(r.oid, c.oid, 'truncate')) as truncatable_by,
            array(select r.rolname::text from pg_roles r where r.rolname = any($5) and not r.rolsuper
@@ -344,12 +386,12 @@ const RELATIONS: &str = "
     from pg_class c
     join pg_namespace n on n.oid = c.relnamespace
     join pg_roles o on o.oid = c.relowner
+    join pg_class root on root.oid = coalesce(pg_partition_root(c.oid)::oid, c.oid)
+    join pg_namespace rn on rn.oid = root.relnamespace
     left join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
         and a.attname = coalesce((select l.col from unnest($3::text[], $4::text[]) as l(tab, col)
-            where l.tab = (select rn.nspname || '.' || rc.relname from pg_class rc join pg_namespace rn on rn.oid = rc.relnamespace
-                where rc.oid = coalesce((select min(p.relid::oid::bigint)::oid from pg_partition_ancestors(c.oid) p
-                    join pg_class top on top.oid = p.relid where not top.relispartition), c.oid))), $2)
-    where n.nspname = any($1) and c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relpersistence <> 't'
+            where l.tab = rn.nspname || '.' || root.relname), $2)
+    where (n.nspname = any($1) or rn.nspname = any($1)) and c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relpersistence <> 't'
         and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')";
 
 const POLICIES: &str = "
@@ -395,12 +437,20 @@ const FUNCTIONS: &str = "
     order by 1";
 
 const UNCHECKED: &str = "
-    select distinct n.nspname::text from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where c.relkind in ('r', 'p', 'v', 'm', 'f') and n.nspname <> all($1) and n.nspname not in ('information_schema', 'ops') and n.nspname !~ '^pg_'
-        and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
-        and exists (select from pg_roles r where r.rolname = any($2) and not r.rolsuper and has_schema_privilege(r.oid, n.oid, 'usage')
-            and has_table_privilege(r.oid, c.oid, 'select, insert, update, delete, truncate'))
-    order by 1";
+    select schema, bool_or(touched) from (
+        select n.nspname::text as schema,
+               exists (select from pg_roles r where r.rolname = any($2) and not r.rolsuper and has_schema_privilege(r.oid, n.oid, 'usage')
+                   and (has_table_privilege(r.oid, c.oid, 'select, insert, update, delete, truncate')
+                        or has_any_column_privilege(r.oid, c.oid, 'select, insert, update'))) as touched,
+               c.relkind in ('r', 'p', 'm', 'f') and exists (select from pg_attribute a
+                   where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attname = $3) as of_tenants
+        from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        join pg_class root on root.oid = coalesce(pg_partition_root(c.oid)::oid, c.oid)
+        join pg_namespace rn on rn.oid = root.relnamespace
+        where c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relpersistence <> 't' and n.nspname <> all($1) and rn.nspname <> all($1)
+            and n.nspname not in ('information_schema', 'ops') and n.nspname !~ '^pg_'
+            and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
+    ) found where touched or of_tenants group by 1 order by 1";
 
 const ROLES: &str = "
     select w.name, r.oid is not null as is_there,

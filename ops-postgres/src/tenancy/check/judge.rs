@@ -236,11 +236,9 @@ fn judge_roles(catalog: &Catalog, layout: &TenantLayout, findings: &mut Vec<Tena
     if layout.app_roles.is_empty() {
         findings.push(TenantFinding::new("application", TenantGap::NoAppRole));
     }
-    for schema in &catalog.unchecked {
-        findings.push(TenantFinding::new(
-            format!("schema {schema}"),
-            TenantGap::SchemaUnchecked,
-        ));
+    for unchecked in catalog.unchecked.iter().filter(|unchecked| unchecked.touched) {
+        let subject = unchecked.subject.clone();
+        findings.push(TenantFinding::new(subject, TenantGap::SchemaUnchecked));
     }
     for role in &catalog.roles {
         let subject = format!("role {}", role.name);

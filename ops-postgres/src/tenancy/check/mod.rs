@@ -7,7 +7,7 @@ use ops_core::model::TenantLayout;
 use ops_core::tenancy::TenantReport;
 use sqlx::PgPool;
 
-pub(crate) use self::catalog::{Catalog, Relation};
+pub(crate) use self::catalog::{Catalog, Relation, RelationKind};
 pub(crate) use self::judge::sees_the_whole_tenant;
 use crate::error::failed;
 

@@ -4,7 +4,9 @@ mod facts;
 mod gaps;
 mod isolation;
 mod life;
+mod map;
 mod personal;
+mod purging;
 
 use ops_core::model::{Actor, TenantId, TenantLayout};
 use ops_core::tenancy::TenantContext;

@@ -19,7 +19,7 @@ use super::life::cut_after;
 use super::{protect, tenant};
 
 /// Two people of two tenants with the same id, in four tables.
-async fn people(world: &World) {
+pub(super) async fn people(world: &World) {
     let mut owner = world.owner().await;
     run(
         &mut owner,
@@ -52,7 +52,7 @@ async fn people(world: &World) {
     }
 }
 
-fn rule(table: &str, column: &str, disposal: Disposal) -> DataRule {
+pub(super) fn rule(table: &str, column: &str, disposal: Disposal) -> DataRule {
     DataRule::new(table.parse().unwrap(), column, disposal)
 }
 
@@ -86,11 +86,11 @@ fn map() -> Vec<DataRule> {
     ]
 }
 
-fn clock() -> ManualClock {
+pub(super) fn clock() -> ManualClock {
     ManualClock::new(Timestamp::from_unix_micros(1_769_731_200_000_000))
 }
 
-fn by() -> Actor {
+pub(super) fn by() -> Actor {
     Actor::person("admin_1").unwrap()
 }
 
