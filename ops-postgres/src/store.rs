@@ -390,7 +390,7 @@ fn migrator() -> Migrator {
     migrator
 }
 
-const MIGRATIONS: [(i64, &str, &str); 12] = [
+const MIGRATIONS: [(i64, &str, &str); 13] = [
     (1, "journal", include_str!("../migrations/0001_journal.sql")),
     (2, "switch", include_str!("../migrations/0002_switch.sql")),
     (3, "audit", include_str!("../migrations/0003_audit.sql")),
@@ -418,6 +418,11 @@ const MIGRATIONS: [(i64, &str, &str); 12] = [
         13,
         "migration step",
         include_str!("../migrations/0013_migration_step.sql"),
+    ),
+    (
+        14,
+        "audit month rights",
+        include_str!("../migrations/0014_audit_month_rights.sql"),
     ),
 ];
 
