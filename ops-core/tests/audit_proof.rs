@@ -167,7 +167,7 @@ async fn nothing_is_proven_with_a_trail_that_was_changed_or_for_another_tenant()
 async fn a_proof_shows_no_other_value_beside_the_commitment_to_the_true_one() {
     let signer = NoteSigner::generate("audit.example.com").unwrap();
     let salt = Salt::from_bytes([7; 32]);
-    let salted = record(1).with_salt("actor", salt.clone());
+    let salted = record(1).with_salt("actor", salt);
     let store = trail(&[record(0), salted.clone()]).await;
     let note = signed(&store, &signer).await;
     let proof = prove(&store, &tenant(), salted.id, &note).await.unwrap();

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use ops_core::Providers;
@@ -176,7 +177,7 @@ async fn an_incident_ends_sessions_and_suspends_the_endpoint_while_evidence_is_p
         Arc::new(preserve),
         Some(Arc::new(revoke)),
         vec![suspend],
-        |step| step,
+        |step| step.with_timeout(Duration::from_secs(3600)),
     )
     .unwrap();
 
@@ -189,9 +190,14 @@ async fn an_incident_ends_sessions_and_suspends_the_endpoint_while_evidence_is_p
     );
     let running = tokio::spawn(async move { ops.stop(&procedure, Actor::person("kazu").unwrap()).await });
     // The leak ends while the export waits for its store.
-    while sessions.sessions("u-17").await.unwrap().active > 0 || traffic.probe(&endpoint) {
-        tokio::task::yield_now().await;
-    }
+    let leaks = async {
+        while sessions.sessions("u-17").await.unwrap().active > 0 || traffic.probe(&endpoint) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), leaks)
+        .await
+        .expect("the leak waits for the export");
     source.go_on.notify_one();
     let report = running.await.unwrap().unwrap();
     assert_eq!(report.outcome.status, OutcomeStatus::Verified, "{report:?}");

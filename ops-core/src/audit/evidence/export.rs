@@ -215,8 +215,8 @@ async fn open(directory: &Path) -> Result<(Directory, Lock)> {
         let names = directory.names()?;
         // Without that mark nobody knows that the files are an export that did not end: somebody may have taken the manifest of a whole one away.
         let unfinished = directory.file(UNFINISHED).exists();
-        let ours = |name: &String| name != MANIFEST && is_of_export(name);
-        if !names.is_empty() && !(unfinished && names.iter().all(ours)) {
+        let left_behind = |name: &String| unfinished && name != MANIFEST && is_of_export(name);
+        if !names.iter().all(left_behind) {
             return Err(Error::new(ErrorKind::InvalidInput, EXPORT)
                 .context("directory", "must be empty: evidence is never written over"));
         }
