@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ops_core::audit::{Recorded, Spool};
+use ops_core::audit::Spool;
 use ops_core::config::{ConfigFaults, DatabaseConfig, Env, OpsConfig};
 use ops_core::error::Error;
 use ops_core::file::{FileAudit, FileDrillLog};
@@ -88,7 +88,7 @@ impl Evidence {
         report: &DrillReport,
         actor: &Actor,
     ) -> Result<(), Failure> {
-        if let Recorded::Lost { reason } = self.ops.keep_drill(report, actor).await? {
+        if let Err(reason) = self.ops.keep_drill(report, actor).await?.kept() {
             printer.error(&printer.warn(&printer.pick(
                 &format!("⚠ 訓練の監査記録を残せません: {reason}"),
                 &format!("⚠ the drill is not in the audit trail: {reason}"),

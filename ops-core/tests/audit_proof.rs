@@ -6,7 +6,7 @@ use ops_core::audit::{Checkpoint, Growth, Note, NoteSigner, RecordProof, growth_
 use ops_core::error::ErrorKind;
 use ops_core::file::FileAudit;
 use ops_core::memory::InMemoryAudit;
-use ops_core::model::{Actor, AuditRecord, Digest, TenantId, Timestamp};
+use ops_core::model::{Actor, AuditRecord, Digest, Salt, TenantId, Timestamp};
 use ops_core::ports::AuditStore;
 
 fn tenant() -> TenantId {
@@ -161,4 +161,29 @@ async fn nothing_is_proven_with_a_trail_that_was_changed_or_for_another_tenant()
         .await
         .unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+}
+
+#[tokio::test]
+async fn a_proof_shows_no_other_value_beside_the_commitment_to_the_true_one() {
+    let signer = NoteSigner::generate("audit.example.com").unwrap();
+    let salt = Salt::from_bytes([7; 32]);
+    let salted = record(1).with_salt("actor", salt);
+    let store = trail(&[record(0), salted.clone()]).await;
+    let note = signed(&store, &signer).await;
+    let proof = prove(&store, &tenant(), salted.id, &note).await.unwrap();
+    let keys = [signer.verifier().clone()];
+    let mut withheld = proof.clone();
+    assert!(withheld.record.withhold("actor"));
+    withheld.verify(&keys).unwrap();
+    // Whoever has the salt makes the commitment; it must not carry another name.
+    let mut forged = withheld;
+    forged.record.actor = Actor::person("mallory").unwrap();
+    assert_eq!(forged.verify(&keys).unwrap_err().kind(), ErrorKind::Conflict);
+    let mut forged = proof;
+    forged
+        .record
+        .withheld
+        .insert("actor".to_owned(), salt.commit("kazu"));
+    forged.record.actor = Actor::person("mallory").unwrap();
+    assert_eq!(forged.verify(&keys).unwrap_err().kind(), ErrorKind::Conflict);
 }

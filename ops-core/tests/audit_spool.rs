@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ops_core::audit::{Recorded, Recorder, Spool};
+use ops_core::audit::{DrainOptions, Recorded, Recorder, Spool};
 use ops_core::clock::SystemClock;
 use ops_core::error::{Error, ErrorKind, Result};
 use ops_core::masking::BuiltinMasker;
@@ -362,6 +362,52 @@ async fn damage_in_the_middle_is_kept_aside_counted_and_holds_up_nothing() {
     assert_eq!(kept.len(), 1);
     let aside = std::fs::read(kept[0].path()).unwrap();
     assert!(String::from_utf8_lossy(&aside).contains("emergency.stop"));
+}
+
+#[tokio::test]
+async fn damage_in_the_file_of_a_process_that_lives_holds_up_nothing_either() {
+    let directory = tempfile::tempdir().unwrap();
+    let spool = Spool::open(directory.path()).unwrap();
+    for n in 0..5 {
+        spool.append(record(n)).await.unwrap();
+    }
+    let file = segments(directory.path()).remove(0);
+    let flip = |place: fn(usize) -> usize| {
+        let mut bytes = std::fs::read(&file).unwrap();
+        let place = place(end_of(&bytes));
+        let handle = std::fs::File::options().write(true).open(&file).unwrap();
+        bytes[place] ^= 1;
+        std::os::unix::fs::FileExt::write_at(&handle, &bytes[place..=place], place as u64).unwrap();
+    };
+    flip(|end| end / 2);
+    let (delivered, names) = delivered_names(&spool).await;
+    assert_eq!(names, ["0", "1", "3", "4"]);
+    assert_eq!((delivered.missing, delivered.damaged), (1, 1));
+
+    // At the very end it may be a record that is just being written: nobody says that all is in the store.
+    spool.append(record(5)).await.unwrap();
+    flip(|end| end - 3);
+    let store = Arc::new(InMemoryAudit::new());
+    let recorder = recorder(&store).with_spool(spool.clone());
+    let drain = recorder.drain(DrainOptions::default()).unwrap();
+    let late = drain.flush(Duration::from_millis(100)).await.unwrap_err();
+    assert_eq!(late.kind(), ErrorKind::Timeout);
+    // The next record shows that it was none.
+    spool.append(record(6)).await.unwrap();
+    let status = drain.flush(Duration::from_secs(60)).await.unwrap();
+    assert_eq!((status.stored, status.damaged, status.missing), (1, 1, 1));
+}
+
+#[tokio::test]
+async fn a_record_that_no_reader_would_take_is_not_acknowledged() {
+    let directory = tempfile::tempdir().unwrap();
+    let spool = Spool::open(directory.path()).unwrap();
+    let large = record(1).with_detail("text", "x".repeat(17 << 20));
+    let refused = spool.append(large).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+    spool.append(record(2)).await.unwrap();
+    let (delivered, names) = delivered_names(&spool).await;
+    assert_eq!((names, delivered.damaged), (vec!["2".to_owned()], 0));
 }
 
 #[tokio::test]

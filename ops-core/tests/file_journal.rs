@@ -451,3 +451,26 @@ async fn an_audit_append_goes_on_after_a_crash_cut_the_last_one_short() {
     assert!(reopened.verify(&tenant).await.unwrap().intact());
     assert_eq!(fs::read(&file).unwrap(), whole);
 }
+
+#[tokio::test]
+async fn a_run_whose_file_somebody_holds_makes_no_other_run_wait() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = FileJournal::open(directory.path()).unwrap();
+    let (slow, stop) = (RunId::generate(at(1)), RunId::generate(at(2)));
+    journal.append(&intent(&slow, 0)).await.unwrap();
+    let file = fs::File::options()
+        .write(true)
+        .open(run_file(&directory))
+        .unwrap();
+    file.lock().unwrap();
+    let waiting = tokio::spawn({
+        let (journal, entry) = (journal.clone(), intent(&slow, 1));
+        async move { journal.append(&entry).await }
+    });
+    tokio::task::yield_now().await;
+    journal.append(&intent(&stop, 0)).await.unwrap();
+    assert!(!waiting.is_finished(), "the stop has waited for the other run");
+    file.unlock().unwrap();
+    waiting.await.unwrap().unwrap();
+    assert_eq!(journal.entries(&slow).await.unwrap().len(), 2);
+}

@@ -419,6 +419,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "migration step",
         include_str!("../migrations/0013_migration_step.sql"),
     ),
+    (
+        14,
+        "audit month rights",
+        include_str!("../migrations/0014_audit_month_rights.sql"),
+    ),
     (16, "purging", include_str!("../migrations/0016_purging.sql")),
     (
         17,

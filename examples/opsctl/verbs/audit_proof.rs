@@ -130,9 +130,10 @@ pub(crate) async fn prove(
     checkpoint: &Path,
 ) -> Result<Exit, Failure> {
     let note: Note = read(checkpoint)?.parse()?;
-    let world = &session.world;
-    let proof =
-        ops_core::audit::prove(&*world.ops.providers().audit, &world.config.tenant, id, &note).await?;
+    let proof = session
+        .audit_reader()
+        .prove(&session.actor, &session.world.config.tenant, id, &note)
+        .await?;
     let proof = serde_json::to_value(&proof)
         .map_err(|error| Failure::Failed(Error::new(ErrorKind::Unexpected, "write proof").source(error)))?;
     printer.document(&proof);

@@ -79,19 +79,23 @@ impl Action for PreserveEvidence {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(self.seen(TargetState::Serving)),
             verdict => verdict?,
         };
-        Ok(match (&verdict.manifest, verdict.faults.first()) {
-            (None, _) => self.seen(TargetState::Serving),
-            (Some(_), None) => self.seen(TargetState::Stopped),
-            // It is there, and it says what is wrong: with the trail, or with the files.
-            (Some(_), Some(fault)) => self
-                .seen(TargetState::Stopped)
-                .with_caveat(messages::evidence_has_faults(&fault.what)),
+        let state = match (&verdict.manifest, verdict.files_changed) {
+            (None, _) => return Ok(self.seen(TargetState::Serving)),
+            (Some(_), true) => TargetState::PartlyStopped,
+            // A trail with faults is evidence too: the export says what is wrong with it.
+            (Some(_), false) => TargetState::Stopped,
+        };
+        let seen = self.seen(state);
+        Ok(match verdict.faults.first() {
+            Some(fault) => seen.with_caveat(messages::evidence_has_faults(&fault.what)),
+            None => seen,
         })
     }
 
     fn verify(&self, observed: &Observation) -> Verdict {
         match observed.state() {
             TargetState::Stopped => Verdict::Holds,
+            TargetState::PartlyStopped => Verdict::not_yet("the files are not those that were exported"),
             _ => Verdict::not_yet("there is no whole export yet"),
         }
     }

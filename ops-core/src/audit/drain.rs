@@ -51,6 +51,8 @@ pub struct DrainStatus {
     pub damaged: u64,
     /// How often bringing records ended with an error.
     pub failures: u64,
+    /// How often a record was given that its tenant's chain does not take until a person has looked at it; it waits apart from the others.
+    pub stuck: u64,
     /// Records that wait, as of the last look.
     pub depth: u64,
     /// Bytes that the spool takes on the disk, as of the last look.
@@ -252,8 +254,10 @@ impl Work {
     async fn run(&self) {
         let mut stop = self.shared.stop.subscribe();
         let mut delay = self.options.first_delay;
+        // What waits is counted by reading it: each look that found the end does so, any other at most every so often.
+        let mut count = Deadline::after(&*self.clock, Duration::ZERO);
         while !*stop.borrow_and_update() {
-            let look = self.deliver().await;
+            let look = self.deliver(&mut count).await;
             if look == Look::More {
                 continue;
             }
@@ -282,32 +286,45 @@ impl Work {
     }
 
     /// One look at the whole spool, at most some batches of each process.
-    async fn deliver(&self) -> Look {
+    async fn deliver(&self, count: &mut Deadline) -> Look {
         self.told.send_modify(|status| status.begun += 1);
         let delivered = self
             .spool
-            .deliver_masked(&*self.store, Some(&*self.masker), BATCHES)
+            .deliver_some(&*self.store, Some(&*self.masker), BATCHES)
             .await;
+        let whole = delivered.as_ref().is_ok_and(|delivered| {
+            delivered.error.is_none() && !delivered.elsewhere && !delivered.more && !delivered.unsettled
+        });
+        let left = match whole || count.passed(&*self.clock) {
+            true => {
+                *count = Deadline::after(&*self.clock, self.options.idle);
+                self.spool.status().await.map(Some)
+            }
+            false => Ok(None),
+        };
         let now = self.clock.now();
         let mut look = Look::Done;
         self.told.send_modify(|status| {
+            if let Ok(Some(left)) = &left {
+                status.depth = left.records;
+                status.bytes = left.bytes;
+                status.oldest = left.oldest;
+            }
+            status.whole = whole;
             status.error = match &delivered {
                 Ok(delivered) => {
+                    status.stuck += delivered.stuck;
                     status.stored += delivered.stored;
                     status.refused += delivered.refused;
                     status.missing += delivered.missing;
                     status.damaged += delivered.damaged;
-                    status.depth = delivered.pending;
-                    status.bytes = delivered.bytes;
-                    status.oldest = delivered.oldest;
                     if let Some(newest) = delivered.newest_stored {
                         status.lag = now.saturating_since(newest);
                     }
-                    status.whole = delivered.error.is_none() && !delivered.elsewhere && !delivered.more;
                     if delivered.more {
                         look = Look::More;
                     }
-                    delivered.error.as_ref()
+                    delivered.error.as_ref().or(left.as_ref().err())
                 }
                 Err(error) => Some(error),
             }

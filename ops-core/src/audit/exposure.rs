@@ -36,13 +36,8 @@ pub struct Exposure {
     pub cut: bool,
 }
 
-/// What `user` did since `since`, and who touched `resource` (type and id) since then: both directions of an incident, from the trail. Denied attempts count too.
-///
-/// At most 10,000 pairs of somebody and something a direction; then [`Exposure::cut`] is true.
-///
-/// # Errors
-/// As [`AuditStore::search`].
-pub async fn exposure(
+/// Reads it from the trail; [`AuditReader`](super::AuditReader) records that.
+pub(super) async fn exposure(
     store: &dyn AuditStore,
     tenant: &TenantId,
     user: Option<&str>,

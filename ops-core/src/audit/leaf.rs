@@ -1,7 +1,7 @@
 //! The bytes of a record that are hashed.
 
 use super::tree::{Tree, leaf_hash};
-use crate::model::{ActorKind, AuditOutcome, AuditRecord, Digest};
+use crate::model::{ActorKind, AuditOutcome, AuditRecord, Digest, WITHHELD};
 use crate::ports::{AuditHead, AuditReceipt};
 
 /// What stands for `record` in the hash tree of its tenant, over the same bytes as [`link`](super::link).
@@ -89,7 +89,11 @@ pub(super) fn content(record: &AuditRecord) -> Digest {
         }
         // Built of two parts, so that nothing is allocated for a name.
         let named = |field: &str| field.strip_prefix(name.0) == Some(name.1);
-        if let Some((_, commitment)) = withheld.iter().find(|(field, _)| named(field)) {
+        // A commitment stands for what is not shown. A value that is shown enters itself, or anything could be shown beside any commitment.
+        let commitment = withheld
+            .iter()
+            .find(|(field, _)| value == WITHHELD && named(field));
+        if let Some((_, commitment)) = commitment {
             leaf.tagged(1, commitment.as_bytes());
         } else if let Some((_, salt)) = salts.iter().find(|(field, _)| named(field)) {
             leaf.tagged(1, salt.commit(value).as_bytes());
@@ -215,10 +219,31 @@ mod tests {
         assert_ne!(leaf(&forged), leaf(&record));
         forged = forged.with_salt("actor", Salt::from_bytes([1; 32]));
         assert_ne!(leaf(&forged), leaf(&record));
-        let mut moved = record;
+        let mut moved = record.clone();
         let salt = moved.salts.remove("details.ip").unwrap();
         moved.salts.insert("resource_id".to_owned(), salt);
         assert_ne!(leaf(&moved), leaf(&withheld));
+    }
+
+    #[test]
+    fn nothing_is_shown_beside_the_commitment_to_something_else() {
+        let record = salted();
+        for field in ["actor", "details.ip"] {
+            let mut forged = record.clone();
+            forged.withhold(field);
+            match field {
+                "actor" => forged.actor = Actor::person("mallory").unwrap(),
+                _ => *forged.details.get_mut("ip").unwrap() = "198.51.100.9".to_owned(),
+            }
+            assert_ne!(leaf(&forged), leaf(&record), "{field}");
+            assert_ne!(link(None, 1, &forged), link(None, 1, &record), "{field}");
+        }
+        // Nor beside the salt of what was there.
+        let mut forged = record.clone();
+        let commitment = Salt::from_bytes([1; 32]).commit("kazu");
+        forged.withheld.insert("actor".to_owned(), commitment);
+        forged.actor = Actor::person("mallory").unwrap();
+        assert_ne!(leaf(&forged), leaf(&record));
     }
 
     /// Stored chains must verify with every later version: this value never changes. It was computed by another program.

@@ -13,6 +13,7 @@ mod proof;
 mod reader;
 mod recorder;
 mod spool;
+mod traces;
 mod tree;
 
 pub use self::chain::{ChainVerifier, link, verify};
@@ -24,7 +25,7 @@ pub use self::evidence::{
     EvidencePart, EvidencePosition, EvidenceRequest, EvidenceVerdict, EvidenceVerifier, KeptCheckpoint,
     archive_evidence, check_dump,
 };
-pub use self::exposure::{Exposure, Touched, exposure};
+pub use self::exposure::{Exposure, Touched};
 pub use self::leaf::{Linker, leaf};
 pub use self::note::{Note, NoteSigner, NoteVerifier};
 pub use self::page::PageCursor;
@@ -33,4 +34,5 @@ pub use self::proof::{RecordProof, growth_since, kept_tree, prove, tree};
 pub use self::reader::AuditReader;
 pub use self::recorder::{Recorded, Recorder};
 pub use self::spool::{Delivered, Spool, SpoolQuota, SpoolStatus};
+pub use self::traces::TracesInTrail;
 pub use self::tree::{Prover, Tree, leaf_hash, verify_consistency, verify_inclusion};

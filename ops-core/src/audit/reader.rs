@@ -1,9 +1,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{EvidenceExport, EvidenceManifest, EvidenceRequest, Recorded, Recorder};
+use uuid::Uuid;
+
+use super::exposure::exposure;
+use super::{
+    EvidenceExport, EvidenceManifest, EvidenceRequest, Exposure, Note, RecordProof, Recorder, prove,
+};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Actor, AuditOutcome, AuditRecord, TenantId};
+use crate::model::{Actor, AuditOutcome, AuditRecord, TenantId, Timestamp};
 use crate::ports::{AuditPage, AuditQuery, AuditStore, Clock, EvidenceFilter};
 
 /// Reads the trail for people, and records who read what: nobody reads it unseen.
@@ -89,6 +94,51 @@ impl AuditReader {
         written
     }
 
+    /// What `user` did since `since`, and who touched `resource` (type and id) since then: both directions of an incident. Denied attempts count too. Records
+    /// `audit.exposure` with what was asked.
+    ///
+    /// At most 10,000 pairs of somebody and something a direction; then [`Exposure::cut`] is true.
+    ///
+    /// # Errors
+    /// As [`search`](Self::search).
+    pub async fn exposure(
+        &self,
+        by: &Actor,
+        tenant: &TenantId,
+        user: Option<&str>,
+        resource: Option<(&str, &str)>,
+        since: Timestamp,
+    ) -> Result<Exposure> {
+        let found = exposure(&*self.store, tenant, user, resource, since).await;
+        let filter = EvidenceFilter {
+            actor: user.map(str::to_owned),
+            resource_type: resource.map(|(kind, _)| kind.to_owned()),
+            resource_id: resource.map(|(_, id)| id.to_owned()),
+            from: Some(since),
+            ..EvidenceFilter::default()
+        };
+        let record = self.record(by, tenant, EXPOSURE, "exposure", &filter);
+        self.keep(record.with_outcome(outcome(&found))).await?;
+        found
+    }
+
+    /// [Proves](prove) one record for `by`, who is shown it by that. Records `audit.prove`.
+    ///
+    /// # Errors
+    /// As [`prove`]; `Unavailable` when it cannot be recorded.
+    pub async fn prove(
+        &self,
+        by: &Actor,
+        tenant: &TenantId,
+        id: Uuid,
+        checkpoint: &Note,
+    ) -> Result<RecordProof> {
+        let proof = prove(&*self.store, tenant, id, checkpoint).await;
+        let record = self.record(by, tenant, PROVE, &id.to_string(), &EvidenceFilter::default());
+        self.keep(record.with_outcome(outcome(&proof))).await?;
+        proof
+    }
+
     fn record(
         &self,
         by: &Actor,
@@ -123,13 +173,13 @@ impl AuditReader {
     }
 
     async fn keep(&self, record: AuditRecord) -> Result<()> {
-        match self.recorder.record(record).await {
-            Recorded::Lost { .. } => Err(Error::new(ErrorKind::Unavailable, "read audit trail").context(
+        let kept = self.recorder.record(record).await.kept();
+        kept.map_err(|_| {
+            Error::new(ErrorKind::Unavailable, "read audit trail").context(
                 "reason",
                 "the reading cannot be recorded, and nobody reads unseen",
-            )),
-            _ => Ok(()),
-        }
+            )
+        })
     }
 }
 
@@ -143,3 +193,5 @@ fn outcome<T>(result: &Result<T>) -> AuditOutcome {
 
 const SEARCH: &str = "audit.search";
 const EXPORT: &str = "audit.export";
+const EXPOSURE: &str = "audit.exposure";
+const PROVE: &str = "audit.prove";

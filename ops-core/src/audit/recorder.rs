@@ -62,6 +62,19 @@ pub enum Recorded {
     },
 }
 
+impl Recorded {
+    /// Whether it survives a crash, in the store or on its way there. The reason why not.
+    ///
+    /// # Errors
+    /// What store and spool said: nobody has the record.
+    pub fn kept(self) -> Result<(), String> {
+        match self {
+            Self::Stored(_) | Self::Kept | Self::Spooled { .. } => Ok(()),
+            Self::Refused { reason } | Self::Lost { reason } => Err(reason),
+        }
+    }
+}
+
 const APPEND: &str = "append audit record";
 
 /// The action of the records about a person who was forgotten.
@@ -220,7 +233,7 @@ impl Recorder {
             .with_outcome(outcome)
         };
         let intent = record(AuditOutcome::Unknown).with_detail("step", "intent");
-        if let Recorded::Lost { reason } | Recorded::Refused { reason } = self.record(intent).await {
+        if let Err(reason) = self.record(intent).await.kept() {
             return Err(Error::new(ErrorKind::Unavailable, "forget person in audit trail")
                 .context("reason", format!("the intent cannot be recorded: {reason}")));
         }
@@ -231,9 +244,7 @@ impl Recorder {
                 .with_detail("left", forgotten.left.to_string()),
             Err(error) => record(AuditOutcome::Failed).with_detail("error", error.kind().to_string()),
         };
-        if let Recorded::Lost { reason } | Recorded::Refused { reason } =
-            self.record(done.with_detail("step", "done")).await
-        {
+        if let Err(reason) = self.record(done.with_detail("step", "done")).await.kept() {
             tracing::error!(
                 reason,
                 "what was forgotten is not in the audit trail, its intent is"
@@ -248,11 +259,7 @@ impl Recorder {
     /// As [`Spool::deliver`].
     pub async fn deliver(&self) -> Result<Delivered> {
         match &self.spool {
-            Some(spool) => {
-                spool
-                    .deliver_masked(&*self.store, Some(&*self.masker), usize::MAX)
-                    .await
-            }
+            Some(spool) => spool.deliver_whole(&*self.store, Some(&*self.masker)).await,
             None => Ok(Delivered::default()),
         }
     }

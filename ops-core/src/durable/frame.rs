@@ -4,8 +4,8 @@ pub(crate) const BEGINNING: [u8; 16] = *b"ops-spool/2\n\0\0\0\0";
 /// A frame: mark, length of the payload, CRC-32C over all behind itself and the length, number, payload.
 const MARK: [u8; 4] = [0xf5, b'O', b'F', 0xfa];
 const HEAD: usize = 20;
-/// More than any payload has; what claims more is damaged.
-const MOST: usize = 16 << 20;
+/// No payload may have more bytes; what claims more is damaged.
+pub(crate) const MOST: usize = 16 << 20;
 
 /// Appends a frame.
 pub(crate) fn write(into: &mut Vec<u8>, number: u64, payload: &[u8]) {

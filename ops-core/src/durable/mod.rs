@@ -6,6 +6,7 @@ mod line;
 mod lock;
 mod log;
 mod segment;
+mod sums;
 mod whole;
 
 pub(crate) use self::directory::{Directory, file_name, private};
@@ -13,6 +14,7 @@ pub(crate) use self::line::Line;
 pub(crate) use self::lock::Lock;
 pub(crate) use self::log::{Log, Place};
 pub(crate) use self::segment::{Medium, Segment, segment_name, segments};
+pub(crate) use self::sums::Sums;
 pub(crate) use self::whole::{read_plain, read_whole, write_new, write_over, write_plain};
 
 use std::io;
@@ -66,6 +68,29 @@ pub(crate) fn refused(operation: &'static str, path: &Path, source: io::Error) -
         .provider(PROVIDER)
         .context("file", path.display().to_string())
         .source(source)
+}
+
+/// The same failure for another caller of the same write.
+pub(crate) fn again(error: &Error) -> Error {
+    Error::new(error.kind(), error.operation())
+        .provider(error.provider_name())
+        .with_retry(error.retry())
+        .context("cause", error.to_string())
+}
+
+/// Whether an operation failed because there is no room: on the disk, for this user, or for a file of this size.
+pub(crate) fn no_room(error: &Error) -> bool {
+    std::error::Error::source(error)
+        .and_then(|source| source.downcast_ref())
+        .is_some_and(is_full)
+}
+
+/// The same for what the operating system said.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
 }
 
 /// A file that does not hold what it should. Nothing is deleted then; a person must look.

@@ -1,12 +1,11 @@
 use std::fs::{self, File};
-use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sha2::{Digest as _, Sha256};
 
-use crate::durable::{Directory, Lock, blocking, file_name, private, refused, write_plain};
+use crate::durable::{Directory, Lock, Sums, blocking, file_name, private, refused, write_plain};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Digest;
 use crate::ports::{
@@ -82,17 +81,8 @@ impl EvidenceArchive for DirectoryArchive {
     async fn begin(&self, upload: &ArchiveUpload) -> Result<u64> {
         let upload = upload.clone();
         self.on_disk(UPLOAD, move |shelves| {
-            let object = shelves.object(&upload.name);
-            if object.exists() {
-                return match sums(&object)?.sha256 == upload.sha256 {
-                    true => Ok(upload.bytes),
-                    false => Err(denied(
-                        ErrorKind::Conflict,
-                        UPLOAD,
-                        &upload.name,
-                        "the name has another content",
-                    )),
-                };
+            if shelves.has(&upload)? {
+                return Ok(upload.bytes);
             }
             let part = shelves.part(&upload);
             private()
@@ -143,7 +133,8 @@ impl EvidenceArchive for DirectoryArchive {
         let upload = upload.clone();
         self.on_disk(UPLOAD, move |shelves| {
             let part = shelves.part(&upload);
-            if part.exists() {
+            // Another upload of this name may have ended since this one began.
+            if !shelves.has(&upload)? && part.exists() {
                 let found = sums(&part)?;
                 if found.bytes < upload.bytes {
                     return Err(denied(
@@ -235,9 +226,18 @@ impl EvidenceArchive for DirectoryArchive {
                     "the object is held",
                 ));
             }
-            for path in [shelves.object(&name), shelves.note(&name)] {
+            for path in [
+                shelves.object(&name),
+                shelves.note(&name),
+                shelves.note_before(&name),
+            ] {
                 match fs::remove_file(&path) {
-                    Err(failed) if failed.kind() != io::ErrorKind::NotFound => {
+                    Err(failed)
+                        if !matches!(
+                            failed.kind(),
+                            io::ErrorKind::NotFound | io::ErrorKind::InvalidFilename
+                        ) =>
+                    {
                         return Err(refused(DELETE, &path, failed));
                     }
                     _ => {}
@@ -255,7 +255,29 @@ impl Shelves {
     }
 
     fn note(&self, name: &ArchiveName) -> PathBuf {
+        self.holds.file(&Digest::of(name.as_str().as_bytes()).to_string())
+    }
+
+    /// Where a note was before: a long name had no room there.
+    fn note_before(&self, name: &ArchiveName) -> PathBuf {
         self.holds.file(&file_name(name.as_str()))
+    }
+
+    /// Whether the object is there, whole.
+    fn has(&self, upload: &ArchiveUpload) -> Result<bool> {
+        let object = self.object(&upload.name);
+        if !object.exists() {
+            return Ok(false);
+        }
+        match sums(&object)?.sha256 == upload.sha256 {
+            true => Ok(true),
+            false => Err(denied(
+                ErrorKind::Conflict,
+                UPLOAD,
+                &upload.name,
+                "the name has another content",
+            )),
+        }
     }
 
     /// An upload of another content begins anew.
@@ -298,46 +320,28 @@ impl Shelves {
     }
 
     fn hold(&self, name: &ArchiveName) -> Result<ArchiveHold> {
-        let path = self.note(name);
-        match fs::read(&path) {
-            Err(missing) if missing.kind() == io::ErrorKind::NotFound => Ok(ArchiveHold::default()),
-            Err(source) => Err(refused(HOLD, &path, source)),
-            // A note that cannot be read must not free what it held.
-            Ok(note) => serde_json::from_slice(&note).map_err(|_| {
-                Error::new(ErrorKind::Unexpected, HOLD)
-                    .provider("file")
-                    .context("file", path.display().to_string())
-            }),
+        for path in [self.note(name), self.note_before(name)] {
+            match fs::read(&path) {
+                // The second name may be too long to be one.
+                Err(missing) if missing.kind() == io::ErrorKind::NotFound => {}
+                Err(long) if long.kind() == io::ErrorKind::InvalidFilename => {}
+                Err(source) => return Err(refused(HOLD, &path, source)),
+                // A note that cannot be read must not free what it held.
+                Ok(note) => {
+                    return serde_json::from_slice(&note).map_err(|_| {
+                        Error::new(ErrorKind::Unexpected, HOLD)
+                            .provider("file")
+                            .context("file", path.display().to_string())
+                    });
+                }
+            }
         }
+        Ok(ArchiveHold::default())
     }
-}
-
-/// What a file holds.
-struct Sums {
-    bytes: u64,
-    crc32c: u32,
-    sha256: Digest,
 }
 
 fn sums(path: &Path) -> Result<Sums> {
-    let failed = |source| refused(READ, path, source);
-    let mut file = File::open(path).map_err(failed)?;
-    let (mut hash, mut crc32c, mut bytes) = (Sha256::new(), 0, 0);
-    let mut buffer = vec![0; 256 * 1024];
-    loop {
-        let read = file.read(&mut buffer).map_err(failed)?;
-        if read == 0 {
-            break;
-        }
-        hash.update(&buffer[..read]);
-        crc32c = crc32c::crc32c_append(crc32c, &buffer[..read]);
-        bytes += read as u64;
-    }
-    Ok(Sums {
-        bytes,
-        crc32c,
-        sha256: Digest::from_bytes(hash.finalize().into()),
-    })
+    Sums::of(path).map_err(|source| refused(READ, path, source))
 }
 
 const UPLOAD: &str = "upload evidence";

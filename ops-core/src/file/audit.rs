@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::audit::{ChainVerifier, Linker, leaf, page};
-use crate::durable::{Directory, Line, Log, Place, blocking, damaged, file_name};
+use crate::durable::{Directory, Line, Log, Place, again, blocking, damaged, file_name};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{AuditRecord, Digest, TenantId};
 use crate::ports::{
@@ -77,7 +77,7 @@ impl AuditStore for FileAudit {
         });
         match answer.await? {
             Appended::Stored(receipt) | Appended::Known(receipt) => Ok(receipt),
-            Appended::Refused(error) => Err(error),
+            Appended::Refused(error) | Appended::Stuck(error) => Err(error),
         }
     }
 
@@ -92,7 +92,15 @@ impl AuditStore for FileAudit {
             }
             let mut answers = Vec::new();
             for (tenant, (places, entries)) in of_tenant {
-                answers.extend(places.into_iter().zip(trail.append(&tenant, entries)?));
+                match trail.append(&tenant, entries) {
+                    Ok(given) => answers.extend(places.into_iter().zip(given)),
+                    // The file of this tenant is damaged; the others go on.
+                    Err(error) if error.kind() == ErrorKind::Unexpected => {
+                        let stuck = |place| (place, Appended::Stuck(again(&error)));
+                        answers.extend(places.into_iter().map(stuck));
+                    }
+                    Err(error) => return Err(error),
+                }
             }
             answers.sort_unstable_by_key(|(place, _)| *place);
             Ok(answers.into_iter().map(|(_, answer)| answer).collect())

@@ -78,10 +78,11 @@ impl Journal for FileJournal {
         let run = entry.run.clone();
         let text = serde_json::to_string(entry)
             .map_err(|source| Error::new(ErrorKind::InvalidInput, operation).source(source))?;
-        let (answer, leads) = self.places.appends.push(run, text);
+        let (answer, leads) = self.places.appends.push(&run, text);
         if leads {
             let writer = AppendsWriter {
                 places: Arc::clone(&self.places),
+                run,
                 done: false,
             };
             drop(tokio::task::spawn_blocking(move || writer.write()));
@@ -122,18 +123,19 @@ impl Journal for FileJournal {
     }
 }
 
-/// Writes the entries that wait; lets their callers go if it never runs, or panics.
+/// Writes the entries of a run that wait; lets their callers go if it never runs, or panics.
 struct AppendsWriter {
     places: Arc<Places>,
+    run: RunId,
     done: bool,
 }
 
 impl AppendsWriter {
     fn write(mut self) {
-        let places = &self.places;
+        let (places, run) = (&self.places, &self.run);
         places
             .appends
-            .write(|run, texts| places.run(run).lock()?.append(texts));
+            .write(run, |texts| places.run(run).lock()?.append(texts));
         self.done = true;
     }
 }
@@ -141,7 +143,7 @@ impl AppendsWriter {
 impl Drop for AppendsWriter {
     fn drop(&mut self) {
         if !self.done {
-            self.places.appends.give_up();
+            self.places.appends.give_up(&self.run);
         }
     }
 }

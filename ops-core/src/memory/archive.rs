@@ -25,6 +25,22 @@ struct Shelves {
     objects: BTreeMap<ArchiveName, (Vec<u8>, ArchiveHold)>,
 }
 
+impl Shelves {
+    /// Whether the object is there, whole.
+    fn has(&self, upload: &ArchiveUpload) -> Result<bool> {
+        match self.objects.get(&upload.name) {
+            None => Ok(false),
+            Some((bytes, _)) if Digest::of(bytes) == upload.sha256 => Ok(true),
+            Some(_) => Err(refused(
+                ErrorKind::Conflict,
+                UPLOAD,
+                &upload.name,
+                "the name has another content",
+            )),
+        }
+    }
+}
+
 impl InMemoryArchive {
     /// An empty archive.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
@@ -59,17 +75,8 @@ impl EvidenceArchive for InMemoryArchive {
     async fn begin(&self, upload: &ArchiveUpload) -> Result<u64> {
         self.plug.check(UPLOAD)?;
         let mut shelves = lock(&self.shelves);
-        if let Some((bytes, _)) = shelves.objects.get(&upload.name) {
-            return if Digest::of(bytes) == upload.sha256 {
-                Ok(upload.bytes)
-            } else {
-                Err(refused(
-                    ErrorKind::Conflict,
-                    UPLOAD,
-                    &upload.name,
-                    "the name has another content",
-                ))
-            };
+        if shelves.has(upload)? {
+            return Ok(upload.bytes);
         }
         let (known, bytes) = shelves
             .begun
@@ -112,7 +119,9 @@ impl EvidenceArchive for InMemoryArchive {
     async fn finish(&self, upload: &ArchiveUpload) -> Result<ArchivedObject> {
         self.plug.check(UPLOAD)?;
         let mut shelves = lock(&self.shelves);
-        if let Some((known, bytes)) = shelves.begun.remove(&upload.name) {
+        if !shelves.has(upload)?
+            && let Some((known, bytes)) = shelves.begun.remove(&upload.name)
+        {
             if (bytes.len() as u64) < known.bytes {
                 shelves.begun.insert(upload.name.clone(), (known, bytes));
                 return Err(refused(

@@ -88,7 +88,7 @@ impl AuditStore for InMemoryAudit {
         let chain = trail.entry(record.tenant.clone()).or_default();
         match chain.append(record, None) {
             Appended::Stored(receipt) | Appended::Known(receipt) => Ok(receipt),
-            Appended::Refused(error) => Err(error),
+            Appended::Refused(error) | Appended::Stuck(error) => Err(error),
         }
     }
 

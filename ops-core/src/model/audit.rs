@@ -50,7 +50,7 @@ pub struct AuditRecord {
     /// to its value, not the value.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub salts: BTreeMap<String, Salt>,
-    /// The fields whose value and salt were removed, with the commitment that stands in the hash.
+    /// The fields whose value and salt were removed, with the commitment that stands in the hash. The field itself shows [`WITHHELD`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub withheld: BTreeMap<String, Digest>,
 }
@@ -241,8 +241,8 @@ const ACTOR: &str = "actor";
 const RESOURCE: &str = "resource_id";
 /// What the field of a detail begins with.
 const DETAILS: &str = "details.";
-/// What stands in place of a value that was removed.
-const WITHHELD: &str = "withheld";
+/// What stands in place of a value that was removed. A field that shows anything else is not withheld, whatever is beside it.
+pub const WITHHELD: &str = "withheld";
 
 #[cfg(test)]
 mod tests {

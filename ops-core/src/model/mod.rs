@@ -37,7 +37,7 @@ mod window;
 
 pub use self::actor::{Actor, ActorKind};
 pub use self::approval::{Approval, ApprovalRequest, BrokenGlass};
-pub use self::audit::{AuditOutcome, AuditRecord, Withheld};
+pub use self::audit::{AuditOutcome, AuditRecord, WITHHELD, Withheld};
 pub use self::drill::{DrillReport, DrillVerdict, DrilledStep, DrilledTarget, LastDrill};
 pub use self::erasure::{ErasureLine, ErasureReport};
 pub use self::id::{IdempotencyKey, RunId};

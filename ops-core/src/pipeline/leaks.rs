@@ -66,7 +66,7 @@ impl LeakWatch {
                 alert = signal.alert,
                 count = signal.count,
                 told,
-                recorded = matches!(recorded, Recorded::Stored(_) | Recorded::Spooled { .. }),
+                recorded = recorded.kept().is_ok(),
                 "personal data was masked at a last gate"
             );
         }

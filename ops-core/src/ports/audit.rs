@@ -92,6 +92,8 @@ pub enum Appended {
     Known(AuditReceipt),
     /// The store will never take it: `Conflict`, the id is known with another content, or `InvalidInput`.
     Refused(Error),
+    /// The chain of its tenant takes nothing until a person has looked at it; the record is to be given again.
+    Stuck(Error),
 }
 
 /// What to look for; every given condition must hold.
@@ -220,7 +222,8 @@ impl ChainReport {
 /// - On `Ok`, the record survives a crash. Appending a record with a known id stores nothing and returns its receipt;
 ///   the same id with another content is `Conflict`. Salts are no content, nor is a value that was removed.
 /// - `append_all` does the same for many records at once: those of one tenant get their places in the order given. On `Err` any number of them may be
-///   stored; giving the same batch again stores the rest and nothing twice. One record that is refused does not hold up the others.
+///   stored; giving the same batch again stores the rest and nothing twice. One record that is refused does not hold up the others, nor does the chain of one
+///   tenant that cannot be read those of the others.
 /// - Records of one tenant are never returned to another.
 /// - `search` gives newest first (by `at`, then id) and pages without gaps or repetitions while records arrive. It gives no salts.
 /// - `verify` reads the whole chain and finds a record that was changed, deleted, inserted or moved. A chain alone cannot show that

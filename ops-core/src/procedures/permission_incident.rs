@@ -57,9 +57,10 @@ pub struct ReportsDue {
     pub whole: Timestamp,
 }
 
-/// Answers a permission incident: evidence is preserved first, then the user's sessions end and the endpoint is suspended, at the same time.
+/// Answers a permission incident: the user's sessions end, the endpoint is suspended and evidence is preserved, all at the same time.
 ///
-/// The stop of the leak waits for the evidence no longer than that step's timeout (`settings` may set it; 2 minutes here), whatever becomes of it.
+/// Neither waits for another: the leak ends however long the export takes, and nothing of it touches the trail. The export may take 2 minutes
+/// (`settings` may set it).
 ///
 /// # Errors
 /// As [`Procedure::new`].
@@ -70,9 +71,9 @@ pub fn permission_incident(
     suspend: Vec<Arc<dyn Action>>,
     settings: impl Fn(Step) -> Step,
 ) -> Result<Procedure> {
-    let mut steps = vec![settings(Step::new(preserve).with_timeout(PRESERVE).closing(0))];
-    let then = revoke.into_iter().chain(suspend);
-    steps.extend(then.map(|action| settings(Step::new(action)).closing(1)));
+    let mut steps = vec![settings(Step::new(preserve).with_timeout(PRESERVE))];
+    let leak = revoke.into_iter().chain(suspend);
+    steps.extend(leak.map(|action| settings(Step::new(action))));
     Procedure::new(name, steps)
 }
 

@@ -1,11 +1,13 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ops_core::audit::{Drain, DrainOptions, Recorded, Spool};
+use ops_core::audit::{Drain, DrainOptions, Recorded, Spool, SpoolQuota};
 use ops_core::clock::SystemClock;
 use ops_core::emergency::Meter;
-use ops_core::error::{Error, ErrorKind, Result};
+use ops_core::error::{Error, ErrorKind, Result, Retry};
+use ops_core::file::FileAudit;
 use ops_core::memory::InMemoryAudit;
 use ops_core::model::{AuditRecord, TenantId};
 use ops_core::ports::{
@@ -187,20 +189,49 @@ async fn the_pauses_grow_while_the_store_is_down() {
     );
 }
 
-/// Takes no batch that has a certain record in it, and does not say which one it is.
-#[derive(Debug, Default)]
-struct Choosy(InMemoryAudit);
+/// What is wrong with a store.
+#[derive(Debug)]
+enum Trouble {
+    /// It takes no batch that has this record in it, and does not say which one it is.
+    Breaks(&'static str),
+    /// It fails so often from now on as one does that others were faster than.
+    Busy(AtomicUsize),
+    Hangs,
+    Panics,
+    /// It answers for all but the last.
+    Forgetful,
+}
+
+#[derive(Debug)]
+struct Troubled(InMemoryAudit, Trouble);
 
 #[async_trait]
-impl AuditStore for Choosy {
+impl AuditStore for Troubled {
     async fn append(&self, record: &AuditRecord) -> Result<AuditReceipt> {
         self.0.append(record).await
     }
     async fn append_all(&self, entries: &[AuditEntry]) -> Result<Vec<Appended>> {
-        if entries.iter().any(|entry| entry.record.resource_id == "37") {
-            return Err(Error::new(ErrorKind::InvalidInput, "append audit records"));
+        let failed = |kind| Err(Error::new(kind, "append audit records"));
+        match &self.1 {
+            Trouble::Breaks(name) if entries.iter().any(|entry| entry.record.resource_id == *name) => {
+                return failed(ErrorKind::InvalidInput);
+            }
+            Trouble::Busy(left)
+                if left
+                    .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
+                    .is_ok() =>
+            {
+                return failed(ErrorKind::Conflict).map_err(|error| error.with_retry(Retry::Safe));
+            }
+            Trouble::Hangs => std::future::pending().await,
+            Trouble::Panics => panic!("a fault of the store"),
+            _ => {}
         }
-        self.0.append_all(entries).await
+        let mut answers = self.0.append_all(entries).await?;
+        if matches!(self.1, Trouble::Forgetful) {
+            answers.pop();
+        }
+        Ok(answers)
     }
     async fn search(&self, tenant: &TenantId, query: &AuditQuery) -> Result<AuditPage> {
         self.0.search(tenant, query).await
@@ -228,7 +259,7 @@ async fn a_record_that_breaks_its_batch_is_found_and_set_aside_and_the_others_ar
     for n in 0..100 {
         spool.append(record(n)).await.unwrap();
     }
-    let store = Choosy::default();
+    let store = Troubled(InMemoryAudit::new(), Trouble::Breaks("37"));
     let delivered = spool.deliver(&store).await.unwrap();
     assert_eq!(
         (delivered.stored, delivered.refused, delivered.pending),
@@ -270,4 +301,105 @@ async fn two_drains_of_one_directory_bring_everything_once() {
         stored += drain.stop(AMPLE).await.unwrap().stored;
     }
     assert_eq!((stored, store.chain(&tenant()).len()), (40, 40));
+}
+
+#[tokio::test]
+async fn what_a_store_says_that_was_only_busy_sets_no_record_aside() {
+    let directory = tempfile::tempdir().unwrap();
+    let spool = Spool::open(directory.path()).unwrap();
+    for n in 0..10 {
+        spool.append(record(n)).await.unwrap();
+    }
+    let store = Troubled(InMemoryAudit::new(), Trouble::Busy(AtomicUsize::new(1)));
+    let delivered = spool.deliver(&store).await.unwrap();
+    assert_eq!((delivered.refused, delivered.pending), (0, 10));
+    assert_eq!(delivered.error.unwrap().kind(), ErrorKind::Conflict);
+    let delivered = spool.deliver(&store).await.unwrap();
+    assert_eq!((delivered.stored, delivered.pending), (10, 0));
+}
+
+#[tokio::test]
+async fn a_store_that_hangs_panics_or_does_not_answer_for_all_leaves_the_records_where_they_are() {
+    for (trouble, kind) in [
+        (Trouble::Hangs, ErrorKind::Timeout),
+        (Trouble::Panics, ErrorKind::Unexpected),
+        (Trouble::Forgetful, ErrorKind::Unavailable),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let spool = Spool::open(directory.path())
+            .unwrap()
+            .with_quota(SpoolQuota::default(), Arc::new(ManualClock::self_moving()));
+        for n in 0..3 {
+            spool.append(record(n)).await.unwrap();
+        }
+        let store = Troubled(InMemoryAudit::new(), trouble);
+        let delivered = spool.deliver(&store).await.unwrap();
+        assert_eq!((delivered.refused, delivered.pending), (0, 3), "{:?}", store.1);
+        assert_eq!(delivered.error.unwrap().kind(), kind);
+        // The turn is free again for others.
+        let delivered = spool.deliver(&InMemoryAudit::new()).await.unwrap();
+        assert_eq!((delivered.elsewhere, delivered.stored), (false, 3));
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_whose_chain_cannot_be_read_holds_up_no_other_and_loses_nothing() {
+    let (home, directory) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = FileAudit::open(home.path()).unwrap();
+    store.append(&record(0)).await.unwrap();
+    let file = std::fs::read_dir(home.path())
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let whole = std::fs::read(&file).unwrap();
+    let mut damaged = whole.clone();
+    damaged[whole.len() / 2] ^= 1;
+    damaged.extend_from_slice(&whole[whole.len() - 10..]);
+    std::fs::write(&file, &damaged).unwrap();
+    let store = FileAudit::open(home.path()).unwrap();
+
+    let spool = Spool::open(directory.path()).unwrap();
+    let other = TenantId::new("org_b").unwrap();
+    for n in 1..20 {
+        let mut record = record(n);
+        if n % 2 == 0 {
+            record.tenant = other.clone();
+        }
+        spool.append(record).await.unwrap();
+    }
+    let delivered = spool.deliver(&store).await.unwrap();
+    assert_eq!(
+        (
+            delivered.stored,
+            delivered.stuck,
+            delivered.refused,
+            delivered.pending
+        ),
+        (9, 10, 0, 10)
+    );
+    assert_eq!(delivered.error.unwrap().kind(), ErrorKind::Unexpected);
+    // What comes later goes the same way, and nothing is kept twice.
+    let mut later = record(20);
+    later.tenant = other.clone();
+    spool.append(later).await.unwrap();
+    spool.append(record(21)).await.unwrap();
+    let delivered = spool.deliver(&store).await.unwrap();
+    assert_eq!(
+        (delivered.stored, delivered.stuck, delivered.pending),
+        (1, 11, 11)
+    );
+
+    std::fs::write(&file, &whole).unwrap();
+    let store = FileAudit::open(home.path()).unwrap();
+    let delivered = spool.deliver(&store).await.unwrap();
+    assert_eq!((delivered.stored, delivered.stuck, delivered.pending), (11, 0, 0));
+    let chain = store.chain(&tenant(), 0, 100).await.unwrap();
+    let names: Vec<_> = chain.into_iter().map(|(_, record)| record.resource_id).collect();
+    let wanted: Vec<_> = (0..22)
+        .filter(|n| *n == 0 || n % 2 == 1)
+        .map(|n: i64| n.to_string())
+        .collect();
+    assert_eq!(names, wanted, "in their order");
 }

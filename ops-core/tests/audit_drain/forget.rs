@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
-use ops_core::audit::{Checkpoint, NoteSigner, Recorded, Recorder, kept_tree, prove};
+use ops_core::audit::{Checkpoint, NoteSigner, Recorded, Recorder, TracesInTrail, kept_tree, prove};
 use ops_core::clock::SystemClock;
+use ops_core::error::ErrorKind;
 use ops_core::masking::BuiltinMasker;
 use ops_core::memory::InMemoryAudit;
 use ops_core::model::{Actor, AuditOutcome};
-use ops_core::ports::{AuditEraser, AuditStore};
+use ops_core::ports::{AuditEraser, AuditStore, ForgetPerson};
 
 use super::{record, tenant};
 
@@ -117,4 +118,22 @@ async fn what_tells_of_nobody_gets_no_salt() {
             vec!["details.rows"]
         ]
     );
+}
+
+#[tokio::test]
+async fn an_erasure_forgets_the_person_in_the_trail_too() {
+    let store = Arc::new(InMemoryAudit::new());
+    let recorder = recorder(&store);
+    assert!(matches!(recorder.record(record(1)).await, Recorded::Stored(_)));
+    let by = Actor::person("privacy_officer").unwrap();
+    let eraser = Arc::clone(&store) as Arc<dyn AuditEraser>;
+    let traces = TracesInTrail::new(recorder, eraser, by, "request-17");
+    ops_core::testkit::forget_person(&traces, &tenant(), "kazu").await;
+    assert_eq!(store.chain(&tenant())[0].1.actor.id(), "withheld");
+    // A record from before there were salts stays, and that is said.
+    store.append(&record(2)).await.unwrap();
+    let left = ForgetPerson::forget(&traces, &tenant(), "kazu")
+        .await
+        .unwrap_err();
+    assert_eq!(left.kind(), ErrorKind::Unsupported);
 }

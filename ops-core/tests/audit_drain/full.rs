@@ -163,3 +163,31 @@ async fn on_a_full_disk_nothing_acknowledged_is_lost_and_recording_goes_on_when_
     let wanted: Vec<_> = (0..kept + 100).map(|n: i64| n.to_string()).collect();
     assert_eq!(names, wanted);
 }
+
+#[tokio::test]
+async fn a_full_disk_does_not_keep_the_spool_from_emptying() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(_disk) = SmallDisk::mount(directory.path(), "500k") else {
+        eprintln!("LEFT OUT: nobody may mount a disk here");
+        return;
+    };
+    let spool = Spool::open(directory.path()).unwrap();
+    let mut kept = 0;
+    while spool.append(record(kept)).await.is_ok() {
+        kept += 1;
+    }
+    // Not a byte is left for the note of what is delivered.
+    let mut filler = std::fs::File::create(directory.path().join(".filler")).unwrap();
+    while std::io::Write::write(&mut filler, &[1; 512]).is_ok_and(|written| written > 0) {}
+    let store = InMemoryAudit::new();
+    let delivered = spool.deliver(&store).await.unwrap();
+    assert_eq!(
+        (delivered.missing, delivered.damaged, delivered.refused),
+        (0, 0, 0)
+    );
+    assert_eq!(store.chain(&tenant()).len(), usize::try_from(kept).unwrap());
+    spool.append(record(kept)).await.unwrap();
+    let delivered = spool.deliver(&store).await.unwrap();
+    assert_eq!((delivered.missing, delivered.pending), (0, 0));
+    assert_eq!(store.chain(&tenant()).len(), usize::try_from(kept).unwrap() + 1);
+}

@@ -120,3 +120,30 @@ fn no_name_leaves_the_archive() {
     }
     assert!(ArchiveName::new("INC-7/part-00001.zst").is_ok());
 }
+
+#[tokio::test]
+async fn the_longest_name_can_be_held_and_a_hold_of_before_still_holds() {
+    let home = tempfile::tempdir().unwrap();
+    let archive = DirectoryArchive::open(home.path(), clock()).unwrap();
+    let long = ArchiveName::new(format!("{}/{}", "A".repeat(100), "B".repeat(99))).unwrap();
+    for name in [long, ArchiveName::new("INC-7/part-1").unwrap()] {
+        let upload = ArchiveUpload::new(name.clone(), 1, Digest::of(b"x"));
+        archive.begin(&upload).await.unwrap();
+        archive.put(&upload, 0, b"x").await.unwrap();
+        archive.finish(&upload).await.unwrap();
+        archive.hold(&name, &ArchiveHold::held()).await.unwrap();
+        let refused = archive.delete(&name).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
+    }
+    // As the version before named the note.
+    let held = fs::read_dir(home.path().join("holds")).unwrap();
+    for note in held.flatten() {
+        fs::rename(note.path(), home.path().join("holds/%49%4e%43-7%2fpart-1")).unwrap();
+    }
+    let name = ArchiveName::new("INC-7/part-1").unwrap();
+    let refused = archive.delete(&name).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
+    archive.hold(&name, &ArchiveHold::default()).await.unwrap();
+    archive.delete(&name).await.unwrap();
+    assert_eq!(archive.observe(&name).await.unwrap(), None);
+}

@@ -2,11 +2,13 @@ use std::fs;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use ops_core::audit::{Checkpoint, EvidenceFaultKind, EvidenceManifest, EvidenceVerifier, Note, Tree, leaf};
+use ops_core::audit::{
+    Checkpoint, EvidenceFaultKind, EvidenceManifest, EvidenceVerifier, Note, Tree, archive_evidence, leaf,
+};
 use ops_core::clock::SystemClock;
 use ops_core::error::{ErrorKind, Result};
 use ops_core::file::FileAudit;
-use ops_core::model::TenantId;
+use ops_core::model::{Actor, Salt, TenantId};
 use ops_core::ports::{
     AuditQuery, AuditStore, EvidenceFilter, EvidenceSource, TrailEntry, TrailExtent, TrailSnapshot,
 };
@@ -135,6 +137,62 @@ async fn evidence_is_never_written_over() {
     let again = export(&audit, &signer, &request(), out.path()).await.unwrap_err();
     assert_eq!(again.kind(), ErrorKind::InvalidInput);
     assert_eq!(fs::read(out.path().join("manifest")).unwrap(), before);
+    // A manifest that was taken away does not make a whole export an unfinished one.
+    fs::remove_file(out.path().join("manifest")).unwrap();
+    let again = export(&audit, &signer, &request(), out.path()).await.unwrap_err();
+    assert_eq!(again.kind(), ErrorKind::InvalidInput);
+}
+
+#[tokio::test]
+async fn an_export_that_did_not_end_is_made_anew_in_its_directory() {
+    let (signer, out) = (signer(), tempfile::tempdir().unwrap());
+    let mut fails = scripted(9).await;
+    fails.extent.matching = 10;
+    export_of(fails, &signer, out.path()).await.unwrap_err();
+    assert!(files(out.path()).contains(&"part-00001.zst".to_owned()));
+    // A file that is none of an export is left alone.
+    fs::write(out.path().join("notes.txt"), "mine").unwrap();
+    let refused = export_of(scripted(9).await, &signer, out.path())
+        .await
+        .unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+    fs::remove_file(out.path().join("notes.txt")).unwrap();
+
+    export_of(scripted(9).await, &signer, out.path()).await.unwrap();
+    assert!(verify(&signer, out.path()).intact());
+    assert_eq!(files(out.path()), ["checkpoint", "manifest", "part-00001.zst"]);
+}
+
+#[tokio::test]
+async fn a_value_that_is_shown_beside_a_commitment_is_a_fault_of_the_trail() {
+    let audit = trail(3).await;
+    let salted = record(3).with_salt("actor", Salt::from_bytes([7; 32]));
+    audit.append(&salted).await.unwrap();
+    let chain = audit.chain(&tenant());
+    let source = |forge: fn(&mut ops_core::model::AuditRecord)| {
+        let mut chain = chain.clone();
+        forge(&mut chain[3].1);
+        let head = chain.last().map(|(receipt, _)| receipt.clone());
+        Scripted {
+            entries: chain
+                .into_iter()
+                .map(|(receipt, record)| TrailEntry::Record { receipt, record })
+                .collect(),
+            extent: TrailExtent::new(head, 4, "scripted/1"),
+        }
+    };
+    let (signer, out) = (signer(), tempfile::tempdir().unwrap());
+    let (withheld, forged) = (out.path().join("withheld"), out.path().join("forged"));
+    let hidden = source(|record| assert!(record.withhold("actor")));
+    export_of(hidden, &signer, &withheld).await.unwrap();
+    assert!(verify(&signer, &withheld).intact());
+    let shown = source(|record| {
+        assert!(record.withhold("actor"));
+        record.actor = Actor::person("mallory").unwrap();
+    });
+    let manifest = export_of(shown, &signer, &forged).await.unwrap();
+    assert_eq!((manifest.checkpoint, manifest.faults[0].sequence), (None, 4));
+    assert!(verify(&signer, &forged).names(EvidenceFaultKind::Edited));
 }
 
 #[tokio::test]
@@ -232,6 +290,7 @@ async fn a_trail_with_faults_is_kept_and_named_and_no_checkpoint_is_signed() {
     let (manifest, verdict) = changed(edit).await;
     assert_eq!(manifest.checkpoint, None);
     assert_eq!(manifest.faults[0].sequence, 4);
+    assert!(!verdict.files_changed, "{verdict:?}");
     assert!(
         verdict.names(EvidenceFaultKind::FoundAtExport) && verdict.names(EvidenceFaultKind::Edited),
         "{verdict:?}"
@@ -365,4 +424,53 @@ async fn parts_hold_no_more_than_one_entry_for_neighbours_that_are_left_out() {
     let entries = entries(&out.path().join("part-00001.zst"));
     assert_eq!(entries.len(), 2, "999 left out, and one record");
     assert!(entries[0].len() < 4 + 49 + 32 * 20);
+}
+
+#[tokio::test]
+async fn however_many_faults_a_trail_has_a_changed_file_is_not_archived() {
+    let mut source = scripted(150).await;
+    for entry in &mut source.entries {
+        if let TrailEntry::Record { record, .. } = entry {
+            record.action = "nothing".to_owned();
+        }
+    }
+    let (signer, out) = (signer(), tempfile::tempdir().unwrap());
+    export_of(source, &signer, out.path()).await.unwrap();
+    let verifier = EvidenceVerifier::new(vec![signer.verifier().clone()]);
+    let archive = ops_core::memory::InMemoryArchive::new(Arc::new(SystemClock::new()));
+    let hold = ops_core::ports::ArchiveHold::held();
+    archive_evidence(&archive, out.path(), "INC-7", &verifier, &hold)
+        .await
+        .unwrap();
+    let part = out.path().join("part-00001.zst");
+    let mut bytes = fs::read(&part).unwrap();
+    bytes.extend_from_slice(b"more");
+    fs::write(&part, bytes).unwrap();
+    let verdict = verify(&signer, out.path());
+    assert!(verdict.files_changed && verdict.more_faults > 0, "{verdict:?}");
+    let refused = archive_evidence(&archive, out.path(), "INC-8", &verifier, &hold)
+        .await
+        .unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Conflict);
+}
+
+#[tokio::test]
+async fn a_checkpoint_over_nothing_fits_every_trail() {
+    let (signer, out) = (signer(), tempfile::tempdir().unwrap());
+    let nothing = Checkpoint::of(LOG, &tenant(), &Tree::new()).unwrap();
+    let note = nothing.sign(&[&signer]).unwrap();
+    let mut request = request();
+    request.seen.push(nothing);
+    request.allow_empty = true;
+    for records in [0, 5] {
+        let into = out.path().join(records.to_string());
+        export(&trail(records).await, &signer, &request, &into)
+            .await
+            .unwrap();
+        let verifier = EvidenceVerifier::new(vec![signer.verifier().clone()])
+            .with_seen(&note)
+            .unwrap();
+        let verdict = verifier.verify(&into).unwrap();
+        assert!(verdict.intact(), "{verdict:?}");
+    }
 }

@@ -2,22 +2,23 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use ops_core::audit::{Linker, Tree, leaf};
+use ops_core::audit::{Linker, Tree};
 use ops_core::error::{Error, ErrorKind, Result};
-use ops_core::model::{AuditRecord, Digest, TenantId};
+use ops_core::model::{AuditRecord, TenantId};
 use ops_core::ports::{Appended, AuditEntry, AuditHead, AuditReceipt};
-use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, Connection as _, FromRow, PgPool, PgTransaction, Row as _};
+use sqlx::{AssertSqlSafe, Connection as _, PgPool, PgTransaction};
 use uuid::Uuid;
 
 use super::columns::{APPEND, Columns, check, not_appended};
+use super::head::{Head, HeadRow, Trees};
 use super::row::{AuditRow, SALTED};
-use crate::error::{error, failed};
+use crate::error::error;
 
 /// Appends `entries` in one transaction, begun with `begin`.
 pub(super) async fn append_all(
     pool: &PgPool,
     begin: &'static str,
+    trees: &Trees,
     entries: &[AuditEntry],
 ) -> Result<Vec<Appended>> {
     // In the order of their names: two writers that both wait for a tenant never wait for each other.
@@ -33,7 +34,20 @@ pub(super) async fn append_all(
     if !tenants.is_empty() {
         let mut transaction = pool.begin_with(begin).await.map_err(not_appended)?;
         for (tenant, places) in tenants {
-            append_to(&mut transaction, tenant, entries, &places, &mut answers).await?;
+            let batch = Batch {
+                entries,
+                places: &places,
+            };
+            match append_to(&mut transaction, tenant, trees, batch, &mut answers).await {
+                Ok(()) => {}
+                // Nothing of it is written; the others go on.
+                Err(Failed::Chain(cause)) => {
+                    for place in places {
+                        answers[place] = Some(Appended::Stuck(stuck(&cause)));
+                    }
+                }
+                Err(Failed::Store(cause)) => return Err(cause),
+            }
         }
         transaction.commit().await.map_err(not_appended)?;
     }
@@ -44,13 +58,56 @@ pub(super) async fn append_all(
         .collect()
 }
 
+/// Why nothing was appended to a chain.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// What is stored of this chain cannot be read.
+    Chain(Error),
+    /// The store cannot take records now, of whatever chain.
+    Store(Error),
+}
+
+impl From<Error> for Failed {
+    fn from(cause: Error) -> Self {
+        Self::Chain(cause)
+    }
+}
+
+impl From<sqlx::Error> for Failed {
+    fn from(cause: sqlx::Error) -> Self {
+        Self::Store(match cause {
+            sqlx::Error::RowNotFound => error(ErrorKind::Unexpected, APPEND)
+                .context("reason", "a trigger or a rule keeps rows away from the trail"),
+            cause => not_appended(cause),
+        })
+    }
+}
+
+impl From<Failed> for Error {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Chain(cause) | Failed::Store(cause) => cause,
+        }
+    }
+}
+
+/// What each record of a chain that cannot be read is answered.
+fn stuck(cause: &Error) -> Error {
+    error(cause.kind(), APPEND)
+        .context("cause", cause.to_string())
+        .context(
+            "remedy",
+            "verify the chain of this tenant: its records wait until it can be read",
+        )
+}
+
 async fn append_to(
     transaction: &mut PgTransaction<'_>,
     tenant: &TenantId,
-    entries: &[AuditEntry],
-    places: &[usize],
+    trees: &Trees,
+    batch: Batch<'_>,
     answers: &mut [Option<Appended>],
-) -> Result<()> {
+) -> Result<(), Failed> {
     // The lock and the head keep writers at the same time from forking the chain: whoever has them is alone.
     sqlx::query(
         "select set_config('app.current_tenant', $1, true), pg_advisory_xact_lock(hashtextextended($1, $2))",
@@ -58,28 +115,22 @@ async fn append_to(
     .bind(tenant.as_str())
     .bind(LOCK)
     .execute(&mut **transaction)
-    .await
-    .map_err(not_appended)?;
-    let linker = lock_head(transaction, tenant).await?;
+    .await?;
+    let linker = lock_head(transaction, tenant, trees).await?;
 
     // Almost always all are new: the unique key says if not.
-    let batch = Batch { entries, places };
     let known = batch.displaced(transaction, tenant).await?;
-    let mut savepoint = transaction.begin().await.map_err(not_appended)?;
     let mut draft = batch.draft(linker.clone(), &known)?;
+    let mut savepoint = transaction.begin().await?;
     match draft.columns.insert(&mut savepoint, tenant).await {
-        Ok(()) => savepoint.commit().await.map_err(not_appended)?,
+        Ok(()) => savepoint.commit().await?,
         Err(sqlx::Error::Database(cause)) if cause.code().as_deref() == Some("23505") => {
-            savepoint.rollback().await.map_err(not_appended)?;
+            savepoint.rollback().await?;
             let known = batch.find(transaction, tenant).await?;
             draft = batch.draft(linker, &known)?;
-            draft
-                .columns
-                .insert(transaction, tenant)
-                .await
-                .map_err(not_appended)?;
+            draft.columns.insert(transaction, tenant).await?;
         }
-        Err(cause) => return Err(not_appended(cause)),
+        Err(cause) => return Err(cause.into()),
     }
     if draft.columns.len() > 0
         && let Some(head) = draft.linker.head()
@@ -147,7 +198,7 @@ impl<'a> Batch<'a> {
     }
 
     /// The records of the batch that are stored already.
-    async fn find(self, transaction: &mut PgTransaction<'_>, tenant: &TenantId) -> Result<Known> {
+    async fn find(self, transaction: &mut PgTransaction<'_>, tenant: &TenantId) -> Result<Known, Failed> {
         let keys = self
             .entries()
             .map(|(_, entry)| (entry.record.id, entry.record.at.as_unix_micros()))
@@ -158,7 +209,11 @@ impl<'a> Batch<'a> {
     }
 
     /// The id tells when its record was made. Of a record that gives another time, the one that was stored at the time of the id.
-    async fn displaced(self, transaction: &mut PgTransaction<'_>, tenant: &TenantId) -> Result<Known> {
+    async fn displaced(
+        self,
+        transaction: &mut PgTransaction<'_>,
+        tenant: &TenantId,
+    ) -> Result<Known, Failed> {
         let mut known = Known::new();
         for (_, entry) in self.entries() {
             let Some(made) = made_at(entry.record.id) else {
@@ -175,8 +230,7 @@ impl<'a> Batch<'a> {
                 .bind(made.saturating_mul(1000))
                 .bind(entry.record.id)
                 .fetch_optional(&mut **transaction)
-                .await
-                .map_err(not_appended)?;
+                .await?;
             if let Some(row) = row {
                 known.insert(entry.record.id, row.read(tenant)?);
             }
@@ -189,7 +243,7 @@ async fn find(
     transaction: &mut PgTransaction<'_>,
     tenant: &TenantId,
     (ids, ats): (Vec<Uuid>, Vec<i64>),
-) -> Result<Known> {
+) -> Result<Known, Failed> {
     // One look into the index for each: a plan over the whole table would be chosen for a table without statistics.
     let statement = format!(
         "select f.* from unnest($2::uuid[], $3::bigint[]) as w (id, at)
@@ -200,8 +254,7 @@ async fn find(
         .bind(ids)
         .bind(ats)
         .fetch_all(&mut **transaction)
-        .await
-        .map_err(not_appended)?;
+        .await?;
     rows.into_iter()
         .map(|row| {
             let (receipt, record) = row.read(tenant)?;
@@ -223,17 +276,17 @@ fn other_content(record: &AuditRecord) -> Error {
 }
 
 /// The end of the chain with its tree, locked until the transaction ends.
-async fn lock_head(transaction: &mut PgTransaction<'_>, tenant: &TenantId) -> Result<Linker> {
+async fn lock_head(
+    transaction: &mut PgTransaction<'_>,
+    tenant: &TenantId,
+    trees: &Trees,
+) -> Result<Linker, Failed> {
     let head = sqlx::query_as(
         "insert into ops.audit_head as head (tenant, sequence) values ($1, 0)
          on conflict (tenant) do update set tenant = excluded.tenant
          returning head.sequence, head.hash, head.peaks",
     );
-    let row: HeadRow = head
-        .bind(tenant.as_str())
-        .fetch_one(&mut **transaction)
-        .await
-        .map_err(not_appended)?;
+    let row: HeadRow = head.bind(tenant.as_str()).fetch_one(&mut **transaction).await?;
     match row.head(APPEND)? {
         Head::None => Ok(Linker::default()),
         Head::Whole(head) => {
@@ -242,26 +295,17 @@ async fn lock_head(transaction: &mut PgTransaction<'_>, tenant: &TenantId) -> Re
         }
         // From before the tree was kept: read through once.
         Head::WithoutTree(last) => {
-            let tree = read_tree(transaction, tenant).await?;
+            let tree = trees.read(transaction, tenant).await?;
             Ok(Linker::new(Some(last), tree))
         }
     }
 }
 
-pub(super) async fn read_tree(transaction: &mut PgTransaction<'_>, tenant: &TenantId) -> Result<Tree> {
-    let mut tree = Tree::new();
-    let mut last = 0;
-    loop {
-        let page = page_after(transaction, tenant, last, PAGE, APPEND).await?;
-        let Some(end) = page.last() else { return Ok(tree) };
-        last = end.sequence();
-        for row in page {
-            tree.push(leaf(&row.read(tenant)?.1));
-        }
-    }
-}
-
-async fn write_head(transaction: &mut PgTransaction<'_>, tenant: &TenantId, head: &AuditHead) -> Result<()> {
+async fn write_head(
+    transaction: &mut PgTransaction<'_>,
+    tenant: &TenantId,
+    head: &AuditHead,
+) -> sqlx::Result<()> {
     let peaks: Vec<u8> = head.peaks.iter().flat_map(|peak| *peak.as_bytes()).collect();
     sqlx::query("update ops.audit_head set sequence = $2, hash = $3, peaks = $4 where tenant = $1")
         .bind(tenant.as_str())
@@ -269,89 +313,28 @@ async fn write_head(transaction: &mut PgTransaction<'_>, tenant: &TenantId, head
         .bind(head.receipt.hash.as_bytes().to_vec())
         .bind(peaks)
         .execute(&mut **transaction)
-        .await
-        .map_err(not_appended)?;
+        .await?;
     Ok(())
 }
 
-/// The records behind position `last`, oldest first, with their salts.
+/// The records behind position `last`, oldest first, with their salts: `limit` of them, and those that stand in the place of the last. A row that was put in
+/// beside another must not fall between two pages.
 pub(super) async fn page_after(
     transaction: &mut PgTransaction<'_>,
     tenant: &TenantId,
     last: i64,
     limit: u32,
-    operation: &'static str,
-) -> Result<Vec<AuditRow>> {
-    let statement = format!("{SALTED} where l.tenant = $1 and l.sequence > $2 order by l.sequence limit $3");
+) -> sqlx::Result<Vec<AuditRow>> {
+    let statement = format!(
+        "{SALTED} where l.tenant = $1 and l.sequence > $2 order by l.sequence fetch first $3 rows with ties"
+    );
     sqlx::query_as(AssertSqlSafe(statement))
         .bind(tenant.as_str())
         .bind(last)
         .bind(i64::from(limit))
         .fetch_all(&mut **transaction)
         .await
-        .map_err(failed(operation))
-}
-
-/// A row of `ops.audit_head`.
-#[derive(Debug)]
-pub(super) struct HeadRow {
-    sequence: i64,
-    hash: Option<Vec<u8>>,
-    peaks: Option<Vec<u8>>,
-}
-
-impl FromRow<'_, PgRow> for HeadRow {
-    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
-        Ok(Self {
-            sequence: row.try_get("sequence")?,
-            hash: row.try_get("hash")?,
-            peaks: row.try_get("peaks")?,
-        })
-    }
-}
-
-/// What it says.
-#[derive(Debug)]
-pub(super) enum Head {
-    /// There is no record yet.
-    None,
-    Whole(AuditHead),
-    /// Written before the tree was kept.
-    WithoutTree(AuditReceipt),
-}
-
-impl HeadRow {
-    pub(super) fn head(self, operation: &'static str) -> Result<Head> {
-        let unreadable =
-            || error(ErrorKind::Unexpected, operation).context("reason", "the head is not readable");
-        let Some(hash) = self.hash else {
-            return Ok(Head::None);
-        };
-        let digest = |bytes: &[u8]| bytes.try_into().map(Digest::from_bytes).map_err(|_| unreadable());
-        let sequence = u64::try_from(self.sequence).map_err(|_| unreadable())?;
-        let receipt = AuditReceipt::new(sequence, digest(&hash)?);
-        let Some(peaks) = self.peaks else {
-            return Ok(Head::WithoutTree(receipt));
-        };
-        let peaks = peaks.chunks(32).map(digest).collect::<Result<Vec<_>>>()?;
-        Ok(Head::Whole(AuditHead::new(receipt, peaks)))
-    }
-}
-
-pub(super) async fn read_head(
-    transaction: &mut PgTransaction<'_>,
-    tenant: &TenantId,
-    operation: &'static str,
-) -> Result<Head> {
-    let row: Option<HeadRow> =
-        sqlx::query_as("select sequence, hash, peaks from ops.audit_head where tenant = $1")
-            .bind(tenant.as_str())
-            .fetch_optional(&mut **transaction)
-            .await
-            .map_err(failed(operation))?;
-    row.map_or(Ok(Head::None), |row| row.head(operation))
 }
 
 /// The second half of the key of the lock; others may use the first half for something else.
 const LOCK: i64 = 0x6f70_735f_6175_6474;
-const PAGE: u32 = 10_000;

@@ -73,7 +73,7 @@ impl Columns {
         transaction: &mut PgTransaction<'_>,
         tenant: &TenantId,
     ) -> sqlx::Result<()> {
-        sqlx::query(INSERT)
+        let inserted = sqlx::query(INSERT)
             .bind(tenant.as_str())
             .bind(&self.sequences)
             .bind(&self.ids)
@@ -92,8 +92,9 @@ impl Columns {
             .bind(&self.numbers)
             .execute(&mut **transaction)
             .await?;
+        whole(inserted.rows_affected(), self.len())?;
         if !self.salted.is_empty() {
-            sqlx::query(
+            let inserted = sqlx::query(
                 "insert into ops.audit_salt (tenant, sequence, salts)
                  select $1, * from unnest($2::bigint[], $3::text[])",
             )
@@ -102,8 +103,17 @@ impl Columns {
             .bind(&self.salts)
             .execute(&mut **transaction)
             .await?;
+            whole(inserted.rows_affected(), self.salted.len())?;
         }
         Ok(())
+    }
+}
+
+/// A trigger or a rule can keep a row away while the statement succeeds.
+fn whole(inserted: u64, wanted: usize) -> sqlx::Result<()> {
+    match u64::try_from(wanted) == Ok(inserted) {
+        true => Ok(()),
+        false => Err(sqlx::Error::RowNotFound),
     }
 }
 

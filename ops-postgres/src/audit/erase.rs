@@ -6,6 +6,7 @@ use ops_core::ports::{AuditEraser, AuditReceipt, Forgotten};
 use super::PostgresAuditStore;
 use super::append::page_after;
 use super::columns::json;
+use super::store::WRITE;
 use crate::error::{error, failed};
 
 /// Reads the whole trail of the tenant, a page a transaction. The role needs what [`PostgresStore::grant_audit_eraser`](crate::PostgresStore::grant_audit_eraser) gives: one
@@ -16,8 +17,10 @@ impl AuditEraser for PostgresAuditStore {
         let mut forgotten = Forgotten::default();
         let mut last = 0;
         loop {
-            let mut transaction = self.begin("begin read write", tenant, FORGET).await?;
-            let page = page_after(&mut transaction, tenant, last, PAGE, FORGET).await?;
+            let mut transaction = self.begin(WRITE, tenant, FORGET).await?;
+            let page = page_after(&mut transaction, tenant, last, PAGE)
+                .await
+                .map_err(failed(FORGET))?;
             let Some(end) = page.last() else {
                 return Ok(forgotten);
             };

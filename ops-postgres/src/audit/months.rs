@@ -6,6 +6,7 @@ use ops_core::ports::AuditEntry;
 use sqlx::PgPool;
 use tracing::warn;
 
+use super::store::WRITE;
 use crate::error::failed;
 
 /// For which months a store has made partitions, or tried to.
@@ -34,7 +35,7 @@ impl Months {
 
 /// Makes the partitions of the month of `micros` and of the three after it.
 pub(super) async fn make(pool: &PgPool, micros: i64) -> Result<()> {
-    let mut transaction = pool.begin_with("begin read write").await.map_err(failed(MAKE))?;
+    let mut transaction = pool.begin_with(WRITE).await.map_err(failed(MAKE))?;
     // Behind others it waits for a moment only: a partition is no reason to hold up a record.
     let statement = "select set_config('lock_timeout', '500ms', true), \
         (select bool_or(ops.audit_make_month(((timestamp 'epoch' + $1 / 1000000 * interval '1 second') \

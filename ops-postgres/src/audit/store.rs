@@ -10,11 +10,13 @@ use ops_core::ports::{
     Appended, AuditEntry, AuditFault, AuditHead, AuditPage, AuditQuery, AuditReceipt, AuditStore, ChainReport,
 };
 use secrecy::SecretString;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{PgPool, PgTransaction, Postgres, QueryBuilder};
 
-use super::append::{Head, append_all, page_after, read_head, read_tree};
+use super::append::{append_all, page_after};
 use super::columns::APPEND;
+use super::head::{Head, Trees, read_head};
 use super::months::{self, Months};
 use super::role;
 use super::row::{AuditRow, UNSALTED};
@@ -38,6 +40,7 @@ pub struct PostgresAuditStore {
     /// How a transaction that writes begins.
     begin: &'static str,
     months: Arc<Months>,
+    trees: Arc<Trees>,
 }
 
 impl PostgresAuditStore {
@@ -53,7 +56,7 @@ impl PostgresAuditStore {
     /// As [`open`](Self::open), whatever the role may do: for databases that are thrown away, such as those of tests. A superuser passes row
     /// level security by, and an owner can change what is recorded.
     pub fn unchecked(store: &PostgresStore) -> Self {
-        Self::over(store.pool().clone(), "begin read write")
+        Self::over(store.pool().clone(), WRITE)
     }
 
     /// The audit trail through connections of its own, as the role in `url`.
@@ -88,7 +91,7 @@ impl PostgresAuditStore {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_lazy_with(options);
         role::check(&pool).await?;
-        Ok(Self::over(pool, "begin read write"))
+        Ok(Self::over(pool, WRITE))
     }
 
     /// The audit trail through a pool that the application uses for its data too. While the database is read-only, `append`
@@ -98,7 +101,7 @@ impl PostgresAuditStore {
     /// As [`open`](Self::open).
     pub async fn from_pool(pool: PgPool) -> Result<Self> {
         role::check(&pool).await?;
-        Ok(Self::over(pool, "begin"))
+        Ok(Self::over(pool, WRITE_WHERE_ALLOWED))
     }
 
     fn over(pool: PgPool, begin: &'static str) -> Self {
@@ -106,6 +109,7 @@ impl PostgresAuditStore {
             pool,
             begin,
             months: Arc::default(),
+            trees: Arc::default(),
         }
     }
 
@@ -126,12 +130,34 @@ impl PostgresAuditStore {
         operation: &'static str,
     ) -> Result<PgTransaction<'static>> {
         let mut transaction = self.pool.begin_with(kind).await.map_err(failed(operation))?;
-        sqlx::query("select set_config('app.current_tenant', $1, true)")
+        sqlx::query(SET_TENANT)
             .bind(tenant.as_str())
             .execute(&mut *transaction)
             .await
             .map_err(failed(operation))?;
         Ok(transaction)
+    }
+
+    /// The same on a connection that is closed when it is dropped: one on which a copy is given up in the middle stays an answer behind, and must not serve
+    /// anybody else.
+    pub(super) async fn begin_apart(
+        &self,
+        kind: &'static str,
+        tenant: &TenantId,
+        operation: &'static str,
+    ) -> Result<PoolConnection<Postgres>> {
+        let mut connection = self.pool.acquire().await.map_err(failed(operation))?;
+        connection.close_on_drop();
+        sqlx::raw_sql(kind)
+            .execute(&mut *connection)
+            .await
+            .map_err(failed(operation))?;
+        sqlx::query(SET_TENANT)
+            .bind(tenant.as_str())
+            .execute(&mut *connection)
+            .await
+            .map_err(failed(operation))?;
+        Ok(connection)
     }
 }
 
@@ -141,14 +167,14 @@ impl AuditStore for PostgresAuditStore {
         let entry = AuditEntry::from(record.clone());
         match self.append_all(std::slice::from_ref(&entry)).await?.pop() {
             Some(Appended::Stored(receipt) | Appended::Known(receipt)) => Ok(receipt),
-            Some(Appended::Refused(cause)) => Err(cause),
+            Some(Appended::Refused(cause) | Appended::Stuck(cause)) => Err(cause),
             None => Err(error(ErrorKind::Unexpected, APPEND).context("reason", "there was no answer")),
         }
     }
 
     async fn append_all(&self, entries: &[AuditEntry]) -> Result<Vec<Appended>> {
         self.months.make_for(&self.pool, entries).await;
-        append_all(&self.pool, self.begin, entries).await
+        append_all(&self.pool, self.begin, &self.trees, entries).await
     }
 
     async fn search(&self, tenant: &TenantId, query: &AuditQuery) -> Result<AuditPage> {
@@ -181,7 +207,9 @@ impl AuditStore for PostgresAuditStore {
     ) -> Result<Vec<(AuditReceipt, AuditRecord)>> {
         let mut transaction = self.begin("begin read only", tenant, READ).await?;
         let after = i64::try_from(after).unwrap_or(i64::MAX);
-        let rows = page_after(&mut transaction, tenant, after, limit, READ).await?;
+        let rows = page_after(&mut transaction, tenant, after, limit)
+            .await
+            .map_err(failed(READ))?;
         rows.into_iter().map(|row| row.read(tenant)).collect()
     }
 
@@ -191,7 +219,7 @@ impl AuditStore for PostgresAuditStore {
             Head::None => Ok(None),
             Head::Whole(head) => Ok(Some(head)),
             Head::WithoutTree(last) => {
-                let tree = read_tree(&mut transaction, tenant).await?;
+                let tree = self.trees.read(&mut transaction, tenant).await?;
                 Ok(Some(AuditHead::new(last, tree.peaks().to_vec())))
             }
         }
@@ -207,7 +235,9 @@ impl AuditStore for PostgresAuditStore {
         let mut tree = Tree::new();
         let mut last = 0;
         loop {
-            let page = page_after(&mut transaction, tenant, last, VERIFY_PAGE, VERIFY).await?;
+            let page = page_after(&mut transaction, tenant, last, VERIFY_PAGE)
+                .await
+                .map_err(failed(VERIFY))?;
             let Some(end) = page.last() else { break };
             last = end.sequence();
             for row in page {
@@ -314,6 +344,11 @@ pub(super) fn conditions(statement: &mut QueryBuilder<Postgres>, query: &AuditQu
     }
 }
 
+/// Whoever waited for the head of a chain must see it as it is then, whatever isolation the database gives by default.
+pub(super) const WRITE: &str = "begin isolation level read committed read write";
+/// The same, unless the session is read-only.
+const WRITE_WHERE_ALLOWED: &str = "begin isolation level read committed";
+const SET_TENANT: &str = "select set_config('app.current_tenant', $1, true)";
 const SEARCH: &str = "search audit records";
 const READ: &str = "read audit chain";
 const VERIFY: &str = "verify audit chain";

@@ -1,8 +1,9 @@
 use std::collections::BTreeSet;
 
+use ops_core::audit::tree;
 use ops_core::error::ErrorKind;
 use ops_core::model::{Actor, AuditRecord, TenantId, Timestamp};
-use ops_core::ports::{AuditQuery, AuditStore, DatabaseGuard};
+use ops_core::ports::{AuditEntry, AuditQuery, AuditStore, DatabaseGuard};
 use ops_postgres::{PostgresAuditStore, PostgresDatabaseGuard, PostgresStore};
 use sqlx::PgConnection;
 
@@ -73,6 +74,48 @@ async fn verify_finds_every_change_that_a_superuser_makes_in_sql() {
         .unwrap();
         assert!(audit.verify(&tenant("org_a")).await.unwrap().intact(), "after putting back");
     }
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_row_beside_another_does_not_fall_between_two_pages() {
+    let Some(world) = World::new().await else { return };
+    let (audit, org) = (world.audit().await, tenant("org_a"));
+    let entries: Vec<AuditEntry> = (0..1001).map(|n| record(&org, n).into()).collect();
+    audit.append_all(&entries).await.unwrap();
+    assert!(audit.verify(&org).await.unwrap().intact());
+    let mut root = world.superuser().await;
+    // A page of the check ends with the place of the forged row.
+    run(
+        &mut root,
+        "insert into ops.audit_log (tenant, sequence, id, at_micros, actor_kind, actor_id, action, resource_type, resource_id, outcome, details, hash)
+         select tenant, sequence, gen_random_uuid(), at_micros, actor_kind, 'mallory', action, resource_type, resource_id, outcome, details, hash
+         from ops.audit_log where sequence = 1000",
+    )
+    .await
+    .unwrap();
+    let report = audit.verify(&org).await.unwrap();
+    assert!(!report.intact() && report.records == 1002, "{report:?}");
+    assert_eq!(audit.chain(&org, 0, 1000).await.unwrap().len(), 1001);
+    let error = tree(&audit, &org, Some(1000)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unexpected);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_row_that_a_trigger_keeps_away_is_not_said_to_be_stored() {
+    let Some(world) = World::new().await else { return };
+    let audit = world.audit().await;
+    let mut root = world.superuser().await;
+    run(
+        &mut root,
+        "create function public.drop_row() returns trigger language plpgsql as $$ begin return null; end $$;
+         create trigger drop_row before insert on ops.audit_log for each row execute function public.drop_row()",
+    )
+    .await
+    .unwrap();
+    let error = audit.append(&record(&tenant("org_a"), 1)).await.unwrap_err();
+    assert!(error.to_string().contains("trigger"), "{error}");
     world.close().await;
 }
 

@@ -106,6 +106,76 @@ async fn one_batch_given_by_many_at_once_is_stored_once() {
 }
 
 #[tokio::test]
+async fn a_database_whose_transactions_are_repeatable_read_by_default_sets_no_record_aside() {
+    let Some(world) = World::new().await else { return };
+    let mut root = world.superuser().await;
+    let default = format!(
+        "alter database {} set default_transaction_isolation = 'repeatable read'",
+        world.scratch.name()
+    );
+    run(&mut root, &default).await.unwrap();
+    let mut tasks = Vec::new();
+    for task in 0..4 {
+        let store = world.audit().await;
+        tasks.push(tokio::spawn(async move {
+            for n in 0..10 {
+                let entries: Vec<AuditEntry> =
+                    (0..30).map(|m| record(task * 1000 + n * 30 + m).into()).collect();
+                store.append_all(&entries).await.unwrap();
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(stored(&world.audit().await).await.len(), 1200);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_tenant_whose_head_cannot_be_read_holds_up_no_other() {
+    let Some(world) = World::new().await else { return };
+    let audit = world.audit().await;
+    let entries =
+        |numbers: std::ops::Range<i64>| -> Vec<AuditEntry> { numbers.map(|n| record(n).into()).collect() };
+    audit.append_all(&entries(0..9)).await.unwrap();
+    let mut root = world.superuser().await;
+    run(
+        &mut root,
+        "create table public.kept as table ops.audit_head;
+         update ops.audit_head set peaks = '\\x00' where tenant = 'org_1'",
+    )
+    .await
+    .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let spool = Spool::open(folder.path()).unwrap();
+    for n in 9..30 {
+        spool.append(record(n)).await.unwrap();
+    }
+    let delivered = spool.deliver(&audit).await.unwrap();
+    assert_eq!(
+        (
+            delivered.stored,
+            delivered.stuck,
+            delivered.refused,
+            delivered.pending
+        ),
+        (14, 7, 0, 7),
+        "{delivered:?}"
+    );
+    run(
+        &mut root,
+        "update ops.audit_head h set peaks = k.peaks from public.kept k where k.tenant = h.tenant and h.tenant = 'org_1'",
+    )
+    .await
+    .unwrap();
+    let delivered = spool.deliver(&audit).await.unwrap();
+    assert_eq!((delivered.stored, delivered.stuck, delivered.pending), (7, 0, 0));
+    assert_eq!(stored(&audit).await.len(), 30);
+    world.close().await;
+}
+
+#[tokio::test]
 async fn while_the_database_takes_no_writes_records_wait_and_arrive_afterwards() {
     let Some(world) = World::new().await else { return };
     let folder = tempfile::tempdir().unwrap();

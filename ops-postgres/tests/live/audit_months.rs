@@ -106,7 +106,7 @@ async fn the_table_of_before_becomes_a_partition_and_its_chain_goes_on() {
     let mut owner = world.owner().await;
     let before = include_str!("../../migrations/0003_audit.sql");
     let back = format!(
-        "drop table ops.audit_log, ops.audit_salt, ops.audit_head; drop function ops.audit_make_month(date);
+        "drop table ops.audit_log, ops.audit_salt, ops.audit_head; drop function ops.audit_make_month(date); drop function ops.audit_close_month(text);
          drop function ops.audit_withhold(text, bigint, bigint, text, text, text, text, text);
          drop table ops.limit_table, ops.limit_state, ops.limit_denial, ops.tenant, ops.data_hold, ops.deletion_requests, ops.acl_order,
              ops.migration_step, ops.migration_run, ops.read_only_setting;

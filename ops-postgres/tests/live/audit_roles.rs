@@ -86,12 +86,33 @@ async fn a_role_that_could_change_the_trail_is_refused_with_the_reason_and_the_r
         (
             "alter table ops.audit_log_rest no force row level security",
             "alter table ops.audit_log_rest force row level security",
-            "forced and given a policy on ops.audit_log_rest",
+            "one policy for the rows of a tenant on ops.audit_log_rest",
         ),
         (
             "alter table ops.audit_log disable row level security",
             "alter table ops.audit_log enable row level security",
-            "forced and given a policy on ops.audit_log",
+            "one policy for the rows of a tenant on ops.audit_log",
+        ),
+        (
+            "create policy everybody on ops.audit_log for select using (true)",
+            "drop policy everybody on ops.audit_log",
+            "one policy for the rows of a tenant on ops.audit_log",
+        ),
+        (
+            "alter policy tenant_rows on ops.audit_salt using (true)",
+            "alter policy tenant_rows on ops.audit_salt using (tenant = (select nullif(current_setting('app.current_tenant', true), '')))",
+            "one policy for the rows of a tenant on ops.audit_salt",
+        ),
+        // Rights that are not inherited are a SET ROLE away.
+        (
+            "alter role ROLE noinherit; create role ROLE_up; grant update on ops.audit_log to ROLE_up; grant ROLE_up to ROLE",
+            "drop owned by ROLE_up; drop role ROLE_up; alter role ROLE inherit",
+            "may UPDATE ops.audit_log",
+        ),
+        (
+            "alter role ROLE noinherit; create role ROLE_up superuser; grant ROLE_up to ROLE",
+            "drop role ROLE_up; alter role ROLE inherit",
+            "superuser",
         ),
     ] {
         let owner = format!("{}_owner", world.scratch.name());
@@ -189,5 +210,29 @@ async fn the_writer_may_not_forget_and_the_eraser_may() {
     assert_eq!(left, 0, "neither value nor salt is left");
     let report = audit.verify(&salted.tenant).await.unwrap();
     assert!(report.intact() && report.withheld == 1, "{report:?}");
+    // What is shown beside the commitment is no part of it: nobody else can be put there.
+    run(&mut root, "update ops.audit_log set actor_id = 'mallory'")
+        .await
+        .unwrap();
+    let report = audit.verify(&salted.tenant).await.unwrap();
+    assert_eq!(report.faults[0].sequence, 1, "{report:?}");
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_month_takes_no_rights_from_the_owners_defaults() {
+    let Some(world) = World::new().await else { return };
+    let (mut owner, role) = (world.owner().await, world.scratch.audit_role());
+    run(
+        &mut owner,
+        &format!("alter default privileges in schema ops grant all on tables to {role}, public"),
+    )
+    .await
+    .unwrap();
+    let mut late = record(1);
+    late.at = "2031-05-17T00:00:00Z".parse().unwrap();
+    world.audit().await.append(&late).await.unwrap();
+    // Refused if the month could be changed.
+    assert!(world.audit().await.verify(&late.tenant).await.unwrap().intact());
     world.close().await;
 }

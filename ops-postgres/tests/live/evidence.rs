@@ -239,3 +239,26 @@ async fn a_dump_without_rows_is_noticed_though_pg_dump_succeeds() {
     assert!(whole.complete() && whole.rows == 100, "{whole:?}");
     world.close().await;
 }
+
+#[tokio::test]
+async fn an_export_that_is_given_up_leaves_no_connection_an_answer_behind() {
+    let Some(world) = World::new().await else { return };
+    let (audit, org) = (world.audit().await, tenant("org_a"));
+    let entries: Vec<_> = (0..12_000).map(|n| record(&org, n % 40).into()).collect();
+    for part in entries.chunks(4000) {
+        audit.append_all(part).await.unwrap();
+    }
+    // More often than there are connections.
+    for _ in 0..6 {
+        let mut snapshot = audit.snapshot(&org, &EvidenceFilter::default()).await.unwrap();
+        assert!(!snapshot.next().await.unwrap().is_empty());
+        drop(snapshot);
+    }
+    for n in 0..8 {
+        audit.append(&record(&org, n)).await.unwrap();
+        let head = audit.head(&org).await.unwrap().unwrap();
+        assert_eq!(head.receipt.sequence, 12_001 + n.unsigned_abs());
+    }
+    assert!(audit.verify(&org).await.unwrap().intact());
+    world.close().await;
+}

@@ -5,9 +5,9 @@ use tokio::sync::mpsc;
 
 use super::manifest::{EvidenceManifest, KeptCheckpoint};
 use super::writer::{Walked, Writer};
-use super::{CHECKPOINT, MANIFEST};
+use super::{CHECKPOINT, MANIFEST, is_of_export};
 use crate::audit::{Checkpoint, Note, NoteSigner};
-use crate::durable::{Directory, blocking, refused, write_plain};
+use crate::durable::{Directory, Lock, blocking, refused, write_plain};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Actor, Digest, TenantId, Timestamp};
 use crate::ports::{Clock, EvidenceFilter, EvidenceSource, TrailExtent};
@@ -88,12 +88,12 @@ impl EvidenceExport {
         self
     }
 
-    /// Writes the evidence into `directory`, which is made, or is empty.
+    /// Writes the evidence into `directory`, which is made, or is empty, or has what an export left behind that did not end: that is removed.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] when no record meets the filter, unless that was allowed; [`ErrorKind::Conflict`] when more or fewer
     /// records came than the snapshot counted; [`ErrorKind::InvalidInput`] for a directory that is not empty or a checkpoint of another
-    /// tenant; as [`EvidenceSource::snapshot`] and for files. What was written until then stays, without a manifest.
+    /// tenant; as [`EvidenceSource::snapshot`] and for files. What was written until then stays, without a manifest, until the next export into the directory.
     ///
     /// # Cancellation
     /// As an error.
@@ -104,7 +104,7 @@ impl EvidenceExport {
     ) -> Result<EvidenceManifest> {
         self.check(request)?;
         let made_at = self.clock.now();
-        let directory = open(directory.as_ref()).await?;
+        let (directory, alone) = open(directory.as_ref()).await?;
         let mut snapshot = self.source.snapshot(&request.tenant, &request.filter).await?;
         let (send, mut entries) = mpsc::channel(AHEAD);
         let mut writer = Writer::new(
@@ -120,7 +120,7 @@ impl EvidenceExport {
             while let Some(batch) = entries.blocking_recv() {
                 writer.push(batch).map_err(failed)?;
             }
-            writer.finish().map_err(failed)
+            Ok((writer.finish().map_err(failed)?, alone))
         });
         let reading = async {
             loop {
@@ -133,9 +133,15 @@ impl EvidenceExport {
             }
         };
         let (walked, extent): (_, Result<TrailExtent>) = tokio::join!(writing, reading);
-        let (extent, walked) = (extent?, walked?);
+        let (extent, (walked, alone)) = (extent?, walked?);
         let walked = complete(request, &extent, walked)?;
-        self.sign(request, made_at, extent, walked, &directory).await
+        let manifest = self.sign(request, made_at, extent, walked, &directory).await?;
+        blocking(EXPORT, move || {
+            directory.remove(UNFINISHED)?;
+            drop(alone);
+            Ok(manifest)
+        })
+        .await
     }
 
     fn check(&self, request: &EvidenceRequest) -> Result<()> {
@@ -201,15 +207,25 @@ impl EvidenceExport {
     }
 }
 
-async fn open(directory: &Path) -> Result<Directory> {
+/// The directory, and what keeps other exports out of it for as long as its files are written.
+async fn open(directory: &Path) -> Result<(Directory, Lock)> {
     let path = directory.to_owned();
     blocking(EXPORT, move || {
         let directory = Directory::open(path)?;
-        if !directory.names()?.is_empty() {
+        let names = directory.names()?;
+        // Without that mark nobody knows that the files are an export that did not end: somebody may have taken the manifest of a whole one away.
+        let unfinished = directory.file(UNFINISHED).exists();
+        let left_behind = |name: &String| unfinished && name != MANIFEST && is_of_export(name);
+        if !names.iter().all(left_behind) {
             return Err(Error::new(ErrorKind::InvalidInput, EXPORT)
                 .context("directory", "must be empty: evidence is never written over"));
         }
-        Ok(directory)
+        let alone = Lock::take(&directory.file(UNFINISHED))?;
+        for name in names {
+            directory.remove(&name)?;
+        }
+        directory.sync()?;
+        Ok((directory, alone))
     })
     .await
 }
@@ -262,6 +278,8 @@ async fn write_notes(directory: Directory, checkpoint: Option<Note>, manifest: N
     .await
 }
 
+/// Is there, and locked, while an export is written.
+const UNFINISHED: &str = ".unfinished";
 const EXPORT: &str = "export evidence";
 const PART_BYTES: u64 = 64 * 1024 * 1024;
 /// How many batches wait for the writer at most.

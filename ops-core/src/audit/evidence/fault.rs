@@ -109,6 +109,9 @@ pub struct EvidenceVerdict {
     pub faults: Vec<EvidenceFault>,
     /// Faults beyond the first hundred.
     pub more_faults: u64,
+    /// The files are not those that were exported, whether or not such a fault is among those that are listed.
+    #[serde(default)]
+    pub files_changed: bool,
     /// What these files cannot show, and what would.
     pub undecided: Vec<String>,
 }
@@ -125,6 +128,7 @@ impl EvidenceVerdict {
     }
 
     pub(super) fn push(&mut self, fault: EvidenceFault) {
+        self.files_changed |= fault.kind.is_of_files();
         if self.faults.len() < MOST_FAULTS {
             self.faults.push(fault);
         } else {

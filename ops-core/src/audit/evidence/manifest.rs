@@ -126,11 +126,11 @@ impl EvidenceManifest {
         serde_json::from_str(json).map_err(|_| wrong())
     }
 
-    /// The names of all files that belong to the export, the manifest itself last.
-    pub fn files(&self) -> impl Iterator<Item = &str> {
-        let parts = self.parts.iter().map(|part| part.name.as_str());
-        let checkpoint = self.checkpoint.iter().map(|checkpoint| checkpoint.name.as_str());
-        parts.chain(checkpoint).chain([super::MANIFEST])
+    /// The files that the manifest names, each with the hash that was signed. The manifest itself belongs to the export too.
+    pub fn files(&self) -> impl Iterator<Item = (&str, Digest)> {
+        let parts = self.parts.iter().map(|part| (part.name.as_str(), part.sha256));
+        let checkpoint = self.checkpoint.iter();
+        parts.chain(checkpoint.map(|kept| (kept.name.as_str(), kept.sha256)))
     }
 }
 

@@ -22,6 +22,13 @@ pub use self::manifest::{EvidenceManifest, EvidencePart, EvidencePosition, KeptC
 pub use self::upload::{ArchivedFile, archive_evidence};
 pub use self::verifier::EvidenceVerifier;
 
+/// Whether an export has files of this name.
+fn is_of_export(name: &str) -> bool {
+    name == MANIFEST || name == CHECKPOINT || name.starts_with(PART)
+}
+
+/// What the name of a part begins with.
+const PART: &str = "part-";
 /// The file that names all others, written last: without it an export never ended.
 const MANIFEST: &str = "manifest";
 /// The signed checkpoint over the trail that was exported.

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::EvidenceVerifier;
-use crate::durable::{blocking, refused};
+use super::{EvidenceVerifier, MANIFEST};
+use crate::durable::{Sums, blocking, refused};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Digest;
 use crate::ports::{ArchiveHold, ArchiveName, ArchiveUpload, ArchivedObject, EvidenceArchive};
@@ -41,31 +41,48 @@ pub async fn archive_evidence(
 ) -> Result<Vec<ArchivedFile>> {
     let directory = directory.as_ref().to_owned();
     let (verifier, place) = (verifier.clone(), directory.clone());
-    let verdict = blocking(UPLOAD, move || verifier.verify(place)).await?;
+    let (verdict, signed) = blocking(UPLOAD, move || {
+        Ok((verifier.verify(&place)?, verifier.manifest_signed(&place)?))
+    })
+    .await?;
     // A trail with faults is evidence too; files that were changed after the export are none.
-    let changed = verdict.faults.iter().find(|fault| fault.kind.is_of_files());
-    let manifest = match (&verdict.manifest, changed) {
-        (Some(manifest), None) => manifest,
-        (_, fault) => {
-            let what = fault.map_or("it does not verify", |fault| &fault.what);
+    let manifest = match (&verdict.manifest, signed) {
+        (Some(manifest), Some((same, sha256))) if !verdict.files_changed && *manifest == same => {
+            manifest.files().chain([(MANIFEST, sha256)])
+        }
+        _ => {
+            let fault = verdict.faults.iter().find(|fault| fault.kind.is_of_files());
+            let what = fault.map_or("the files are not those that were exported", |fault| &fault.what);
             return Err(Error::new(ErrorKind::Conflict, UPLOAD).context("evidence", what));
         }
     };
     let mut archived = Vec::new();
-    for file in manifest.files() {
+    for (file, sha256) in manifest {
         let name = ArchiveName::new(format!("{folder}/{file}"))?;
-        archived.push(bring(archive, directory.join(file), name, hold).await?);
+        archived.push(bring(archive, directory.join(file), name, sha256, hold).await?);
     }
     Ok(archived)
 }
 
+/// Brings the file with this hash: it may have been changed since it was verified.
 async fn bring(
     archive: &dyn EvidenceArchive,
     path: PathBuf,
     name: ArchiveName,
+    sha256: Digest,
     hold: &ArchiveHold,
 ) -> Result<ArchivedFile> {
-    let (sha256, crc32c, bytes) = sums(path.clone()).await?;
+    let file = path.clone();
+    let found = blocking(UPLOAD, move || {
+        Sums::of(&file).map_err(|source| refused(UPLOAD, &file, source))
+    })
+    .await?;
+    if found.sha256 != sha256 {
+        return Err(Error::new(ErrorKind::Conflict, UPLOAD)
+            .context("file", path.display().to_string())
+            .context("reason", "its bytes are not those that were exported"));
+    }
+    let Sums { bytes, crc32c, .. } = found;
     let upload = ArchiveUpload::new(name.clone(), bytes, sha256);
     let mut stands = archive.begin(&upload).await?;
     let multiple = u64::from(archive.capability().chunk.max(1));
@@ -115,25 +132,6 @@ async fn read_back(archive: &dyn EvidenceArchive, name: &ArchiveName) -> Result<
         offset += chunk.len() as u64;
         hash.update(&chunk);
     }
-}
-
-async fn sums(path: PathBuf) -> Result<(Digest, u32, u64)> {
-    blocking(UPLOAD, move || {
-        let failed = |source| refused(UPLOAD, &path, source);
-        let mut file = File::open(&path).map_err(failed)?;
-        let (mut hash, mut crc, mut bytes) = (Sha256::new(), 0, 0);
-        let mut buffer = vec![0; 256 * 1024];
-        loop {
-            let read = file.read(&mut buffer).map_err(failed)?;
-            if read == 0 {
-                return Ok((Digest::from_bytes(hash.finalize().into()), crc, bytes));
-            }
-            hash.update(&buffer[..read]);
-            crc = crc32c::crc32c_append(crc, &buffer[..read]);
-            bytes += read as u64;
-        }
-    })
-    .await
 }
 
 async fn read(path: PathBuf, offset: u64, most: u64) -> Result<Vec<u8>> {

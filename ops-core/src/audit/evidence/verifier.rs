@@ -7,7 +7,7 @@ use super::fault::{EvidenceFault, EvidenceFaultKind as Kind, EvidenceVerdict};
 use super::manifest::{EvidenceManifest, EvidencePart, KeptCheckpoint};
 use super::part::{Damage, PartReader};
 use super::walk::Walk;
-use super::{CHECKPOINT, MANIFEST};
+use super::{CHECKPOINT, MANIFEST, PART};
 use crate::audit::{Checkpoint, Note, NoteVerifier};
 use crate::durable::refused;
 use crate::error::{Error, ErrorKind, Result};
@@ -115,6 +115,18 @@ impl EvidenceVerifier {
         Ok(None)
     }
 
+    /// The manifest with the hash of its bytes, if a known key signed it.
+    pub(super) fn manifest_signed(&self, directory: &Path) -> Result<Option<(EvidenceManifest, Digest)>> {
+        let Some(bytes) = read(&directory.join(MANIFEST))? else {
+            return Ok(None);
+        };
+        let sha256 = Digest::of(&bytes);
+        let manifest = String::from_utf8(bytes)
+            .ok()
+            .and_then(|text| EvidenceManifest::open(&text, &self.keys).ok());
+        Ok(manifest.map(|manifest| (manifest, sha256)))
+    }
+
     /// Whether a line says that it is the signature of a known key.
     fn claimed(&self, text: &str) -> bool {
         let marks: Vec<_> = self
@@ -209,7 +221,7 @@ fn strangers(directory: &Path, manifest: &EvidenceManifest, verdict: &mut Eviden
     let mut strangers = Vec::new();
     for entry in fs::read_dir(directory).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
-        if name.starts_with("part-") && !manifest.parts.iter().any(|part| part.name == name) {
+        if name.starts_with(PART) && !manifest.parts.iter().any(|part| part.name == name) {
             strangers.push(name);
         }
     }

@@ -46,6 +46,8 @@ struct Misfit {
 
 impl<'a> Walk<'a> {
     pub(super) fn new(manifest: &'a EvidenceManifest, mut seen: Vec<Checkpoint>) -> Self {
+        // One over nothing fits every trail.
+        seen.retain(|checkpoint| checkpoint.size > 0);
         seen.sort_by_key(|checkpoint| checkpoint.size);
         Self {
             manifest,
@@ -140,7 +142,7 @@ impl<'a> Walk<'a> {
         let next = self.last.saturating_add(1);
         let follows = first == next && (first == 1 || self.previous.is_some());
         if first > self.top.saturating_add(1) {
-            self.missing.push((self.top + 1, first - 1));
+            self.missing.push((self.top.saturating_add(1), first - 1));
             self.tree = None;
         } else if first <= self.top {
             self.tree = None;

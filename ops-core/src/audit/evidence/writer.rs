@@ -1,10 +1,10 @@
 use std::io;
 
-use super::codec;
 use super::forest::Forest;
 use super::manifest::{EvidencePart, EvidencePosition};
 use super::part::PartWriter;
 use super::run::Gathering;
+use super::{PART, codec};
 use crate::audit::Checkpoint;
 use crate::audit::leaf::{content, link_content};
 use crate::audit::leaf_hash;
@@ -54,6 +54,8 @@ impl Writer {
         mut seen: Vec<Checkpoint>,
         most_bytes: u64,
     ) -> Self {
+        // One over nothing fits every trail.
+        seen.retain(|checkpoint| checkpoint.size > 0);
         seen.sort_by_key(|checkpoint| checkpoint.size);
         Self {
             directory,
@@ -194,7 +196,7 @@ impl Writer {
         let part = match &mut self.part {
             Some(part) => part,
             None => {
-                let name = format!("part-{:05}.zst", self.walked.parts.len() + 1);
+                let name = format!("{PART}{:05}.zst", self.walked.parts.len() + 1);
                 self.part
                     .insert(PartWriter::create(&self.directory, name, first)?)
             }

@@ -1,19 +1,19 @@
 //! Audit records that wait on this machine until the store takes them.
 
-mod legacy;
+mod apart;
 mod producer;
 mod quota;
 mod writer;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::Notify;
 use tracing::error;
 
-use self::legacy::Legacy;
+use self::apart::Apart;
 use self::producer::{Leftover, Producer, held};
 pub use self::quota::SpoolQuota;
 use self::writer::FULL;
@@ -23,14 +23,14 @@ use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::failpoint::fail_point;
 use crate::model::{AuditRecord, Timestamp};
 use crate::ports::{Appended, AuditEntry, AuditStore, Clock, PiiMasker};
-use crate::resilience::Deadline;
+use crate::resilience::{Deadline, caught};
 
 /// Keeps audit records on this machine while the audit store cannot take them.
 ///
 /// - [`append`](Self::append) returns when the record survives a power cut. Callers at the same time share one disk write.
 /// - A record leaves the spool only after the store's `Ok`; delivered twice, it is stored once, because the store knows its
 ///   id. A record that the store will never take (a conflict, an invalid record) is moved to `refused.jsonl` with the reason,
-///   for a person to look at.
+///   for a person to look at. Those of a tenant whose chain takes nothing wait in `spool.jsonl` and hold up no other.
 /// - The records of a process are numbered without a gap: one that is gone is counted ([`Delivered::missing`]). Bytes that are no
 ///   record are kept in `damaged-…` and counted; what follows them is delivered. The torn end of a file, which a crash in the middle of a write
 ///   leaves, is kept in `torn-…` and not counted.
@@ -53,6 +53,8 @@ pub struct Delivered {
     pub stored: u64,
     /// Records that the store will never take, moved to `refused.jsonl`.
     pub refused: u64,
+    /// Records whose tenant's chain takes nothing until a person has looked at it: they wait apart from the others.
+    pub stuck: u64,
     /// Records that are still in the spool.
     pub pending: u64,
     /// When the one that came first was made.
@@ -69,7 +71,9 @@ pub struct Delivered {
     pub elsewhere: bool,
     /// There was more than was asked for at once.
     pub(super) more: bool,
-    /// Why the delivery ended early.
+    /// A process that lives has bytes that are no record, or none yet.
+    pub(super) unsettled: bool,
+    /// Why the delivery ended early, or why some are stuck.
     pub error: Option<Error>,
 }
 
@@ -90,9 +94,11 @@ pub struct SpoolStatus {
 #[derive(Debug)]
 struct Files {
     directory: Directory,
-    legacy: Legacy,
+    apart: Apart,
     refused: Log,
-    producer: Mutex<Option<Arc<Producer>>>,
+    producer: OnceLock<Arc<Producer>>,
+    /// Held while the first record of this process makes its directory.
+    starting: Mutex<()>,
     /// A record came.
     came: Notify,
     /// Records went, so that there may be room.
@@ -114,9 +120,10 @@ impl Spool {
     pub fn open(directory: impl Into<PathBuf>) -> Result<Self> {
         let directory = Directory::open(directory)?;
         let files = Files {
-            legacy: Legacy::new(&directory),
+            apart: Apart::new(&directory),
             refused: Log::new(directory.file("refused.jsonl"), "ops-spool-refused/1"),
-            producer: Mutex::default(),
+            producer: OnceLock::new(),
+            starting: Mutex::default(),
             came: Notify::new(),
             went: Notify::new(),
             directory,
@@ -155,12 +162,11 @@ impl Spool {
     pub async fn append(&self, record: AuditRecord) -> Result<()> {
         let files = Arc::clone(&self.files);
         // The first record of a process makes its directory.
-        let known = files.known();
-        let producer = match known {
-            Some(producer) => producer,
+        let producer = match files.producer.get() {
+            Some(producer) => Arc::clone(producer),
             None => {
                 let (at, quota) = (record.at, self.quota.bytes);
-                blocking("spool audit record", move || files.producer(at, quota)).await?
+                blocking("spool audit record", move || files.start(at, quota)).await?
             }
         };
         let deadline = Deadline::after(&*self.clock, self.quota.wait);
@@ -199,10 +205,10 @@ impl Spool {
         let files = Arc::clone(&self.files);
         blocking("read audit spool", move || {
             let mut records: Vec<_> = files
-                .legacy
+                .apart
                 .pending()?
                 .into_iter()
-                .map(|(_, record)| record)
+                .map(|(_, entry)| entry.record)
                 .collect();
             for leftover in Leftover::all(&files.directory)? {
                 let entries = leftover.next(usize::MAX)?.entries;
@@ -220,13 +226,13 @@ impl Spool {
     pub async fn status(&self) -> Result<SpoolStatus> {
         let files = Arc::clone(&self.files);
         blocking("read audit spool", move || {
-            let legacy = files.legacy.pending()?;
+            let apart = files.apart.pending()?;
             let leftovers = Leftover::all(&files.directory)?;
             let mut status = SpoolStatus {
-                records: legacy.len() as u64,
+                records: apart.len() as u64,
                 bytes: held(&leftovers)?,
-                oldest: legacy.iter().map(|(_, record)| record.at).min(),
-                writes: files.known().map_or(0, |producer| producer.writes()),
+                oldest: apart.iter().map(|(_, entry)| entry.record.at).min(),
+                writes: files.producer.get().map_or(0, |producer| producer.writes()),
             };
             for leftover in leftovers {
                 let waiting = leftover.waiting()?;
@@ -247,11 +253,25 @@ impl Spool {
     /// # Cancellation
     /// Dropping the future may leave records both stored and pending; the next delivery stores nothing twice.
     pub async fn deliver(&self, store: &dyn AuditStore) -> Result<Delivered> {
-        self.deliver_masked(store, None, usize::MAX).await
+        self.deliver_whole(store, None).await
     }
 
-    /// As [`deliver`](Self::deliver), at most so many batches of each process; with a masker, the text of a refusal is kept, masked.
-    pub(super) async fn deliver_masked(
+    /// As [`deliver`](Self::deliver); with a masker, the text of a refusal is kept, masked.
+    pub(super) async fn deliver_whole(
+        &self,
+        store: &dyn AuditStore,
+        masker: Option<&dyn PiiMasker>,
+    ) -> Result<Delivered> {
+        let mut delivered = self.deliver_some(store, masker, usize::MAX).await?;
+        let left = self.status().await?;
+        delivered.pending = left.records;
+        delivered.oldest = left.oldest;
+        delivered.bytes = left.bytes;
+        Ok(delivered)
+    }
+
+    /// The same with at most so many batches of each process, and without a look at what is left: that reads all of it.
+    pub(super) async fn deliver_some(
         &self,
         store: &dyn AuditStore,
         masker: Option<&dyn PiiMasker>,
@@ -269,10 +289,6 @@ impl Spool {
         }
         drop(turn);
         self.files.went.notify_waiters();
-        let left = self.status().await?;
-        delivered.pending = left.records;
-        delivered.oldest = left.oldest;
-        delivered.bytes = left.bytes;
         Ok(delivered)
     }
 
@@ -283,22 +299,11 @@ impl Spool {
         batches: usize,
         delivered: &mut Delivered,
     ) -> Result<()> {
-        let files = Arc::clone(&self.files);
-        let pending = blocking("read audit spool", move || files.legacy.pending()).await?;
-        for (content, record) in pending {
-            let entry = AuditEntry::from(record);
-            if !self.hand_over(store, masker, &[entry], delivered).await? {
-                return Ok(());
-            }
-            let files = Arc::clone(&self.files);
-            blocking("shrink audit spool", move || files.legacy.remove(content)).await?;
+        if !self.deliver_apart(store, masker, delivered).await? {
+            return Ok(());
         }
         let files = Arc::clone(&self.files);
-        let leftovers = blocking("shrink audit spool", move || {
-            files.legacy.shrink()?;
-            Leftover::all(&files.directory)
-        })
-        .await?;
+        let leftovers = blocking("read audit spool", move || Leftover::all(&files.directory)).await?;
         for mut leftover in leftovers {
             let mut caught_up = false;
             for _ in 0..batches {
@@ -310,12 +315,13 @@ impl Spool {
                 leftover = back;
                 // Of a process that goes on recording, what came meanwhile is left to the next time.
                 caught_up = batch.entries.len() < AT_ONCE;
+                delivered.unsettled |= batch.unsettled;
                 if batch.is_empty() {
                     break;
                 }
-                if !self.hand_over(store, masker, &batch.entries, delivered).await? {
+                let Some(stuck) = self.hand_over(store, masker, &batch.entries, delivered).await? else {
                     return Ok(());
-                }
+                };
                 fail_point!("audit.deliver.stored");
                 self.report(&batch, delivered);
                 let files = Arc::clone(&self.files);
@@ -326,6 +332,7 @@ impl Spool {
                     for (name, bytes) in &batch.torn {
                         write_plain(&files.directory.file(&format!("torn-{name}")), bytes)?;
                     }
+                    files.apart.keep(stuck)?;
                     leftover.delivered(&batch)?;
                     Ok(leftover)
                 })
@@ -340,6 +347,32 @@ impl Spool {
         Ok(())
     }
 
+    /// Those that wait apart. `false` when the store cannot take more now.
+    async fn deliver_apart(
+        &self,
+        store: &dyn AuditStore,
+        masker: Option<&dyn PiiMasker>,
+        delivered: &mut Delivered,
+    ) -> Result<bool> {
+        let files = Arc::clone(&self.files);
+        let pending = blocking("read audit spool", move || files.apart.pending()).await?;
+        for part in pending.chunks(AT_ONCE) {
+            let entries: Vec<_> = part.iter().map(|(_, entry)| entry.clone()).collect();
+            let Some(stuck) = self.hand_over(store, masker, &entries, delivered).await? else {
+                return Ok(false);
+            };
+            let gone = part
+                .iter()
+                .filter(|(_, entry)| !stuck.contains(entry))
+                .map(|(content, _)| *content);
+            let (files, gone) = (Arc::clone(&self.files), gone.collect());
+            blocking("shrink audit spool", move || files.apart.remove(gone)).await?;
+        }
+        let files = Arc::clone(&self.files);
+        blocking("shrink audit spool", move || files.apart.shrink()).await?;
+        Ok(true)
+    }
+
     fn report(&self, batch: &producer::Batch, delivered: &mut Delivered) {
         delivered.missing += batch.missing;
         delivered.damaged += batch.damaged.len() as u64;
@@ -352,21 +385,22 @@ impl Spool {
         }
     }
 
-    /// Gives records to the store, in their order. `false` when it cannot take more now: some may be stored already.
+    /// Gives records to the store, in their order; those whose tenant's chain takes nothing. `None` when it cannot take more now: some may be stored already.
     async fn hand_over(
         &self,
         store: &dyn AuditStore,
         masker: Option<&dyn PiiMasker>,
         entries: &[AuditEntry],
         delivered: &mut Delivered,
-    ) -> Result<bool> {
+    ) -> Result<Option<Vec<AuditEntry>>> {
+        let mut stuck = Vec::new();
         // One that breaks a whole batch is looked for by halves, so that the others are stored.
         let mut parts = vec![entries];
         while let Some(part) = parts.pop() {
             if part.is_empty() {
                 continue;
             }
-            match store.append_all(part).await {
+            match self.ask(store, part).await {
                 Ok(answers) => {
                     for (entry, answer) in part.iter().zip(answers) {
                         match answer {
@@ -376,6 +410,11 @@ impl Spool {
                             }
                             Appended::Refused(error) => {
                                 self.set_aside(masker, &entry.record, &error, delivered).await?;
+                            }
+                            Appended::Stuck(error) => {
+                                stuck.push(entry.clone());
+                                delivered.stuck += 1;
+                                delivered.error.get_or_insert(error);
                             }
                         }
                     }
@@ -391,11 +430,23 @@ impl Spool {
                 }
                 Err(error) => {
                     delivered.error = Some(error);
-                    return Ok(false);
+                    return Ok(None);
                 }
             }
         }
-        Ok(true)
+        Ok(Some(stuck))
+    }
+
+    /// A store that hangs must not keep the turn, nor one that panics end the task.
+    async fn ask(&self, store: &dyn AuditStore, entries: &[AuditEntry]) -> Result<Vec<Appended>> {
+        let answers = Deadline::after(&*self.clock, ANSWER)
+            .bound(&*self.clock, DELIVER, caught(DELIVER, store.append_all(entries)))
+            .await?;
+        match answers.len() == entries.len() {
+            true => Ok(answers),
+            false => Err(Error::new(ErrorKind::Unavailable, DELIVER)
+                .context("cause", "the store did not answer for each record")),
+        }
     }
 
     async fn set_aside(
@@ -418,21 +469,13 @@ impl Spool {
 }
 
 impl Files {
-    fn known(&self) -> Option<Arc<Producer>> {
-        self.producer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    fn producer(&self, at: Timestamp, quota: Option<u64>) -> Result<Arc<Producer>> {
-        let mut producer = self.producer.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = &*producer {
+    fn start(&self, at: Timestamp, quota: Option<u64>) -> Result<Arc<Producer>> {
+        let _alone = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = self.producer.get() {
             return Ok(Arc::clone(known));
         }
         let started = Arc::new(Producer::start(&self.directory, at, quota)?);
-        *producer = Some(Arc::clone(&started));
-        Ok(started)
+        Ok(Arc::clone(self.producer.get_or_init(|| started)))
     }
 
     fn refuse(&self, record: &AuditRecord, error: String) -> Result<()> {
@@ -443,10 +486,14 @@ impl Files {
     }
 }
 
-/// Whether the store will say the same however often it is asked.
+/// Whether the store will say the same of this one record however often it is asked. A conflict of a whole call is no such answer: one record's is a value.
 fn is_final(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Conflict | ErrorKind::InvalidInput)
+    error.kind() == ErrorKind::InvalidInput && error.retry() == Retry::Never
 }
+
+const DELIVER: &str = "deliver audit records";
+/// How long the store may take for a batch.
+const ANSWER: Duration = Duration::from_secs(60);
 
 /// How often a record that waits for room looks for it: another process may have made it.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);

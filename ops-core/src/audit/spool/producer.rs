@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::writer::{APPEND, FULL, NextMedium, Writer};
 use crate::durable::{
-    Directory, Lock, Medium, Segment, frame, read_whole, segment_name, segments, write_over,
+    Directory, Lock, Medium, Segment, frame, no_room, read_whole, segment_name, segments, write_over,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{AuditRecord, Timestamp};
@@ -64,6 +64,11 @@ impl Producer {
     pub(super) async fn append(&self, record: &AuditRecord) -> Result<()> {
         let payload = serde_json::to_vec(record)
             .map_err(|source| Error::new(ErrorKind::InvalidInput, APPEND).source(source))?;
+        if payload.len() > frame::MOST {
+            // A reader takes a longer one for damage.
+            return Err(Error::new(ErrorKind::InvalidInput, APPEND)
+                .context("record", format!("must be at most {} bytes long", frame::MOST)));
+        }
         match self.writer.push(payload).await {
             Ok(written) => written,
             Err(_) => {
@@ -129,7 +134,28 @@ pub(super) struct Batch {
     pub(super) damaged: Vec<(String, Vec<u8>)>,
     /// The same for the torn end of a file: most likely a record that nobody was told is kept, but nobody can know.
     pub(super) torn: Vec<(String, Vec<u8>)>,
+    /// A process that lives has bytes behind that are no record, or none yet.
+    pub(super) unsettled: bool,
     next: Position,
+}
+
+/// How a segment ends.
+#[derive(Clone, Copy)]
+enum End {
+    /// Nobody writes to it.
+    Closed,
+    /// Its process may be writing now. Bytes at `seen` were no record before either.
+    Open { seen: Option<usize> },
+}
+
+impl End {
+    /// Whether the bytes at `at`, which are no record while `next` is one, may become one.
+    fn may_change(self, at: usize, next: Option<usize>) -> bool {
+        match self {
+            Self::Closed => false,
+            Self::Open { seen } => next.is_none() || seen != Some(at),
+        }
+    }
 }
 
 impl Batch {
@@ -189,7 +215,16 @@ impl Leftover {
             }
             batch.next.segment = segment;
             batch.next.offset = at;
-            self.take(&bytes, at, open, most, &mut batch);
+            let end = match open {
+                true => End::Open { seen: None },
+                false => End::Closed,
+            };
+            let seen = self.take(&bytes, at, end, most, &mut batch);
+            // What is written later was seen behind it: read again, it is either whole or no record.
+            if let (Some(at), Some(bytes)) = (seen, self.bytes(segment)?) {
+                batch.unsettled = false;
+                self.take(&bytes, at, End::Open { seen }, most, &mut batch);
+            }
             if batch.entries.len() >= most {
                 break;
             }
@@ -197,7 +232,15 @@ impl Leftover {
         Ok(batch)
     }
 
-    fn take(&self, bytes: &[u8], mut at: usize, open: bool, most: usize, batch: &mut Batch) {
+    /// Takes what is whole, and what is no record for good. The place of bytes in an open segment that are no record while one follows.
+    fn take(
+        &self,
+        bytes: &[u8],
+        mut at: usize,
+        segment_end: End,
+        most: usize,
+        batch: &mut Batch,
+    ) -> Option<usize> {
         while batch.entries.len() < most {
             let end = match frame::read(bytes, at) {
                 frame::Found::Frame { number, payload, end } => {
@@ -217,7 +260,10 @@ impl Leftover {
                 }
                 frame::Found::End => break,
                 // The process is just writing.
-                frame::Found::Damage { .. } if open => break,
+                frame::Found::Damage { next } if segment_end.may_change(at, next) => {
+                    batch.unsettled = true;
+                    return next.and(Some(at));
+                }
                 // Cut off by a crash before anybody was told that it is kept, if the disk is sound.
                 frame::Found::Damage { next: None } => {
                     let end = bytes
@@ -241,6 +287,7 @@ impl Leftover {
             at = end;
             batch.next.offset = end;
         }
+        None
     }
 
     /// Counts what the next calls of [`next`](Self::next) would give, without reading more of a record than its frame.
@@ -284,13 +331,31 @@ impl Leftover {
         self.place = batch.next;
         let text = serde_json::to_string(&self.place)
             .map_err(|source| Error::new(ErrorKind::Unexpected, APPEND).source(source))?;
-        write_over(&self.directory.file(PLACE), &text)?;
+        let file = self.directory.file(PLACE);
+        match write_over(&file, &text) {
+            // A full disk has no room for the place until what is delivered is gone.
+            Err(full) if no_room(&full) => match self.remove_delivered()? {
+                true => write_over(&file, &text),
+                // The place of before is right too: it costs a second delivery.
+                false => Ok(()),
+            },
+            written => {
+                written?;
+                self.remove_delivered().map(drop)
+            }
+        }
+    }
+
+    /// Removes the segments before the place; whether there were any.
+    fn remove_delivered(&self) -> Result<bool> {
+        let mut any = false;
         for number in segments(&self.directory)? {
             if number < self.place.segment {
                 self.directory.remove(&segment_name(number))?;
+                any = true;
             }
         }
-        Ok(())
+        Ok(any)
     }
 
     /// Removes the directory of a process that is gone, once all of it is delivered.

@@ -7,7 +7,7 @@ use std::thread;
 
 use tokio::sync::oneshot;
 
-use crate::durable::{Medium, frame};
+use crate::durable::{Medium, frame, is_full};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Writes payloads behind each other, many callers by one disk write: each gets its answer when its own bytes are durable.
@@ -99,13 +99,11 @@ impl Queue {
 }
 
 fn run(queue: &Queue, mut log: Log) {
-    while let Some(batch) = queue.take() {
-        let mut rest = batch.into_iter().peekable();
-        while rest.peek().is_some() {
-            let part: Vec<_> = rest.by_ref().take(MOST_AT_ONCE).collect();
-            let written = log.append(&part);
+    while let Some(mut rest) = queue.take() {
+        while !rest.is_empty() {
+            let (most, written) = log.append_most(&rest);
             queue.writes.fetch_add(1, Ordering::Relaxed);
-            for waiting in part {
+            for waiting in rest.drain(..most) {
                 let answer = match &written {
                     Ok(()) => Ok(()),
                     Err(failed) => Err(failed.error()),
@@ -130,19 +128,30 @@ struct Log {
 }
 
 impl Log {
+    /// Appends as many as there is room for; how many that are. Without room for the first one, none has any.
+    fn append_most(&mut self, batch: &[Waiting]) -> (usize, Result<(), Failed>) {
+        let mut most = batch.len().min(MOST_AT_ONCE);
+        loop {
+            match self.append(&batch[..most]) {
+                Err(failed) if failed.kind == FULL && most > 1 => most /= 2,
+                Err(failed) if failed.kind == FULL => return (batch.len(), Err(failed)),
+                written => return (most, written),
+            }
+        }
+    }
+
     fn append(&mut self, batch: &[Waiting]) -> Result<(), Failed> {
         self.buffer.clear();
         for (number, waiting) in (self.number..).zip(batch) {
             frame::write(&mut self.buffer, number, &waiting.payload);
         }
-        let written = self.write().or_else(|_| {
-            // After a failed sync nobody knows what the file holds: it is never synced or written again. Another one may do.
-            self.medium = None;
-            self.write()
-        });
-        if written.is_err() {
-            self.medium = None;
-        } else {
+        let first = self.write();
+        let written = match first {
+            // The file was given up. Another one may do.
+            Err(_) if self.medium.is_none() => self.write(),
+            first => first,
+        };
+        if written.is_ok() {
             self.number += u64::try_from(batch.len()).unwrap_or(u64::MAX);
         }
         written
@@ -159,10 +168,13 @@ impl Log {
         let Some(medium) = &mut self.medium else {
             return Ok(());
         };
-        medium.write(&self.buffer)?;
-        medium.sync()?;
-        self.left -= self.buffer.len();
-        Ok(())
+        let written = medium.write(&self.buffer).and_then(|()| medium.sync());
+        match written {
+            Ok(()) => self.left -= self.buffer.len(),
+            // After a failed sync nobody knows what the file holds: it is never synced or written again.
+            Err(_) => self.medium = None,
+        }
+        Ok(written?)
     }
 }
 
@@ -212,14 +224,6 @@ impl From<io::Error> for Failed {
             cause: error.to_string(),
         }
     }
-}
-
-/// Whether there is no room: on the disk, for this user, or for a file of this size.
-fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
-    )
 }
 
 /// There is no room now, later there may be.
@@ -397,5 +401,49 @@ mod tests {
             answer.await.unwrap().unwrap();
         }
         assert_eq!(durable(&disk).len(), 50);
+    }
+
+    #[tokio::test]
+    async fn of_a_batch_that_does_not_fit_the_first_are_kept_and_the_others_told() {
+        let disk = Arc::new(Disk::default());
+        // Room for one file of 200 bytes.
+        let gate = Arc::new(Mutex::new(()));
+        let (shared, wait) = (Arc::clone(&disk), Arc::clone(&gate));
+        let next: NextMedium = Box::new(move |_, least| {
+            let _gate = wait.lock().unwrap();
+            let mut files = shared.files.lock().unwrap();
+            if !files.is_empty() || least > 200 {
+                return Err(Error::new(FULL, "make segment"));
+            }
+            files.push(Vec::new());
+            let file = MemoryFile {
+                disk: Arc::clone(&shared),
+                number: 0,
+                pending: Vec::new(),
+                poisoned: false,
+            };
+            Ok((Box::new(file), 200))
+        });
+        let writer = Writer::start(next, 200).unwrap();
+        // The first waits for its file while the others gather.
+        let closed = gate.lock().unwrap();
+        let first = writer.push(vec![0; 20]);
+        let answers: Vec<_> = (1..20_u8).map(|n| writer.push(vec![n; 20])).collect();
+        drop(closed);
+        first.await.unwrap().unwrap();
+        let (mut kept, mut told) = (1, 0);
+        for answer in answers {
+            match answer.await.unwrap() {
+                Ok(()) => kept += 1,
+                Err(error) => {
+                    assert_eq!(error.kind(), FULL);
+                    told += 1;
+                }
+            }
+        }
+        let numbers: Vec<_> = durable(&disk).into_iter().map(|(number, _)| number).collect();
+        assert_eq!((numbers.len(), told), (kept, 20 - kept));
+        assert_eq!(numbers, (0..kept as u64).collect::<Vec<_>>());
+        assert!(kept >= 4, "all that there was room for: {kept}");
     }
 }

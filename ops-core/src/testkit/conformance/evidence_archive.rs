@@ -18,6 +18,7 @@ pub async fn evidence_archive(port: &dyn EvidenceArchive) {
     an_object_never_changes(port, &upload, &content).await;
     what_is_stored_is_told(port, &upload, &content, chunk).await;
     another_content_than_announced_is_refused(port, name("part-2")).await;
+    the_first_that_ends_stays(port, name("part-3")).await;
     holds_keep(port, &upload.name).await;
 }
 
@@ -82,6 +83,31 @@ async fn an_object_never_changes(port: &dyn EvidenceArchive, upload: &ArchiveUpl
         ErrorKind::Conflict,
         port.begin(&other).await,
     );
+}
+
+/// Two uploads of one name at the same time.
+async fn the_first_that_ends_stays(port: &dyn EvidenceArchive, name: ArchiveName) {
+    let late = ArchiveUpload::new(name.clone(), 4, Digest::of(b"late"));
+    let first = ArchiveUpload::new(name.clone(), 5, Digest::of(b"first"));
+    ok("begin", port.begin(&late).await);
+    ok("begin of another content meanwhile", port.begin(&first).await);
+    ok("put", port.put(&first, 0, b"first").await);
+    ok("finish", port.finish(&first).await);
+    ok("hold", port.hold(&name, &ArchiveHold::held()).await);
+    // It may have been given up already.
+    let _ = port.put(&late, 0, b"late").await;
+    refused(
+        "finish of the other content",
+        ErrorKind::Conflict,
+        port.finish(&late).await,
+    );
+    let object = ok("observe", port.observe(&name).await);
+    assert!(
+        object.is_some_and(|object| object.crc32c == crc32c::crc32c(b"first") && object.hold.held),
+        "what was there first must stay, with its hold"
+    );
+    ok("lift", port.hold(&name, &ArchiveHold::default()).await);
+    ok("delete", port.delete(&name).await);
 }
 
 async fn what_is_stored_is_told(

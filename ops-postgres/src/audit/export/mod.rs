@@ -7,16 +7,16 @@ use std::fmt;
 
 use async_trait::async_trait;
 use ops_core::error::{ErrorKind, Result};
-use ops_core::model::{Digest, TenantId};
-use ops_core::ports::{
-    AuditQuery, AuditReceipt, EvidenceFilter, EvidenceSource, TrailEntry, TrailExtent, TrailSnapshot,
-};
-use sqlx::{PgTransaction, Postgres, QueryBuilder};
+use ops_core::model::TenantId;
+use ops_core::ports::{AuditQuery, EvidenceFilter, EvidenceSource, TrailEntry, TrailExtent, TrailSnapshot};
+use sqlx::pool::PoolConnection;
+use sqlx::{PgConnection, Postgres, QueryBuilder};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
 
 use self::copy::CopyRows;
 use super::PostgresAuditStore;
+use super::head::{Head, read_head};
 use crate::error::{error, failed};
 use crate::store::LATEST;
 
@@ -25,17 +25,17 @@ use crate::store::LATEST;
 #[async_trait]
 impl EvidenceSource for PostgresAuditStore {
     async fn snapshot(&self, tenant: &TenantId, filter: &EvidenceFilter) -> Result<Box<dyn TrailSnapshot>> {
-        let mut transaction = self
-            .begin("begin isolation level repeatable read read only", tenant, EXPORT)
+        let mut connection = self
+            .begin_apart("begin isolation level repeatable read read only", tenant, EXPORT)
             .await?;
         // A whole trail takes longer than any other statement may. In the order of an index: sorting it would need its size in disk.
         sqlx::raw_sql("set local statement_timeout = 0; set local enable_sort = off")
-            .execute(&mut *transaction)
+            .execute(&mut *connection)
             .await
             .map_err(failed(EXPORT))?;
-        let extent = extent(&mut transaction, tenant, &filter.query()).await?;
+        let extent = extent(&mut connection, tenant, &filter.query()).await?;
         let (send, batches) = channel(AHEAD);
-        let task = tokio::spawn(rows(transaction, tenant.clone(), send));
+        let task = tokio::spawn(rows(connection, tenant.clone(), send));
         Ok(Box::new(Snapshot {
             extent,
             batches,
@@ -80,32 +80,18 @@ impl Drop for Snapshot {
     }
 }
 
-async fn extent(
-    transaction: &mut PgTransaction<'_>,
-    tenant: &TenantId,
-    query: &AuditQuery,
-) -> Result<TrailExtent> {
-    let head: Option<(i64, Option<Vec<u8>>)> =
-        sqlx::query_as("select sequence, hash from ops.audit_head where tenant = $1")
-            .bind(tenant.as_str())
-            .fetch_optional(&mut **transaction)
-            .await
-            .map_err(failed(EXPORT))?;
-    let head = match head {
-        Some((sequence, Some(hash))) => {
-            let hash = <[u8; 32]>::try_from(hash)
-                .map_err(|_| error(ErrorKind::Unexpected, EXPORT).context("column", "hash"))?;
-            let sequence = u64::try_from(sequence).unwrap_or(0);
-            Some(AuditReceipt::new(sequence, Digest::from_bytes(hash)))
-        }
-        _ => None,
+async fn extent(connection: &mut PgConnection, tenant: &TenantId, query: &AuditQuery) -> Result<TrailExtent> {
+    let head = match read_head(connection, tenant, EXPORT).await? {
+        Head::None => None,
+        Head::Whole(head) => Some(head.receipt),
+        Head::WithoutTree(last) => Some(last),
     };
     let mut count = QueryBuilder::<Postgres>::new("select count(*) from ops.audit_log where tenant = ");
     count.push_bind(tenant.as_str().to_owned());
     super::store::conditions(&mut count, query);
     let matching: i64 = count
         .build_query_scalar()
-        .fetch_one(&mut **transaction)
+        .fetch_one(&mut *connection)
         .await
         .map_err(failed(EXPORT))?;
     Ok(TrailExtent::new(
@@ -116,11 +102,11 @@ async fn extent(
 }
 
 async fn rows(
-    mut transaction: PgTransaction<'static>,
+    mut connection: PoolConnection<Postgres>,
     tenant: TenantId,
     send: Sender<Result<Vec<TrailEntry>>>,
 ) {
-    if let Err(failure) = copy(&mut transaction, &tenant, &send).await {
+    if let Err(failure) = copy(&mut connection, &tenant, &send).await {
         let _ = send.send(Err(failure)).await;
         return;
     }
@@ -128,14 +114,11 @@ async fn rows(
 }
 
 async fn copy(
-    transaction: &mut PgTransaction<'_>,
+    connection: &mut PgConnection,
     tenant: &TenantId,
     send: &Sender<Result<Vec<TrailEntry>>>,
 ) -> Result<()> {
-    let mut chunks = transaction
-        .copy_out_raw(row::COPY)
-        .await
-        .map_err(failed(EXPORT))?;
+    let mut chunks = connection.copy_out_raw(row::COPY).await.map_err(failed(EXPORT))?;
     let mut rows = CopyRows::default();
     let mut batch = Vec::with_capacity(BATCH);
     while let Some(chunk) = std::future::poll_fn(|context| chunks.as_mut().poll_next(context)).await {

@@ -1,0 +1,104 @@
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ops_core::audit::{Tree, leaf};
+use ops_core::error::{ErrorKind, Result};
+use ops_core::model::{Digest, TenantId};
+use ops_core::ports::{AuditHead, AuditReceipt};
+use sqlx::postgres::PgRow;
+use sqlx::{FromRow, PgConnection, PgTransaction, Row as _};
+
+use super::append::{Failed, page_after};
+use crate::error::{error, failed};
+
+/// A row of `ops.audit_head`.
+#[derive(Debug)]
+pub(super) struct HeadRow {
+    sequence: i64,
+    hash: Option<Vec<u8>>,
+    peaks: Option<Vec<u8>>,
+}
+
+impl FromRow<'_, PgRow> for HeadRow {
+    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            sequence: row.try_get("sequence")?,
+            hash: row.try_get("hash")?,
+            peaks: row.try_get("peaks")?,
+        })
+    }
+}
+
+/// What it says.
+#[derive(Debug)]
+pub(super) enum Head {
+    /// There is no record yet.
+    None,
+    Whole(AuditHead),
+    /// Written before the tree was kept.
+    WithoutTree(AuditReceipt),
+}
+
+impl HeadRow {
+    pub(super) fn head(self, operation: &'static str) -> Result<Head> {
+        let unreadable =
+            || error(ErrorKind::Unexpected, operation).context("reason", "the head is not readable");
+        let Some(hash) = self.hash else {
+            return Ok(Head::None);
+        };
+        let digest = |bytes: &[u8]| bytes.try_into().map(Digest::from_bytes).map_err(|_| unreadable());
+        let sequence = u64::try_from(self.sequence).map_err(|_| unreadable())?;
+        let receipt = AuditReceipt::new(sequence, digest(&hash)?);
+        let Some(peaks) = self.peaks else {
+            return Ok(Head::WithoutTree(receipt));
+        };
+        let peaks = peaks.chunks(32).map(digest).collect::<Result<Vec<_>>>()?;
+        Ok(Head::Whole(AuditHead::new(receipt, peaks)))
+    }
+}
+
+pub(super) async fn read_head(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    operation: &'static str,
+) -> Result<Head> {
+    let row: Option<HeadRow> =
+        sqlx::query_as("select sequence, hash, peaks from ops.audit_head where tenant = $1")
+            .bind(tenant.as_str())
+            .fetch_optional(connection)
+            .await
+            .map_err(failed(operation))?;
+    row.map_or(Ok(Head::None), |row| row.head(operation))
+}
+
+/// The trees of chains from before they were kept beside the head, as far as they are read: whoever is cut off goes on there the next time.
+#[derive(Debug, Default)]
+pub(super) struct Trees {
+    read: Mutex<HashMap<TenantId, (Tree, i64)>>,
+}
+
+impl Trees {
+    /// The tree over all records that the transaction sees.
+    pub(super) async fn read(
+        &self,
+        transaction: &mut PgTransaction<'_>,
+        tenant: &TenantId,
+    ) -> Result<Tree, Failed> {
+        let (mut tree, mut last) = self.lock().get(tenant).cloned().unwrap_or_default();
+        loop {
+            let page = page_after(transaction, tenant, last, PAGE).await?;
+            let Some(end) = page.last() else { return Ok(tree) };
+            last = end.sequence();
+            for row in page {
+                tree.push(leaf(&row.read(tenant)?.1));
+            }
+            self.lock().insert(tenant.clone(), (tree.clone(), last));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<TenantId, (Tree, i64)>> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+const PAGE: u32 = 10_000;
