@@ -213,7 +213,10 @@ async fn take_up(
             // What others have changed since is said, not claimed.
             Ok(outcome) if !truth.touched_by_others.is_empty() => drop(outcome),
             Ok(outcome) => prop_assert_eq!(outcome.status, OutcomeStatus::Verified),
-            Err(Refusal::UnknownRun { .. } | Refusal::Superseded { .. } | Refusal::Expired) => {}
+            // Nothing was stopped.
+            Err(Refusal::UnknownRun { .. } | Refusal::Superseded { .. } | Refusal::Expired) => {
+                truth.may_be_restored(machines).await?;
+            }
             Err(other) => return Err(TestCaseError::fail(other.to_string())),
         },
     }
