@@ -39,7 +39,7 @@ pub struct StatementReview {
 
 /// Says for each statement of `script` which locks it takes, what it does under them, and what is better.
 ///
-/// It is no verdict: whether code can live with the change is [another question](super::compatibility), and
+/// It is no verdict: whether code can live with the change is what [`breaks`](crate::governance::migration::breaks) asks, and
 /// what is [unknown](StatementReview::unknown) needs a server. With an empty `schema` every table counts as there and full.
 /// `atomic`: the script runs in one transaction.
 pub fn review(script: &str, schema: &Schema, atomic: bool) -> Vec<StatementReview> {
