@@ -238,6 +238,7 @@ async fn recording(scratch: &ScratchDatabase, rounds: u64) -> Result<(), Failure
             waits[at] = (middle, slow);
             floors[at].push(floor(folder.path(), batch.round().max(1.0) as usize, length)?);
         }
+        sqlx::raw_sql("truncate peer").execute(&mut owner).await?;
         peers.push(inserts(url).await?);
     }
     let peer = median(peers);
