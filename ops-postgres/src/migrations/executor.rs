@@ -12,7 +12,7 @@ use super::index::{drop_index, index_state};
 use super::inspector::{PostgresMigrations, SESSION};
 use super::mark::{EXECUTE, begin, finish, place, record, take_turn, unmark};
 use crate::error::{error, failed};
-use crate::identifier::quoted;
+use crate::identifier::qualified;
 
 #[async_trait]
 impl MigrationExecutor for PostgresMigrations {
@@ -106,16 +106,11 @@ impl MigrationExecutor for PostgresMigrations {
         let mut connection = self
             .connect(HEARTBEAT, &[("lock_timeout", millis.as_str())])
             .await?;
-        let (schema, name) = table.split_once('.').unwrap_or(("public", table));
         let mode = match touch {
             Touch::Read => "access share",
             Touch::Write => "row exclusive",
         };
-        let statement = format!(
-            "begin; lock table {}.{} in {mode} mode; rollback",
-            quoted(schema),
-            quoted(name)
-        );
+        let statement = format!("begin; lock table {} in {mode} mode; rollback", qualified(table));
         connection
             .execute(AssertSqlSafe(statement))
             .await

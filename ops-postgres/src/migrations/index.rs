@@ -4,7 +4,7 @@ use sqlx::{AssertSqlSafe, Executor};
 
 use super::mark::EXECUTE;
 use crate::error::failed;
-use crate::identifier::quoted;
+use crate::identifier::qualified;
 
 /// Whether the index is valid; `None` if there is none.
 pub(super) async fn index_state(connection: &mut PgConnection, index: &str) -> Result<Option<bool>> {
@@ -23,12 +23,7 @@ pub(super) async fn drop_index(connection: &mut PgConnection, index: &str) -> Re
     if index_state(connection, index).await? != Some(false) {
         return Ok(());
     }
-    let (schema, name) = index.split_once('.').unwrap_or(("public", index));
-    let statement = format!(
-        "drop index concurrently if exists {}.{}",
-        quoted(schema),
-        quoted(name)
-    );
+    let statement = format!("drop index concurrently if exists {}", qualified(index));
     connection
         .execute(AssertSqlSafe(statement))
         .await

@@ -6,7 +6,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Executor};
 
 use crate::error::{error, failed};
-use crate::identifier::{literal, quoted};
+use crate::identifier::{literal, qualified};
 
 pub(super) const EXECUTE: &str = "run a step of a migration";
 
@@ -142,8 +142,7 @@ pub(super) async fn finish(
 
 /// As the tool itself would.
 pub(super) async fn record(connection: &mut PgConnection, row: &LedgerRow) -> Result<()> {
-    let (schema, name) = row.table.split_once('.').unwrap_or(("public", &row.table));
-    let table = format!("{}.{}", quoted(schema), quoted(name));
+    let table = qualified(&row.table);
     let version = literal(&row.version);
     let statement = match row.tool {
         MigrationTool::Sqlx => format!(
@@ -219,11 +218,7 @@ async fn is_taken_back(connection: &mut PgConnection, step: &MigrationStep) -> R
     if !was_there {
         return Ok(false);
     }
-    let (schema, name) = row.table.split_once('.').unwrap_or(("public", &row.table));
-    let (table, version) = (
-        format!("{}.{}", quoted(schema), quoted(name)),
-        literal(&row.version),
-    );
+    let (table, version) = (qualified(&row.table), literal(&row.version));
     let condition = match row.tool {
         MigrationTool::Sqlx => format!("version = {version}::bigint"),
         // One row names the newest; everything up to it is applied.
