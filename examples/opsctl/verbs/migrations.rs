@@ -112,7 +112,10 @@ impl Answers {
         self.proof.as_ref().is_some_and(|proof| {
             proof.differs.is_empty()
                 && proof.traces.iter().all(|trace| trace.failure.is_none())
-                && !matches!(proof.back, Back::Elsewhere(_) | Back::Failed(_))
+                && !matches!(
+                    proof.back,
+                    Back::Elsewhere(_) | Back::Failed(_) | Back::NotTried(_)
+                )
         })
     }
 }

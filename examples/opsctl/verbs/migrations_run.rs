@@ -84,7 +84,7 @@ pub(crate) async fn run(
         "同じコマンドをもう一度実行すると続きから進む",
         "run the same command again: it goes on from there",
     ));
-    let recorded = record(&session, args, &plan, AuditOutcome::Succeeded, &open).await;
+    let recorded = record(&session, args, &plan, AuditOutcome::Unknown, &open).await;
     let mut policy = RunPolicy::default();
     policy.watch = Duration::from_secs(args.watch);
     let tenant = session.world.config.tenant.clone();
@@ -99,7 +99,12 @@ pub(crate) async fn run(
         runner = runner.with_restart(Arc::new(RestartCommand(command.clone())));
     }
     let mut report = runner.run(&plan, &session.actor).await;
-    report.audited &= recorded;
+    let ended = match report.status {
+        RunStatus::Done => AuditOutcome::Succeeded,
+        RunStatus::Unwatched => AuditOutcome::Unknown,
+        _ => AuditOutcome::Failed,
+    };
+    report.audited &= recorded & record(&session, args, &plan, ended, &open).await;
     let exit = match report.status {
         RunStatus::Done => Exit::Done,
         RunStatus::Failed => match report.steps.iter().any(|step| step.done.is_some()) {
@@ -117,7 +122,8 @@ pub(crate) async fn run(
     Ok(exit)
 }
 
-/// What is about to be run (or was refused), what was gone ahead without, and why; whether it is where it belongs.
+/// What is about to be run (its outcome is unknown as yet), was refused, or has ended; what was gone ahead without, and why. Whether the
+/// record is where it belongs.
 async fn record(
     session: &Session,
     args: &MigrationsRunArgs,

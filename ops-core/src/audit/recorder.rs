@@ -20,7 +20,7 @@ use crate::resilience::{Deadline, caught};
 ///
 /// # What can be forgotten
 /// A field that tells of a person gets a salt, so that its value can be removed later ([`forget`](Self::forget)) while the hashes hold: the actor's id where the actor is a
-/// person, the resource's id where the resource is a `user`, and the details `ip`, `email` and `user`; [`with_personal`](Self::with_personal) names others.
+/// person, the resource's id where the resource is a `user`, and the details `ip`, `email`, `user` and `resource`; [`with_personal`](Self::with_personal) names others.
 ///
 /// # Order of store and spool
 /// While a [`Drain`] runs, a record goes to the spool first: recording takes a share of one disk write and needs no store. Without one it goes to the store first, and to the spool when
@@ -81,12 +81,14 @@ const APPEND: &str = "append audit record";
 const FORGET: &str = "audit.forget";
 
 /// The fields that get a salt unless others are named.
-const PERSONAL: [&str; 5] = [
+const PERSONAL: [&str; 6] = [
     "actor",
     "resource_id",
     "details.ip",
     "details.email",
     "details.user",
+    // What a reader of the trail asked for.
+    "details.resource",
 ];
 
 /// How long the store may take unless [`Recorder::with_deadline`] says otherwise.

@@ -242,7 +242,7 @@ pub trait AuditStore: Debug + Send + Sync + 'static {
     async fn append_all(&self, entries: &[AuditEntry]) -> Result<Vec<Appended>>;
     /// Finds records of one tenant.
     async fn search(&self, tenant: &TenantId, query: &AuditQuery) -> Result<AuditPage>;
-    /// The records of one tenant behind position `after` (0: from the beginning), oldest first, at most `limit` of them; none: there are
+    /// The records of one tenant behind position `after` (0: from the beginning), oldest first, at most `limit` of them, and those at the position of the last; none: there are
     /// no more. Reads what is stored, fit or not: whoever asks checks it.
     async fn chain(
         &self,

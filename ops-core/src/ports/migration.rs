@@ -44,7 +44,7 @@ pub enum Touch {
 ///   marked first that it began; after a crash `execute` clears away what it left behind and runs it again, unless it came to its end.
 /// - A step that is done is not run again, whoever asks; one with another digest in its place is a `Conflict`.
 /// - The tool's table decides: a migration that was in it and is no longer (it was taken back) is run again from its first step on.
-/// - One run at a time for each [`scope`](MigrationStep::scope): another gets a `Timeout` that is safe to retry.
+/// - One step at a time for each [`scope`](MigrationStep::scope): another gets a `Timeout` that is safe to retry.
 /// - An index that is there already, under the name of one that a step would build, is a `Conflict`; a step that builds one is done when
 ///   the index is valid.
 /// - It waits no longer than `lock_timeout` for a lock, and gives up as soon as `max_waiters` sessions wait behind it: a `Timeout` that is

@@ -164,6 +164,25 @@ async fn an_export_that_did_not_end_is_made_anew_in_its_directory() {
 }
 
 #[tokio::test]
+async fn an_export_that_goes_on_keeps_others_out_of_its_directory() {
+    let (signer, out) = (signer(), tempfile::tempdir().unwrap());
+    fs::write(out.path().join("part-00001.zst"), "being written").unwrap();
+    let mark = fs::File::create(out.path().join(".unfinished")).unwrap();
+    mark.lock().unwrap();
+    let refused = export_of(scripted(9).await, &signer, out.path())
+        .await
+        .unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Conflict, "{refused}");
+    assert_eq!(
+        fs::read_to_string(out.path().join("part-00001.zst")).unwrap(),
+        "being written"
+    );
+    drop(mark);
+    export_of(scripted(9).await, &signer, out.path()).await.unwrap();
+    assert!(verify(&signer, out.path()).intact());
+}
+
+#[tokio::test]
 async fn a_value_that_is_shown_beside_a_commitment_is_a_fault_of_the_trail() {
     let audit = trail(3).await;
     let salted = record(3).with_salt("actor", Salt::from_bytes([7; 32]));

@@ -6,14 +6,14 @@ use async_trait::async_trait;
 use ops_core::audit::Recorder;
 use ops_core::error::{Error, ErrorKind, Result};
 use ops_core::governance::migration::{
-    BACKUP_AGE, Evidence, MigrationFolder, MigrationPlan, MigrationRunner, RestartHook, RunReport, RunStatus,
-    checklist,
+    BACKUP_AGE, Evidence, MigrationFolder, MigrationPlan, MigrationRunner, RestartHook, RunPolicy, RunReport,
+    RunStatus, checklist,
 };
 use ops_core::masking::BuiltinMasker;
 use ops_core::memory::{InMemoryAudit, InMemoryHealth, InMemoryMigrations};
 use ops_core::model::{
-    Actor, AppliedMigration, CheckState, MigrationTool, SchemaState, StepDone, TenantId, Timestamp, Verdict,
-    Weekday, Window,
+    Actor, AppliedMigration, CheckState, MigrationTool, SchemaState, StepDone, TenantId, Timestamp,
+    UnfinishedRun, Verdict, Weekday, Window,
 };
 use ops_core::ports::{AuditQuery, AuditStore, Clock, HealthProbe, MigrationExecutor, MigrationInspector};
 use ops_core::testkit::ManualClock;
@@ -266,6 +266,8 @@ async fn an_application_that_does_not_come_up_again_is_said() {
         .await;
     assert_eq!(report.status, RunStatus::NotRestarted);
     assert_eq!(world.database.ran().len(), 4);
+    let without = world.run().await;
+    assert_eq!(without.status, RunStatus::NotRestarted, "still owed: {without:?}");
     let restart = Arc::new(Restart::default());
     let again = world.runner().with_restart(Arc::clone(&restart) as _);
     assert_eq!(
@@ -277,6 +279,44 @@ async fn an_application_that_does_not_come_up_again_is_said() {
         1,
         "the next run tries it again"
     );
+}
+
+#[tokio::test]
+async fn a_watch_without_length_looks_once() {
+    let world = World::new(TWO);
+    let plan = world.plan().await;
+    let mut policy = RunPolicy::default();
+    policy.watch = Duration::ZERO;
+    let runner = world.runner().with_policy(policy);
+    let silent = Arc::new(InMemoryHealth::new());
+    let report = runner.with_probe("api", silent).run(&plan, &actor()).await;
+    assert_eq!(report.status, RunStatus::Unhealthy, "{report:?}");
+}
+
+/// Says that all is well while another run begins, which will owe a restart.
+#[derive(Debug)]
+struct AnotherBegins(Arc<InMemoryMigrations>, String);
+
+#[async_trait]
+impl HealthProbe for AnotherBegins {
+    async fn check(&self) -> Verdict {
+        let mut other = UnfinishedRun::default();
+        other.digest = "another".to_owned();
+        other.wants_restart = true;
+        self.0.keep(&self.1, Some(&other)).await.unwrap();
+        Verdict::Holds
+    }
+}
+
+#[tokio::test]
+async fn what_another_run_owes_is_left_to_it() {
+    let world = World::new(TWO);
+    let plan = world.plan().await;
+    let probe = Arc::new(AnotherBegins(Arc::clone(&world.database), plan.scope.clone()));
+    let report = world.runner().with_probe("api", probe).run(&plan, &actor()).await;
+    assert_eq!(report.status, RunStatus::Done, "{report:?}");
+    let owed = world.database.unfinished(&plan.scope).await.unwrap().unwrap();
+    assert!(owed.digest == "another" && owed.wants_restart && !owed.restarted);
 }
 
 /// Says that all is well, and pulls the plug of the database.

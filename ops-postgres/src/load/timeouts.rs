@@ -269,21 +269,23 @@ fn written(limit: Duration) -> String {
     format!("{}ms", limit.as_millis().max(1))
 }
 
-/// A timeout as PostgreSQL reads it; `None`: there is none, or it is not written as usual.
+/// A timeout as PostgreSQL reads it, fractions included; `None`: there is none, or it is not written as usual.
 fn timeout(set: &str) -> Option<Duration> {
     let set = set.trim();
-    let end = set.find(|next: char| !next.is_ascii_digit()).unwrap_or(set.len());
-    let (number, unit) = (set[..end].parse::<u64>().ok()?, set[end..].trim());
-    let micros = match unit {
-        "us" => 1,
-        "" | "ms" => 1_000,
-        "s" => 1_000_000,
-        "min" => 60_000_000,
-        "h" => 3_600_000_000,
-        "d" => 86_400_000_000,
+    let end = set
+        .find(|next: char| !next.is_ascii_digit() && next != '.')
+        .unwrap_or(set.len());
+    let (number, unit) = (set[..end].parse::<f64>().ok()?, set[end..].trim());
+    let seconds = match unit {
+        "us" => 1e-6,
+        "" | "ms" => 1e-3,
+        "s" => 1.0,
+        "min" => 60.0,
+        "h" => 3_600.0,
+        "d" => 86_400.0,
         _ => return None,
     };
-    let timeout = Duration::from_micros(number.checked_mul(micros)?);
+    let timeout = Duration::try_from_secs_f64(number * seconds).ok()?;
     (!timeout.is_zero()).then_some(timeout)
 }
 
@@ -320,7 +322,7 @@ mod tests {
             ("1h", Some(3_600_000)),
             ("0", None),
             ("0s", None),
-            ("1.5s", None),
+            ("1.5s", Some(1_500)),
             ("soon", None),
         ] {
             assert_eq!(timeout(set), read.map(Duration::from_millis), "{set}");

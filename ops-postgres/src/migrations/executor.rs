@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ops_core::error::{Error, ErrorKind, Result, Retry};
-use ops_core::model::{MigrationStep, StepDone, UnfinishedRun};
+use ops_core::model::{LedgerRow, MigrationStep, StepDone, UnfinishedRun};
 use ops_core::ports::{MigrationExecutor, Touch};
 use sqlx::postgres::PgConnection;
 use sqlx::types::Json;
@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor};
 
 use super::index::{drop_index, index_state};
 use super::inspector::{PostgresMigrations, SESSION};
-use super::mark::{EXECUTE, begin, finish, place, record, take_turn, unmark};
+use super::mark::{EXECUTE, Marked, begin, finish, note_recorded, place, record, take_turn, unmark};
 use crate::error::{error, failed};
 use crate::identifier::qualified;
 
@@ -138,8 +138,7 @@ async fn in_transaction(worker: &mut PgConnection, step: &MigrationStep) -> Resu
     worker.execute("begin").await.map_err(failed(EXECUTE))?;
     let marked = begin(worker, step).await?;
     if marked.is_done {
-        worker.execute("commit").await.map_err(failed(EXECUTE))?;
-        return Ok(StepDone::Before);
+        return done_before(worker, step, &marked).await;
     }
     for statement in &step.statements {
         worker
@@ -165,10 +164,10 @@ async fn outside_transaction(worker: &mut PgConnection, step: &MigrationStep) ->
                 .context("remedy", "drop it, or give the new one another name"));
         }
     }
-    worker.execute("commit").await.map_err(failed(EXECUTE))?;
     if marked.is_done {
-        return Ok(StepDone::Before);
+        return done_before(worker, step, &marked).await;
     }
+    worker.execute("commit").await.map_err(failed(EXECUTE))?;
     // It came to its end, and the process died before it could say so.
     let ended = marked.was_begun && there == Some(true);
     if let (true, Some(false), Some(index)) = (marked.was_begun, there, &step.builds) {
@@ -222,8 +221,23 @@ async fn clear_away(worker: &mut PgConnection, step: &MigrationStep) -> Result<(
     }
 }
 
+/// What the tool's table gets with this step.
+fn row_of(step: &MigrationStep) -> Option<&LedgerRow> {
+    step.record.as_ref().filter(|_| step.is_last())
+}
+
+/// Ends the transaction of a step that was done before. If the tool had no table then, it gets its row now.
+async fn done_before(worker: &mut PgConnection, step: &MigrationStep, marked: &Marked) -> Result<StepDone> {
+    if let (Some(row), false) = (row_of(step), marked.is_recorded) {
+        record(worker, row).await?;
+        note_recorded(worker, step).await?;
+    }
+    worker.execute("commit").await.map_err(failed(EXECUTE))?;
+    Ok(StepDone::Before)
+}
+
 async fn end(worker: &mut PgConnection, step: &MigrationStep) -> Result<StepDone> {
-    let row = step.record.as_ref().filter(|_| step.is_last());
+    let row = row_of(step);
     if let Some(row) = row {
         record(worker, row).await?;
     }

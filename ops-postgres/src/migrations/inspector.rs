@@ -7,7 +7,7 @@ use ops_core::model::{Schema, SchemaState};
 use ops_core::ports::MigrationInspector;
 use secrecy::SecretString;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
+use sqlx::{AssertSqlSafe, Connection, Executor};
 
 use super::{ledger, read_schema};
 use crate::error::{error, failed};
@@ -30,7 +30,7 @@ impl PostgresMigrations {
     /// `InvalidConfig` for a URL that cannot be read. The URL is never part of the text.
     pub fn new(url: &SecretString) -> Result<Self> {
         Ok(Self {
-            options: options(url)?.disable_statement_logging(),
+            options: options(url)?,
             zone: "UTC".to_owned(),
         })
     }

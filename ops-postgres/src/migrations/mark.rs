@@ -14,6 +14,8 @@ pub(super) const EXECUTE: &str = "run a step of a migration";
 pub(super) struct Marked {
     pub(super) was_begun: bool,
     pub(super) is_done: bool,
+    /// The tool's table got its row, if the step has one.
+    pub(super) is_recorded: bool,
 }
 
 pub(super) fn place(step: &MigrationStep) -> String {
@@ -71,10 +73,11 @@ pub(super) async fn begin(connection: &mut PgConnection, step: &MigrationStep) -
         return Ok(Marked {
             was_begun: false,
             is_done: false,
+            is_recorded: false,
         });
     }
-    let (digest, is_done): (String, bool) = sqlx::query_as(
-        "select digest, done_at is not null from ops.migration_step where scope = $1 and migration = $2 and position = $3",
+    let (digest, is_done, is_recorded): (String, bool, bool) = sqlx::query_as(
+        "select digest, done_at is not null, coalesce(recorded, true) from ops.migration_step where scope = $1 and migration = $2 and position = $3",
     )
     .bind(step.scope())
     .bind(&step.migration)
@@ -96,6 +99,7 @@ pub(super) async fn begin(connection: &mut PgConnection, step: &MigrationStep) -
     Ok(Marked {
         was_begun: true,
         is_done,
+        is_recorded,
     })
 }
 
@@ -103,6 +107,20 @@ pub(super) async fn begin(connection: &mut PgConnection, step: &MigrationStep) -
 pub(super) async fn unmark(connection: &mut PgConnection, step: &MigrationStep) -> Result<()> {
     sqlx::query(
         "delete from ops.migration_step where scope = $1 and migration = $2 and position = $3 and done_at is null",
+    )
+    .bind(step.scope())
+    .bind(&step.migration)
+    .bind(position(step))
+    .execute(connection)
+    .await
+    .map_err(failed(EXECUTE))?;
+    Ok(())
+}
+
+/// The tool's table got the row of a step that was done before there was such a table.
+pub(super) async fn note_recorded(connection: &mut PgConnection, step: &MigrationStep) -> Result<()> {
+    sqlx::query(
+        "update ops.migration_step set recorded = true where scope = $1 and migration = $2 and position = $3",
     )
     .bind(step.scope())
     .bind(&step.migration)

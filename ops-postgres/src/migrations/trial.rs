@@ -29,7 +29,7 @@ impl PostgresTrial {
     /// # Errors
     /// `InvalidInput` when the dump cannot be loaded, with the server's words; `PermissionDenied`, `Unauthenticated`, `Unavailable`.
     pub async fn create(admin_url: &SecretString, dump: &str) -> Result<Self> {
-        let admin = options(admin_url)?.disable_statement_logging();
+        let admin = options(admin_url)?;
         let trial = Self {
             admin,
             name: format!("ops_trial_{}", Uuid::new_v4().simple()),

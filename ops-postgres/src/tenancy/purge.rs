@@ -161,6 +161,8 @@ impl TenantPurge {
             self.start(tenant, deleted_at).await?;
             removed = self.remove(&catalog, tenant, progress).await?;
         }
+        // Read again: a table or a partition may have been made meanwhile.
+        let catalog = self.catalog(tenant).await?;
         let proof = self.prove(&catalog, tenant, now, removed).await?;
         if !proof.holds() {
             return Ok(PurgeOutcome::Left(proof));

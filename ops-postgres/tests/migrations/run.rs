@@ -257,6 +257,33 @@ async fn a_migration_that_its_tool_took_back_is_run_again_from_its_first_step() 
 }
 
 #[tokio::test]
+async fn what_was_done_before_the_tool_had_its_table_is_written_there_once_it_has_one() {
+    let Some(world) = World::new().await else { return };
+    let migrations = PostgresMigrations::new(world.scratch.owner_url()).unwrap();
+    let mut owner = world.owner().await;
+    let both = recorded("public._sqlx_migrations");
+    for step in &both {
+        let mut without = step.clone();
+        without.record = None;
+        assert_eq!(
+            migrations.execute(&without, LONG, 5).await.unwrap(),
+            StepDone::Now
+        );
+    }
+    run(&mut owner, LEDGER).await.unwrap();
+    for _ in 0..2 {
+        for step in &both {
+            assert_eq!(migrations.execute(step, LONG, 5).await.unwrap(), StepDone::Before);
+        }
+        assert_eq!(
+            count(&mut owner, "select count(*) from _sqlx_migrations").await,
+            1
+        );
+    }
+    world.close().await;
+}
+
+#[tokio::test]
 async fn the_same_version_of_another_folder_is_another_step_and_marks_from_before_are_known() {
     let Some(world) = World::new().await else { return };
     let migrations = PostgresMigrations::new(world.scratch.owner_url()).unwrap();

@@ -212,17 +212,27 @@ async fn open(directory: &Path) -> Result<(Directory, Lock)> {
     let path = directory.to_owned();
     blocking(EXPORT, move || {
         let directory = Directory::open(path)?;
-        let names = directory.names()?;
+        let mark = directory.file(UNFINISHED);
         // Without that mark nobody knows that the files are an export that did not end: somebody may have taken the manifest of a whole one away.
-        let unfinished = directory.file(UNFINISHED).exists();
-        let left_behind = |name: &String| unfinished && name != MANIFEST && is_of_export(name);
+        let unfinished = mark.exists();
+        // Who waited for another export would find its files whole, and its own mark gone.
+        let Some(alone) = Lock::try_take(&mark)? else {
+            return Err(Error::new(ErrorKind::Conflict, EXPORT)
+                .context("directory", "another export is writing there"));
+        };
+        let names = directory.names()?;
+        let left_behind =
+            |name: &String| name == UNFINISHED || (unfinished && name != MANIFEST && is_of_export(name));
         if !names.iter().all(left_behind) {
+            if !unfinished {
+                // Else this refusal would have made the mark.
+                directory.remove(UNFINISHED)?;
+            }
             return Err(Error::new(ErrorKind::InvalidInput, EXPORT)
                 .context("directory", "must be empty: evidence is never written over"));
         }
-        let alone = Lock::take(&directory.file(UNFINISHED))?;
-        for name in names {
-            directory.remove(&name)?;
+        for name in names.iter().filter(|name| *name != UNFINISHED) {
+            directory.remove(name)?;
         }
         directory.sync()?;
         Ok((directory, alone))

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::plan::{MigrationPlan, PlannedMigration};
 use crate::audit::{Recorded, Recorder};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Actor, AuditOutcome, AuditRecord, MigrationStep, StepDone, TenantId};
+use crate::model::{Actor, AuditOutcome, AuditRecord, MigrationStep, StepDone, TenantId, UnfinishedRun};
 use crate::ports::{Clock, HealthProbe, MigrationExecutor, Touch};
 use crate::resilience::{Deadline, RetryPolicy};
 
@@ -213,6 +213,7 @@ impl MigrationRunner {
         if !plan.migrations.is_empty() {
             owed.digest.clone_from(&plan.digest);
             owed.restarted = false;
+            owed.wants_restart |= self.restart.is_some();
             let touched = plan.migrations.iter().flat_map(|migration| &migration.touched);
             let all: BTreeSet<_> = owed.touched.iter().chain(touched).cloned().collect();
             owed.touched = all.into_iter().collect();
@@ -230,7 +231,11 @@ impl MigrationRunner {
                 }
             }
             // Whoever takes it up may restart once more; that harms less than never.
-            let _ = self.executor.keep(&plan.scope, Some(&owed)).await;
+            self.settle(&plan.scope, &owed, Some(&owed)).await;
+        } else if owed.wants_restart && !owed.restarted {
+            report.status = RunStatus::NotRestarted;
+            report.failure =
+                Some("a run before this one owes a restart, and nothing was given that restarts".to_owned());
         }
         let looked = self.look_after(plan, &owed.touched, report).await;
         if report.status == RunStatus::Done {
@@ -242,9 +247,17 @@ impl MigrationRunner {
         }
         if report.status != RunStatus::NotRestarted {
             // What is left there makes the next run watch once more.
-            let _ = self.executor.keep(&plan.scope, None).await;
+            self.settle(&plan.scope, &owed, None).await;
         }
         Ok(())
+    }
+
+    /// What another run owes, which has begun since, is left as it is.
+    async fn settle(&self, scope: &str, owed: &UnfinishedRun, left: Option<&UnfinishedRun>) {
+        let now = self.executor.unfinished(scope).await;
+        if now.is_ok_and(|now| now.is_none_or(|now| now.digest == owed.digest)) {
+            let _ = self.executor.keep(scope, left).await;
+        }
     }
 
     async fn migrate(
@@ -337,13 +350,14 @@ impl MigrationRunner {
         let own = (!plan.scope.is_empty()).then_some((&plan.scope, Touch::Read));
         let touches: Vec<_> = both.chain(own).collect();
         let deadline = Deadline::after(&*self.clock, self.policy.watch);
-        while !deadline.passed(&*self.clock) && report.watch.is_empty() {
+        // One look at least, and one at the end.
+        loop {
             let mut looked = !self.probes.is_empty();
             for (table, touch) in &touches {
                 match self.executor.touch(table, *touch, self.policy.lock_timeout).await {
                     Ok(()) => looked = true,
                     // The migration itself has dropped or renamed it.
-                    Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidConfig) => {}
+                    Err(error) if error.kind() == ErrorKind::InvalidConfig && **table != plan.scope => {}
                     Err(error) => report.watch.push(format!("{table}: {error}")),
                 }
             }
@@ -357,10 +371,12 @@ impl MigrationRunner {
             if !looked && report.watch.is_empty() {
                 return false;
             }
+            if deadline.passed(&*self.clock) || !report.watch.is_empty() {
+                return true;
+            }
             let pause = self.policy.watch_every.min(deadline.remaining(&*self.clock));
             self.clock.sleep(pause).await;
         }
-        true
     }
 
     /// Whether the record is where it belongs.

@@ -19,6 +19,8 @@ pub(super) struct Denials {
 #[derive(Debug, Default)]
 struct Waiting {
     callers: HashMap<u64, Denied>,
+    /// Alarms of which nobody was told yet.
+    due: Vec<Offence>,
     left_out: u64,
 }
 
@@ -59,12 +61,12 @@ impl Denials {
 
     /// Takes all that waits. What is not counted goes back when the value is dropped.
     pub(super) fn take(&self) -> Taken<'_> {
-        let callers = std::mem::take(&mut self.lock().callers);
+        let mut waiting = self.lock();
         Taken {
             denials: self,
-            callers: callers.into_iter().collect(),
+            callers: std::mem::take(&mut waiting.callers).into_iter().collect(),
             sent: Vec::new(),
-            raised: Vec::new(),
+            raised: std::mem::take(&mut waiting.due),
         }
     }
 
@@ -106,7 +108,7 @@ pub(super) struct Taken<'a> {
     callers: Vec<(u64, Denied)>,
     /// Those that the store is being told of.
     sent: Vec<(u64, LimitDigest, Denied)>,
-    raised: Vec<(u64, Offence)>,
+    raised: Vec<Offence>,
 }
 
 impl Taken<'_> {
@@ -126,14 +128,14 @@ impl Taken<'_> {
     }
 
     /// What was sent is counted, with these totals. An alarm that the store raised without our hearing of it is raised now: it may come twice,
-    /// and is never lost.
+    /// and is lost only with a whole window in which the store was away.
     pub(super) fn counted(&mut self, totals: &[DenialTotal], alarm: Alarm) {
-        for ((hash, digest, denied), total) in std::mem::take(&mut self.sent).into_iter().zip(totals) {
+        for ((_, digest, denied), total) in std::mem::take(&mut self.sent).into_iter().zip(totals) {
             if total.raised || denied.unsure && total.total >= alarm.threshold {
                 let denials = usize::try_from(total.total).unwrap_or(usize::MAX);
                 let reference = u64::from_be_bytes(*digest.as_bytes().first_chunk().unwrap_or(&[0; 8]));
-                let offence = Offence::of(denied.caller, denials, alarm.window, reference);
-                self.raised.push((hash, offence));
+                self.raised
+                    .push(Offence::of(denied.caller, denials, alarm.window, reference));
             }
         }
     }
@@ -150,8 +152,7 @@ impl Taken<'_> {
 
     /// Those for whom an alarm is due.
     pub(super) fn raised(mut self) -> Vec<Offence> {
-        let raised = std::mem::take(&mut self.raised);
-        raised.into_iter().map(|(_, offence)| offence).collect()
+        std::mem::take(&mut self.raised)
     }
 }
 
@@ -170,13 +171,6 @@ impl Drop for Taken<'_> {
                 },
             );
         }
-        for (hash, offence) in self.raised.drain(..) {
-            let denied = Denied {
-                caller: offence.caller,
-                denials: 0,
-                unsure: true,
-            };
-            waiting.put_back(hash, denied);
-        }
+        waiting.due.append(&mut self.raised);
     }
 }

@@ -219,7 +219,7 @@ impl DistributedLimiter {
     /// Brings the store's count of denials up to date, remembered ones included, and the limits of this instance. Gives the callers for whom
     /// an alarm is due: each once per window, to one of all instances.
     ///
-    /// What could not be counted is counted the next time; where only the answer was lost, twice: an alarm may come early, or twice, never late.
+    /// What could not be counted is counted the next time; where only the answer was lost, twice: an alarm may come early, or twice, and late only after a whole window without the store.
     ///
     /// # Errors
     /// Those of the store.

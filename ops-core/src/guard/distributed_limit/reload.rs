@@ -107,6 +107,9 @@ impl Inner {
         if force.is_agreed() && table.version < force.stamp().version {
             return Ok(());
         }
+        if table.version > force.stamp().version {
+            self.differs.store(false, Ordering::Relaxed);
+        }
         let next = Force::at(table, at, force.generation() + 1)?.agreed();
         tracing::info!(version = next.stamp().version, at = %timestamp(at), "other limits hold");
         *force = Arc::new(next);

@@ -64,7 +64,9 @@ pub struct UnfinishedRun {
     pub digest: String,
     /// Tables to look after.
     pub touched: Vec<String>,
-    /// Whether the application was restarted after the last step.
+    /// Whether the application was to be restarted after the last step.
+    pub wants_restart: bool,
+    /// Whether it was.
     pub restarted: bool,
 }
 
