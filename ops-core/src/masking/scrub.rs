@@ -5,6 +5,8 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use serde::de::IgnoredAny;
+
 use super::FieldRules;
 use super::scan::{FieldInText, Interest, scan};
 use super::text::Edits;
@@ -177,17 +179,40 @@ impl Scrub {
         kept
     }
 
+    /// Masks what is around the kept values, each piece for itself: no label of a kept value speaks for what follows it.
     fn around(&self, text: &str, kept: &[Range<usize>]) -> String {
-        let mut masked = String::with_capacity(text.len());
+        let mut pieces = Vec::with_capacity(kept.len() + 1);
         let mut done = 0;
         for range in kept {
-            masked.push_str(&self.masker.mask(&text[done..range.start]));
-            masked.push_str(&text[range.clone()]);
+            pieces.push(&text[done..range.start]);
             done = range.end;
         }
-        masked.push_str(&self.masker.mask(&text[done..]));
+        pieces.push(&text[done..]);
+        let with_kept = |masked: &[Cow<'_, str>]| {
+            let mut values = kept.iter().map(|range| &text[range.clone()]);
+            masked
+                .iter()
+                .fold(String::with_capacity(text.len()), |whole, piece| {
+                    whole + piece + values.next().unwrap_or_default()
+                })
+        };
+        let masked: Vec<_> = pieces.iter().map(|piece| self.masker.mask(piece)).collect();
+        let masked = with_kept(&masked);
+        if is_json(text) && !is_json(&masked) {
+            // A piece began within a string. Masked as a whole, with something in those places that the masker leaves alone.
+            let whole = pieces.join(STAND_IN);
+            let whole = self.masker.mask(&whole);
+            let whole: Vec<_> = whole.split(STAND_IN).map(Cow::Borrowed).collect();
+            if whole.len() == pieces.len() {
+                return with_kept(&whole);
+            }
+        }
         masked
     }
+}
+
+fn is_json(text: &str) -> bool {
+    text.trim_start().starts_with(['{', '[']) && serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
 fn drop_value(text: &str, field: &FieldInText<'_>, edits: &mut Edits) {
@@ -225,6 +250,9 @@ fn join<'b>(buffer: &'b mut [u8; LONGEST_LABELLED], parts: &[&str]) -> Option<&'
     }
     std::str::from_utf8(&buffer[..length]).ok()
 }
+
+/// For private use: no letter, no digit, and nothing that JSON would escape.
+const STAND_IN: &str = "\u{e000}";
 
 /// More than any text was seen to need.
 const ROUNDS: usize = 4;
@@ -341,6 +369,23 @@ mod tests {
             assert!(masked.contains("0312345678"), "{masked}");
         }
         assert!(!scrubbed("request_id=tanaka@example.com").contains("tanaka"));
+    }
+
+    #[test]
+    fn what_is_kept_within_a_string_of_json_does_not_end_the_string() {
+        for (text, wanted) in [
+            (
+                r#"{"message":"request_id=x","{password":100}"#,
+                r#"{"message":"request_id=x","{password":"[API_KEY]"}"#,
+            ),
+            // As in the text itself.
+            (
+                "\u{e000} request_id=x tanaka@example.com",
+                "\u{e000} request_id=x t***@example.com",
+            ),
+        ] {
+            assert_eq!(scrubbed(text), wanted);
+        }
     }
 
     fn pieces() -> impl Strategy<Value = String> {
