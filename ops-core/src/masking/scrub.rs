@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::cmp::Reverse;
 use std::fmt;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -176,7 +177,7 @@ impl Scrub {
                 }
             });
         }
-        kept
+        in_order(kept)
     }
 
     /// Masks what is around the kept values, each piece for itself: no label of a kept value speaks for what follows it.
@@ -209,6 +210,20 @@ impl Scrub {
         }
         masked
     }
+}
+
+/// The ranges in the order of the text, without those that begin within another: a kept value may itself read as a name with a kept value.
+fn in_order(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    ranges.sort_unstable_by_key(|range| (range.start, Reverse(range.end)));
+    let mut done = 0;
+    ranges.retain(|range| {
+        let begins_behind = range.start >= done;
+        if begins_behind {
+            done = range.end;
+        }
+        begins_behind
+    });
+    ranges
 }
 
 fn is_json(text: &str) -> bool {
@@ -382,6 +397,22 @@ mod tests {
             (
                 "\u{e000} request_id=x tanaka@example.com",
                 "\u{e000} request_id=x t***@example.com",
+            ),
+        ] {
+            assert_eq!(scrubbed(text), wanted);
+        }
+    }
+
+    #[test]
+    fn a_kept_value_within_a_kept_value_is_kept_once() {
+        for (text, wanted) in [
+            (
+                "tanaka@example.com=request_id=request_id:a",
+                "t***@example.com=request_id=request_id:a",
+            ),
+            (
+                "tanaka@example.com[request_id:request_id:null",
+                "t***@example.com[request_id:request_id:null",
             ),
         ] {
             assert_eq!(scrubbed(text), wanted);
