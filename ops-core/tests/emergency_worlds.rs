@@ -1,7 +1,7 @@
 //! Random worlds, random operators, crashes and drift: a restore is byte-equal, or refused with the drift named.
 //!
-//! 10,000 worlds in all, in memory and in virtual time; each kind is a test of its own, so that they run side by side. They are the same in each
-//! run; `OPS_TEST_NEW_WORLDS=1` draws others.
+//! 10,000 worlds in all, in memory and in virtual time; each kind is a test of its own, so that they run side by side, and draws its own. They are
+//! the same in each run; `PROPTEST_RNG_SEED=N` draws others.
 #![allow(
     clippy::unwrap_used,
     clippy::clone_on_ref_ptr,
@@ -14,11 +14,10 @@ mod support_worlds;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ops_core::config::Env;
 use ops_core::error::Result;
 use ops_core::model::{RunId, TargetId};
 use ops_core::ports::{Held, Journal, JournalEntry, JournalEvent};
-use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use proptest::test_runner::{Config, RngAlgorithm, RngSeed, TestCaseError, TestError, TestRng, TestRunner};
 use serde_json::json;
 use support_emergency::{LastWriterWins, Moment, SharedJournal};
 use support_worlds::{Deed, Machines, Seen, Story, Trouble, play, story};
@@ -148,11 +147,8 @@ fn exact_or_refused(trouble: Trouble, markers: bool, cases: u32) {
         failure_persistence: None,
         ..Config::default()
     };
-    let mut runner = match Env::process().text("OPS_TEST_NEW_WORLDS") {
-        Some(_) => TestRunner::new(config),
-        None => TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha)),
-    };
-    let outcome = runner.run(&story(trouble, markers), |story| {
+    let random = random(&config, trouble, markers);
+    let outcome = TestRunner::new_with_rng(config, random).run(&story(trouble, markers), |story| {
         let one = run(&story, Arc::new(SharedJournal::new()))?;
         let mut seen = seen.borrow_mut();
         seen.exact += one.exact;
@@ -169,6 +165,17 @@ fn exact_or_refused(trouble: Trouble, markers: bool, cases: u32) {
     assert!(!refuses || seen.refused > 0, "both ends must be met: {seen:?}");
 }
 
+/// Other draws for each kind of world.
+fn random(config: &Config, trouble: Trouble, markers: bool) -> TestRng {
+    let seed = match config.rng_seed {
+        RngSeed::Fixed(seed) => seed,
+        RngSeed::Random => 0,
+    };
+    let mut bytes = [2 * trouble as u8 + u8::from(markers); 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    TestRng::from_seed(RngAlgorithm::ChaCha, &bytes)
+}
+
 /// A negative control: some world must be restored to something that it was not.
 fn is_caught(trouble: Trouble, run: impl Fn(&Story) -> std::result::Result<Seen, TestCaseError>, says: &str) {
     let config = Config {
@@ -177,7 +184,7 @@ fn is_caught(trouble: Trouble, run: impl Fn(&Story) -> std::result::Result<Seen,
         max_shrink_iters: 0,
         ..Config::default()
     };
-    let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let random = random(&config, trouble, false);
     let outcome =
         TestRunner::new_with_rng(config, random).run(&story(trouble, false), |story| run(&story).map(drop));
     match outcome {

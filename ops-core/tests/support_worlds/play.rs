@@ -310,7 +310,7 @@ fn named_rightly(machines: &Machines, truth: &Truth, steps: &[PlannedStep]) -> R
 
 fn as_before(at: usize, target: &Target, truth: &Truth) -> Result<(), TestCaseError> {
     match truth.before.get(&at) {
-        Some(_) if target.restored() == 0 => {
+        Some(_) if target.restored() == 0 && truth.touched_by_others.contains(&at) => {
             // Nobody came to act on it before the crash, so whoever was there since is the only one.
             prop_assert_ne!(
                 target.state(),
