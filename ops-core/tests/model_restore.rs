@@ -2,10 +2,6 @@
 //!
 //! A state is the whole world: targets, journals, what each operator does next, and the calls whose reply nobody hears, which may land at any
 //! moment. `Broken` leaves out one rule at a time; each of these must be caught.
-#![allow(
-    clippy::print_stdout,
-    reason = "the number of states is the size of the proof"
-)]
 
 use std::io::Write as _;
 
