@@ -177,11 +177,20 @@ async fn a_marker_that_is_left_on_a_serving_target_does_not_cost_it_its_prior_st
 async fn the_promise_of_a_plan_is_the_slowest_step_of_each_stage() {
     let world = World::of(3);
     let procedure = world.procedure_with(|at, step| {
-        step.closing(u32::try_from(at / 2).unwrap())
+        let stage = u32::try_from(at / 2).unwrap();
+        step.closing(stage)
+            .opening(stage)
             .with_promise(Duration::from_secs(10 * (at as u64 + 1)))
     });
     let plan = world.engine.plan_stop(&procedure).await;
     assert_eq!(plan.promised(), Duration::from_secs(20 + 30));
+
+    // A restore spreads the steps of each stage over a window of its own.
+    let procedure = procedure.with_jitter(Duration::from_secs(40));
+    let stopped = world.stop_by(&procedure).await;
+    assert_eq!(stopped.promised(), Duration::from_secs(20 + 30));
+    let plan = world.engine.plan_restore(&stopped.run, &procedure).await.unwrap();
+    assert_eq!(plan.promised(), Duration::from_secs(20 + 40 + 30 + 40));
 }
 
 #[test]

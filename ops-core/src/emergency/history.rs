@@ -283,3 +283,128 @@ pub(super) fn reopened(held: &Held, later: &[PastRun]) -> Option<(RunId, Snapsho
     };
     later.iter().rev().filter(|run| run.is_stop()).find_map(seen)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{AbortCause, Actor, Digest, Effect, Opening, Share, StepResult, Text};
+
+    fn target() -> TargetId {
+        TargetId::new("test:llm").unwrap()
+    }
+
+    /// A restore of one target, in as many steps as there are `shares`; each of `events` comes a second after the one before.
+    fn restore(shares: &[Option<Share>], events: Vec<JournalEvent>) -> PastRun {
+        let id = RunId::new("run_2").unwrap();
+        let steps = (0..).zip(shares).map(|(step, share)| {
+            let text = Text::new("開ける", "open");
+            let mut planned = PlannedStep::new(
+                step,
+                0,
+                target(),
+                text,
+                Effect::Reversible,
+                Prior::Unknown {
+                    reason: String::new(),
+                },
+                Duration::ZERO,
+            );
+            planned.share = *share;
+            planned
+        });
+        let started = JournalEvent::Started {
+            procedure: "emergency_stop".to_owned(),
+            plan: PlanKind::Restore {
+                of: RunId::new("run_1").unwrap(),
+            },
+            digest: Digest::from_bytes([0; 32]),
+            actor: Actor::person("kazu").unwrap(),
+            approval: String::new(),
+            steps: steps.collect(),
+            signatures: Vec::new(),
+            glass: None,
+            opening: Opening::default(),
+            after: Vec::new(),
+        };
+        let entries = (0..).zip(std::iter::once(started).chain(events));
+        let entries = entries.map(|(second, event)| {
+            JournalEntry::new(id.clone(), Timestamp::from_unix_micros(second * 1_000_000), event)
+        });
+        let entries = entries.collect();
+        PastRun::read(id, entries).unwrap()
+    }
+
+    fn verified(step: u32, verdict: Verdict) -> JournalEvent {
+        JournalEvent::Verified {
+            step,
+            target: target(),
+            result: StepResult::Done,
+            verdict,
+            left: None,
+        }
+    }
+
+    fn closed_again() -> JournalEvent {
+        JournalEvent::ClosedAgain {
+            target: target(),
+            verdict: Verdict::Holds,
+            left: None,
+        }
+    }
+
+    #[test]
+    fn put_back_is_what_was_opened_as_a_whole_and_stayed_open() {
+        let part = Share::basis_points(100).ok();
+        let holds = || Verdict::Holds;
+        let aborted = || JournalEvent::Aborted {
+            cause: AbortCause::Stopped {
+                by: RunId::new("run_3").unwrap(),
+            },
+        };
+        for (what, shares, events, at) in [
+            ("seen open", vec![None], vec![verified(0, holds())], Some(1)),
+            (
+                "seen twice",
+                vec![None],
+                vec![verified(0, holds()), verified(0, holds())],
+                Some(2),
+            ),
+            (
+                "not seen open",
+                vec![None],
+                vec![verified(0, Verdict::not_yet("closed"))],
+                None,
+            ),
+            (
+                "a share of it",
+                vec![part, None],
+                vec![verified(0, holds())],
+                None,
+            ),
+            (
+                "all of it",
+                vec![part, None],
+                vec![verified(0, holds()), verified(1, holds())],
+                Some(2),
+            ),
+            // The entry of the abort may be lost: the journal was away.
+            (
+                "closed again",
+                vec![None],
+                vec![verified(0, holds()), closed_again()],
+                None,
+            ),
+            (
+                "opened after that",
+                vec![None],
+                vec![closed_again(), verified(0, holds())],
+                Some(2),
+            ),
+            ("aborted", vec![None], vec![verified(0, holds()), aborted()], None),
+        ] {
+            let found = put_back_at(&[restore(&shares, events)]);
+            let at = at.map(|second| (target(), Timestamp::from_unix_micros(second * 1_000_000)));
+            assert_eq!(found, at.into_iter().collect(), "{what}");
+        }
+    }
+}
