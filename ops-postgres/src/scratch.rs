@@ -211,8 +211,10 @@ const CREATE: &str = "create scratch database";
 const DROP: &str = "drop scratch database";
 
 fn sample(app: &str) -> String {
+    // Before PostgreSQL 15, every role of the server may make tables there.
     format!(
-        "CREATE TABLE public.conversations (
+        "REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+         CREATE TABLE public.conversations (
              id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
              title text NOT NULL,
              created_at timestamptz NOT NULL DEFAULT now()

@@ -127,7 +127,7 @@ impl Shared {
 
     fn keep(&self, state: SwitchState) {
         let now = self.options.clock.now();
-        let kept_every = self.kept_every();
+        let kept_every = kept_every(self.switch.shortest_grace());
         let due = |kept: Option<Timestamp>| {
             kept.is_none_or(|at| now < at || now.saturating_since(at) >= kept_every)
         };
@@ -139,14 +139,6 @@ impl Shared {
             }
             needed
         });
-    }
-
-    /// How old the contact in the file may be: a restart without contact stops so much too early at most.
-    fn kept_every(&self) -> Duration {
-        let shortest = self.switch.shortest_grace();
-        shortest.map_or(KEPT_EVERY, |grace| {
-            (grace / 10).clamp(Duration::from_secs(1), KEPT_EVERY)
-        })
     }
 
     pub(super) fn note(&self, hint: &Result<SwitchHint>) {
@@ -174,5 +166,24 @@ impl Shared {
     }
 }
 
+/// How old the contact in the file may be, by the shortest grace of a switch: a restart without contact stops so much too early at most.
+fn kept_every(shortest_grace: Option<Duration>) -> Duration {
+    shortest_grace.map_or(KEPT_EVERY, |grace| {
+        (grace / 10).clamp(Duration::from_secs(1), KEPT_EVERY)
+    })
+}
+
 /// The time of the last contact is written down this often, where nothing else changes.
 const KEPT_EVERY: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_contact_in_the_file_is_a_tenth_of_the_grace_old_at_most() {
+        let seconds = |grace: u64| kept_every(Some(Duration::from_secs(grace))).as_secs();
+        assert_eq!([1, 100, 300, 86_400].map(seconds), [1, 10, 30, 60]);
+        assert_eq!(kept_every(None), KEPT_EVERY);
+    }
+}
