@@ -492,6 +492,23 @@ async fn what_is_delivered_leaves_no_file_of_a_process_that_is_gone() {
 }
 
 #[tokio::test]
+async fn what_was_delivered_before_a_crash_is_removed_by_the_next_delivery() {
+    let directory = tempfile::tempdir().unwrap();
+    let spool = Spool::open(directory.path()).unwrap();
+    for n in 0..400 {
+        spool.append(record(n)).await.unwrap();
+    }
+    let first = segments(directory.path()).remove(0);
+    let bytes = std::fs::read(&first).unwrap();
+    assert_eq!(delivered_names(&spool).await.1.len(), 400);
+    assert!(!first.exists());
+    // As if it had ended behind the place: the process that records lives on, and the room counts against the quota.
+    std::fs::write(&first, bytes).unwrap();
+    let (delivered, names) = delivered_names(&spool).await;
+    assert_eq!((delivered.missing, names.len(), first.exists()), (0, 0, false));
+}
+
+#[tokio::test]
 async fn a_spool_of_the_version_before_is_delivered() {
     let directory = tempfile::tempdir().unwrap();
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/spool/v1/spool.jsonl");
