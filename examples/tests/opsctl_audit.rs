@@ -245,6 +245,99 @@ fn evidence_is_preserved_archived_and_checked_where_there_is_nothing_but_its_fil
 }
 
 #[test]
+fn a_permission_incident_is_shown_and_preserved_only_when_told_to() {
+    let simulation = Simulation::start(&["--world", "gcp"]);
+    assert_eq!(simulation.run(&["stop", "llm-brain-stop"]).code, 0);
+    let key = ["audit", "keygen", "audit.example.com", "--out", "audit.key"];
+    assert_eq!(simulation.run(&key).code, 0);
+    let found = simulation.run(&["audit", "search", "--json"]).json();
+    let stopped = found["records"]
+        .as_array()
+        .expect("records")
+        .iter()
+        .find(|record| record["action"] == "emergency.stop")
+        .expect("a stop");
+    let text = |field: &str| stopped[field].as_str().expect("a text").to_owned();
+    let resource = format!("{}:{}", text("resource_type"), text("resource_id"));
+    let incident = |more: &[&str]| {
+        let verb = [
+            "audit",
+            "incident",
+            "--kind",
+            "leak",
+            "--since",
+            "2020-01-01T00:00:00Z",
+            "--user",
+            "alice",
+            "--resource",
+            &resource,
+            "--known-at",
+            "2026-01-30T00:00:00Z",
+        ];
+        simulation.run(&[&verb[..], more].concat())
+    };
+    let shown = incident(&["--json"]);
+    assert_eq!(shown.code, 0, "{}{}", shown.out, shown.err);
+    let shown = shown.json();
+    assert!(shown["evidence"].is_null(), "{shown}");
+    assert_eq!(
+        shown["reports_due"],
+        serde_json::json!({"first": "2026-02-02T00:00:00Z", "whole": "2026-03-01T00:00:00Z"})
+    );
+    let touched = |list: &str| shown["exposure"][list].as_array().expect("a list").clone();
+    assert!(touched("by_user").len() > 1, "{shown}");
+    let who = touched("to_resource");
+    assert!(who.len() == 1 && who[0]["actor"]["id"] == "alice", "{shown}");
+    assert_eq!(who[0]["actions"]["emergency.stop"], 1, "{shown}");
+    let read = incident(&[]);
+    assert!(
+        read.out.contains("emergency.stop ×1") && read.out.contains("--act"),
+        "{}",
+        read.out
+    );
+
+    // Nothing is preserved by half a command.
+    assert_eq!(incident(&["--act", "--incident", "INC-8"]).code, 2);
+    let act = [
+        "--act",
+        "--incident",
+        "INC-8",
+        "--key",
+        "audit.key",
+        "--out",
+        "INC-8",
+        "--json",
+    ];
+    let made = incident(&act);
+    assert_eq!(made.code, 0, "{}{}", made.out, made.err);
+    assert_eq!(made.json()["evidence"]["intact"], true);
+    let verify = [
+        "audit",
+        "verify",
+        "--evidence",
+        "INC-8",
+        "--key",
+        "audit.key.pub",
+        "--print",
+    ];
+    let preserved = simulation.run(&verify);
+    assert_eq!(preserved.code, 0, "{}", preserved.err);
+    assert!(preserved.out.contains("emergency.stop") && preserved.out.contains("audit.exposure"));
+    // One name for both, or no answer at all.
+    let vague = [
+        "audit",
+        "incident",
+        "--kind",
+        "leak",
+        "--since",
+        "2020-01-01T00:00:00Z",
+    ];
+    assert_eq!(simulation.run(&vague).code, 2);
+    let vague = [&vague[..], &["--resource", "task"]].concat();
+    assert_eq!(simulation.run(&vague).code, 2);
+}
+
+#[test]
 fn a_dump_is_complete_only_when_it_has_the_rows_that_were_counted() {
     let dir = tempfile::tempdir().expect("a folder");
     let check = |dump: &str, more: &[&str]| {

@@ -31,9 +31,15 @@ pub(crate) fn pass(name: &'static str, half: impl FnOnce()) {
     });
 }
 
-/// The fail points of the audit trail.
+/// The fail points of the audit trail, in the order of a delivery; [`FAIL_POINTS`] says how they are used.
 #[cfg(feature = "failpoints")]
-const AUDIT_FAIL_POINTS: &[&str] = &["audit.deliver.stored"];
+const AUDIT_FAIL_POINTS: &[&str] = &[
+    "audit.deliver.stored",
+    "audit.deliver.kept",
+    "audit.place.named",
+    "audit.place.synced",
+    "audit.segment.removed",
+];
 
 /// Every fail point of the engine and of the files below it, in the order of a run.
 ///

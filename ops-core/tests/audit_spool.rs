@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ops_core::audit::{DrainOptions, Recorded, Recorder, Spool};
+use ops_core::audit::{DrainOptions, Recorded, Recorder, Spool, SpoolQuota};
 use ops_core::clock::SystemClock;
 use ops_core::error::{Error, ErrorKind, Result};
 use ops_core::masking::BuiltinMasker;
@@ -425,6 +425,61 @@ async fn a_segment_that_is_gone_shows_as_missing_records() {
 }
 
 #[tokio::test]
+async fn the_place_of_the_version_before_is_taken_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let _ = left_behind(directory.path(), 400).await;
+    let files = segments(directory.path());
+    // That version wrote where it was into a file.
+    let first = std::fs::read(&files[0]).unwrap();
+    let delivered = String::from_utf8_lossy(&first).matches("emergency.stop").count();
+    let place = format!(r#"{{"segment":2,"offset":16,"number":{delivered}}}"#);
+    let process = files[0].parent().unwrap();
+    std::fs::write(
+        process.join("delivered"),
+        format!("{:08x} {place}\n", crc32c::crc32c(place.as_bytes())),
+    )
+    .unwrap();
+    for file in std::fs::read_dir(process).unwrap().flatten() {
+        let path = file.path();
+        if path == files[0] || path.extension().is_some_and(|end| end == "delivered") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    let (told, names) = delivered_names(&Spool::open(directory.path()).unwrap()).await;
+    assert_eq!((told.missing, told.damaged), (0, 0));
+    let wanted: Vec<_> = (delivered..400).map(|n| n.to_string()).collect();
+    assert_eq!(names, wanted);
+}
+
+#[tokio::test]
+async fn what_waits_apart_counts_in_depth_bytes_and_quota() {
+    let directory = tempfile::tempdir().unwrap();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/spool/v1/spool.jsonl");
+    let apart = std::fs::copy(fixture, directory.path().join("spool.jsonl")).unwrap();
+    let clock = Arc::new(SystemClock::new());
+    // What it leaves is room for a record or two.
+    let quota = SpoolQuota::of(apart + 600).with_wait(Duration::ZERO);
+    let spool = Spool::open(directory.path()).unwrap().with_quota(quota, clock);
+    let status = spool.status().await.unwrap();
+    assert_eq!((status.records, status.bytes), (4, apart));
+    let mut kept = 0;
+    let full = loop {
+        match spool.append(record(kept)).await {
+            Ok(()) => kept += 1,
+            Err(full) => break full,
+        }
+    };
+    assert_eq!(full.kind(), ErrorKind::RateLimited, "{full}");
+    assert!((1..4).contains(&kept), "{kept}");
+    let delivered = spool.deliver(&InMemoryAudit::new()).await.unwrap();
+    assert_eq!(
+        (delivered.stored, delivered.pending),
+        (4 + kept.unsigned_abs(), 0)
+    );
+    spool.append(record(kept)).await.unwrap();
+}
+
+#[tokio::test]
 async fn what_is_delivered_leaves_no_file_of_a_process_that_is_gone() {
     let directory = tempfile::tempdir().unwrap();
     let _ = left_behind(directory.path(), 400).await;
@@ -434,6 +489,23 @@ async fn what_is_delivered_leaves_no_file_of_a_process_that_is_gone() {
     assert!(segments(directory.path()).is_empty());
     let left: Vec<_> = std::fs::read_dir(directory.path()).unwrap().flatten().collect();
     assert!(left.iter().all(|entry| entry.path().is_file()), "{left:?}");
+}
+
+#[tokio::test]
+async fn what_was_delivered_before_a_crash_is_removed_by_the_next_delivery() {
+    let directory = tempfile::tempdir().unwrap();
+    let spool = Spool::open(directory.path()).unwrap();
+    for n in 0..400 {
+        spool.append(record(n)).await.unwrap();
+    }
+    let first = segments(directory.path()).remove(0);
+    let bytes = std::fs::read(&first).unwrap();
+    assert_eq!(delivered_names(&spool).await.1.len(), 400);
+    assert!(!first.exists());
+    // As if it had ended behind the place: the process that records lives on, and the room counts against the quota.
+    std::fs::write(&first, bytes).unwrap();
+    let (delivered, names) = delivered_names(&spool).await;
+    assert_eq!((delivered.missing, names.len(), first.exists()), (0, 0, false));
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
+use ops_core::procedures::PermissionIncident;
 
 #[derive(Debug, Args)]
 pub(crate) struct AuditArgs {
@@ -16,6 +17,8 @@ pub(crate) enum AuditVerb {
     Verify(VerifyArgs),
     /// Export records as evidence: compressed parts, a signed checkpoint and a signed manifest; verified before it is said to be done
     Preserve(PreserveArgs),
+    /// A permission incident: how bad it is, when reports are due, what the user touched and who touched the resource since; with --act the evidence is preserved first
+    Incident(IncidentArgs),
     /// Make a key that signs checkpoints: FILE is the private key, FILE.pub the public one
     Keygen {
         /// What the log is called, such as audit.example.com
@@ -101,8 +104,68 @@ pub(crate) struct PreserveArgs {
     pub(crate) retain_until: Option<String>,
 }
 
-/// Which records; every given condition must hold.
 #[derive(Debug, Args)]
+pub(crate) struct IncidentArgs {
+    /// What sort
+    #[arg(long, value_enum)]
+    pub(crate) kind: IncidentKind,
+    /// When it may have begun (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: String,
+    /// The user who could do too much, or saw too much
+    #[arg(long, value_name = "ID", required_unless_present = "resource")]
+    pub(crate) user: Option<String>,
+    /// What was seen: TYPE:ID
+    #[arg(long, value_name = "TYPE:ID")]
+    pub(crate) resource: Option<String>,
+    /// When it became known (RFC 3339) [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) known_at: Option<String>,
+    /// Somebody did it on purpose: the whole report has 60 days instead of 30
+    #[arg(long)]
+    pub(crate) on_purpose: bool,
+    /// Preserve all records since then as evidence, as `audit preserve` does; without it nothing is preserved
+    #[arg(long, requires_all = ["incident", "key", "out"])]
+    pub(crate) act: bool,
+    /// With --act: the id of the incident
+    #[arg(long, value_name = "ID", requires = "act")]
+    pub(crate) incident: Option<String>,
+    /// With --act: the private key of the log, from `audit keygen`
+    #[arg(long, value_name = "FILE", requires = "act")]
+    pub(crate) key: Option<PathBuf>,
+    /// With --act: a directory that is empty or not there yet
+    #[arg(long, value_name = "DIR", requires = "act")]
+    pub(crate) out: Option<PathBuf>,
+    /// With --act: also bring it to an archive in this directory
+    #[arg(long, value_name = "DIR", requires = "act")]
+    pub(crate) archive: Option<PathBuf>,
+    /// With --archive: keep it at least until this time (RFC 3339)
+    #[arg(long, value_name = "TIME", requires = "archive")]
+    pub(crate) retain_until: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum IncidentKind {
+    /// Somebody could do more than they may
+    Escalation,
+    /// Data of one organisation was seen by another
+    Leak,
+    /// Somebody cannot do what they may
+    Missing,
+}
+
+impl From<IncidentKind> for PermissionIncident {
+    fn from(kind: IncidentKind) -> Self {
+        match kind {
+            IncidentKind::Escalation => Self::Escalation,
+            IncidentKind::Leak => Self::LeakBetweenOrganisations,
+            IncidentKind::Missing => Self::MissingPermission,
+        }
+    }
+}
+
+/// Which records; every given condition must hold.
+#[derive(Debug, Default, Args)]
 pub(crate) struct FilterArgs {
     /// By this actor
     #[arg(long)]

@@ -14,7 +14,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ops_core::model::Lang;
 
-pub(crate) use self::audit::{AuditArgs, AuditVerb, FilterArgs, PreserveArgs, SearchArgs, VerifyArgs};
+pub(crate) use self::audit::{
+    AuditArgs, AuditVerb, FilterArgs, IncidentArgs, PreserveArgs, SearchArgs, VerifyArgs,
+};
 pub(crate) use self::db::{DbArgs, DbVerb, OnOff};
 pub(crate) use self::drill::{DoctorArgs, DrillArgs, DrillVerb, MetricsArgs, SimArgs, WorldName};
 pub(crate) use self::limits::{LimitsArgs, LimitsVerb, WhichLimits};

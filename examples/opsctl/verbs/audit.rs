@@ -2,7 +2,7 @@ use ops_core::model::Timestamp;
 use ops_core::ports::AuditQuery;
 use serde_json::json;
 
-use super::{audit_evidence, audit_proof};
+use super::{audit_evidence, audit_incident, audit_proof};
 use crate::cli::{AuditArgs, AuditVerb, FilterArgs, Global, SearchArgs, VerifyArgs};
 use crate::exit::{Exit, Failure};
 use crate::print::Printer;
@@ -53,6 +53,7 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &AuditArgs) ->
         }
         AuditVerb::Prove { id, checkpoint } => audit_proof::prove(&session, printer, *id, checkpoint).await,
         AuditVerb::Preserve(args) => audit_evidence::preserve(&session, printer, args, complete).await,
+        AuditVerb::Incident(args) => audit_incident::run(&session, printer, args, complete).await,
         // Answered above: it needs no session.
         AuditVerb::Keygen { name, out } => audit_proof::keygen(printer, name, out),
     }

@@ -11,7 +11,7 @@ use ops_core::file::DirectoryArchive;
 use ops_core::model::Timestamp;
 use ops_core::ports::{ArchiveHold, EvidenceFilter};
 use secrecy::SecretString;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::audit::query;
 use super::audit_proof::{public_keys, read};
@@ -21,13 +21,52 @@ use crate::input::{self, Written};
 use crate::print::Printer;
 use crate::session::Session;
 
-/// Exports, verifies what was written, and brings it to an archive.
+/// What was exported, by its files alone, and what of it is in an archive.
+#[derive(Debug)]
+pub(super) struct Preserved {
+    manifest: EvidenceManifest,
+    verdict: EvidenceVerdict,
+    archived: Vec<ArchivedFile>,
+}
+
+impl Preserved {
+    pub(super) fn intact(&self) -> bool {
+        self.verdict.intact()
+    }
+
+    pub(super) fn document(&self, args: &PreserveArgs) -> Value {
+        json!({
+            "directory": args.out, "manifest": self.manifest, "intact": self.intact(), "faults": self.verdict.faults,
+            "archived": self.archived,
+        })
+    }
+}
+
+/// Exports, and says what came of it.
 pub(crate) async fn preserve(
     session: &Session,
     printer: &Printer,
     args: &PreserveArgs,
     complete: bool,
 ) -> Result<Exit, Failure> {
+    let preserved = export(session, args).await?;
+    let exit = match preserved.intact() && complete {
+        true => Exit::Done,
+        false => Exit::Partly,
+    };
+    if printer.json() {
+        let mut document = preserved.document(args);
+        document["complete"] = complete.into();
+        document["exit_code"] = exit.code().into();
+        printer.document(&document);
+    } else {
+        show_preserved(printer, args, &preserved);
+    }
+    Ok(exit)
+}
+
+/// Exports, verifies what was written, and brings it to an archive.
+pub(super) async fn export(session: &Session, args: &PreserveArgs) -> Result<Preserved, Failure> {
     let signer = NoteSigner::from_text(&SecretString::from(read(&args.key)?))?;
     let keys = vec![signer.verifier().clone()];
     let world = &session.world;
@@ -62,31 +101,19 @@ pub(crate) async fn preserve(
         }
         None => Vec::new(),
     };
-    let exit = if verdict.intact() && complete {
-        Exit::Done
-    } else {
-        Exit::Partly
-    };
-    show_export(printer, args, &manifest, &verdict, &archived, complete, exit);
-    Ok(exit)
+    Ok(Preserved {
+        manifest,
+        verdict,
+        archived,
+    })
 }
 
-fn show_export(
-    printer: &Printer,
-    args: &PreserveArgs,
-    manifest: &EvidenceManifest,
-    verdict: &EvidenceVerdict,
-    archived: &[ArchivedFile],
-    complete: bool,
-    exit: Exit,
-) {
-    if printer.json() {
-        printer.document(&json!({
-            "directory": args.out, "manifest": manifest, "intact": verdict.intact(), "faults": verdict.faults,
-            "archived": archived, "complete": complete, "exit_code": exit.code(),
-        }));
-        return;
-    }
+pub(super) fn show_preserved(printer: &Printer, args: &PreserveArgs, preserved: &Preserved) {
+    let Preserved {
+        manifest,
+        verdict,
+        archived,
+    } = preserved;
     let bytes: u64 = manifest.parts.iter().map(|part| part.bytes).sum();
     printer.line(&printer.pick(
         &format!(
@@ -103,7 +130,7 @@ fn show_export(
         ),
     ));
     show_faults(printer, verdict);
-    if let [.., last] = archived {
+    if let [.., last] = &archived[..] {
         printer.line(&printer.pick(
             &format!(
                 "保管庫に {} ファイルを置き、読み戻して確認しました（{} ほか）",

@@ -4,6 +4,7 @@ pub(crate) mod abort;
 pub(crate) mod approve;
 pub(crate) mod audit;
 pub(crate) mod audit_evidence;
+pub(crate) mod audit_incident;
 pub(crate) mod audit_proof;
 pub(crate) mod db;
 pub(crate) mod db_load;

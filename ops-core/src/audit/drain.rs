@@ -18,7 +18,7 @@ use crate::resilience::Deadline;
 pub struct DrainOptions {
     /// How long records gather before they are brought. Default: 20 ms.
     pub gather: Duration,
-    /// How often it looks for what other processes left behind. Default: 5 s.
+    /// How often it looks for what other processes left behind, and gives records again whose tenant's chain took nothing. Default: 5 s.
     pub idle: Duration,
     /// How long it waits when the store cannot take records; it doubles each time. Default: 0.2 s.
     pub first_delay: Duration,
@@ -49,7 +49,7 @@ pub struct DrainStatus {
     pub missing: u64,
     /// Places that held no record.
     pub damaged: u64,
-    /// How often bringing records ended with an error.
+    /// How often bringing records ended early, with an error.
     pub failures: u64,
     /// How often a record was given that its tenant's chain does not take until a person has looked at it; it waits apart from the others.
     pub stuck: u64,
@@ -256,8 +256,10 @@ impl Work {
         let mut delay = self.options.first_delay;
         // What waits is counted by reading it: each look that found the end does so, any other at most every so often.
         let mut count = Deadline::after(&*self.clock, Duration::ZERO);
+        // What waits apart is given at its own pace.
+        let mut apart = Deadline::after(&*self.clock, Duration::ZERO);
         while !*stop.borrow_and_update() {
-            let look = self.deliver(&mut count).await;
+            let look = self.deliver(&mut count, &mut apart).await;
             if look == Look::More {
                 continue;
             }
@@ -286,14 +288,24 @@ impl Work {
     }
 
     /// One look at the whole spool, at most some batches of each process.
-    async fn deliver(&self, count: &mut Deadline) -> Look {
+    async fn deliver(&self, count: &mut Deadline, apart: &mut Deadline) -> Look {
         self.told.send_modify(|status| status.begun += 1);
+        let due = apart.passed(&*self.clock);
         let delivered = self
             .spool
-            .deliver_some(&*self.store, Some(&*self.masker), BATCHES)
+            .deliver_some(&*self.store, Some(&*self.masker), BATCHES, due)
             .await;
+        if due
+            && let Ok(delivered) = &delivered
+            && !delivered.elsewhere
+        {
+            // Where giving them takes long, the others have most of the time.
+            let pause = self.options.idle.max(delivered.apart_took * 4);
+            *apart = Deadline::after(&*self.clock, pause);
+        }
         let whole = delivered.as_ref().is_ok_and(|delivered| {
-            delivered.error.is_none() && !delivered.elsewhere && !delivered.more && !delivered.unsettled
+            let left = delivered.more || delivered.unsettled || delivered.apart;
+            delivered.error.is_none() && !delivered.elsewhere && !left
         });
         let left = match whole || count.passed(&*self.clock) {
             true => {
@@ -310,8 +322,7 @@ impl Work {
                 status.bytes = left.bytes;
                 status.oldest = left.oldest;
             }
-            status.whole = whole;
-            status.error = match &delivered {
+            let error = match &delivered {
                 Ok(delivered) => {
                     status.stuck += delivered.stuck;
                     status.stored += delivered.stored;
@@ -327,15 +338,22 @@ impl Work {
                     delivered.error.as_ref().or(left.as_ref().err())
                 }
                 Err(error) => Some(error),
-            }
-            .map(|error| self.masker.mask(&error.to_string()).into_owned());
-            if status.error.is_some() {
+            };
+            // A tenant whose chain takes nothing is no reason to wait for the others.
+            let failed = delivered.as_ref().map_or(true, |delivered| delivered.cut) || left.is_err();
+            if failed {
                 look = Look::Failed;
-                status.whole = false;
                 status.failures += 1;
             }
+            status.whole = whole && error.is_none();
+            // What was said of those apart holds until they are given again.
+            if error.is_some() || !delivered.as_ref().is_ok_and(|delivered| delivered.apart && !due) {
+                status.error = error.map(|error| self.masker.mask(&error.to_string()).into_owned());
+            }
             status.ended = status.begun;
-            if let Some(error) = &status.error {
+            if let Some(error) = &status.error
+                && (failed || due)
+            {
                 warn!(
                     error,
                     depth = status.depth,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::directory::{private, sync};
 use super::line::{Line, encode, is_torn, split};
 use super::lock::lock;
+use super::whole::write_plain;
 use super::{damaged, other_format, refused};
 use crate::error::Result;
 use crate::failpoint::fail_point;
@@ -75,6 +76,16 @@ impl Log {
         Ok(locked)
     }
 
+    /// Puts lines in place of all but the first, at once: a reader sees either. The caller keeps other writers out, those too that wait for the lock: it
+    /// would be that of the file of before.
+    pub(crate) fn replace(&self, texts: &[String]) -> Result<()> {
+        let header = self
+            .header()
+            .map_err(|source| self.refused("replace file", source))?;
+        let lines: String = texts.iter().map(|text| encode(text)).collect();
+        write_plain(&self.path, header + &lines)
+    }
+
     /// The texts of lines that must all be whole.
     pub(crate) fn whole(&self, lines: Vec<Line>) -> Result<Vec<(u64, String)>> {
         lines
@@ -127,6 +138,13 @@ impl Log {
         .map_err(|what| damaged("read file", &self.path, line.number, what))
     }
 
+    fn header(&self) -> io::Result<String> {
+        let header = Header {
+            format: self.format.to_owned(),
+        };
+        Ok(encode(&serde_json::to_string(&header)?))
+    }
+
     fn refused(&self, operation: &'static str, source: io::Error) -> crate::error::Error {
         refused(operation, &self.path, source)
     }
@@ -156,7 +174,7 @@ impl LockedLog<'_> {
     pub(crate) fn clear(&self) -> Result<()> {
         let clear = || {
             self.file.set_len(0)?;
-            self.write(self.header()?.as_bytes())
+            self.write(self.log.header()?.as_bytes())
         };
         clear().map_err(|source| self.log.refused("clear file", source))
     }
@@ -187,7 +205,7 @@ impl LockedLog<'_> {
             }
             if end == 0 {
                 fail_point!("file.log.made");
-                self.write(self.header()?.as_bytes())?;
+                self.write(self.log.header()?.as_bytes())?;
             }
             // Whoever made the file may have ended before its name was safe.
             if made || end == 0 {
@@ -197,13 +215,6 @@ impl LockedLog<'_> {
             Ok(())
         };
         make().map_err(|source| self.log.refused("open file", source))
-    }
-
-    fn header(&self) -> io::Result<String> {
-        let header = Header {
-            format: self.log.format.to_owned(),
-        };
-        Ok(encode(&serde_json::to_string(&header)?))
     }
 
     /// Where the last line that is not torn ends.

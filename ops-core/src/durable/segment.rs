@@ -24,18 +24,21 @@ impl Segment {
     /// Makes the file with `room` bytes behind its beginning; name and length survive a crash.
     pub(crate) fn create(directory: &Directory, number: u64, room: usize) -> Result<Self> {
         let path = directory.file(&segment_name(number));
-        let create = || {
-            let mut file = private().write(true).create_new(true).open(&path)?;
+        let mut file = private()
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .map_err(|source| refused("make segment", &path, source))?;
+        let mut fill = || {
             file.write_all(&BEGINNING)?;
             io::copy(
                 &mut io::Read::take(io::repeat(0), u64::try_from(room).unwrap_or(u64::MAX)),
                 &mut file,
             )?;
             file.sync_all()?;
-            file.seek(SeekFrom::Start(BEGINNING.len() as u64))?;
-            Ok(file)
+            file.seek(SeekFrom::Start(BEGINNING.len() as u64))
         };
-        let file = create().map_err(|source| {
+        fill().map_err(|source| {
             // A file without room, such as on a full disk, must not stand in the way of the next try.
             let _ = fs::remove_file(&path);
             refused("make segment", &path, source)
@@ -70,3 +73,21 @@ pub(crate) fn segment_name(number: u64) -> String {
 }
 
 const END: &str = ".segment";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn a_segment_that_is_there_is_not_touched() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = Directory::open(home.path()).unwrap();
+        let mut first = Segment::create(&directory, 1, 100).unwrap();
+        first.write(b"kept").unwrap();
+        let before = fs::read(directory.file(&segment_name(1))).unwrap();
+        let error = Segment::create(&directory, 1, 100).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert_eq!(fs::read(directory.file(&segment_name(1))).unwrap(), before);
+    }
+}

@@ -81,7 +81,7 @@ impl EvidenceArchive for DirectoryArchive {
     async fn begin(&self, upload: &ArchiveUpload) -> Result<u64> {
         let upload = upload.clone();
         self.on_disk(UPLOAD, move |shelves| {
-            if shelves.has(&upload)? {
+            if shelves.has(&upload)?.is_some() {
                 return Ok(upload.bytes);
             }
             let part = shelves.part(&upload);
@@ -134,31 +134,33 @@ impl EvidenceArchive for DirectoryArchive {
         self.on_disk(UPLOAD, move |shelves| {
             let part = shelves.part(&upload);
             // Another upload of this name may have ended since this one began.
-            if !shelves.has(&upload)? && part.exists() {
-                let found = sums(&part)?;
-                if found.bytes < upload.bytes {
-                    return Err(denied(
-                        ErrorKind::Conflict,
-                        UPLOAD,
-                        &upload.name,
-                        "bytes are missing",
-                    ));
-                }
-                if found.sha256 != upload.sha256 {
-                    fs::remove_file(&part).map_err(|source| refused(UPLOAD, &part, source))?;
-                    let reason = "the bytes do not have the hash of the upload";
-                    return Err(denied(ErrorKind::InvalidInput, UPLOAD, &upload.name, reason));
-                }
-                shelves.shelve(&part, &upload.name)?;
+            if let Some(found) = shelves.has(&upload)? {
+                return shelves.archived(&upload.name, &found);
             }
-            shelves.observe(&upload.name)?.ok_or_else(|| {
-                denied(
+            if !part.exists() {
+                return Err(denied(
                     ErrorKind::NotFound,
                     UPLOAD,
                     &upload.name,
                     "begin the upload first",
-                )
-            })
+                ));
+            }
+            let found = sums(&part)?;
+            if found.bytes < upload.bytes {
+                return Err(denied(
+                    ErrorKind::Conflict,
+                    UPLOAD,
+                    &upload.name,
+                    "bytes are missing",
+                ));
+            }
+            if found.sha256 != upload.sha256 {
+                fs::remove_file(&part).map_err(|source| refused(UPLOAD, &part, source))?;
+                let reason = "the bytes do not have the hash of the upload";
+                return Err(denied(ErrorKind::InvalidInput, UPLOAD, &upload.name, reason));
+            }
+            shelves.shelve(&part, &upload.name)?;
+            shelves.archived(&upload.name, &found)
         })
         .await
     }
@@ -263,14 +265,15 @@ impl Shelves {
         self.holds.file(&file_name(name.as_str()))
     }
 
-    /// Whether the object is there, whole.
-    fn has(&self, upload: &ArchiveUpload) -> Result<bool> {
+    /// What the object holds, if it is there, whole.
+    fn has(&self, upload: &ArchiveUpload) -> Result<Option<Sums>> {
         let object = self.object(&upload.name);
         if !object.exists() {
-            return Ok(false);
+            return Ok(None);
         }
-        match sums(&object)?.sha256 == upload.sha256 {
-            true => Ok(true),
+        let found = sums(&object)?;
+        match found.sha256 == upload.sha256 {
+            true => Ok(Some(found)),
             false => Err(denied(
                 ErrorKind::Conflict,
                 UPLOAD,
@@ -311,12 +314,11 @@ impl Shelves {
         if !path.is_file() {
             return Ok(None);
         }
-        let found = sums(&path)?;
-        Ok(Some(ArchivedObject::new(
-            found.bytes,
-            found.crc32c,
-            self.hold(name)?,
-        )))
+        self.archived(name, &sums(&path)?).map(Some)
+    }
+
+    fn archived(&self, name: &ArchiveName, found: &Sums) -> Result<ArchivedObject> {
+        Ok(ArchivedObject::new(found.bytes, found.crc32c, self.hold(name)?))
     }
 
     fn hold(&self, name: &ArchiveName) -> Result<ArchiveHold> {

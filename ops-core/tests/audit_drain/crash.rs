@@ -1,6 +1,7 @@
-//! Ends between the store's commit and the note that the spool is delivered.
+//! Ends between any two steps of a delivery: the store's commit, what is kept aside, the place, the segments that are removed.
 
 use std::env;
+use std::path::Path;
 use std::process::Command;
 
 use ops_core::audit::Spool;
@@ -24,35 +25,52 @@ fn child() {
         let folder = std::path::PathBuf::from(folder);
         let spool = Spool::open(folder.join("spool")).unwrap();
         let store = FileAudit::open(folder.join("audit")).unwrap();
-        spool.deliver(&store).await.unwrap();
+        let delivered = spool.deliver(&store).await.unwrap();
+        assert_eq!((delivered.missing, delivered.damaged), (0, 0));
     });
 }
 
-#[tokio::test]
-async fn a_crash_between_the_commit_and_the_note_of_it_stores_nothing_twice() {
-    let folder = tempfile::tempdir().unwrap();
-    let spool = Spool::open(folder.path().join("spool")).unwrap();
-    // More than one batch: it dies behind the first, then behind the second.
-    spool.append(record(0)).await.unwrap();
+/// What a process leaves behind: two segments, so that a delivery has two batches and one to remove.
+async fn leave_behind(folder: &Path, first: i64) {
+    let spool = Spool::open(folder.join("spool")).unwrap();
+    spool.append(record(first)).await.unwrap();
     // Many at a time share a disk write; on one thread they are given in their order.
     let mut kept = tokio::task::JoinSet::new();
-    for n in 1..5000 {
+    for n in 1..EACH {
         let spool = spool.clone();
-        kept.spawn(async move { spool.append(record(n)).await.unwrap() });
+        kept.spawn(async move { spool.append(record(first + n)).await.unwrap() });
     }
     kept.join_all().await;
-    drop(spool);
-    for points in [
+}
+
+const EACH: i64 = 600;
+
+#[tokio::test]
+async fn a_crash_between_any_two_steps_of_a_delivery_loses_nothing_and_stores_nothing_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let points = [
         "audit.deliver.stored=return",
         "audit.deliver.stored=1*off->return",
-    ] {
+        "audit.deliver.kept=return",
+        "audit.deliver.kept=1*off->return",
+        "audit.place.named=return",
+        "audit.place.named=1*off->return",
+        "audit.place.synced=return",
+        "audit.place.synced=1*off->return",
+        "audit.segment.removed=return",
+    ];
+    let mut wanted = Vec::new();
+    for (first, point) in (0..).step_by(10_000).zip(points) {
+        leave_behind(folder.path(), first).await;
+        wanted.extend((first..first + EACH).map(|n| n.to_string()));
         let output = Command::new(env::current_exe().unwrap())
             .args(["--exact", "crash::child", "--nocapture"])
             .env(FOLDER, folder.path())
-            .env("FAILPOINTS", points)
+            .env("FAILPOINTS", point)
             .output()
             .unwrap();
-        assert!(!output.status.success(), "the child must have died: {output:?}");
+        let died = std::os::unix::process::ExitStatusExt::signal(&output.status);
+        assert_eq!(died, Some(ABORT), "{point}: {output:?}");
     }
     let spool = Spool::open(folder.path().join("spool")).unwrap();
     let store = FileAudit::open(folder.path().join("audit")).unwrap();
@@ -63,7 +81,9 @@ async fn a_crash_between_the_commit_and_the_note_of_it_stores_nothing_twice() {
     );
     let chain = store.chain(&tenant(), 0, 10_000).await.unwrap();
     let names: Vec<_> = chain.into_iter().map(|(_, record)| record.resource_id).collect();
-    let wanted: Vec<_> = (0..5000).map(|n: i64| n.to_string()).collect();
     assert_eq!(names, wanted);
     assert!(store.verify(&tenant()).await.unwrap().intact());
 }
+
+/// The signal of `abort`.
+const ABORT: i32 = 6;

@@ -200,6 +200,10 @@ enum Trouble {
     Panics,
     /// It answers for all but the last.
     Forgetful,
+    /// The chain of this tenant takes nothing; how many of its records were given.
+    Stuck(TenantId, AtomicUsize),
+    /// Each record takes it a second.
+    Slow(Arc<ManualClock>),
 }
 
 #[derive(Debug)]
@@ -224,6 +228,21 @@ impl AuditStore for Troubled {
                 return failed(ErrorKind::Conflict).map_err(|error| error.with_retry(Retry::Safe));
             }
             Trouble::Hangs => std::future::pending().await,
+            Trouble::Slow(_) if entries.len() > 59 => std::future::pending().await,
+            Trouble::Slow(clock) => clock.advance(Duration::from_secs(entries.len() as u64)),
+            Trouble::Stuck(tenant, given) => {
+                let mut answers = Vec::new();
+                for entry in entries {
+                    if entry.record.tenant == *tenant {
+                        given.fetch_add(1, Ordering::SeqCst);
+                        let error = Error::new(ErrorKind::Unexpected, "append audit records");
+                        answers.push(Appended::Stuck(error));
+                    } else {
+                        answers.extend(self.0.append_all(std::slice::from_ref(entry)).await?);
+                    }
+                }
+                return Ok(answers);
+            }
             Trouble::Panics => panic!("a fault of the store"),
             _ => {}
         }
@@ -402,4 +421,81 @@ async fn a_tenant_whose_chain_cannot_be_read_holds_up_no_other_and_loses_nothing
         .map(|n: i64| n.to_string())
         .collect();
     assert_eq!(names, wanted, "in their order");
+}
+
+fn of(tenant: &TenantId, n: i64) -> AuditRecord {
+    let mut record = record(n);
+    record.tenant = tenant.clone();
+    record
+}
+
+#[tokio::test]
+async fn a_tenant_whose_chain_takes_nothing_makes_no_other_wait() {
+    let directory = tempfile::tempdir().unwrap();
+    let spool = Spool::open(directory.path()).unwrap();
+    let other = TenantId::new("org_b").unwrap();
+    let store = Arc::new(Troubled(
+        InMemoryAudit::new(),
+        Trouble::Stuck(other.clone(), AtomicUsize::new(0)),
+    ));
+    let recorder = super::recorder(&store, spool.clone(), Arc::new(SystemClock::new()));
+    spool.append(of(&other, 0)).await.unwrap();
+    // Whoever waits for the stuck one waits for an hour.
+    let mut options = hurried();
+    options.idle = Duration::from_secs(3600);
+    options.first_delay = options.idle;
+    options.longest_delay = options.idle;
+    let drain = recorder.drain(options).unwrap();
+    seen(&drain, 1).await;
+    for n in 1..20 {
+        assert_eq!(recorder.record(record(n)).await, Recorded::Kept);
+        assert_eq!(recorder.record(of(&other, n)).await, Recorded::Kept);
+        let arrived = async {
+            while store.0.chain(&tenant()).len() < usize::try_from(n).unwrap() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(AMPLE, arrived)
+            .await
+            .expect("the others wait for the stuck one");
+    }
+    let late = drain.stop(Duration::from_millis(100)).await.unwrap_err();
+    assert_eq!(late.kind(), ErrorKind::Timeout);
+    let Trouble::Stuck(_, given) = &store.1 else {
+        unreachable!()
+    };
+    assert_eq!(given.load(Ordering::SeqCst), 1, "it is given at the idle pace");
+    assert_eq!(spool.status().await.unwrap().records, 20);
+
+    // When its chain takes records again, they come in their order, with what was recorded meanwhile.
+    spool.append(of(&other, 20)).await.unwrap();
+    let delivered = spool.deliver(&store.0).await.unwrap();
+    assert_eq!((delivered.stored, delivered.pending), (21, 0));
+    let names: Vec<_> = store
+        .0
+        .chain(&other)
+        .into_iter()
+        .map(|(_, record)| record.resource_id)
+        .collect();
+    let wanted: Vec<_> = (0..21).map(|n: i64| n.to_string()).collect();
+    assert_eq!(names, wanted);
+}
+
+#[tokio::test]
+async fn a_slow_store_gets_everything_in_smaller_batches() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::self_moving());
+    let spool = Spool::open(directory.path())
+        .unwrap()
+        .with_quota(SpoolQuota::default(), clock.clone());
+    for n in 0..300 {
+        spool.append(record(n)).await.unwrap();
+    }
+    let store = Troubled(InMemoryAudit::new(), Trouble::Slow(clock));
+    let mut late = 0;
+    while spool.deliver(&store).await.unwrap().pending > 0 {
+        late += 1;
+        assert!(late < 20, "it never gets anything");
+    }
+    assert_eq!((store.0.chain(&tenant()).len(), late), (300, 3));
 }

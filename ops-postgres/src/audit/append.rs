@@ -6,10 +6,11 @@ use ops_core::audit::{Linker, Tree};
 use ops_core::error::{Error, ErrorKind, Result};
 use ops_core::model::{AuditRecord, TenantId};
 use ops_core::ports::{Appended, AuditEntry, AuditHead, AuditReceipt};
+use sqlx::error::DatabaseError;
 use sqlx::{AssertSqlSafe, Connection as _, PgPool, PgTransaction};
 use uuid::Uuid;
 
-use super::columns::{APPEND, Columns, check, not_appended};
+use super::columns::{APPEND, Columns, Words, not_appended};
 use super::head::{Head, HeadRow, Trees};
 use super::row::{AuditRow, SALTED};
 use crate::error::error;
@@ -23,30 +24,22 @@ pub(super) async fn append_all(
 ) -> Result<Vec<Appended>> {
     // In the order of their names: two writers that both wait for a tenant never wait for each other.
     let mut tenants: BTreeMap<&TenantId, Vec<usize>> = BTreeMap::new();
+    for (place, entry) in entries.iter().enumerate() {
+        tenants.entry(&entry.record.tenant).or_default().push(place);
+    }
     let mut answers: Vec<Option<Appended>> = Vec::new();
     answers.resize_with(entries.len(), || None);
-    for (place, entry) in entries.iter().enumerate() {
-        match check(&entry.record) {
-            Ok(()) => tenants.entry(&entry.record.tenant).or_default().push(place),
-            Err(error) => answers[place] = Some(Appended::Refused(error)),
-        }
-    }
     if !tenants.is_empty() {
         let mut transaction = pool.begin_with(begin).await.map_err(not_appended)?;
         for (tenant, places) in tenants {
             let batch = Batch {
+                tenant,
                 entries,
                 places: &places,
             };
-            match append_to(&mut transaction, tenant, trees, batch, &mut answers).await {
-                Ok(()) => {}
-                // Nothing of it is written; the others go on.
-                Err(Failed::Chain(cause)) => {
-                    for place in places {
-                        answers[place] = Some(Appended::Stuck(stuck(&cause)));
-                    }
-                }
-                Err(Failed::Store(cause)) => return Err(cause),
+            let given = append_tenant(&mut transaction, trees, batch).await?;
+            for (place, answer) in given {
+                answers[place] = Some(answer);
             }
         }
         transaction.commit().await.map_err(not_appended)?;
@@ -58,11 +51,67 @@ pub(super) async fn append_all(
         .collect()
 }
 
+type Answers = Vec<(usize, Appended)>;
+
+/// What is wrong with one tenant, or with one of its records, costs no other: it is undone, and the transaction goes on.
+///
+/// # Errors
+/// The store can take nothing now, of whatever tenant.
+async fn append_tenant(
+    transaction: &mut PgTransaction<'_>,
+    trees: &Trees,
+    batch: Batch<'_>,
+) -> Result<Answers> {
+    let mut answers = Answers::new();
+    // A record that no row can hold is looked for by halves.
+    let mut parts = vec![batch.places];
+    // Almost always all are new: the unique key says if not.
+    let mut look_up = false;
+    while let Some(places) = parts.pop() {
+        let part = Batch { places, ..batch };
+        let mut savepoint = transaction.begin().await.map_err(not_appended)?;
+        let failed = match append_part(&mut savepoint, trees, part, look_up).await {
+            Ok(given) => {
+                savepoint.commit().await.map_err(not_appended)?;
+                answers.extend(given);
+                continue;
+            }
+            Err(Failed::Store(cause)) => return Err(cause),
+            Err(failed) => failed,
+        };
+        savepoint.rollback().await.map_err(not_appended)?;
+        match (failed, places) {
+            (Failed::Known(_), _) if !look_up => {
+                look_up = true;
+                parts.push(places);
+            }
+            (Failed::Input(cause), [place]) => answers.push((*place, Appended::Refused(cause))),
+            (Failed::Input(_), _) => {
+                let (first, second) = places.split_at(places.len() / 2);
+                parts.extend([second, first]);
+            }
+            // What comes behind must not come before.
+            (failed, _) => {
+                let cause = Error::from(failed);
+                parts.push(places);
+                let left = parts.into_iter().rev().flatten();
+                answers.extend(left.map(|place| (*place, Appended::Stuck(stuck(&cause)))));
+                break;
+            }
+        }
+    }
+    Ok(answers)
+}
+
 /// Why nothing was appended to a chain.
 #[derive(Debug)]
 pub(super) enum Failed {
-    /// What is stored of this chain cannot be read.
+    /// What is stored of this chain cannot be read, or takes no row: a person must look at it.
     Chain(Error),
+    /// One of the records is known, or its place is taken.
+    Known(Error),
+    /// One of the records holds what no row can hold, now or later.
+    Input(Error),
     /// The store cannot take records now, of whatever chain.
     Store(Error),
 }
@@ -75,77 +124,102 @@ impl From<Error> for Failed {
 
 impl From<sqlx::Error> for Failed {
     fn from(cause: sqlx::Error) -> Self {
-        Self::Store(match cause {
-            sqlx::Error::RowNotFound => error(ErrorKind::Unexpected, APPEND)
-                .context("reason", "a trigger or a rule keeps rows away from the trail"),
-            cause => not_appended(cause),
-        })
+        if matches!(cause, sqlx::Error::RowNotFound) {
+            return Self::Chain(
+                error(ErrorKind::Unexpected, APPEND)
+                    .context("reason", "a trigger or a rule keeps rows away from the trail"),
+            );
+        }
+        let failed = match &cause {
+            sqlx::Error::Database(cause) => of_code(&cause.code().unwrap_or_default()),
+            // A column that is not as it was made.
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) | sqlx::Error::Decode(_) => {
+                Self::Chain
+            }
+            _ => Self::Store,
+        };
+        failed(not_appended(cause))
+    }
+}
+
+/// Whom an answer of the server concerns. What somebody can mend in the database, such as a constraint or a trigger that raises, is no fault of the record.
+fn of_code(code: &str) -> fn(Error) -> Failed {
+    match code {
+        "23505" => Failed::Known,
+        "XX001" | "XX002" => Failed::Chain,
+        _ => match code.get(..2) {
+            Some("22") => Failed::Input,
+            Some("23" | "54" | "P0") => Failed::Chain,
+            _ => Failed::Store,
+        },
+    }
+}
+
+/// Who keeps the lock of a chain holds up its tenant; who keeps a table holds up all.
+fn locked(cause: sqlx::Error) -> Failed {
+    let code = cause.as_database_error().and_then(DatabaseError::code);
+    match code.as_deref() == Some("55P03") {
+        true => Failed::Chain(not_appended(cause)),
+        false => cause.into(),
     }
 }
 
 impl From<Failed> for Error {
     fn from(failed: Failed) -> Self {
         match failed {
-            Failed::Chain(cause) | Failed::Store(cause) => cause,
+            Failed::Chain(cause) | Failed::Known(cause) | Failed::Input(cause) | Failed::Store(cause) => {
+                cause
+            }
         }
     }
 }
 
-/// What each record of a chain that cannot be read is answered.
+/// What each record of a chain that takes nothing is answered.
 fn stuck(cause: &Error) -> Error {
     error(cause.kind(), APPEND)
         .context("cause", cause.to_string())
         .context(
             "remedy",
-            "verify the chain of this tenant: its records wait until it can be read",
+            "mend what the cause names and verify the chain of this tenant: its records wait until it takes them",
         )
 }
 
-async fn append_to(
+async fn append_part(
     transaction: &mut PgTransaction<'_>,
-    tenant: &TenantId,
     trees: &Trees,
     batch: Batch<'_>,
-    answers: &mut [Option<Appended>],
-) -> Result<(), Failed> {
+    look_up: bool,
+) -> Result<Answers, Failed> {
     // The lock and the head keep writers at the same time from forking the chain: whoever has them is alone.
     sqlx::query(
-        "select set_config('app.current_tenant', $1, true), pg_advisory_xact_lock(hashtextextended($1, $2))",
+        "select set_config('app.current_tenant', $1, true), set_config('lock_timeout', $3, true),
+             pg_advisory_xact_lock(hashtextextended($1, $2))",
     )
-    .bind(tenant.as_str())
+    .bind(batch.tenant.as_str())
     .bind(LOCK)
+    .bind(LOCK_WAIT)
     .execute(&mut **transaction)
-    .await?;
-    let linker = lock_head(transaction, tenant, trees).await?;
-
-    // Almost always all are new: the unique key says if not.
-    let known = batch.displaced(transaction, tenant).await?;
-    let mut draft = batch.draft(linker.clone(), &known)?;
-    let mut savepoint = transaction.begin().await?;
-    match draft.columns.insert(&mut savepoint, tenant).await {
-        Ok(()) => savepoint.commit().await?,
-        Err(sqlx::Error::Database(cause)) if cause.code().as_deref() == Some("23505") => {
-            savepoint.rollback().await?;
-            let known = batch.find(transaction, tenant).await?;
-            draft = batch.draft(linker, &known)?;
-            draft.columns.insert(transaction, tenant).await?;
-        }
-        Err(cause) => return Err(cause.into()),
-    }
+    .await
+    .map_err(locked)?;
+    let linker = lock_head(transaction, batch.tenant, trees).await?;
+    let known = match look_up {
+        true => batch.find(transaction).await?,
+        false => batch.displaced(transaction).await?,
+    };
+    let draft = batch.draft(linker, &known)?;
     if draft.columns.len() > 0
         && let Some(head) = draft.linker.head()
     {
-        write_head(transaction, tenant, &head).await?;
+        draft.columns.insert(transaction, batch.tenant).await?;
+        write_head(transaction, batch.tenant, &head).await?;
     }
-    for (place, answer) in draft.answers {
-        answers[place] = Some(answer);
-    }
-    Ok(())
+    Ok(draft.answers)
 }
 
 /// The records of one tenant in a batch.
 #[derive(Clone, Copy)]
 struct Batch<'a> {
+    tenant: &'a TenantId,
     entries: &'a [AuditEntry],
     places: &'a [usize],
 }
@@ -154,7 +228,7 @@ struct Batch<'a> {
 struct Draft {
     linker: Linker,
     columns: Columns,
-    answers: Vec<(usize, Appended)>,
+    answers: Answers,
 }
 
 type Known = HashMap<Uuid, (AuditReceipt, AuditRecord)>;
@@ -169,7 +243,7 @@ impl<'a> Batch<'a> {
     /// Links what is not known, in the order of the batch.
     fn draft(self, mut linker: Linker, known: &Known) -> Result<Draft> {
         let mut columns = Columns::default();
-        let mut answers = Vec::with_capacity(self.places.len());
+        let mut answers = Answers::with_capacity(self.places.len());
         let mut fresh: HashMap<Uuid, (AuditReceipt, &AuditRecord)> =
             HashMap::with_capacity(self.places.len());
         for (place, entry) in self.entries() {
@@ -181,12 +255,17 @@ impl<'a> Batch<'a> {
             let answer = match before {
                 Some((receipt, stored)) if stored.says_the_same(record) => Appended::Known(receipt.clone()),
                 Some(_) => Appended::Refused(other_content(record)),
-                None => {
-                    let receipt = linker.push(record);
-                    columns.push(&receipt, record, entry.origin)?;
-                    fresh.insert(record.id, (receipt.clone(), record));
-                    Appended::Stored(receipt)
-                }
+                None => match Words::of(record) {
+                    Ok(words) => {
+                        let receipt = linker.push(record);
+                        columns.push(&receipt, record, entry.origin, words)?;
+                        fresh.insert(record.id, (receipt.clone(), record));
+                        Appended::Stored(receipt)
+                    }
+                    // It will never be one that a row can hold.
+                    Err(cause) if cause.kind() == ErrorKind::InvalidInput => Appended::Refused(cause),
+                    Err(cause) => return Err(cause),
+                },
             };
             answers.push((place, answer));
         }
@@ -198,22 +277,18 @@ impl<'a> Batch<'a> {
     }
 
     /// The records of the batch that are stored already.
-    async fn find(self, transaction: &mut PgTransaction<'_>, tenant: &TenantId) -> Result<Known, Failed> {
+    async fn find(self, transaction: &mut PgTransaction<'_>) -> Result<Known, Failed> {
         let keys = self
             .entries()
             .map(|(_, entry)| (entry.record.id, entry.record.at.as_unix_micros()))
             .unzip();
-        let mut known = find(transaction, tenant, keys).await?;
-        known.extend(self.displaced(transaction, tenant).await?);
+        let mut known = find(transaction, self.tenant, keys).await?;
+        known.extend(self.displaced(transaction).await?);
         Ok(known)
     }
 
     /// The id tells when its record was made. Of a record that gives another time, the one that was stored at the time of the id.
-    async fn displaced(
-        self,
-        transaction: &mut PgTransaction<'_>,
-        tenant: &TenantId,
-    ) -> Result<Known, Failed> {
+    async fn displaced(self, transaction: &mut PgTransaction<'_>) -> Result<Known, Failed> {
         let mut known = Known::new();
         for (_, entry) in self.entries() {
             let Some(made) = made_at(entry.record.id) else {
@@ -226,13 +301,13 @@ impl<'a> Batch<'a> {
                 "{SALTED} where l.tenant = $1 and l.at_micros >= $2 and l.at_micros < $2 + 1000 and l.id = $3"
             );
             let row: Option<AuditRow> = sqlx::query_as(AssertSqlSafe(statement))
-                .bind(tenant.as_str())
+                .bind(self.tenant.as_str())
                 .bind(made.saturating_mul(1000))
                 .bind(entry.record.id)
                 .fetch_optional(&mut **transaction)
                 .await?;
             if let Some(row) = row {
-                known.insert(entry.record.id, row.read(tenant)?);
+                known.insert(entry.record.id, row.read(self.tenant)?);
             }
         }
         Ok(known)
@@ -286,7 +361,8 @@ async fn lock_head(
          on conflict (tenant) do update set tenant = excluded.tenant
          returning head.sequence, head.hash, head.peaks",
     );
-    let row: HeadRow = head.bind(tenant.as_str()).fetch_one(&mut **transaction).await?;
+    let row = head.bind(tenant.as_str()).fetch_one(&mut **transaction).await;
+    let row: HeadRow = row.map_err(locked)?;
     match row.head(APPEND)? {
         Head::None => Ok(Linker::default()),
         Head::Whole(head) => {
@@ -338,3 +414,5 @@ pub(super) async fn page_after(
 
 /// The second half of the key of the lock; others may use the first half for something else.
 const LOCK: i64 = 0x6f70_735f_6175_6474;
+/// How long a tenant's chain is waited for.
+const LOCK_WAIT: &str = "5s";

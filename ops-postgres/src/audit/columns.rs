@@ -33,41 +33,40 @@ impl Columns {
         self.ids.len()
     }
 
+    /// Adds a row at its place in the chain.
     pub(super) fn push(
         &mut self,
         receipt: &AuditReceipt,
         record: &AuditRecord,
         origin: Option<AuditOrigin>,
+        words: Words,
     ) -> Result<()> {
         let sequence = i64::try_from(receipt.sequence)
             .map_err(|_| error(ErrorKind::Unexpected, APPEND).context("reason", "the chain is too long"))?;
-        if !record.salts.is_empty() {
+        if let Some(salts) = words.salts {
             self.salted.push(sequence);
-            self.salts.push(json(&record.salts)?);
+            self.salts.push(salts);
         }
         self.sequences.push(sequence);
         self.ids.push(record.id);
         self.ats.push(record.at.as_unix_micros());
-        self.actor_kinds.push(actor_kind(record.actor.kind())?);
+        self.actor_kinds.push(words.actor_kind);
         self.actor_ids.push(record.actor.id().to_owned());
         self.actions.push(record.action.clone());
         self.resource_types.push(record.resource_type.clone());
         self.resource_ids.push(record.resource_id.clone());
-        self.outcomes.push(outcome(record.outcome)?);
+        self.outcomes.push(words.outcome);
         self.runs.push(record.run.as_ref().map(ToString::to_string));
-        self.details.push(json(&record.details)?);
+        self.details.push(words.details);
         self.hashes.push(receipt.hash.as_bytes().to_vec());
-        self.withheld.push(match record.withheld.is_empty() {
-            true => None,
-            false => Some(json(&record.withheld)?),
-        });
+        self.withheld.push(words.withheld);
         self.producers.push(origin.map(|origin| origin.producer));
         self.numbers
             .push(origin.and_then(|origin| i64::try_from(origin.number).ok()));
         Ok(())
     }
 
-    /// Inserts the rows and their salts.
+    /// Inserts the rows and their salts. `RowNotFound`: something kept rows away.
     pub(super) async fn insert(
         &self,
         transaction: &mut PgTransaction<'_>,
@@ -122,11 +121,40 @@ const INSERT: &str = "insert into ops.audit_log (tenant, sequence, id, at_micros
      select $1, * from unnest($2::bigint[], $3::uuid[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], \
      $9::text[], $10::text[], $11::text[], $12::text[], $13::bytea[], $14::text[], $15::uuid[], $16::bigint[])";
 
+/// What of a record has another form in its row.
+#[derive(Debug)]
+pub(super) struct Words {
+    actor_kind: &'static str,
+    outcome: &'static str,
+    details: String,
+    withheld: Option<String>,
+    salts: Option<String>,
+}
+
+impl Words {
+    /// # Errors
+    /// `InvalidInput` for what no row can hold, `Unexpected` for a value that has no name yet.
+    pub(super) fn of(record: &AuditRecord) -> Result<Self> {
+        check(record)?;
+        Ok(Self {
+            actor_kind: actor_kind(record.actor.kind())?,
+            outcome: outcome(record.outcome)?,
+            details: json(&record.details)?,
+            withheld: (!record.withheld.is_empty())
+                .then(|| json(&record.withheld))
+                .transpose()?,
+            salts: (!record.salts.is_empty())
+                .then(|| json(&record.salts))
+                .transpose()?,
+        })
+    }
+}
+
 /// What PostgreSQL cannot hold.
 ///
 /// # Errors
 /// `InvalidInput`, naming the field.
-pub(super) fn check(record: &AuditRecord) -> Result<()> {
+fn check(record: &AuditRecord) -> Result<()> {
     let texts = [
         ("actor", record.actor.id()),
         ("action", &record.action),

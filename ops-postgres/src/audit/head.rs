@@ -71,10 +71,11 @@ pub(super) async fn read_head(
     row.map_or(Ok(Head::None), |row| row.head(operation))
 }
 
-/// The trees of chains from before they were kept beside the head, as far as they are read: whoever is cut off goes on there the next time.
+/// The trees of chains from before they were kept beside the head, as far as they are read: whoever is cut off goes on there the next time, unless the
+/// chain is another one by then.
 #[derive(Debug, Default)]
 pub(super) struct Trees {
-    read: Mutex<HashMap<TenantId, (Tree, i64)>>,
+    read: Mutex<HashMap<TenantId, (Tree, AuditReceipt)>>,
 }
 
 impl Trees {
@@ -84,21 +85,47 @@ impl Trees {
         transaction: &mut PgTransaction<'_>,
         tenant: &TenantId,
     ) -> Result<Tree, Failed> {
-        let (mut tree, mut last) = self.lock().get(tenant).cloned().unwrap_or_default();
+        let before = self.lock().get(tenant).cloned();
+        let (mut tree, mut last) = match before {
+            Some((tree, end)) if stands(transaction, tenant, &end).await? => (tree, place(end.sequence)),
+            _ => (Tree::new(), 0),
+        };
         loop {
             let page = page_after(transaction, tenant, last, PAGE).await?;
-            let Some(end) = page.last() else { return Ok(tree) };
-            last = end.sequence();
+            let mut end = None;
             for row in page {
-                tree.push(leaf(&row.read(tenant)?.1));
+                let (receipt, record) = row.read(tenant)?;
+                tree.push(leaf(&record));
+                end = Some(receipt);
             }
-            self.lock().insert(tenant.clone(), (tree.clone(), last));
+            let Some(end) = end else { return Ok(tree) };
+            last = place(end.sequence);
+            self.lock().insert(tenant.clone(), (tree.clone(), end));
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<TenantId, (Tree, i64)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<TenantId, (Tree, AuditReceipt)>> {
         self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether the record at this place is still the one that was read: its hash is over all before it. A trail may have been mended by hand, or restored.
+async fn stands(
+    transaction: &mut PgTransaction<'_>,
+    tenant: &TenantId,
+    receipt: &AuditReceipt,
+) -> sqlx::Result<bool> {
+    let hashes: Vec<Vec<u8>> =
+        sqlx::query_scalar("select hash from ops.audit_log where tenant = $1 and sequence = $2")
+            .bind(tenant.as_str())
+            .bind(place(receipt.sequence))
+            .fetch_all(&mut **transaction)
+            .await?;
+    Ok(matches!(&hashes[..], [hash] if hash[..] == receipt.hash.as_bytes()[..]))
+}
+
+fn place(sequence: u64) -> i64 {
+    i64::try_from(sequence).unwrap_or(i64::MAX)
 }
 
 const PAGE: u32 = 10_000;

@@ -120,6 +120,50 @@ async fn a_row_that_a_trigger_keeps_away_is_not_said_to_be_stored() {
 }
 
 #[tokio::test]
+async fn a_trail_that_was_put_back_by_hand_gets_the_tree_of_what_stands_there() {
+    let Some(world) = World::new().await else { return };
+    let (audit, org) = (chain(&world).await, tenant("org_a"));
+    let mut root = world.superuser().await;
+    // As before there was a tree beside the head: it is read through once, and remembered.
+    let without_tree = "update ops.audit_head set peaks = null";
+    run(&mut root, without_tree).await.unwrap();
+    run(
+        &mut root,
+        "create table public.kept as table ops.audit_log; create table public.kept_head as table ops.audit_head",
+    )
+    .await
+    .unwrap();
+    for n in 6..9 {
+        audit.append(&record(&org, n)).await.unwrap();
+    }
+    run(&mut root, without_tree).await.unwrap();
+    let read = audit.head(&org).await.unwrap().unwrap();
+    assert_eq!(read.receipt.sequence, 9);
+
+    run(
+        &mut root,
+        "delete from ops.audit_log; insert into ops.audit_log select * from public.kept;
+         delete from ops.audit_head; insert into ops.audit_head select * from public.kept_head",
+    )
+    .await
+    .unwrap();
+    let restored = audit.head(&org).await.unwrap();
+    assert_eq!(restored, world.audit().await.head(&org).await.unwrap());
+    // What is appended there takes other records' places.
+    for n in 20..23 {
+        audit.append(&record(&org, n)).await.unwrap();
+    }
+    run(&mut root, without_tree).await.unwrap();
+    let head = audit.head(&org).await.unwrap().unwrap();
+    assert_ne!(head.peaks, read.peaks);
+    assert_eq!(Some(head), world.audit().await.head(&org).await.unwrap());
+    audit.append(&record(&org, 30)).await.unwrap();
+    let report = audit.verify(&org).await.unwrap();
+    assert!(report.intact(), "{report:?}");
+    world.close().await;
+}
+
+#[tokio::test]
 async fn the_audit_role_can_neither_change_nor_delete_a_record() {
     let Some(world) = World::new().await else { return };
     chain(&world).await;

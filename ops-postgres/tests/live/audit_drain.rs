@@ -176,6 +176,65 @@ async fn a_tenant_whose_head_cannot_be_read_holds_up_no_other() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_with_one_tenant_or_one_record_costs_no_other() {
+    let Some(world) = World::new().await else { return };
+    let audit = world.audit().await;
+    let mut root = world.superuser().await;
+    run(
+        &mut root,
+        "create function public.odd() returns trigger language plpgsql as $$ begin
+             if new.tenant = 'org_1' then return null; end if;
+             if new.resource_id = '14' then raise exception using errcode = '22003'; end if;
+             return new; end $$;
+         create trigger odd before insert on ops.audit_log for each row execute function public.odd()",
+    )
+    .await
+    .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let spool = Spool::open(folder.path()).unwrap();
+    for n in 9..30 {
+        spool.append(record(n)).await.unwrap();
+    }
+    // Rows of one tenant are kept away; no row can hold the record 14 of another.
+    let delivered = spool.deliver(&audit).await.unwrap();
+    assert_eq!(
+        (
+            delivered.stored,
+            delivered.stuck,
+            delivered.refused,
+            delivered.pending
+        ),
+        (13, 7, 1, 7),
+        "{delivered:?}"
+    );
+    let said = delivered.error.map(|error| error.to_string()).unwrap_or_default();
+    assert!(said.contains("trigger"), "{said}");
+
+    // Somebody who mends a head by hand, and goes for lunch.
+    run(&mut root, "drop trigger odd on ops.audit_log").await.unwrap();
+    run(
+        &mut root,
+        "begin; update ops.audit_head set sequence = sequence where tenant = 'org_0'",
+    )
+    .await
+    .unwrap();
+    for n in 30..33 {
+        spool.append(record(n)).await.unwrap();
+    }
+    let delivered = spool.deliver(&audit).await.unwrap();
+    assert_eq!((delivered.stored, delivered.stuck, delivered.pending), (9, 1, 1));
+    run(&mut root, "rollback").await.unwrap();
+    let delivered = spool.deliver(&audit).await.unwrap();
+    assert_eq!((delivered.stored, delivered.stuck, delivered.pending), (1, 0, 0));
+    let wanted: Vec<_> = (0..3)
+        .flat_map(|tenant| (9..33).filter(move |n| n % 3 == tenant && *n != 14))
+        .map(|n: i64| n.to_string())
+        .collect();
+    assert_eq!(stored(&audit).await, wanted, "each in its order");
+    world.close().await;
+}
+
+#[tokio::test]
 async fn while_the_database_takes_no_writes_records_wait_and_arrive_afterwards() {
     let Some(world) = World::new().await else { return };
     let folder = tempfile::tempdir().unwrap();

@@ -1,18 +1,42 @@
-use std::collections::HashSet;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use crate::durable::{Directory, Log, Place, damaged};
+use crate::durable::{Directory, Log, damaged, no_room, refused};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{AuditRecord, Digest};
+use crate::model::{AuditRecord, Digest, TenantId, Timestamp};
 use crate::ports::{AuditEntry, AuditOrigin};
 
 /// Records that wait beside the segments, in `spool.jsonl`: those whose tenant's chain takes nothing for now, so that they hold up no other, and those of
 /// the version that had this one file only.
+///
+/// Only who has the turn writes to it. It is read again only when it is another file than before.
 #[derive(Debug)]
 pub(super) struct Apart {
     log: Log,
+    read: Mutex<Read>,
 }
+
+/// What the file holds.
+#[derive(Debug, Default)]
+struct Read {
+    stamp: Option<Stamp>,
+    /// In their order.
+    waiting: BTreeMap<u64, (Digest, AuditEntry)>,
+    /// The places of all that is in the file, waiting or gone.
+    known: HashMap<Digest, u64>,
+    /// How many of each wait.
+    tenants: HashMap<TenantId, u64>,
+}
+
+/// Length and time of the last change.
+type Stamp = (u64, SystemTime);
 
 /// One line of it.
 #[derive(Serialize, Deserialize)]
@@ -30,70 +54,247 @@ enum Line {
 impl Apart {
     pub(super) fn new(directory: &Directory) -> Self {
         Self {
-            log: Log::new(directory.file("spool.jsonl"), "ops-spool/1"),
+            log: Log::new(directory.file(FILE), "ops-spool/1"),
+            read: Mutex::default(),
         }
     }
 
-    pub(super) fn pending(&self) -> Result<Vec<(Digest, AuditEntry)>> {
-        self.undelivered(self.log.read()?)
+    /// All that wait, in their order.
+    pub(super) fn pending(&self) -> Result<Vec<AuditEntry>> {
+        let read = self.current()?;
+        Ok(read.waiting.values().map(|(_, entry)| entry.clone()).collect())
+    }
+
+    /// How many wait, and when the oldest was made.
+    pub(super) fn waiting(&self) -> Result<(u64, Option<Timestamp>)> {
+        let read = self.current()?;
+        let oldest = read.waiting.values().map(|(_, entry)| entry.record.at).min();
+        Ok((read.waiting.len() as u64, oldest))
+    }
+
+    /// The tenants of which something waits.
+    pub(super) fn tenants(&self) -> Result<HashSet<TenantId>> {
+        Ok(self.current()?.tenants.keys().cloned().collect())
+    }
+
+    /// At most `most` behind a place, each with its own, without those of some tenants.
+    pub(super) fn behind(
+        &self,
+        place: u64,
+        most: usize,
+        without: &HashSet<TenantId>,
+    ) -> Result<Vec<((u64, Digest), AuditEntry)>> {
+        let read = self.current()?;
+        let behind = read.waiting.range(place + 1..);
+        let wanted = behind.filter(|(_, (_, entry))| !without.contains(&entry.record.tenant));
+        Ok(wanted
+            .take(most)
+            .map(|(place, (content, entry))| ((*place, *content), entry.clone()))
+            .collect())
     }
 
     /// Returns when they survive a power cut.
-    pub(super) fn keep(&self, entries: Vec<AuditEntry>) -> Result<()> {
-        self.append(entries.into_iter().map(|entry| Line::Record {
-            record: Box::new(entry.record),
-            origin: entry.origin,
-        }))
+    pub(super) fn keep(&self, entries: impl Iterator<Item = AuditEntry>) -> Result<()> {
+        self.append(entries.map(Line::of))
     }
 
     pub(super) fn remove(&self, contents: Vec<Digest>) -> Result<()> {
         self.append(contents.into_iter().map(|content| Line::Gone { content }))
     }
 
-    fn append(&self, lines: impl Iterator<Item = Line>) -> Result<()> {
-        let texts: Vec<_> = lines
-            .map(|line| serde_json::to_string(&line))
-            .collect::<Result<_, _>>()
-            .map_err(|source| Error::new(ErrorKind::InvalidInput, "write audit spool").source(source))?;
-        match texts.is_empty() {
-            true => Ok(()),
-            false => self.log.lock()?.append(&texts),
+    /// Makes the file smaller when more of it is gone than waits.
+    pub(super) fn shrink(&self) -> Result<()> {
+        let mut read = self.current()?;
+        if read.known.len() <= 2 * read.waiting.len() {
+            return Ok(());
+        }
+        let shrunk = match read.waiting.is_empty() {
+            true => self.log.lock()?.clear(),
+            false => {
+                let entries = read.waiting.values().map(|(_, entry)| entry.clone());
+                self.log.replace(&texts(entries.map(Line::of))?)
+            }
+        };
+        *read = Read::default();
+        match shrunk {
+            // Later, when there is room.
+            Err(full) if no_room(&full) => Ok(()),
+            shrunk => shrunk,
         }
     }
 
-    /// Empties the file if nothing in it is pending.
-    pub(super) fn shrink(&self) -> Result<()> {
-        if self.log.read()?.is_empty() {
+    fn append(&self, lines: impl Iterator<Item = Line>) -> Result<()> {
+        let texts = texts(lines)?;
+        if texts.is_empty() {
             return Ok(());
         }
-        let locked = self.log.lock()?;
-        let (lines, _) = locked.read_after(Place::default())?;
-        if self.undelivered(self.log.whole(lines)?)?.is_empty() {
-            locked.clear()?;
+        let mut read = self.current()?;
+        self.log.lock()?.append(&texts)?;
+        for text in &texts {
+            read.take(text).map_err(unwritable)?;
         }
+        read.stamp = stamp(self.log.path())?;
         Ok(())
     }
 
-    fn undelivered(&self, lines: Vec<(u64, String)>) -> Result<Vec<(Digest, AuditEntry)>> {
-        let mut records = Vec::new();
-        let mut known = HashSet::new();
-        let mut gone = HashSet::new();
-        for (number, text) in lines {
-            let line = serde_json::from_str(&text)
-                .map_err(|_| damaged("read audit spool", self.log.path(), number, "is no spool entry"))?;
-            match line {
-                Line::Record { record, origin } => {
-                    let content = Digest::of(text.as_bytes());
-                    if known.insert(content) {
-                        records.push((content, AuditEntry::new(*record, origin)));
-                    }
+    fn current(&self) -> Result<MutexGuard<'_, Read>> {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        // Looked at before it is read: what comes meanwhile makes it another file.
+        let stamp = stamp(self.log.path())?;
+        if read.stamp != stamp {
+            let mut fresh = Read {
+                stamp,
+                ..Read::default()
+            };
+            for (number, text) in self.log.read()? {
+                fresh
+                    .take(&text)
+                    .map_err(|_| damaged("read audit spool", self.log.path(), number, "is no spool entry"))?;
+            }
+            *read = fresh;
+        }
+        Ok(read)
+    }
+}
+
+impl Read {
+    fn take(&mut self, text: &str) -> serde_json::Result<()> {
+        match serde_json::from_str(text)? {
+            Line::Record { record, origin } => {
+                let content = Digest::of(text.as_bytes());
+                let place = self.known.len() as u64 + 1;
+                if let Entry::Vacant(new) = self.known.entry(content) {
+                    new.insert(place);
+                    *self.tenants.entry(record.tenant.clone()).or_default() += 1;
+                    let entry = AuditEntry::new(*record, origin);
+                    self.waiting.insert(place, (content, entry));
                 }
-                Line::Gone { content } => {
-                    gone.insert(content);
+            }
+            Line::Gone { content } => {
+                let place = self.known.get(&content);
+                if let Some((_, gone)) = place.and_then(|place| self.waiting.remove(place))
+                    && let Some(left) = self.tenants.get_mut(&gone.record.tenant)
+                {
+                    *left -= 1;
+                    if *left == 0 {
+                        self.tenants.remove(&gone.record.tenant);
+                    }
                 }
             }
         }
-        records.retain(|(content, _)| !gone.contains(content));
-        Ok(records)
+        Ok(())
+    }
+}
+
+impl Line {
+    fn of(entry: AuditEntry) -> Self {
+        Self::Record {
+            record: Box::new(entry.record),
+            origin: entry.origin,
+        }
+    }
+}
+
+/// How many bytes the file takes.
+pub(super) fn bytes(directory: &Directory) -> u64 {
+    fs::metadata(directory.file(FILE)).map_or(0, |found| found.len())
+}
+
+fn texts(lines: impl Iterator<Item = Line>) -> Result<Vec<String>> {
+    lines
+        .map(|line| serde_json::to_string(&line))
+        .collect::<Result<_, _>>()
+        .map_err(unwritable)
+}
+
+fn unwritable(source: serde_json::Error) -> Error {
+    Error::new(ErrorKind::InvalidInput, "write audit spool").source(source)
+}
+
+/// `None`: there is no file.
+fn stamp(path: &Path) -> Result<Option<Stamp>> {
+    match fs::metadata(path).and_then(|found| Ok((found.len(), found.modified()?))) {
+        Ok(stamp) => Ok(Some(stamp)),
+        Err(missing) if missing.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(refused("read audit spool", path, source)),
+    }
+}
+
+const FILE: &str = "spool.jsonl";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Actor;
+
+    fn entry(tenant: &str, n: i64) -> AuditEntry {
+        let (tenant, actor) = (TenantId::new(tenant).unwrap(), Actor::person("kazu").unwrap());
+        let at = Timestamp::from_unix_micros(n);
+        AuditRecord::new(at, tenant, actor, "report.view", "report", n.to_string()).into()
+    }
+
+    fn names(apart: &Apart) -> Vec<String> {
+        let pending = apart.pending().unwrap().into_iter();
+        pending.map(|entry| entry.record.resource_id).collect()
+    }
+
+    fn contents(apart: &Apart, without: &str) -> Vec<Digest> {
+        let without = HashSet::from([TenantId::new(without).unwrap()]);
+        let behind = apart.behind(0, usize::MAX, &without).unwrap();
+        behind.into_iter().map(|((_, content), _)| content).collect()
+    }
+
+    #[test]
+    fn what_is_gone_leaves_the_file_while_others_wait_and_another_process_sees_the_same() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = Directory::open(home.path()).unwrap();
+        let (ours, theirs) = (Apart::new(&directory), Apart::new(&directory));
+        let wanted = ["0", "10", "20", "30", "40", "50", "60", "70", "80", "90"];
+        ours.keep((0..100).map(|n| entry(if n % 10 == 0 { "org_b" } else { "org_a" }, n)))
+            .unwrap();
+        let full = bytes(&directory);
+        assert_eq!(
+            theirs.waiting().unwrap(),
+            (100, Some(Timestamp::from_unix_micros(0)))
+        );
+        theirs.remove(contents(&theirs, "org_b")).unwrap();
+        assert_eq!(
+            (names(&ours), names(&theirs)),
+            (wanted.map(str::to_owned).to_vec(), names(&ours))
+        );
+        theirs.shrink().unwrap();
+        assert!(bytes(&directory) < full / 5, "{} of {full}", bytes(&directory));
+        assert_eq!(names(&ours), wanted);
+        assert_eq!(ours.tenants().unwrap().len(), 1);
+        // It goes on in the new file.
+        ours.keep([entry("org_a", 100)].into_iter()).unwrap();
+        ours.remove(contents(&ours, "org_a")).unwrap();
+        assert_eq!(names(&theirs), ["100"]);
+        theirs.remove(contents(&theirs, "org_b")).unwrap();
+        theirs.shrink().unwrap();
+        assert_eq!(ours.waiting().unwrap(), (0, None));
+        assert!(bytes(&directory) < 100 && ours.tenants().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_file_that_did_not_change_is_not_read_again() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = Directory::open(home.path()).unwrap();
+        let apart = Apart::new(&directory);
+        apart.keep([entry("org_a", 1)].into_iter()).unwrap();
+        // The same length and time: whoever read it would say that it is damaged.
+        let file = directory.file(FILE);
+        let changed = fs::metadata(&file).unwrap().modified().unwrap();
+        let length = fs::metadata(&file).unwrap().len();
+        fs::write(&file, vec![b'x'; usize::try_from(length).unwrap()]).unwrap();
+        fs::File::options()
+            .write(true)
+            .open(&file)
+            .unwrap()
+            .set_modified(changed)
+            .unwrap();
+        assert_eq!(names(&apart), ["1"]);
+        fs::write(&file, "x\n").unwrap();
+        assert_eq!(apart.pending().unwrap_err().kind(), ErrorKind::Unexpected);
     }
 }

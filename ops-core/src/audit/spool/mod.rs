@@ -1,6 +1,7 @@
 //! Audit records that wait on this machine until the store takes them.
 
 mod apart;
+mod delivery;
 mod producer;
 mod quota;
 mod writer;
@@ -11,19 +12,18 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::Notify;
-use tracing::error;
 
 use self::apart::Apart;
+use self::delivery::{Delivery, Size};
 use self::producer::{Leftover, Producer, held};
 pub use self::quota::SpoolQuota;
 use self::writer::FULL;
 use crate::clock::SystemClock;
-use crate::durable::{Directory, Lock, Log, blocking, write_plain};
-use crate::error::{Error, ErrorKind, Result, Retry};
-use crate::failpoint::fail_point;
+use crate::durable::{Directory, Lock, Log, blocking};
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::{AuditRecord, Timestamp};
-use crate::ports::{Appended, AuditEntry, AuditStore, Clock, PiiMasker};
-use crate::resilience::{Deadline, caught};
+use crate::ports::{AuditStore, Clock, PiiMasker};
+use crate::resilience::Deadline;
 
 /// Keeps audit records on this machine while the audit store cannot take them.
 ///
@@ -53,13 +53,13 @@ pub struct Delivered {
     pub stored: u64,
     /// Records that the store will never take, moved to `refused.jsonl`.
     pub refused: u64,
-    /// Records whose tenant's chain takes nothing until a person has looked at it: they wait apart from the others.
+    /// Records that were given and whose tenant's chain takes nothing until a person has looked at it: they wait apart from the others.
     pub stuck: u64,
     /// Records that are still in the spool.
     pub pending: u64,
     /// When the one that came first was made.
     pub oldest: Option<Timestamp>,
-    /// Bytes that the spool takes on the disk, room taken beforehand included.
+    /// Bytes that what waits takes on the disk, room taken beforehand included.
     pub bytes: u64,
     /// When the newest record that was stored was made.
     pub newest_stored: Option<Timestamp>,
@@ -73,6 +73,12 @@ pub struct Delivered {
     pub(super) more: bool,
     /// A process that lives has bytes that are no record, or none yet.
     pub(super) unsettled: bool,
+    /// It ended early.
+    pub(super) cut: bool,
+    /// Some wait apart.
+    pub(super) apart: bool,
+    /// How long bringing them took.
+    pub(super) apart_took: Duration,
     /// Why the delivery ended early, or why some are stuck.
     pub error: Option<Error>,
 }
@@ -96,6 +102,9 @@ struct Files {
     directory: Directory,
     apart: Apart,
     refused: Log,
+    /// Of batches of the segments, and of those of what waits apart.
+    size: Size,
+    size_apart: Size,
     producer: OnceLock<Arc<Producer>>,
     /// Held while the first record of this process makes its directory.
     starting: Mutex<()>,
@@ -122,6 +131,8 @@ impl Spool {
         let files = Files {
             apart: Apart::new(&directory),
             refused: Log::new(directory.file("refused.jsonl"), "ops-spool-refused/1"),
+            size: Size::default(),
+            size_apart: Size::default(),
             producer: OnceLock::new(),
             starting: Mutex::default(),
             came: Notify::new(),
@@ -204,12 +215,8 @@ impl Spool {
     pub async fn pending(&self) -> Result<Vec<AuditRecord>> {
         let files = Arc::clone(&self.files);
         blocking("read audit spool", move || {
-            let mut records: Vec<_> = files
-                .apart
-                .pending()?
-                .into_iter()
-                .map(|(_, entry)| entry.record)
-                .collect();
+            let apart = files.apart.pending()?;
+            let mut records: Vec<_> = apart.into_iter().map(|entry| entry.record).collect();
             for leftover in Leftover::all(&files.directory)? {
                 let entries = leftover.next(usize::MAX)?.entries;
                 records.extend(entries.into_iter().map(|entry| entry.record));
@@ -226,12 +233,12 @@ impl Spool {
     pub async fn status(&self) -> Result<SpoolStatus> {
         let files = Arc::clone(&self.files);
         blocking("read audit spool", move || {
-            let apart = files.apart.pending()?;
+            let (records, oldest) = files.apart.waiting()?;
             let leftovers = Leftover::all(&files.directory)?;
             let mut status = SpoolStatus {
-                records: apart.len() as u64,
-                bytes: held(&leftovers)?,
-                oldest: apart.iter().map(|(_, entry)| entry.record.at).min(),
+                records,
+                bytes: held(&files.directory, &leftovers)?,
+                oldest,
                 writes: files.producer.get().map_or(0, |producer| producer.writes()),
             };
             for leftover in leftovers {
@@ -262,7 +269,7 @@ impl Spool {
         store: &dyn AuditStore,
         masker: Option<&dyn PiiMasker>,
     ) -> Result<Delivered> {
-        let mut delivered = self.deliver_some(store, masker, usize::MAX).await?;
+        let mut delivered = self.deliver_some(store, masker, usize::MAX, true).await?;
         let left = self.status().await?;
         delivered.pending = left.records;
         delivered.oldest = left.oldest;
@@ -270,201 +277,29 @@ impl Spool {
         Ok(delivered)
     }
 
-    /// The same with at most so many batches of each process, and without a look at what is left: that reads all of it.
+    /// The same with at most so many batches of each process, with or without what waits apart, and without a look at what is left: that reads all of it.
     pub(super) async fn deliver_some(
         &self,
         store: &dyn AuditStore,
         masker: Option<&dyn PiiMasker>,
         batches: usize,
+        apart: bool,
     ) -> Result<Delivered> {
-        let mut delivered = Delivered::default();
         let files = Arc::clone(&self.files);
         let turn = blocking("read audit spool", move || {
             Lock::try_take(&files.directory.file("deliver.lock"))
         })
         .await?;
-        delivered.elsewhere = turn.is_none();
-        if turn.is_some() {
-            self.deliver_all(store, masker, batches, &mut delivered).await?;
-        }
+        let Some(turn) = turn else {
+            return Ok(Delivered {
+                elsewhere: true,
+                ..Delivered::default()
+            });
+        };
+        let delivered = Delivery::new(self, store, masker).run(batches, apart).await?;
         drop(turn);
         self.files.went.notify_waiters();
         Ok(delivered)
-    }
-
-    async fn deliver_all(
-        &self,
-        store: &dyn AuditStore,
-        masker: Option<&dyn PiiMasker>,
-        batches: usize,
-        delivered: &mut Delivered,
-    ) -> Result<()> {
-        if !self.deliver_apart(store, masker, delivered).await? {
-            return Ok(());
-        }
-        let files = Arc::clone(&self.files);
-        let leftovers = blocking("read audit spool", move || Leftover::all(&files.directory)).await?;
-        for mut leftover in leftovers {
-            let mut caught_up = false;
-            for _ in 0..batches {
-                let (back, batch) = blocking("read audit spool", move || {
-                    let batch = leftover.next(AT_ONCE)?;
-                    Ok((leftover, batch))
-                })
-                .await?;
-                leftover = back;
-                // Of a process that goes on recording, what came meanwhile is left to the next time.
-                caught_up = batch.entries.len() < AT_ONCE;
-                delivered.unsettled |= batch.unsettled;
-                if batch.is_empty() {
-                    break;
-                }
-                let Some(stuck) = self.hand_over(store, masker, &batch.entries, delivered).await? else {
-                    return Ok(());
-                };
-                fail_point!("audit.deliver.stored");
-                self.report(&batch, delivered);
-                let files = Arc::clone(&self.files);
-                leftover = blocking("shrink audit spool", move || {
-                    for (name, bytes) in &batch.damaged {
-                        write_plain(&files.directory.file(&format!("damaged-{name}")), bytes)?;
-                    }
-                    for (name, bytes) in &batch.torn {
-                        write_plain(&files.directory.file(&format!("torn-{name}")), bytes)?;
-                    }
-                    files.apart.keep(stuck)?;
-                    leftover.delivered(&batch)?;
-                    Ok(leftover)
-                })
-                .await?;
-                if caught_up {
-                    break;
-                }
-            }
-            delivered.more |= !caught_up;
-            blocking("shrink audit spool", move || leftover.clear()).await?;
-        }
-        Ok(())
-    }
-
-    /// Those that wait apart. `false` when the store cannot take more now.
-    async fn deliver_apart(
-        &self,
-        store: &dyn AuditStore,
-        masker: Option<&dyn PiiMasker>,
-        delivered: &mut Delivered,
-    ) -> Result<bool> {
-        let files = Arc::clone(&self.files);
-        let pending = blocking("read audit spool", move || files.apart.pending()).await?;
-        for part in pending.chunks(AT_ONCE) {
-            let entries: Vec<_> = part.iter().map(|(_, entry)| entry.clone()).collect();
-            let Some(stuck) = self.hand_over(store, masker, &entries, delivered).await? else {
-                return Ok(false);
-            };
-            let gone = part
-                .iter()
-                .filter(|(_, entry)| !stuck.contains(entry))
-                .map(|(content, _)| *content);
-            let (files, gone) = (Arc::clone(&self.files), gone.collect());
-            blocking("shrink audit spool", move || files.apart.remove(gone)).await?;
-        }
-        let files = Arc::clone(&self.files);
-        blocking("shrink audit spool", move || files.apart.shrink()).await?;
-        Ok(true)
-    }
-
-    fn report(&self, batch: &producer::Batch, delivered: &mut Delivered) {
-        delivered.missing += batch.missing;
-        delivered.damaged += batch.damaged.len() as u64;
-        if batch.missing > 0 || !batch.damaged.is_empty() {
-            error!(
-                missing = batch.missing,
-                damaged = batch.damaged.len(),
-                "audit records in the spool were lost or damaged"
-            );
-        }
-    }
-
-    /// Gives records to the store, in their order; those whose tenant's chain takes nothing. `None` when it cannot take more now: some may be stored already.
-    async fn hand_over(
-        &self,
-        store: &dyn AuditStore,
-        masker: Option<&dyn PiiMasker>,
-        entries: &[AuditEntry],
-        delivered: &mut Delivered,
-    ) -> Result<Option<Vec<AuditEntry>>> {
-        let mut stuck = Vec::new();
-        // One that breaks a whole batch is looked for by halves, so that the others are stored.
-        let mut parts = vec![entries];
-        while let Some(part) = parts.pop() {
-            if part.is_empty() {
-                continue;
-            }
-            match self.ask(store, part).await {
-                Ok(answers) => {
-                    for (entry, answer) in part.iter().zip(answers) {
-                        match answer {
-                            Appended::Stored(_) | Appended::Known(_) => {
-                                delivered.stored += 1;
-                                delivered.newest_stored = delivered.newest_stored.max(Some(entry.record.at));
-                            }
-                            Appended::Refused(error) => {
-                                self.set_aside(masker, &entry.record, &error, delivered).await?;
-                            }
-                            Appended::Stuck(error) => {
-                                stuck.push(entry.clone());
-                                delivered.stuck += 1;
-                                delivered.error.get_or_insert(error);
-                            }
-                        }
-                    }
-                }
-                Err(error) if error.retry() == Retry::Never && part.len() > 1 => {
-                    let (first, second) = part.split_at(part.len() / 2);
-                    parts.extend([second, first]);
-                }
-                Err(error) if is_final(&error) => {
-                    for entry in part {
-                        self.set_aside(masker, &entry.record, &error, delivered).await?;
-                    }
-                }
-                Err(error) => {
-                    delivered.error = Some(error);
-                    return Ok(None);
-                }
-            }
-        }
-        Ok(Some(stuck))
-    }
-
-    /// A store that hangs must not keep the turn, nor one that panics end the task.
-    async fn ask(&self, store: &dyn AuditStore, entries: &[AuditEntry]) -> Result<Vec<Appended>> {
-        let answers = Deadline::after(&*self.clock, ANSWER)
-            .bound(&*self.clock, DELIVER, caught(DELIVER, store.append_all(entries)))
-            .await?;
-        match answers.len() == entries.len() {
-            true => Ok(answers),
-            false => Err(Error::new(ErrorKind::Unavailable, DELIVER)
-                .context("cause", "the store did not answer for each record")),
-        }
-    }
-
-    async fn set_aside(
-        &self,
-        masker: Option<&dyn PiiMasker>,
-        record: &AuditRecord,
-        error: &Error,
-        delivered: &mut Delivered,
-    ) -> Result<()> {
-        let said = masker.map_or_else(
-            || error.kind().to_string(),
-            |masker| masker.mask(&error.to_string()).into_owned(),
-        );
-        error!(id = %record.id, kind = %error.kind(), "the audit store will never take this record: it is set aside");
-        let (files, record) = (Arc::clone(&self.files), record.clone());
-        blocking("set audit record aside", move || files.refuse(&record, said)).await?;
-        delivered.refused += 1;
-        Ok(())
     }
 }
 
@@ -486,16 +321,5 @@ impl Files {
     }
 }
 
-/// Whether the store will say the same of this one record however often it is asked. A conflict of a whole call is no such answer: one record's is a value.
-fn is_final(error: &Error) -> bool {
-    error.kind() == ErrorKind::InvalidInput && error.retry() == Retry::Never
-}
-
-const DELIVER: &str = "deliver audit records";
-/// How long the store may take for a batch.
-const ANSWER: Duration = Duration::from_secs(60);
-
 /// How often a record that waits for room looks for it: another process may have made it.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-/// How many records are delivered before the place is written down.
-const AT_ONCE: usize = 4096;

@@ -1,13 +1,16 @@
 use std::fs;
+use std::io;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use uuid::Uuid;
 
+use super::apart;
 use super::writer::{APPEND, FULL, NextMedium, Writer};
 use crate::durable::{
-    Directory, Lock, Medium, Segment, frame, no_room, read_whole, segment_name, segments, write_over,
+    Directory, Lock, Medium, Segment, frame, private, read_whole, refused, segment_name, segments,
 };
 use crate::error::{Error, ErrorKind, Result};
+use crate::failpoint::fail_point;
 use crate::model::{AuditRecord, Timestamp};
 use crate::ports::{AuditEntry, AuditOrigin};
 
@@ -30,6 +33,8 @@ impl Producer {
         // Nobody reads a name that begins with a dot, so that nobody takes a directory that is not locked yet for a dead one.
         let hidden = root.within(&format!(".{name}"))?;
         let lock = Lock::take(&hidden.file(LOCK))?;
+        // Made while there is room: from now on it is only given other names.
+        make(&hidden, &Position::default().name())?;
         let directory = root.rename(&format!(".{name}"), &name)?;
         let mut number = 0;
         let root = root.clone();
@@ -39,8 +44,9 @@ impl Producer {
                 Some(quota) => room_within(quota, &root, wanted, least)?,
             };
             let mut create = |room| {
-                let segment = Segment::create(&directory, number + 1, room)?;
+                // A number is used once: what a try that failed left behind stands in nobody's way.
                 number += 1;
+                let segment = Segment::create(&directory, number, room)?;
                 Ok((Box::new(segment) as Box<dyn Medium>, room))
             };
             // A disk that has little left may have enough.
@@ -80,7 +86,7 @@ impl Producer {
 
 /// How much room the next file may take.
 fn room_within(quota: u64, root: &Directory, wanted: usize, least: usize) -> Result<usize> {
-    let held = held(&Leftover::all(root)?)?;
+    let held = held(root, &Leftover::all(root)?)?;
     let head = frame::BEGINNING.len() as u64;
     let free = quota.saturating_sub(held).saturating_sub(head);
     let free = usize::try_from(free).unwrap_or(usize::MAX);
@@ -94,9 +100,10 @@ fn room_within(quota: u64, root: &Directory, wanted: usize, least: usize) -> Res
     Ok(wanted.min(part).min(free))
 }
 
-/// How many bytes the segments of all processes take.
-pub(super) fn held(producers: &[Leftover]) -> Result<u64> {
-    producers.iter().map(Leftover::bytes_held).sum()
+/// How many bytes the segments of all processes take, and the file of what waits apart.
+pub(super) fn held(root: &Directory, producers: &[Leftover]) -> Result<u64> {
+    let segments: u64 = producers.iter().map(Leftover::bytes_held).sum::<Result<_>>()?;
+    Ok(segments + apart::bytes(root))
 }
 
 /// What waits in one directory.
@@ -115,13 +122,43 @@ pub(super) struct Leftover {
     place: Position,
 }
 
-/// How far a producer's records are delivered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// How far a producer's records are delivered: the name of an empty file, for a name can be changed at once and on a disk that has no byte left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 struct Position {
     segment: u64,
     offset: usize,
     /// The number that the next record must have.
     number: u64,
+}
+
+impl Position {
+    fn name(self) -> String {
+        format!(
+            "{:012}-{:012}-{:020}{PLACE}",
+            self.segment, self.offset, self.number
+        )
+    }
+
+    fn of(name: &str) -> Option<Self> {
+        let mut parts = name.strip_suffix(PLACE)?.split('-');
+        let place = Self {
+            segment: parts.next()?.parse().ok()?,
+            offset: parts.next()?.parse().ok()?,
+            number: parts.next()?.parse().ok()?,
+        };
+        parts.next().is_none().then_some(place)
+    }
+
+    /// The furthest that is said in `directory`.
+    fn read(directory: &Directory) -> Result<Self> {
+        let named = directory.names()?.iter().filter_map(|name| Self::of(name)).max();
+        // The file of the version before. One that cannot be read costs a second delivery, which stores nothing twice.
+        let before = read_whole(&directory.file(PLACE_BEFORE))
+            .ok()
+            .flatten()
+            .and_then(|text| serde_json::from_str(&text).ok());
+        Ok(named.max(before).unwrap_or_default())
+    }
 }
 
 /// What was found on the way to the next records.
@@ -174,17 +211,11 @@ impl Leftover {
                 continue;
             };
             let directory = root.known(&name);
-            // A position that cannot be read costs a second delivery, which stores nothing twice.
-            let place = read_whole(&directory.file(PLACE))
-                .ok()
-                .flatten()
-                .and_then(|text| serde_json::from_str(&text).ok())
-                .unwrap_or_default();
             all.push(Self {
                 name,
                 producer,
+                place: Position::read(&directory)?,
                 directory,
-                place,
             });
         }
         Ok(all)
@@ -326,44 +357,44 @@ impl Leftover {
         format!("{}-{segment}-{at}", self.name)
     }
 
-    /// Remembers that `batch` is delivered, and removes what is not needed any more.
+    /// Remembers that `batch` is delivered, then removes what is not needed any more: without the place, what is removed would count as missing.
     pub(super) fn delivered(&mut self, batch: &Batch) -> Result<()> {
-        self.place = batch.next;
-        let text = serde_json::to_string(&self.place)
-            .map_err(|source| Error::new(ErrorKind::Unexpected, APPEND).source(source))?;
-        let file = self.directory.file(PLACE);
-        match write_over(&file, &text) {
-            // A full disk has no room for the place until what is delivered is gone.
-            Err(full) if no_room(&full) => match self.remove_delivered()? {
-                true => write_over(&file, &text),
-                // The place of before is right too: it costs a second delivery.
-                false => Ok(()),
-            },
-            written => {
-                written?;
-                self.remove_delivered().map(drop)
+        let (from, to) = (self.place.name(), batch.next.name());
+        let (from, to) = (self.directory.file(&from), self.directory.file(&to));
+        if from != to {
+            match fs::rename(&from, &to) {
+                // The version before made none.
+                Err(missing) if missing.kind() == io::ErrorKind::NotFound => {
+                    make(&self.directory, &batch.next.name())?;
+                }
+                renamed => renamed.map_err(|source| refused(APPEND, &to, source))?,
             }
+            fail_point!("audit.place.named");
+            self.directory.sync()?;
         }
+        self.place = batch.next;
+        fail_point!("audit.place.synced");
+        self.remove_delivered()
     }
 
-    /// Removes the segments before the place; whether there were any.
-    fn remove_delivered(&self) -> Result<bool> {
-        let mut any = false;
+    /// Removes the segments before the place.
+    fn remove_delivered(&self) -> Result<()> {
         for number in segments(&self.directory)? {
             if number < self.place.segment {
                 self.directory.remove(&segment_name(number))?;
-                any = true;
+                fail_point!("audit.segment.removed");
             }
         }
-        Ok(any)
+        Ok(())
     }
 
-    /// Removes the directory of a process that is gone, once all of it is delivered.
+    /// Removes the directory of a process that is gone, once all of it is delivered; of one that lives, what is delivered: whoever wrote the place may have
+    /// ended before that.
     pub(super) fn clear(&self) -> Result<()> {
-        if self.is_dead() && self.next(1)?.is_empty() {
-            self.directory.remove_all()?;
+        match self.is_dead() && self.next(1)?.is_empty() {
+            true => self.directory.remove_all(),
+            false => self.remove_delivered(),
         }
-        Ok(())
     }
 
     /// How many bytes its segments take.
@@ -401,7 +432,17 @@ impl Leftover {
     }
 }
 
+/// Makes an empty file.
+fn make(directory: &Directory, name: &str) -> Result<()> {
+    let path = directory.file(name);
+    let made = private().write(true).create(true).truncate(false).open(&path);
+    made.map(drop).map_err(|source| refused(APPEND, &path, source))
+}
+
 const LOCK: &str = "lock";
-const PLACE: &str = "delivered";
+/// How the name of a place ends.
+const PLACE: &str = ".delivered";
+/// The file in which the version before wrote it.
+const PLACE_BEFORE: &str = "delivered";
 /// A process that keeps a record or two takes little room.
 const FIRST_ROOM: usize = 64 << 10;

@@ -6,7 +6,8 @@ use crate::ports::AuditQuery;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SpoolQuota {
-    /// Bytes on the disk, room taken beforehand included. Default: no limit but the disk's.
+    /// Bytes on the disk, room taken beforehand and what waits apart included; what is set aside for a person does not count. What is kept already may move
+    /// apart at the limit too. Default: no limit but the disk's.
     pub bytes: Option<u64>,
     /// The actions that are refused at once when there is no room: what cannot be recorded must not be done. Default: `delete`, `update_permission` and
     /// `export`.

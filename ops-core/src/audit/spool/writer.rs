@@ -145,37 +145,39 @@ impl Log {
         for (number, waiting) in (self.number..).zip(batch) {
             frame::write(&mut self.buffer, number, &waiting.payload);
         }
-        let first = self.write();
-        let written = match first {
-            // The file was given up. Another one may do.
-            Err(_) if self.medium.is_none() => self.write(),
-            first => first,
-        };
-        if written.is_ok() {
-            self.number += u64::try_from(batch.len()).unwrap_or(u64::MAX);
+        let mut medium = self.medium()?;
+        if write(&mut *medium, &self.buffer).is_err() {
+            // Nobody knows what the file holds: it is never synced or written again. Another one may do.
+            medium = self.medium()?;
+            write(&mut *medium, &self.buffer)?;
         }
-        written
+        self.left -= self.buffer.len();
+        self.medium = Some(medium);
+        // Only what is durable is counted: a batch that did not fit costs no number.
+        self.number += u64::try_from(batch.len()).unwrap_or(u64::MAX);
+        Ok(())
     }
 
-    fn write(&mut self) -> Result<(), Failed> {
-        if self.medium.is_none() || self.left < self.buffer.len() {
-            let least = self.buffer.len();
-            let (medium, room) = (self.next)(self.room.max(least), least)?;
-            self.medium = Some(medium);
-            self.left = room;
-            self.room = (self.room * 4).min(MOST_ROOM);
+    /// The file, or the next one where the buffer does not fit. It is put back when it was written.
+    fn medium(&mut self) -> Result<Box<dyn Medium>, Failed> {
+        let least = self.buffer.len();
+        if self.left >= least
+            && let Some(medium) = self.medium.take()
+        {
+            return Ok(medium);
         }
-        let Some(medium) = &mut self.medium else {
-            return Ok(());
-        };
-        let written = medium.write(&self.buffer).and_then(|()| medium.sync());
-        match written {
-            Ok(()) => self.left -= self.buffer.len(),
-            // After a failed sync nobody knows what the file holds: it is never synced or written again.
-            Err(_) => self.medium = None,
-        }
-        Ok(written?)
+        // Without another one, what is smaller may fit into the one that is there.
+        let (medium, room) = (self.next)(self.room.max(least), least)?;
+        self.medium = None;
+        self.left = room;
+        self.room = (self.room * 4).min(MOST_ROOM);
+        Ok(medium)
     }
+}
+
+fn write(medium: &mut dyn Medium, bytes: &[u8]) -> io::Result<()> {
+    medium.write(bytes)?;
+    medium.sync()
 }
 
 /// Why a batch is not on the disk; each of its callers is told.
@@ -253,6 +255,8 @@ mod tests {
     struct Disk {
         files: Mutex<Vec<Vec<u8>>>,
         synced: AtomicUsize,
+        /// How often a file was asked for.
+        asked: AtomicUsize,
         /// So many syncs fail from now on.
         failing: AtomicUsize,
         full: AtomicBool,
@@ -298,6 +302,7 @@ mod tests {
     fn writer(disk: &Arc<Disk>, room: usize) -> Writer {
         let disk = Arc::clone(disk);
         let next: NextMedium = Box::new(move |room, _| {
+            disk.asked.fetch_add(1, Ordering::SeqCst);
             if disk.full.load(Ordering::SeqCst) {
                 return Err(
                     Error::new(ErrorKind::Unavailable, "make segment").context("cause", "no space left")
@@ -386,6 +391,11 @@ mod tests {
         disk.full.store(true, Ordering::SeqCst);
         let error = writer.push(vec![3]).await.unwrap().unwrap_err();
         assert!(error.to_string().contains("no space left"), "{error}");
+        assert_eq!(
+            disk.asked.load(Ordering::SeqCst),
+            3,
+            "once for each file, and once in vain"
+        );
         disk.full.store(false, Ordering::SeqCst);
         writer.push(vec![4]).await.unwrap().unwrap();
         assert_eq!(durable(&disk), [(0, vec![1]), (1, vec![4])]);

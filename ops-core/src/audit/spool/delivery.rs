@@ -1,0 +1,309 @@
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tracing::error;
+
+use super::producer::{Batch, Leftover};
+use super::{Delivered, Spool};
+use crate::durable::{blocking, no_room, write_plain};
+use crate::error::{Error, ErrorKind, Result, Retry};
+use crate::failpoint::fail_point;
+use crate::model::{AuditRecord, TenantId};
+use crate::ports::{Appended, AuditEntry, AuditStore, PiiMasker};
+use crate::resilience::{Deadline, caught};
+
+/// One delivery, by whoever has the turn.
+pub(super) struct Delivery<'a> {
+    spool: &'a Spool,
+    store: &'a dyn AuditStore,
+    masker: Option<&'a dyn PiiMasker>,
+    /// Tenants whose chain takes nothing: nothing more of theirs is given, so that all arrives in its order.
+    held: HashSet<TenantId>,
+    done: Delivered,
+}
+
+impl<'a> Delivery<'a> {
+    pub(super) fn new(
+        spool: &'a Spool,
+        store: &'a dyn AuditStore,
+        masker: Option<&'a dyn PiiMasker>,
+    ) -> Self {
+        Self {
+            spool,
+            store,
+            masker,
+            held: HashSet::new(),
+            done: Delivered::default(),
+        }
+    }
+
+    /// At most so many batches of each process; then, with `apart`, what waits apart: it must not keep the others waiting.
+    pub(super) async fn run(mut self, batches: usize, apart: bool) -> Result<Delivered> {
+        let before = self.tenants_apart().await?;
+        self.held.clone_from(&before);
+        self.segments(batches).await?;
+        if apart && !self.done.cut {
+            // What was found to be stuck a moment ago is not given again.
+            self.held.retain(|tenant| !before.contains(tenant));
+            let began = self.spool.clock.monotonic();
+            self.apart().await?;
+            self.done.apart_took = self.spool.clock.monotonic().saturating_sub(began);
+        }
+        self.done.apart = !self.tenants_apart().await?.is_empty();
+        Ok(self.done)
+    }
+
+    async fn tenants_apart(&self) -> Result<HashSet<TenantId>> {
+        let files = Arc::clone(&self.spool.files);
+        blocking(READ, move || files.apart.tenants()).await
+    }
+
+    async fn segments(&mut self, batches: usize) -> Result<()> {
+        let files = Arc::clone(&self.spool.files);
+        let leftovers = blocking(READ, move || Leftover::all(&files.directory)).await?;
+        for leftover in leftovers {
+            if !self.process(leftover, batches).await? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings what one process kept. `false` when the store takes nothing now.
+    async fn process(&mut self, mut leftover: Leftover, batches: usize) -> Result<bool> {
+        let files = Arc::clone(&self.spool.files);
+        let mut caught_up = false;
+        for _ in 0..batches {
+            let most = files.size.now();
+            let (back, batch) = blocking(READ, move || {
+                let batch = leftover.next(most)?;
+                Ok((leftover, batch))
+            })
+            .await?;
+            leftover = back;
+            // Of a process that goes on recording, what came meanwhile is left to the next time.
+            caught_up = batch.entries.len() < most;
+            self.done.unsettled |= batch.unsettled;
+            if batch.is_empty() {
+                break;
+            }
+            let Some(stuck) = self.hand_over(&batch.entries, &files.size, ANSWER).await? else {
+                self.done.cut = true;
+                return Ok(false);
+            };
+            fail_point!("audit.deliver.stored");
+            leftover = match self.note(leftover, batch, stuck).await {
+                // The place of before is right too: it costs a second delivery. Others may be brought.
+                Err(full) if no_room(&full) => {
+                    self.done.error.get_or_insert(full);
+                    self.done.cut = true;
+                    return Ok(true);
+                }
+                noted => noted?,
+            };
+            if caught_up {
+                break;
+            }
+        }
+        self.done.more |= !caught_up;
+        blocking(SHRINK, move || leftover.clear()).await?;
+        Ok(true)
+    }
+
+    /// Keeps aside what was not taken, then writes the place behind the batch.
+    async fn note(&mut self, mut leftover: Leftover, batch: Batch, stuck: Vec<usize>) -> Result<Leftover> {
+        let (missing, damaged) = (batch.missing, batch.damaged.len() as u64);
+        if missing > 0 || damaged > 0 {
+            error!(
+                missing,
+                damaged, "audit records in the spool were lost or damaged"
+            );
+        }
+        let files = Arc::clone(&self.spool.files);
+        let leftover = blocking(SHRINK, move || {
+            for (name, bytes) in &batch.damaged {
+                write_plain(&files.directory.file(&format!("damaged-{name}")), bytes)?;
+            }
+            for (name, bytes) in &batch.torn {
+                write_plain(&files.directory.file(&format!("torn-{name}")), bytes)?;
+            }
+            let stuck = stuck.into_iter().filter_map(|place| batch.entries.get(place));
+            files.apart.keep(stuck.cloned())?;
+            fail_point!("audit.deliver.kept");
+            leftover.delivered(&batch)?;
+            Ok(leftover)
+        })
+        .await?;
+        self.done.missing += missing;
+        self.done.damaged += damaged;
+        Ok(leftover)
+    }
+
+    /// Brings what waits apart.
+    async fn apart(&mut self) -> Result<()> {
+        let files = Arc::clone(&self.spool.files);
+        let mut behind = 0;
+        loop {
+            let (shared, held, most) = (Arc::clone(&files), self.held.clone(), files.size_apart.now());
+            let part = blocking(READ, move || shared.apart.behind(behind, most, &held)).await?;
+            let (places, entries): (Vec<_>, Vec<_>) = part.into_iter().unzip();
+            let Some((last, _)) = places.last() else { break };
+            behind = *last;
+            let given = self.hand_over(&entries, &files.size_apart, ANSWER_APART).await?;
+            let Some(stuck) = given else { break };
+            let gone = places.into_iter().enumerate();
+            let gone = gone
+                .filter(|(place, _)| stuck.binary_search(place).is_err())
+                .map(|(_, (_, content))| content)
+                .collect();
+            let shared = Arc::clone(&files);
+            blocking(SHRINK, move || shared.apart.remove(gone)).await?;
+        }
+        blocking(SHRINK, move || files.apart.shrink()).await
+    }
+
+    /// Gives records to the store, in their order; the places of those that wait for their tenant's chain. `None` when the store cannot take more now: some may
+    /// be stored already.
+    async fn hand_over(
+        &mut self,
+        entries: &[AuditEntry],
+        size: &Size,
+        within: Duration,
+    ) -> Result<Option<Vec<usize>>> {
+        let mut stuck = Vec::new();
+        // One that breaks a whole batch is looked for by halves, so that the others are stored.
+        let mut parts: Vec<Vec<usize>> = vec![(0..entries.len()).collect()];
+        while let Some(mut part) = parts.pop() {
+            let held = part.extract_if(.., |place| self.held.contains(&entries[*place].record.tenant));
+            stuck.extend(held);
+            if part.is_empty() {
+                continue;
+            }
+            let given = match part.len() == entries.len() {
+                true => Cow::Borrowed(entries),
+                false => part.iter().map(|place| entries[*place].clone()).collect(),
+            };
+            match self.ask(&given, size, within).await {
+                Ok(answers) => {
+                    for (place, answer) in part.into_iter().zip(answers) {
+                        if self.count(&entries[place].record, answer).await? {
+                            stuck.push(place);
+                        }
+                    }
+                }
+                Err(error) if error.retry() == Retry::Never && part.len() > 1 => {
+                    let second = part.split_off(part.len() / 2);
+                    parts.extend([second, part]);
+                }
+                Err(error) if is_final(&error) => {
+                    for place in part {
+                        self.set_aside(&entries[place].record, &error).await?;
+                    }
+                }
+                Err(error) => {
+                    self.done.error = Some(error);
+                    return Ok(None);
+                }
+            }
+        }
+        stuck.sort_unstable();
+        Ok(Some(stuck))
+    }
+
+    /// Counts what became of a record; whether it is stuck.
+    async fn count(&mut self, record: &AuditRecord, answer: Appended) -> Result<bool> {
+        match answer {
+            Appended::Stored(_) | Appended::Known(_) => {
+                self.done.stored += 1;
+                self.done.newest_stored = self.done.newest_stored.max(Some(record.at));
+            }
+            Appended::Refused(error) => self.set_aside(record, &error).await?,
+            Appended::Stuck(error) => {
+                self.held.insert(record.tenant.clone());
+                self.done.stuck += 1;
+                self.done.error.get_or_insert(error);
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// A store that hangs must not keep the turn, nor one that panics end the task.
+    async fn ask(&self, entries: &[AuditEntry], size: &Size, within: Duration) -> Result<Vec<Appended>> {
+        let clock = &*self.spool.clock;
+        let began = clock.monotonic();
+        let answers = Deadline::after(clock, within)
+            .bound(clock, DELIVER, caught(DELIVER, self.store.append_all(entries)))
+            .await;
+        match &answers {
+            Ok(_) if clock.monotonic().saturating_sub(began) < within / 4 => size.grow(entries.len()),
+            Err(late) if late.kind() == ErrorKind::Timeout => size.halve(entries.len()),
+            _ => {}
+        }
+        let answers = answers?;
+        match answers.len() == entries.len() {
+            true => Ok(answers),
+            false => Err(Error::new(ErrorKind::Unavailable, DELIVER)
+                .context("cause", "the store did not answer for each record")),
+        }
+    }
+
+    async fn set_aside(&mut self, record: &AuditRecord, error: &Error) -> Result<()> {
+        let said = self.masker.map_or_else(
+            || error.kind().to_string(),
+            |masker| masker.mask(&error.to_string()).into_owned(),
+        );
+        error!(id = %record.id, kind = %error.kind(), "the audit store will never take this record: it is set aside");
+        let (files, record) = (Arc::clone(&self.spool.files), record.clone());
+        blocking("set audit record aside", move || files.refuse(&record, said)).await?;
+        self.done.refused += 1;
+        Ok(())
+    }
+}
+
+/// How many records are given at once: half as many after a batch that took too long, twice as many after one that was soon done.
+#[derive(Debug)]
+pub(super) struct Size(AtomicUsize);
+
+impl Size {
+    fn now(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// A batch of so many was soon done.
+    fn grow(&self, batch: usize) {
+        if batch >= self.now() {
+            self.0.store((batch * 2).min(MOST), Ordering::Relaxed);
+        }
+    }
+
+    /// A batch of so many took too long.
+    fn halve(&self, batch: usize) {
+        self.0.store((batch / 2).max(1), Ordering::Relaxed);
+    }
+}
+
+impl Default for Size {
+    /// Few, so that one delivery gets on with a slow store too.
+    fn default() -> Self {
+        Self(AtomicUsize::new(256))
+    }
+}
+
+/// Whether the store will say the same of this one record however often it is asked. A conflict of a whole call is no such answer: one record's is a value.
+fn is_final(error: &Error) -> bool {
+    error.kind() == ErrorKind::InvalidInput && error.retry() == Retry::Never
+}
+
+const DELIVER: &str = "deliver audit records";
+const READ: &str = "read audit spool";
+const SHRINK: &str = "shrink audit spool";
+/// How long the store may take for a batch.
+const ANSWER: Duration = Duration::from_secs(60);
+/// The same for what waits apart: the others wait meanwhile.
+const ANSWER_APART: Duration = Duration::from_secs(10);
+/// So many records at once, and no more.
+const MOST: usize = 4096;
