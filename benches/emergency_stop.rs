@@ -163,6 +163,7 @@ async fn append(journal: &dyn Journal) -> Result<f64> {
                 step,
                 target,
                 timeout: None,
+                automated: false,
             },
         );
         let began = Instant::now();

@@ -150,13 +150,14 @@ impl Session {
         )));
     }
 
-    /// Runs that began here and died before they were recorded; `opsctl resume` records them.
+    /// Runs that began here and died before they were recorded; `opsctl resume` records them. One that gave way to another before it did
+    /// anything has nothing to take up.
     pub(crate) async fn unrecorded(&self) -> Vec<RunId> {
         let engine = self.world.ops.engine();
         let mut unrecorded = Vec::new();
         for run in engine.runs().await.unwrap_or_default() {
             let entries = engine.entries(&run).await.unwrap_or_default();
-            if started(&entries).is_some() && !published(&entries) {
+            if started(&entries).is_some() && !published(&entries) && !gave_way(&entries) {
                 unrecorded.push(run);
             }
         }
@@ -254,6 +255,13 @@ pub(crate) fn started(entries: &[JournalEntry]) -> Option<(&str, &PlanKind)> {
         JournalEvent::Started { procedure, plan, .. } => Some((procedure.as_str(), plan)),
         _ => None,
     })
+}
+
+/// Whether a run ended right after it was announced.
+fn gave_way(entries: &[JournalEntry]) -> bool {
+    let announced = |entry: &JournalEntry| matches!(entry.event, JournalEvent::Started { .. });
+    let ended = |entry: &JournalEntry| matches!(entry.event, JournalEvent::Ended { .. });
+    entries.iter().all(|entry| announced(entry) || ended(entry)) && entries.iter().any(ended)
 }
 
 /// Whether a run was recorded and told to its end.

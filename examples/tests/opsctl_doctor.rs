@@ -58,13 +58,18 @@ fn picture(directory: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 #[test]
-fn a_simulated_world_is_in_order_and_the_doctor_writes_nothing() {
-    let simulation = Simulation::start(&[]);
+fn a_simulated_world_is_in_order_but_for_what_two_vendors_do_not_tell_and_the_doctor_writes_nothing() {
+    let simulation = Simulation::start(&[]).with_two_approvers();
     let before = picture(simulation.path());
     let ran = simulation.run(&["doctor", "--json"]);
-    assert_eq!(ran.code, 0, "{:#?}\n{}", not_ready(&ran), ran.err);
+    assert_eq!(ran.code, 4, "{:#?}\n{}", not_ready(&ran), ran.err);
+    let unknown = |subject: &str| {
+        let words = ["permission:write", subject, "unknown"];
+        words.map(str::to_owned).into()
+    };
+    assert_eq!(not_ready(&ran), [unknown("railway"), unknown("vercel")]);
     let document = ran.json();
-    assert_eq!(document["state"], "ready");
+    assert_eq!(document["state"], "unknown");
     assert!(
         document["counts"]["ready"]
             .as_u64()
@@ -75,6 +80,7 @@ fn a_simulated_world_is_in_order_and_the_doctor_writes_nothing() {
     // Not even the state directory is made.
     assert_eq!(picture(simulation.path()), before);
 
+    let simulation = Simulation::start(&["--world", "gcp"]).with_two_approvers();
     simulation.run(&["stop", "api-stop"]);
     let before = picture(simulation.path());
     let ran = simulation.run(&["doctor", "--lang", "en"]);
@@ -88,8 +94,16 @@ fn a_simulated_world_is_in_order_and_the_doctor_writes_nothing() {
 }
 
 #[test]
-fn a_service_that_no_procedure_covers_and_one_that_is_gone_are_named() {
+fn restores_that_need_nobody_are_named() {
     let simulation = Simulation::start(&["--world", "gcp"]);
+    let ran = simulation.run(&["doctor", "--json"]);
+    assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
+    assert_eq!(not_ready(&ran), [missing("approvals:restore", "approvals")]);
+}
+
+#[test]
+fn a_service_that_no_procedure_covers_and_one_that_is_gone_are_named() {
+    let simulation = Simulation::start(&["--world", "gcp"]).with_two_approvers();
     with_config(&simulation, |text| {
         text.replace("\"proactive-monitor\", ", "")
             + "\n[[service]]\nname = \"old-api\"\nplatform = \"cloud-run\"\n"
@@ -142,7 +156,7 @@ fn a_service_that_no_procedure_covers_and_one_that_is_gone_are_named() {
 
 #[test]
 fn a_missing_emergency_credential_is_named_and_the_stop_goes_on_with_the_everyday_one() {
-    let simulation = Simulation::start(&["--world", "gcp"]);
+    let simulation = Simulation::start(&["--world", "gcp"]).with_two_approvers();
     let doctor = |token: &str| {
         Ran::of(
             opsctl(simulation.path())
@@ -172,7 +186,7 @@ fn a_missing_emergency_credential_is_named_and_the_stop_goes_on_with_the_everyda
 
 #[test]
 fn a_vendor_that_does_not_answer_is_unknown_and_ends_with_4() {
-    let simulation = Simulation::start(&["--world", "gcp", "--fault", "refused"]);
+    let simulation = Simulation::start(&["--world", "gcp", "--fault", "refused"]).with_two_approvers();
     let ran = simulation.run(&["doctor", "--json"]);
     assert_eq!(ran.code, 4, "{}{}", ran.out, ran.err);
     assert_eq!(ran.json()["state"], "unknown");

@@ -126,7 +126,7 @@ fn a_stop_ends_first_and_then_says_which_queues_could_not_be_read() {
 
 #[test]
 fn the_metrics_of_what_is_kept_are_printed_and_written_with_those_of_the_doctor() {
-    let simulation = Simulation::start(&["--world", "gcp"]);
+    let simulation = Simulation::start(&["--world", "gcp"]).with_two_approvers();
     assert_eq!(simulation.run(&["stop", "api-stop"]).code, 0);
     let text = simulation.run(&["metrics"]).out;
     let begun = "ops_runs_started_total{procedure=\"api-stop\",kind=\"stop\"} 1";

@@ -10,11 +10,15 @@ mod support_emergency;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ops_core::emergency::{BreakGlass, Gate, OnUnavailable, Procedure, Refusal, Rule, SafetyRule, Step};
-use ops_core::memory::{InMemoryApprovals, InMemoryHealth};
-use ops_core::model::{Actor, OutcomeStatus, RunId, StepResult};
-use ops_core::ports::ApprovalStore;
-use support_emergency::{HOLD, Stop, World, alice, report_of, staged, well};
+use ops_core::emergency::{
+    Approved, Approvers, AutomationLimits, BreakGlass, Gate, OnUnavailable, Plan, Procedure, Refusal, Rule,
+    SafetyRule, Step,
+};
+use ops_core::memory::{InMemoryApprovals, InMemoryHealth, InMemoryJournal};
+use ops_core::model::{Actor, Outcome, OutcomeStatus, RunId, StepResult};
+use ops_core::ports::{ApprovalStore, JournalEvent};
+use support_emergency::{Fault, HOLD, Meddled, Stop, Verb, World, alice, report_of, staged, well};
+use tokio::sync::Barrier;
 
 fn robot() -> Actor {
     Actor::automation("cost-guard").unwrap()
@@ -200,4 +204,172 @@ async fn a_restore_without_gates_opens_a_review_and_one_with_gates_does_not() {
     let outcome = world.engine.execute(plan).await.unwrap();
     assert_eq!(outcome.review_due, None);
     assert_eq!(world.engine.reviews().await.unwrap().len(), 1);
+}
+
+async fn planned(world: &World, procedure: &Procedure, actor: Actor) -> Plan<Approved> {
+    let plan = world.engine.plan_stop(procedure).await;
+    plan.approve(&[], &Approvers::none(), actor, world.clock.time())
+        .unwrap()
+}
+
+async fn automated(world: &World, procedure: &Procedure) -> Result<Outcome, Refusal> {
+    world
+        .engine
+        .execute(planned(world, procedure, robot()).await)
+        .await
+}
+
+/// A stop that died before its last target.
+async fn died(world: &World, procedure: &Procedure, actor: Actor) -> RunId {
+    let plan = planned(world, procedure, actor).await;
+    let run = plan.run().clone();
+    world.targets.last().unwrap().next_apply(Fault::Hang);
+    tokio::select! {
+        _ = world.engine.execute(plan) => panic!("it hangs"),
+        () = tokio::time::sleep(Duration::from_secs(2)) => {}
+    }
+    assert!(!world.all_stopped());
+    run
+}
+
+#[track_caller]
+fn violated(result: Result<Outcome, Refusal>) -> String {
+    let Err(Refusal::Violates { rules }) = result else {
+        panic!("{result:?}")
+    };
+    let names: Vec<_> = rules.into_iter().map(|rule| rule.rule).collect();
+    names.join(",")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_that_automation_takes_up_is_judged_like_one_that_it_begins_and_counts() {
+    let world = World::of(3);
+    let wide = world.procedure();
+    let small = world
+        .procedure()
+        .with_automation(AutomationLimits::default().with_targets(2));
+    let run = died(&world, &small, alice()).await;
+    let refused = world.engine.resume(&run, &small, &robot()).await;
+    assert_eq!(violated(refused), "automation.targets");
+    assert!(!world.targets[2].is_stopped());
+    let resumed = world.engine.resume(&run, &wide, &robot()).await.unwrap();
+    assert_eq!(resumed.status, OutcomeStatus::Verified);
+    assert_eq!(violated(automated(&world, &wide).await), "automation.window");
+    tokio::time::sleep(Duration::from_secs(3601)).await;
+    let _ = automated(&world, &wide).await.unwrap();
+
+    // What a person began long ago is a person's to take up.
+    let world = World::of(3);
+    let procedure = world.procedure();
+    let run = died(&world, &procedure, alice()).await;
+    tokio::time::sleep(Duration::from_secs(3601)).await;
+    let late = world.engine.resume(&run, &procedure, &robot()).await;
+    assert_eq!(violated(late), "automation.window");
+    let resumed = world.engine.resume(&run, &procedure, &alice()).await;
+    assert_eq!(resumed.unwrap().status, OutcomeStatus::Verified);
+}
+
+#[tokio::test(start_paused = true)]
+async fn automation_acts_once_in_a_window_whatever_the_procedure() {
+    let world = World::of(2);
+    let first = Procedure::new("stop-first", vec![Step::new(Stop::of(&world.targets[0]))]).unwrap();
+    let _ = automated(&world, &first).await.unwrap();
+    assert_eq!(
+        violated(automated(&world, &world.procedure()).await),
+        "automation.window"
+    );
+    let run = died(&world, &world.procedure(), alice()).await;
+    let refused = world.engine.resume(&run, &world.procedure(), &robot()).await;
+    assert_eq!(violated(refused), "automation.window");
+    assert!(!world.targets[1].is_stopped());
+}
+
+#[tokio::test(start_paused = true)]
+async fn automation_takes_up_its_own_stop_that_died_as_often_as_it_dies() {
+    let world = World::of(2);
+    let run = died(&world, &world.procedure(), robot()).await;
+    tokio::time::sleep(Duration::from_secs(7200)).await;
+    world.targets[1].next_apply(Fault::Hang);
+    let (engine, procedure, robot) = (world.engine.clone(), world.procedure(), robot());
+    tokio::select! {
+        _ = engine.resume(&run, &procedure, &robot) => panic!("it hangs"),
+        () = tokio::time::sleep(Duration::from_secs(2)) => {}
+    }
+    let resumed = engine.resume(&run, &procedure, &robot).await.unwrap();
+    assert_eq!(resumed.status, OutcomeStatus::Verified);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_only_the_spool_has_does_not_vouch_for_automation() {
+    let journal = Arc::new(InMemoryJournal::new());
+    let world = World::over(journal.clone(), 1).with_spool(Arc::new(InMemoryJournal::new()));
+    journal.set_reachable(false);
+    let stopped = world.stop().await;
+    assert!(!stopped.journalled);
+    let refused = automated(&world, &world.procedure()).await;
+    assert_eq!(violated(refused), "automation.window");
+}
+
+/// Two machines that each do something at once, right after they have announced their first run.
+fn at_once(world: &World) -> [World; 2] {
+    let both = Arc::new(Barrier::new(2));
+    [(); 2].map(|()| {
+        let (journal, both) = (Meddled::over(&world.journal), both.clone());
+        journal.after(Verb::Append, async move {
+            both.wait().await;
+        });
+        world.machine(journal)
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_automated_stops_that_are_announced_before_either_looks_again_the_older_goes_on() {
+    let world = World::of(1);
+    let procedure = world.procedure();
+    let [one, other] = at_once(&world);
+    let (first, second) = (
+        planned(&one, &procedure, robot()).await,
+        planned(&other, &procedure, robot()).await,
+    );
+    let later = second.run().clone();
+    assert!(*first.run() < later);
+    let (went_on, gave_way) = tokio::join!(one.engine.execute(first), other.engine.execute(second));
+    assert_eq!(went_on.unwrap().status, OutcomeStatus::Verified);
+    assert_eq!(violated(gave_way), "automation.window");
+    let entries = world.engine.entries(&later).await.unwrap();
+    assert!(matches!(
+        entries.last().unwrap().event,
+        JournalEvent::Ended {
+            status: OutcomeStatus::Failed
+        }
+    ));
+    assert_eq!(entries.len(), 2, "{entries:?}");
+    let again = world.engine.resume(&later, &procedure, &robot()).await;
+    assert_eq!(violated(again), "automation.window", "it has not acted yet");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_automated_stop_that_is_announced_late_gives_way_to_a_later_one_that_acts_or_died_undecided() {
+    for dies in [false, true] {
+        let world = World::of(1);
+        let procedure = world.procedure();
+        let (journal, others) = (Meddled::over(&world.journal), Meddled::over(&world.journal));
+        let (one, other) = (world.machine(journal.clone()), world.machine(others.clone()));
+        let (first, second) = (
+            planned(&one, &procedure, robot()).await,
+            planned(&other, &procedure, robot()).await,
+        );
+        let later = second.run().clone();
+        if dies {
+            others.after(Verb::Append, std::future::pending());
+        }
+        journal.before(Verb::Append, async move {
+            let executed = tokio::time::timeout(Duration::from_secs(1), other.engine.execute(second));
+            assert_eq!(executed.await.is_err(), dies);
+        });
+        assert_eq!(violated(one.engine.execute(first).await), "automation.window");
+        assert_eq!(world.all_stopped(), !dies);
+        let resumed = world.engine.resume(&later, &procedure, &robot()).await.unwrap();
+        assert_eq!(resumed.status, OutcomeStatus::Verified, "{dies}");
+    }
 }

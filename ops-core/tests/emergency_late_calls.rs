@@ -39,6 +39,7 @@ async fn dead_run(world: &World, plan: PlanKind, at: Timestamp) -> RunId {
         step: 0,
         target,
         timeout: Some(Duration::from_secs(30)),
+        automated: false,
     };
     for event in [started, intent] {
         let entry = JournalEntry::new(id.clone(), at, event);

@@ -30,6 +30,7 @@ fn intent(run: &RunId, step: u32) -> JournalEntry {
             step,
             target,
             timeout: None,
+            automated: false,
         },
     )
 }

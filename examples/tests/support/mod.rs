@@ -39,6 +39,29 @@ impl Simulation {
         self.dir.path()
     }
 
+    /// As a real configuration should be: two approvers, who must both sign a restore.
+    pub fn with_two_approvers(self) -> Self {
+        let file = self.path().join("ops.toml");
+        let mut text = std::fs::read_to_string(&file).expect("a configuration");
+        assert!(text.contains("restore = 0"), "{text}");
+        text = text.replace("restore = 0", "restore = 2");
+        // The public keys of the first two test vectors of RFC 8032.
+        for (name, key) in [
+            (
+                "bob",
+                "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+            ),
+            (
+                "carol",
+                "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c",
+            ),
+        ] {
+            text += &format!("\n[[approver]]\nname = \"{name}\"\npublic_key = \"{key}\"\n");
+        }
+        std::fs::write(&file, text).expect("a configuration");
+        self
+    }
+
     /// Runs a verb to its end.
     pub fn run(&self, arguments: &[&str]) -> Ran {
         Ran::of(opsctl(self.path()).args(arguments).output().expect("opsctl runs"))

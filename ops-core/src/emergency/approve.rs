@@ -14,7 +14,7 @@ use crate::model::{Actor, ActorKind, Approval, BrokenGlass, Digest, PlanKind, Ti
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ApprovalPolicy {
-    /// How many different persons, the one who runs the plan not counted.
+    /// How many different persons. The one who runs the plan is not counted under the name that they gave; it is not proven.
     pub persons: usize,
     /// An approval that claims to be valid for longer than this is refused.
     pub valid_for: Duration,

@@ -17,8 +17,8 @@ use super::{Engine, Refusal};
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::failpoint::fail_point;
 use crate::model::{
-    BrokenGlass, Digest, IdempotencyKey, Observation, Opening, Outcome, OutcomeStatus, PlanKind, PlannedStep,
-    Prior, RunId, Snapshot, StepReport, StepResult, TargetId, Timestamp, Verdict,
+    ActorKind, BrokenGlass, Digest, IdempotencyKey, Observation, Opening, Outcome, OutcomeStatus, PlanKind,
+    PlannedStep, Prior, RunId, Snapshot, StepReport, StepResult, TargetId, Timestamp, Verdict,
 };
 use crate::ports::{JournalEntry, JournalEvent};
 use crate::resilience::Deadline;
@@ -48,6 +48,8 @@ pub(super) struct Run {
     pub(super) seen_at: Duration,
     /// Taken up after a crash.
     pub(super) resumed: bool,
+    /// Taken up by automation.
+    pub(super) automated: bool,
     /// For a restore: what may still land on its targets.
     pub(super) outstanding: Outstanding,
 }
@@ -130,11 +132,19 @@ impl Engine {
                 Error::new(ErrorKind::Unavailable, "restore").context("journal", "no journal takes entries"),
             ));
         }
-        if matches!(kind, PlanKind::Restore { .. })
-            && let Err(refusal @ Refusal::Replayed { .. }) =
-                self.first_use(&id, &kind, signatures, signed_after).await
-        {
-            // Another run took the same approvals at the same moment.
+        let lost = match kind {
+            PlanKind::Restore { .. } => match self.first_use(&id, &kind, signatures, signed_after).await {
+                Err(refusal @ Refusal::Replayed { .. }) => Some(refusal),
+                _ => None,
+            },
+            _ if authority.actor.kind() == ActorKind::Automation => {
+                let taken = self.gives_way(&id, &procedure.automation).await;
+                taken.map(|rule| Refusal::Violates { rules: vec![rule] })
+            }
+            _ => None,
+        };
+        if let Some(refusal) = lost {
+            // Another run took the same approvals, or automation's turn, at the same moment.
             let status = OutcomeStatus::Failed;
             self.note(&id, JournalEvent::Ended { status }).await;
             return Err(refusal);
@@ -159,6 +169,7 @@ impl Engine {
             way: Way::new(BTreeMap::new()),
             seen_at,
             resumed: false,
+            automated: false,
             outstanding,
         });
         let span = of_run(self, &run);

@@ -105,6 +105,7 @@ fn unanswered(run: &PastRun, monotonic: Duration) -> Vec<Call> {
                 step,
                 target,
                 timeout,
+                ..
             } => {
                 let timeout = timeout.unwrap_or(DEFAULT_TIMEOUT);
                 let call = Call {
@@ -188,6 +189,7 @@ impl Engine {
             step: planned.step,
             target: planned.target.clone(),
             timeout: Some(step.timeout),
+            automated: run.automated,
         };
         (entitled, self.note(&run.id, intent).await)
     }

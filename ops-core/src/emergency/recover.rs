@@ -29,7 +29,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Refusal::UnknownRun`], [`Refusal::WrongProcedure`], [`Refusal::AutomationMayNotRestore`], [`Refusal::NotApproved`] for a restore without
-    /// gates that nobody in person takes up, [`Refusal::Expired`] for a restore whose approval is too old, [`Refusal::Superseded`] when one of
+    /// gates that nobody in person takes up, [`Refusal::Violates`] for automation that would take up more of a stop than it may begin, [`Refusal::Expired`] for a restore whose approval is too old, [`Refusal::Superseded`] when one of
     /// its targets has been restored by a later run, [`Refusal::Undecided`] when the journal cannot be read. A run that only closes asks no
     /// more than its own entries: if the journal does not tell within 2 s what was restored since, it closes.
     ///
@@ -82,13 +82,20 @@ impl Engine {
             }
             _ => restore_touching(&later, &steps),
         };
+        if let Some(by) = superseded {
+            return Err(Refusal::Superseded { by });
+        }
         if actor.kind() == ActorKind::Automation {
             // What a person broke on purpose stays a person's decision.
             record.safety.actor = ActorKind::Automation;
             record.safety.overrides.clear();
-        }
-        if let Some(by) = superseded {
-            return Err(Refusal::Superseded { by });
+            record.automated = true;
+            if matches!(record.kind, PlanKind::Stop) {
+                let rules = self.beyond_taking_up(&record, &entries, &steps).await;
+                if !rules.is_empty() {
+                    return Err(Refusal::Violates { rules });
+                }
+            }
         }
         if let Some(cause) = aborted(&entries) {
             // Once turned round, it only closes.
@@ -270,6 +277,7 @@ pub(super) fn taken_up(
         way: Way::new(left_at_shares(&steps, entries)),
         seen_at: Duration::ZERO,
         resumed: true,
+        automated: false,
         outstanding: Outstanding::default(),
     };
     Ok((run, steps))

@@ -1,10 +1,11 @@
 use std::collections::BTreeSet;
 
 use crate::config::OpsConfig;
-use crate::messages::{need_enough_approvers, need_real_approver};
+use crate::messages::{need_enough_approvers, need_quick_stop, need_real_approver, need_two_for_a_restore};
 use crate::model::Check;
 
-/// Whether those who must agree to a stop and to a restore are there, with keys of their own.
+/// Whether those who must agree to a stop and to a restore are there, with keys of their own, and whether two must agree to a restore and hardly
+/// anybody to a stop.
 pub fn check_approvers(config: &OpsConfig) -> Vec<Check> {
     let placeholders: BTreeSet<&str> = config
         .placeholder_approvers()
@@ -34,6 +35,15 @@ pub fn check_approvers(config: &OpsConfig) -> Vec<Check> {
             false => need.missing(format!("{usable} can sign")),
         });
     }
+    let must_sign = |persons: u32| format!("{persons} must sign");
+    checks.push(match config.approvals.restore {
+        persons @ ..2 => need_two_for_a_restore().missing(must_sign(persons)),
+        _ => need_two_for_a_restore().ready(),
+    });
+    checks.push(match config.approvals.stop {
+        persons @ 2.. => need_quick_stop().missing(must_sign(persons)),
+        _ => need_quick_stop().ready(),
+    });
     checks
 }
 
@@ -60,6 +70,8 @@ mod tests {
                     ("approver-key", CheckState::Missing),
                     ("approver-key", CheckState::Missing),
                     ("approvers:restore", CheckState::Missing),
+                    ("approvals:restore", CheckState::Ready),
+                    ("approvals:stop", CheckState::Ready),
                 ]
             );
         }
@@ -81,5 +93,35 @@ mod tests {
             states(&check_approvers(&config))[3],
             ("approvers:stop", CheckState::Missing)
         );
+    }
+
+    #[test]
+    fn a_restore_by_fewer_than_two_and_a_stop_that_waits_for_two_are_named() {
+        let mut config = preset(Preset::SoulKun).unwrap();
+        config.approvers.clear();
+        for (restore, stop, bad) in [
+            (2, 0, None),
+            (3, 1, None),
+            (1, 0, Some(("approvals:restore", "1 must sign"))),
+            (0, 1, Some(("approvals:restore", "0 must sign"))),
+            (2, 2, Some(("approvals:stop", "2 must sign"))),
+        ] {
+            (config.approvals.restore, config.approvals.stop) = (restore, stop);
+            let checks = check_approvers(&config);
+            let settings: Vec<_> = checks
+                .iter()
+                .filter(|check| check.name.starts_with("approvals:"))
+                .collect();
+            assert_eq!(settings.len(), 2);
+            let missing = settings
+                .iter()
+                .find(|check| check.state == CheckState::Missing)
+                .map(|check| (check.name.as_str(), check.detail.as_deref().unwrap()));
+            assert_eq!(missing, bad, "{restore} {stop}");
+            assert!(settings.iter().all(|check| {
+                let needs_remedy = check.state != CheckState::Ready;
+                check.remedy.is_some() == needs_remedy
+            }));
+        }
     }
 }

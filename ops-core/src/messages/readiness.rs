@@ -266,6 +266,54 @@ pub fn need_enough_approvers(plan: &str, persons: usize) -> Need {
     )
 }
 
+/// A restore that two other persons agree to.
+pub fn need_two_for_a_restore() -> Need {
+    need(
+        "approvals:restore",
+        "approvals",
+        (
+            "復旧に本人以外の 2 人の署名が必要になっている",
+            "a restore needs the signatures of two other persons",
+        ),
+        (
+            "[approvals] の restore を 2 以上にする",
+            "set restore in [approvals] to 2 or more",
+        ),
+    )
+}
+
+/// A stop that hardly waits for anybody.
+pub fn need_quick_stop() -> Need {
+    need(
+        "approvals:stop",
+        "approvals",
+        (
+            "停止に必要な署名が 1 人分以下になっている",
+            "a stop waits for one signature at most",
+        ),
+        (
+            "[approvals] の stop を 0 か 1 にする",
+            "set stop in [approvals] to 0 or 1",
+        ),
+    )
+}
+
+/// The right to write where a vendor has no dry way to prove it.
+pub fn need_right_to_write(platform: &str) -> Need {
+    need(
+        "permission:write",
+        platform,
+        (
+            "停止と復旧の書き込みが許可されている",
+            "the credential may write what a stop and a restore write",
+        ),
+        (
+            "止めても害のないサービスを、この資格情報で停止して復旧してみる",
+            "stop and restore a service that nobody needs, with this very credential",
+        ),
+    )
+}
+
 /// A deployed service that a procedure can stop.
 pub fn need_covered(target: &str) -> Need {
     need(

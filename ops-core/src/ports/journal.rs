@@ -53,6 +53,9 @@ pub enum JournalEvent {
         /// journals: 30 s.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         timeout: Option<Duration>,
+        /// Automation has taken the run up: from then on it counts as one of automation's.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        automated: bool,
     },
     /// The provider accepted the step, or gave an error.
     Applied {

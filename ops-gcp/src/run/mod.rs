@@ -202,6 +202,10 @@ fn limitations() -> Vec<Text> {
             "Pub/Sub、Cloud Tasks、Cloud Scheduler、Eventarc は停止中も再送を続け、再開時にまとめて届くことがあります",
             "Pub/Sub, Cloud Tasks, Cloud Scheduler and Eventarc keep retrying meanwhile and may arrive as a burst afterwards",
         ),
+        Text::new(
+            "復旧は一度に全体を開きます（Cloud Run の割合はリビジョン間の配分で、一部だけを通す設定はありません）",
+            "a restore opens the service as a whole: shares of Cloud Run divide traffic among revisions, none holds a part of it back",
+        ),
     ]
 }
 

@@ -134,7 +134,7 @@ async fn a_stop_by_hand_counts_and_is_left_alone() {
 async fn the_limitations_are_said_in_both_languages() {
     let capability = World::new().await.cloud_run().capability();
     assert!(capability.leaves_marker && capability.lets_running_requests_finish);
-    assert_eq!(capability.limitations.len(), 3);
+    assert_eq!(capability.limitations.len(), 4);
     for limitation in &capability.limitations {
         assert!(!limitation.get(Lang::Ja).is_ascii());
         assert!(limitation.get(Lang::En).is_ascii());

@@ -151,10 +151,16 @@ impl PostgresReadiness {
 #[async_trait]
 impl ReadinessProbe for PostgresReadiness {
     fn limitations(&self) -> Vec<Text> {
-        vec![Text::new(
-            "PostgreSQL: イベントトリガーによる拒否と、停止時に開いているトランザクションのロックは、実際に行うまでわかりません",
-            "PostgreSQL: what an event trigger refuses, and the locks that transactions hold at the moment of a stop, show only then",
-        )]
+        vec![
+            Text::new(
+                "PostgreSQL: イベントトリガーによる拒否と、停止時に開いているトランザクションのロックは、実際に行うまでわかりません",
+                "PostgreSQL: what an event trigger refuses, and the locks that transactions hold at the moment of a stop, show only then",
+            ),
+            Text::new(
+                "PostgreSQL: 接続ロールに停止と復旧に不要な権限がないかどうかは調べません",
+                "PostgreSQL: whether the role may do more than a stop and a restore need is not asked",
+            ),
+        ]
     }
 
     async fn examine(&self, targets: &[TargetId]) -> Vec<Check> {

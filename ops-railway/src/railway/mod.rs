@@ -125,6 +125,10 @@ impl TrafficController for RailwayTraffic {
                 "再起動が拒否されると、復旧は公開を閉じたままエラーで終わります（再起動の可否は未文書）。",
                 "if the (undocumented) restart is refused, a restore fails with the edge still closed",
             ),
+            Text::new(
+                "復旧は一度に全体を開きます（エッジルールに割合の指定はありません）。",
+                "a restore opens the service as a whole: an edge rule has no share",
+            ),
         ];
         capability
     }

@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use ops_core::error::{Error, ErrorKind, Result};
 use ops_core::messages::{
-    need_accepted_rule, need_clock, need_reachable, need_readable_service, need_scope, need_valid_credential,
+    need_accepted_rule, need_clock, need_reachable, need_readable_service, need_right_to_write, need_scope,
+    need_valid_credential,
 };
 use ops_core::model::{Check, TargetId, Text};
 use ops_core::ports::ReadinessProbe;
@@ -16,10 +17,16 @@ use super::{PROVIDER, RailwayTraffic, stop_rule};
 #[async_trait]
 impl ReadinessProbe for RailwayTraffic {
     fn limitations(&self) -> Vec<Text> {
-        vec![Text::new(
-            "Railway: 書き込みの権限を書き込まずに確かめる方法がありません。トークンの範囲、各サービスの読み取り、停止ルールの試行までを確かめます",
-            "Railway: there is no dry way to prove the right to write; the scope of the token, the reading of each service and the dry run of the stop rule are what is proven",
-        )]
+        vec![
+            Text::new(
+                "Railway: 書き込みの権限を書き込まずに確かめる方法がありません。トークンの範囲、各サービスの読み取り、停止ルールの試行までを確かめます",
+                "Railway: there is no dry way to prove the right to write; the scope of the token, the reading of each service and the dry run of the stop rule are what is proven",
+            ),
+            Text::new(
+                "Railway: トークンに停止と復旧に不要な権限がないかどうかは調べられません。発行元で確かめてください",
+                "Railway: whether the token may do more than a stop and a restore need is not told; look where it was issued",
+            ),
+        ]
     }
 
     /// An introduction, then two requests a service: the smallest plan allows 100 an hour.
@@ -67,6 +74,9 @@ impl ReadinessProbe for RailwayTraffic {
             (false, _, Some(error)) => credential.failed(&error),
             (false, _, None) => credential.unknown("no service to try it on"),
         });
+        if read {
+            checks.push(need_right_to_write(PROVIDER).unknown(NO_DRY_WAY));
+        }
         checks.extend(services);
         checks
     }
@@ -120,5 +130,7 @@ fn spelled(error: Error) -> Error {
         _ => error,
     }
 }
+
+const NO_DRY_WAY: &str = "the vendor has no dry way to prove it";
 
 const DRY_RUN: &str = "ops-doctor";

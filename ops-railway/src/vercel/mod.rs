@@ -194,6 +194,10 @@ impl TrafficController for VercelTraffic {
                 "止まるのは本番デプロイだけです（プレビューと cron は未文書）。",
                 "only production is blocked; previews and cron jobs meanwhile are undocumented",
             ),
+            Text::new(
+                "復旧は一度に全体を開きます（一時停止に割合の指定はありません）。",
+                "a restore opens the project as a whole: a pause has no share",
+            ),
         ];
         capability
     }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use ops_core::error::{Error, ErrorKind};
 use ops_core::messages::{
-    need_clock, need_reachable, need_readable_service, need_scope, need_valid_credential,
+    need_clock, need_reachable, need_readable_service, need_right_to_write, need_scope, need_valid_credential,
 };
 use ops_core::model::{Check, TargetId, Text};
 use ops_core::ports::ReadinessProbe;
@@ -13,10 +13,16 @@ use super::{PROVIDER, READ_TIMEOUT, VercelTraffic, project_of};
 #[async_trait]
 impl ReadinessProbe for VercelTraffic {
     fn limitations(&self) -> Vec<Text> {
-        vec![Text::new(
-            "Vercel: 一時停止の権限を書き込まずに確かめる方法がありません。トークン、チーム、プロジェクトの読み取りまでを確かめます",
-            "Vercel: there is no dry way to prove the right to pause; token, team and the reading of each project are what is proven",
-        )]
+        vec![
+            Text::new(
+                "Vercel: 一時停止の権限を書き込まずに確かめる方法がありません。トークン、チーム、プロジェクトの読み取りまでを確かめます",
+                "Vercel: there is no dry way to prove the right to pause; token, team and the reading of each project are what is proven",
+            ),
+            Text::new(
+                "Vercel: トークンに停止と復旧に不要な権限がないかどうかは調べられません。発行元で確かめてください",
+                "Vercel: whether the token may do more than a stop and a restore need is not told; look where it was issued",
+            ),
+        ]
     }
 
     async fn examine(&self, targets: &[TargetId]) -> Vec<Check> {
@@ -75,6 +81,10 @@ impl ReadinessProbe for VercelTraffic {
         }
         if date.is_some() {
             checks.push(need_clock(PROVIDER).same_time(self.client.now(), date));
+        }
+        if read {
+            let need = need_right_to_write(PROVIDER);
+            checks.push(need.unknown("the vendor has no dry way to prove it"));
         }
         checks.extend(services);
         checks

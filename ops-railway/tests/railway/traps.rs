@@ -396,7 +396,7 @@ async fn half_a_stop_without_a_marker_is_not_silent() {
 #[tokio::test]
 async fn a_limitation_is_one_short_clause() {
     let limitations = Stage::new().await.traffic.capability().limitations;
-    assert_eq!(limitations.len(), 3);
+    assert_eq!(limitations.len(), 4);
     for text in limitations {
         for lang in [Lang::Ja, Lang::En] {
             assert!(text.get(lang).chars().count() <= 90, "{}", text.get(lang));

@@ -75,7 +75,7 @@ async fn a_pause_alone_is_no_stop() {
 #[tokio::test]
 async fn a_limitation_is_one_short_clause() {
     let limitations = Stage::new().await.traffic.capability().limitations;
-    assert_eq!(limitations.len(), 2);
+    assert_eq!(limitations.len(), 3);
     for text in limitations {
         for lang in [Lang::Ja, Lang::En] {
             assert!(text.get(lang).chars().count() <= 90, "{}", text.get(lang));

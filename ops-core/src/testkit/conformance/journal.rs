@@ -170,6 +170,7 @@ fn whole_run(run: &RunId, target: &TargetId) -> Vec<JournalEntry> {
             step: 0,
             target: target.clone(),
             timeout: Some(Duration::from_secs(30)),
+            automated: true,
         },
         JournalEvent::Applied {
             step: 0,
