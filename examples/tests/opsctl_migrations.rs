@@ -100,6 +100,48 @@ fn what_cannot_be_judged_is_not_called_good() {
 }
 
 #[tokio::test]
+async fn the_way_back_is_tried_as_it_is_and_leads_to_where_the_script_runs_again() {
+    if postgres_url().await.is_none() {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    // The server refuses to reindex a partitioned table inside a transaction; that it is one, only the schema says that the way up leaves.
+    write(
+        dir.path(),
+        "parts.up.sql",
+        "create table parts (id int primary key) partition by range (id);",
+    );
+    write(
+        dir.path(),
+        "parts.down.sql",
+        "reindex table parts;\ndrop table parts;",
+    );
+    // A role is no part of the schema, and stays.
+    write(dir.path(), "role.up.sql", "create role ops_stays nologin;");
+    write(dir.path(), "role.down.sql", "select 1;");
+    let arguments = [
+        "migrations",
+        "check",
+        "parts.up.sql",
+        "role.up.sql",
+        "--proof",
+        "--json",
+    ];
+    let ran = run(dir.path(), None, &arguments);
+    let tried = |at: usize| ran.json()["scripts"][at]["reversibility"]["tried"].clone();
+    assert_eq!(tried(0)["result"], "exact", "{}{}", ran.out, ran.err);
+    assert_eq!(tried(1)["result"], "not_again", "{}{}", ran.out, ran.err);
+    assert!(
+        tried(1)["detail"]
+            .as_str()
+            .is_some_and(|why| why.contains("42710")),
+        "{}",
+        ran.out
+    );
+    assert_eq!(ran.code, 1);
+}
+
+#[tokio::test]
 async fn from_the_first_look_to_the_run_and_back_to_the_state() {
     let Some(admin) = postgres_url().await else { return };
     let admin = SecretString::from(admin);

@@ -114,7 +114,7 @@ impl Answers {
                 && proof.traces.iter().all(|trace| trace.failure.is_none())
                 && !matches!(
                     proof.back,
-                    Back::Elsewhere(_) | Back::Failed(_) | Back::NotTried(_)
+                    Back::Elsewhere(_) | Back::Failed(_) | Back::NotAgain(_) | Back::NotTried(_)
                 )
         })
     }
@@ -434,6 +434,10 @@ fn show(printer: &Printer, name: &str, answers: &Answers) {
             &format!("   ✘ 戻せない: {why}"),
             &format!("   ✘ down failed: {why}"),
         ),
+        (true, Some(Back::NotAgain(why))) => printer.pick(
+            &format!("   ✘ 戻したあと、もう一度は適用できない: {why}"),
+            &format!("   ✘ down leads to where up does not run again: {why}"),
+        ),
         (true, Some(Back::NotTried(why))) => printer.pick(
             &format!("   ? 試せない: {why}"),
             &format!("   ? not tried: {why}"),
@@ -447,6 +451,7 @@ fn document(name: &str, answers: &Answers) -> Value {
         Back::Exactly => json!({"result": "exact"}),
         Back::Elsewhere(what) => json!({"result": "different", "detail": what}),
         Back::Failed(why) => json!({"result": "failed", "detail": why}),
+        Back::NotAgain(why) => json!({"result": "not_again", "detail": why}),
         Back::NotTried(why) => json!({"result": "not_tried", "detail": why}),
     };
     json!({

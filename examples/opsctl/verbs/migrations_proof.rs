@@ -1,4 +1,4 @@
-use ops_core::governance::migration::{StatementReview, is_whole, statements};
+use ops_core::governance::migration::{StatementReview, is_whole, review, statements};
 use ops_core::model::StatementTrace;
 use ops_postgres::{PostgresTrial, schema_dump};
 
@@ -17,28 +17,20 @@ pub(super) enum Back {
     Exactly,
     Elsewhere(String),
     Failed(String),
+    /// It does, and from there the script does not run.
+    NotAgain(String),
     NotTried(String),
 }
 
-/// Up, and down again.
+/// Up, down, and up again.
 pub(super) async fn prove(
     trial: &PostgresTrial,
     (up, down, atomic): (&str, Option<&str>, bool),
     locks: &[StatementReview],
 ) -> Result<Proof, Failure> {
-    let sent = |text: &str| -> Result<Vec<(String, bool)>, Failure> {
-        let all = statements(text)?;
-        let refuses = |sql: &str| locks.iter().any(|review| review.autocommit && review.sql == sql);
-        Ok(all
-            .into_iter()
-            .map(|statement| {
-                let autocommit = statement.autocommit || refuses(&statement.sql);
-                (statement.sql, autocommit)
-            })
-            .collect())
-    };
+    let sent_up = sent(up, locks)?;
     let before = schema_dump(&trial.url()).await;
-    let traces = trial.run(&sent(up)?, atomic).await?;
+    let traces = trial.run(&sent_up, atomic).await?;
     let expected = |trace: &StatementTrace| locks.iter().find(|review| review.sql == trace.sql);
     // In one transaction a lock that is held already is not taken again, so only the first statement shows it.
     let unlike = |trace: &StatementTrace| {
@@ -66,8 +58,11 @@ pub(super) async fn prove(
             return Ok(proof);
         }
     };
-    let back = trial.run(&sent(down)?, is_whole(down)).await?;
-    proof.back = match back.into_iter().find_map(|trace| trace.failure) {
+    let whole = is_whole(down);
+    // What the server refuses inside a transaction depends on the schema that the way up has left.
+    let sent_down = sent(down, &review(down, &trial.schema().await?, whole))?;
+    let back = trial.run(&sent_down, whole).await?;
+    proof.back = match first_failure(back) {
         Some(failure) => Back::Failed(failure),
         None => {
             let after = schema_dump(&trial.url()).await?;
@@ -78,10 +73,28 @@ pub(super) async fn prove(
         }
     };
     // What comes next begins where this script ends.
-    if !matches!(proof.back, Back::Failed(_)) {
-        trial.run(&sent(up)?, atomic).await?;
+    if !matches!(proof.back, Back::Failed(_))
+        && let Some(failure) = first_failure(trial.run(&sent_up, atomic).await?)
+    {
+        proof.back = Back::NotAgain(failure);
     }
     Ok(proof)
+}
+
+/// The statements of `text`, each with whether the server refuses it inside a transaction.
+fn sent(text: &str, locks: &[StatementReview]) -> Result<Vec<(String, bool)>, Failure> {
+    let refuses = |sql: &str| locks.iter().any(|review| review.autocommit && review.sql == sql);
+    let all = statements(text)?.into_iter();
+    Ok(all
+        .map(|statement| {
+            let autocommit = statement.autocommit || refuses(&statement.sql);
+            (statement.sql, autocommit)
+        })
+        .collect())
+}
+
+fn first_failure(traces: Vec<StatementTrace>) -> Option<String> {
+    traces.into_iter().find_map(|trace| trace.failure)
 }
 
 fn first_difference(before: &str, after: &str) -> String {

@@ -53,8 +53,8 @@ pub use self::load::{
 };
 pub use self::masking::{Destination, MaskingPolicy, Treatment};
 pub use self::migration::{
-    AppliedMigration, Column, Constraint, ConstraintKind, Domain, Index, LedgerRow, Leftover, LockMode,
-    MigrationLedger, MigrationStep, MigrationTool, Relation, RelationEffect, RelationKind, Schema,
+    AppliedMigration, Column, Constraint, ConstraintKind, Domain, HalfDone, Index, LedgerRow, Leftover,
+    LockMode, MigrationLedger, MigrationStep, MigrationTool, Relation, RelationEffect, RelationKind, Schema,
     SchemaState, StatementTrace, StepDone, UnfinishedRun, Work,
 };
 pub use self::money::{Currency, Money};

@@ -47,6 +47,7 @@ pub enum Touch {
 /// - One step at a time for each [`scope`](MigrationStep::scope): another gets a `Timeout` that is safe to retry.
 /// - An index that is there already, under the name of one that a step would build, is a `Conflict`; a step that builds one is done when
 ///   the index is valid.
+/// - A step that [may be left half done](MigrationStep::may_leave) and was is a `Conflict` with the remedy, until somebody has put that right.
 /// - It waits no longer than `lock_timeout` for a lock, and gives up as soon as `max_waiters` sessions wait behind it: a `Timeout` that is
 ///   safe to retry; nothing of the step is left then.
 /// - Does not retry; the caller does.
@@ -69,6 +70,7 @@ pub trait MigrationExecutor: Debug + Send + Sync + 'static {
     async fn keep(&self, scope: &str, run: Option<&UnfinishedRun>) -> Result<()>;
     /// What a run over `scope` owes that died, or whose application did not come up.
     async fn unfinished(&self, scope: &str) -> Result<Option<UnfinishedRun>>;
-    /// Takes the lock of a reader or writer on `table` and gives it back; `Timeout` after `patience`.
+    /// Takes the lock of a reader or writer on `table` and gives it back; `Timeout` after `patience`, `Unsupported` for what no session can lock
+    /// as a whole.
     async fn touch(&self, table: &str, touch: Touch, patience: Duration) -> Result<()>;
 }

@@ -1,5 +1,6 @@
 //! Migrations without a server: folders, states, and the run.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod plan;
 mod run;
 mod status;

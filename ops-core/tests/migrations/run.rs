@@ -18,16 +18,16 @@ use ops_core::model::{
 use ops_core::ports::{AuditQuery, AuditStore, Clock, HealthProbe, MigrationExecutor, MigrationInspector};
 use ops_core::testkit::ManualClock;
 
-struct World {
+pub(crate) struct World {
     _dir: tempfile::TempDir,
-    database: Arc<InMemoryMigrations>,
+    pub(crate) database: Arc<InMemoryMigrations>,
     audit: Arc<InMemoryAudit>,
     clock: Arc<ManualClock>,
-    folder: MigrationFolder,
+    pub(crate) folder: MigrationFolder,
 }
 
 impl World {
-    fn new(files: &[(&str, &str)]) -> Self {
+    pub(crate) fn new(files: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         for (name, text) in files {
             std::fs::write(dir.path().join(name), text).unwrap();
@@ -44,7 +44,7 @@ impl World {
         }
     }
 
-    async fn plan(&self) -> MigrationPlan {
+    pub(crate) async fn plan(&self) -> MigrationPlan {
         let (state, schema) = (
             self.database.state().await.unwrap(),
             self.database.schema().await.unwrap(),
@@ -75,7 +75,7 @@ fn actor() -> Actor {
     Actor::person("alice").unwrap()
 }
 
-const LEDGER: &str = "public._sqlx_migrations";
+pub(crate) const LEDGER: &str = "public._sqlx_migrations";
 
 const TWO: &[(&str, &str)] = &[
     (

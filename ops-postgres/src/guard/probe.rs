@@ -104,12 +104,12 @@ impl WriteProbe {
         let attempt = match &mut *before {
             Before::None => return Attempt::Untried("none was opened while the database was writable"),
             Before::Ended => return Attempt::Ended,
-            Before::Lost => return Attempt::Untried(LOST),
+            Before::Lost => return Attempt::Lost,
             Before::Open(session) => timeout(EACH, write(session)).await,
         };
         match attempt {
             Ok(Attempt::Ended) => *before = Before::Ended,
-            Ok(Attempt::Untried(why)) if why == LOST => *before = Before::Lost,
+            Ok(Attempt::Lost) => *before = Before::Lost,
             Ok(_) => {}
             // Given up on in the middle: whatever it says next answers something else.
             Err(_) => *before = Before::Lost,
@@ -143,6 +143,8 @@ pub(super) enum Attempt {
     Refused(String),
     /// The session was ended.
     Ended,
+    /// Nobody knows why there is no session any more.
+    Lost,
     Untried(&'static str),
 }
 
@@ -188,7 +190,7 @@ fn ja(tried: &Tried) -> String {
         Attempt::Wrote => format!("{way} 書けた"),
         Attempt::Refused(code) => format!("{way} 拒否 ({code})"),
         Attempt::Ended => format!("{way} 切断済み"),
-        Attempt::Untried(_) => format!("{way} 試せず"),
+        Attempt::Lost | Attempt::Untried(_) => format!("{way} 試せず"),
     }
 }
 
@@ -203,6 +205,7 @@ fn en(tried: &Tried) -> String {
         Attempt::Wrote => format!("{way} wrote"),
         Attempt::Refused(code) => format!("{way} refused ({code})"),
         Attempt::Ended => format!("{way} was ended"),
+        Attempt::Lost => format!("{way} not tried: the session was lost"),
         Attempt::Untried(why) => format!("{way} not tried: {why}"),
     }
 }
@@ -211,7 +214,9 @@ fn en(tried: &Tried) -> String {
 async fn open(before: &Mutex<Before>, direct: &PgConnectOptions) -> Option<PgConnection> {
     let mut before = before.lock().await;
     if let Before::Open(session) = &mut *before {
-        if session.ping().await.is_ok() {
+        // One that never answers is none to try with, and would stand in the way of the next.
+        let answer = timeout(ANSWER, session.ping()).await;
+        if answer.is_ok_and(|answer| answer.is_ok()) {
             return None;
         }
         *before = Before::None;
@@ -236,7 +241,7 @@ async fn anew(options: &PgConnectOptions, first: &str) -> Attempt {
                 .execute(&mut session)
                 .await
         {
-            return of(&cause, Attempt::Untried(LOST));
+            return of(&cause, Attempt::Lost);
         }
         write(&mut session).await
     };
@@ -250,7 +255,7 @@ async fn write(session: &mut PgConnection) -> Attempt {
     let table = match sqlx::raw_sql(TABLE).fetch_optional(&mut *session).await {
         Ok(Some(row)) => (row.try_get::<String, _>(0), row.try_get::<String, _>(1)),
         Ok(None) => return Attempt::Untried("the role sees no table"),
-        Err(cause) => return of(&cause, Attempt::Untried(LOST)),
+        Err(cause) => return of(&cause, Attempt::Lost),
     };
     let (Ok(schema), Ok(name)) = table else {
         return Attempt::Untried("the name of a table cannot be read");
@@ -264,7 +269,7 @@ async fn write(session: &mut PgConnection) -> Attempt {
         Ok(_) => Attempt::Wrote,
         Err(cause) => {
             let _ = sqlx::raw_sql("ROLLBACK").execute(&mut *session).await;
-            of(&cause, Attempt::Untried(LOST))
+            of(&cause, Attempt::Lost)
         }
     }
 }
@@ -275,8 +280,8 @@ fn of(cause: &sqlx::Error, otherwise: Attempt) -> Attempt {
         sqlx::Error::Database(cause) => {
             let code = cause.code().unwrap_or_default().into_owned();
             match code.as_str() {
-                // The server's word for it, and what a pooler says of its connection.
-                "57P01" | "08P01" => Attempt::Ended,
+                // The server's word for it. What a pooler says of its connection (08P01) has more than one cause.
+                "57P01" => Attempt::Ended,
                 code if code.starts_with("57P") || code.starts_with("08") => otherwise,
                 _ => Attempt::Refused(code),
             }
@@ -289,7 +294,8 @@ const NAME: &str = "ops-write-probe";
 const EACH: Duration = Duration::from_millis(500);
 /// How long an observation waits for the session from before.
 const OPENING: Duration = Duration::from_millis(200);
-const LOST: &str = "the session was lost";
+/// How long the session from before may take to say that it lives.
+const ANSWER: Duration = Duration::from_millis(200);
 const LIFT: &str = "SET default_transaction_read_only = off";
 // One that the role may write to comes first; behind a wall there is none, and any that it may see will do.
 const TABLE: &str = "
@@ -324,5 +330,71 @@ mod tests {
                 assert!(!refused.got_past(strength));
             }
         }
+    }
+
+    #[test]
+    fn only_what_the_server_says_was_ended_counts_as_ended() {
+        #[derive(Debug)]
+        struct Said(&'static str);
+        impl fmt::Display for Said {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.0)
+            }
+        }
+        impl std::error::Error for Said {}
+        impl sqlx::error::DatabaseError for Said {
+            fn message(&self) -> &str {
+                self.0
+            }
+            fn code(&self) -> Option<std::borrow::Cow<'_, str>> {
+                Some(self.0.into())
+            }
+            fn as_error(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+                self
+            }
+            fn as_error_mut(&mut self) -> &mut (dyn std::error::Error + Send + Sync + 'static) {
+                self
+            }
+            fn into_error(self: Box<Self>) -> Box<dyn std::error::Error + Send + Sync + 'static> {
+                self
+            }
+            fn kind(&self) -> sqlx::error::ErrorKind {
+                sqlx::error::ErrorKind::Other
+            }
+        }
+        let said = |code| of(&sqlx::Error::Database(Box::new(Said(code))), Attempt::Lost);
+        assert_eq!(said("57P01"), Attempt::Ended);
+        for code in ["08P01", "08006", "57P02"] {
+            assert_eq!(said(code), Attempt::Lost, "{code}");
+        }
+        assert_eq!(said("25006"), Attempt::Refused("25006".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_session_that_never_answers_makes_room_for_the_next() {
+        use tokio::io::AsyncWriteExt;
+        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let options = PgConnectOptions::new()
+            .host("127.0.0.1")
+            .port(server.local_addr().unwrap().port())
+            .username("app")
+            .ssl_mode(sqlx::postgres::PgSslMode::Disable);
+        let (session, held) = tokio::join!(options.connect(), async {
+            let (mut stream, _) = server.accept().await.unwrap();
+            // It may go on, and is ready; after that it says nothing.
+            stream
+                .write_all(b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I")
+                .await
+                .unwrap();
+            stream
+        });
+        let before = Mutex::new(Before::Open(session.unwrap()));
+        drop(server);
+        assert!(
+            open(&before, &options).await.is_none(),
+            "there is nobody for the next"
+        );
+        assert!(matches!(*before.lock().await, Before::None));
+        drop(held);
     }
 }

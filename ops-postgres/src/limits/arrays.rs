@@ -6,6 +6,8 @@ use std::time::Duration;
 use ops_core::model::{Gcra, LimitDigest, LimitSemantics, LimitTime, Standing, Strict};
 use ops_core::ports::LimitCheck;
 
+use super::single::part;
+
 #[derive(Default)]
 pub(super) struct Places {
     /// Each key once, in order.
@@ -29,7 +31,7 @@ impl Places {
         let limits = checks.iter().flat_map(LimitCheck::limits);
         let keys: BTreeSet<LimitDigest> = limits.map(|limit| limit.key).collect();
         let keys: Vec<LimitDigest> = keys.into_iter().collect();
-        let parts: BTreeSet<i32> = keys.iter().map(|key| i32::from(key.as_bytes()[0] & 15)).collect();
+        let parts: BTreeSet<i32> = keys.iter().map(part).collect();
         places.parts = parts.into_iter().collect();
         places.keys = keys.iter().map(|key| key.as_bytes().to_vec()).collect();
         for check in checks {

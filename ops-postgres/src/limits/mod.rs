@@ -1,4 +1,5 @@
 mod arrays;
+mod single;
 mod sweep;
 
 use std::fmt;
@@ -14,13 +15,15 @@ use sqlx::postgres::PgPoolOptions;
 use sqlx::{PgPool, Row};
 
 use self::arrays::{Places, Verdicts};
+use self::single::Single;
 use self::sweep::Sweeper;
 use crate::PostgresStore;
 use crate::error::{error, failed};
 
 /// Limits that instances share, in the schema `ops`: for a service that has PostgreSQL and no Redis.
 ///
-/// It has two connections of its own. One statement decides all checks of a call by the server's clock; a check that is denied writes nothing.
+/// It has two connections of its own. One statement decides all checks of a call by the server's clock; a check that is denied writes nothing. A call
+/// with one check of one limit is admitted by a plain statement, and only asked about a second time where that does not admit it.
 /// Every minute a task goes through the states and deletes those that count no more. They stand in an unlogged table: a crash of the server gives everybody a fresh allowance, and a replica cannot be asked. The table
 /// of limits is a logged one and survives.
 ///
@@ -72,11 +75,9 @@ impl PostgresLimits {
     pub async fn close(&self) {
         self.pool.close().await;
     }
-}
 
-#[async_trait]
-impl LimitStore for PostgresLimits {
-    async fn check(&self, stamp: LimitStamp, checks: &[LimitCheck]) -> Result<LimitsChecked> {
+    /// By the function, whatever they are.
+    async fn decide(&self, stamp: LimitStamp, checks: &[LimitCheck]) -> Result<LimitsChecked> {
         let places = Places::of(checks);
         let row = sqlx::query("select * from ops.check_limits($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
             .bind(signed(stamp.version))
@@ -94,7 +95,6 @@ impl LimitStore for PostgresLimits {
             .await
             .map_err(failed(CHECK))?;
         let at = LimitTime::from_micros(unsigned(row.try_get("now_micros").map_err(failed(CHECK))?));
-        self.sweeper.begin(&self.pool, at);
         if !row.try_get::<bool, _>("holds").map_err(failed(CHECK))? {
             let version = unsigned(row.try_get("version").map_err(failed(CHECK))?);
             return Ok(LimitsChecked::Superseded { version, at });
@@ -111,6 +111,23 @@ impl LimitStore for PostgresLimits {
         };
         let standings = verdicts.standings();
         Ok(LimitsChecked::Decided { at, standings })
+    }
+}
+
+#[async_trait]
+impl LimitStore for PostgresLimits {
+    async fn check(&self, stamp: LimitStamp, checks: &[LimitCheck]) -> Result<LimitsChecked> {
+        let admitted = match Single::of(checks) {
+            Some(single) => single.admit(&self.pool, stamp).await.map_err(failed(CHECK))?,
+            None => None,
+        };
+        let checked = match admitted {
+            Some(checked) => checked,
+            None => self.decide(stamp, checks).await?,
+        };
+        let (LimitsChecked::Decided { at, .. } | LimitsChecked::Superseded { at, .. }) = &checked;
+        self.sweeper.begin(&self.pool, *at);
+        Ok(checked)
     }
 
     async fn count_denials(&self, counts: &[DenialCount]) -> Result<DenialsCounted> {

@@ -2,12 +2,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ops_core::error::{Error, ErrorKind, Result, Retry};
-use ops_core::model::{LedgerRow, MigrationStep, StepDone, UnfinishedRun};
+use ops_core::model::{HalfDone, LedgerRow, MigrationStep, StepDone, UnfinishedRun};
 use ops_core::ports::{MigrationExecutor, Touch};
 use sqlx::postgres::PgConnection;
 use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 
+use super::half_done::half_done;
 use super::index::{drop_index, index_state};
 use super::inspector::{PostgresMigrations, SESSION};
 use super::mark::{EXECUTE, Marked, begin, finish, note_recorded, place, record, take_turn, unmark};
@@ -25,6 +26,8 @@ impl MigrationExecutor for PostgresMigrations {
         let millis = lock_timeout.as_millis().to_string();
         let settings = [("lock_timeout", millis.as_str()), ("statement_timeout", "0")];
         let mut worker = self.connect(SESSION, &settings).await?;
+        // Some systems have no way to notice.
+        let _ = worker.execute(LET_GO).await;
         let mut watcher = self.connect(SESSION, &[("statement_timeout", "10s")]).await?;
         let pid: i32 = sqlx::query_scalar("select pg_backend_pid()")
             .fetch_one(&mut worker)
@@ -114,7 +117,12 @@ impl MigrationExecutor for PostgresMigrations {
         connection
             .execute(AssertSqlSafe(statement))
             .await
-            .map_err(failed(TOUCH))?;
+            .map_err(|cause| match code(&cause).as_deref() {
+                Some("42809") => error(ErrorKind::Unsupported, TOUCH)
+                    .context("reason", "no session can lock it as a whole")
+                    .source(cause),
+                _ => failed(TOUCH)(cause),
+            })?;
         let _ = connection.close().await;
         Ok(())
     }
@@ -125,6 +133,9 @@ const KEEP: &str = "keep what a run of migrations owes";
 /// Those of the heartbeat are not counted as people who wait.
 const HEARTBEAT: &str = "ops-heartbeat";
 const LOOK: Duration = Duration::from_millis(100);
+/// The server notices that the program has died, also while it works or waits for a lock; it knows how from version 14 on.
+const LET_GO: &str = "select set_config('client_connection_check_interval', '2s', false) \
+    where current_setting('server_version_num')::int >= 140000";
 
 async fn run(worker: &mut PgConnection, step: &MigrationStep) -> Result<StepDone> {
     take_turn(worker, step).await?;
@@ -167,16 +178,26 @@ async fn outside_transaction(worker: &mut PgConnection, step: &MigrationStep) ->
     if marked.is_done {
         return done_before(worker, step, &marked).await;
     }
+    let half = left_half_done(worker, step).await?;
     worker.execute("commit").await.map_err(failed(EXECUTE))?;
+    // Once more would fail, or add to it. Whoever began it: the step is done when somebody has ended it.
+    if let Some(half) = half {
+        return Err(half);
+    }
     // It came to its end, and the process died before it could say so.
     let ended = marked.was_begun && there == Some(true);
     if let (true, Some(false), Some(index)) = (marked.was_begun, there, &step.builds) {
         drop_index(worker, index).await?;
     }
     if !ended && let Err(cause) = send(worker, step, marked.was_begun).await {
-        // With no answer nobody knows how far it came, and the mark says so. Else nothing of it stays, the mark included.
-        if cause.kind() != ErrorKind::Unavailable && clear_away(worker, step).await.is_ok() {
-            let _ = unmark(worker, step).await;
+        // With no answer nobody knows how far it came, and the mark says so. Else nothing of it stays, the mark included; or the mark stays, too.
+        if cause.kind() != ErrorKind::Unavailable {
+            if let Some(half) = left_half_done(worker, step).await? {
+                return Err(half.source(cause));
+            }
+            if clear_away(worker, step).await.is_ok() {
+                let _ = unmark(worker, step).await;
+            }
         }
         return Err(cause);
     }
@@ -196,7 +217,7 @@ async fn send(worker: &mut PgConnection, step: &MigrationStep, was_begun: bool) 
         }
         match worker.execute(AssertSqlSafe(statement.clone())).await {
             Ok(_) => {}
-            Err(cause) if was_begun && is_gone(&cause, statement) => {}
+            Err(cause) if was_begun && is_gone(&cause, statement, step) => {}
             Err(cause) => return Err(failed(EXECUTE)(cause)),
         }
     }
@@ -211,6 +232,13 @@ async fn send(worker: &mut PgConnection, step: &MigrationStep, was_begun: bool) 
                 "reason",
                 "the statement ended, and no valid index of that name is there",
             )),
+    }
+}
+
+async fn left_half_done(worker: &mut PgConnection, step: &MigrationStep) -> Result<Option<Error>> {
+    match &step.may_leave {
+        Some(may_leave) => half_done(worker, may_leave).await,
+        None => Ok(None),
     }
 }
 
@@ -251,10 +279,18 @@ fn has_if_not_exists(statement: &str) -> bool {
     words.windows(3).any(|words| words == ["if", "not", "exists"])
 }
 
-/// The drop that was begun before has been done.
-fn is_gone(cause: &sqlx::Error, statement: &str) -> bool {
-    let code = cause.as_database_error().and_then(|cause| cause.code());
-    code.as_deref() == Some("42704") && statement.trim_start().to_lowercase().starts_with("drop index")
+/// The drop, or the detach, that was begun before has been done.
+fn is_gone(cause: &sqlx::Error, statement: &str, step: &MigrationStep) -> bool {
+    match code(cause).as_deref() {
+        Some("42704") => statement.trim_start().to_lowercase().starts_with("drop index"),
+        // It is no partition of that table any more.
+        Some("42P01") => matches!(step.may_leave, Some(HalfDone::Detach { .. })),
+        _ => false,
+    }
+}
+
+fn code(cause: &sqlx::Error) -> Option<String> {
+    Some(cause.as_database_error()?.code()?.into_owned())
 }
 
 async fn waiters(connection: &mut PgConnection, pid: i32) -> Result<i64> {

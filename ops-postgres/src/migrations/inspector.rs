@@ -59,8 +59,6 @@ impl PostgresMigrations {
             .execute(AssertSqlSafe(zone))
             .await
             .map_err(failed(CONNECT))?;
-        // Some systems have no way to notice.
-        let _ = connection.execute(LET_GO).await;
         Ok(connection)
     }
 }
@@ -95,6 +93,3 @@ impl fmt::Debug for PostgresMigrations {
 const CONNECT: &str = "connect for migrations";
 pub(super) const SESSION: &str = "ops-migrations";
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The server notices that the program has died, also while it works or waits for a lock; it knows how from version 14 on.
-const LET_GO: &str = "select set_config('client_connection_check_interval', '2s', false) \
-    where current_setting('server_version_num')::int >= 140000";

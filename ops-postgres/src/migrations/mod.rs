@@ -2,6 +2,7 @@
 
 mod dump;
 mod executor;
+mod half_done;
 mod index;
 mod inspector;
 mod ledger;

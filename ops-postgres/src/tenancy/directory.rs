@@ -62,6 +62,12 @@ impl PostgresTenants {
         Ok(transaction)
     }
 
+    /// Unless the database has gone into read-only mode meanwhile.
+    async fn commit(&self, mut transaction: PgTransaction<'_>, operation: &'static str) -> Result<()> {
+        refuse_while_read_only(&mut transaction, operation).await?;
+        transaction.commit().await.map_err(failed(operation))
+    }
+
     /// The organisation, one administrator, one root department; what is there stays.
     async fn fill(&self, transaction: &mut PgTransaction<'_>, new: &NewTenant, at: Timestamp) -> Result<()> {
         let (organizations, users, departments) = (
@@ -149,9 +155,13 @@ impl PostgresTenants {
                     "reason",
                     "its organisation is not there, or row security hides it",
                 )
-                .context("table", self.organizations.to_string()));
+                .context("table", self.organizations.to_string())
+                .context(
+                    "remedy",
+                    "insert its row there, with the tenant's id and name, or run as a role that sees it (BYPASSRLS)",
+                ));
         }
-        transaction.commit().await.map_err(failed(operation))?;
+        self.commit(transaction, operation).await?;
         row.read()
     }
 }
@@ -180,7 +190,7 @@ impl TenantDirectory for PostgresTenants {
             };
         };
         self.fill(&mut transaction, new, at).await?;
-        transaction.commit().await.map_err(failed(CREATE))?;
+        self.commit(transaction, CREATE).await?;
         Ok(TenantCreated::Made(made.read()?))
     }
 

@@ -176,7 +176,6 @@ impl TenantPurge {
     /// Closes the way back, unless somebody has taken it, or placed a hold, since the tenant was looked at.
     async fn start(&self, tenant: &TenantId, deleted_at: Timestamp) -> Result<()> {
         let mut transaction = self.pool.begin().await.map_err(failed(PURGE))?;
-        refuse_while_read_only(&mut transaction, PURGE).await?;
         let statement = format!(
             "update ops.tenant set state = 'purging' where id = $1 and deleted_at = $2 and state in ('deleted', 'purging') and not {}",
             is_held(tenant, None)
@@ -187,6 +186,7 @@ impl TenantPurge {
             .execute(&mut *transaction)
             .await
             .map_err(failed(PURGE))?;
+        refuse_while_read_only(&mut transaction, PURGE).await?;
         transaction.commit().await.map_err(failed(PURGE))?;
         match started.rows_affected() {
             0 => Err(changed(tenant)),

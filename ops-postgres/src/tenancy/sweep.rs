@@ -173,6 +173,8 @@ impl Sweep<'_> {
             .await;
         match done {
             Ok(done) => {
+                // The mode may have begun while this waited for the table.
+                refuse_while_read_only(&mut transaction, self.operation).await?;
                 transaction.commit().await.map_err(failed(self.operation))?;
                 for (by, rows) in done {
                     let rows = rows.unsigned_abs();

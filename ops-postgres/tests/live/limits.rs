@@ -1,13 +1,18 @@
 //! Limits that instances share in PostgreSQL.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use ops_core::clock::SystemClock;
 use ops_core::error::ErrorKind;
 use ops_core::guard::{DistributedLimiter, SharedLimitOptions};
-use ops_core::model::{EndpointClass, LimitChange, LimitKey, LimitRequest, LimitSemantics, LimitTable};
-use ops_core::ports::{Clock, LimitStamp, LimitStore};
+use ops_core::model::{
+    EndpointClass, LimitChange, LimitDigest, LimitKey, LimitRequest, LimitSemantics, LimitTable, LimitTime,
+    Standing,
+};
+use ops_core::ports::{Clock, CountedLimit, LimitCheck, LimitStamp, LimitStore, LimitsChecked};
+use ops_core::resilience::LimitCounts;
 use ops_postgres::{PostgresLimits, PostgresStore};
 use secrecy::SecretString;
 
@@ -90,7 +95,7 @@ async fn a_role_of_the_application_needs_its_grant_and_a_denied_check_writes_not
     }
     limiter.change(LimitChange::new(50)).await.unwrap();
     let written = async || -> i64 {
-        sqlx::query_scalar("select sum(xmin::text::bigint)::bigint from ops.limit_state")
+        sqlx::query_scalar("select sum(xmin::text::bigint)::bigint from ops.limit_state where key <> ''")
             .fetch_one(world.store.pool())
             .await
             .unwrap()
@@ -128,7 +133,7 @@ async fn what_counts_no_more_is_deleted_whatever_the_number_of_rows_and_without_
     limits.check(stamp, &[]).await.unwrap();
     let left = async || -> (i64, i64) {
         sqlx::query_as(
-            "select (select count(*) from ops.limit_state), (select count(*) from ops.limit_denial)",
+            "select (select count(*) from ops.limit_state where key <> ''), (select count(*) from ops.limit_denial)",
         )
         .fetch_one(world.store.pool())
         .await
@@ -141,6 +146,160 @@ async fn what_counts_no_more_is_deleted_whatever_the_number_of_rows_and_without_
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(left().await, (50, 0), "those that count are left");
+    // Another instance that comes within the minute leaves it to the one that has been there.
+    let other = PostgresLimits::new(&world.store);
+    run("insert into ops.limit_denial (key, slots, counts, raised_until, expires) values ('\\x01', '{}', '{}', 0, 1)").await;
+    for _ in 0..20 {
+        other.check(stamp, &[]).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    other.close().await;
+    assert_eq!(left().await, (50, 1), "one sweeps for all");
     limits.close().await;
+    world.close().await;
+}
+
+fn digest(name: &str) -> LimitDigest {
+    LimitKey::user("org", name).digest(&LimitTable::preset().rules[0], &[7; 32])
+}
+
+fn check(cost: u32, limit: CountedLimit) -> LimitCheck {
+    let mut check = LimitCheck::new(cost);
+    check.push(limit);
+    check
+}
+
+/// With company, a look at another key, it is the function that decides; alone, the plain statement.
+async fn decided(limits: &PostgresLimits, own: LimitCheck, alone: bool) -> (LimitTime, Standing) {
+    let nobody = CountedLimit::new(digest("nobody"), LimitSemantics::Burst, 1, Duration::from_secs(1));
+    let both = [own, check(0, nobody)];
+    let checks = if alone { &both[..1] } else { &both[..] };
+    match limits.check(LimitStamp::of_version(0), checks).await.unwrap() {
+        LimitsChecked::Decided { at, standings } => (at, standings[0]),
+        other => panic!("{other:?}"),
+    }
+}
+
+const SEMANTICS: [LimitSemantics; 2] = [LimitSemantics::Strict, LimitSemantics::Burst];
+
+async fn a_table_of_no_version(world: &World) {
+    // What no instance has published yet has version 0, and so has this one: the plain statement wants a row.
+    sqlx::query("insert into ops.limit_table (version, content) values (0, '')")
+        .execute(world.store.pool())
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn one_check_alone_and_in_company_is_decided_as_the_model_does_on_the_same_states() {
+    let Some(world) = World::new().await else { return };
+    a_table_of_no_version(&world).await;
+    let limits = PostgresLimits::new(&world.store);
+    let mut model = LimitCounts::new(usize::MAX);
+    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = move |below: u64| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        u32::try_from(random % below).unwrap()
+    };
+    let mut admitted = [0; 2];
+    for step in 0..1_200 {
+        let semantics = SEMANTICS[next(2) as usize];
+        // Slots come and go while it runs; some keys are full for good.
+        let per = [3_000, 90_000, 700_000, 60_000_000][next(4) as usize];
+        let key = format!("{per} {} {semantics:?}", next(2));
+        let limit = CountedLimit::new(digest(&key), semantics, next(9), Duration::from_micros(per));
+        let (own, alone) = (check(next(4), limit), next(2) == 0);
+        let (at, standing) = decided(&limits, own, alone).await;
+        let mut wanted = Vec::new();
+        model.decide(&own, at, &mut wanted);
+        assert_eq!(
+            standing, wanted[0],
+            "step {step}, alone {alone}: {own:?} at {at:?}"
+        );
+        admitted[usize::from(alone)] += u32::from(standing.admitted && own.cost() > 0);
+    }
+    assert!(admitted.iter().all(|of| *of > 100), "{admitted:?}");
+    limits.close().await;
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn checks_alone_and_in_company_at_the_same_time_admit_exactly_the_limit() {
+    let Some(world) = World::new().await else { return };
+    a_table_of_no_version(&world).await;
+    let stores = [0, 1].map(|_| Arc::new(PostgresLimits::new(&world.store)));
+    for semantics in SEMANTICS {
+        let limit = CountedLimit::new(
+            digest(&format!("{semantics:?}")),
+            semantics,
+            97,
+            Duration::from_secs(3_600),
+        );
+        let admitted = Arc::new(AtomicU32::new(0));
+        let tasks: Vec<_> = (0..8)
+            .map(|task| {
+                let (store, admitted) = (Arc::clone(&stores[task % 2]), Arc::clone(&admitted));
+                tokio::spawn(async move {
+                    for round in 0..25 {
+                        let (_, standing) =
+                            decided(&store, check(1, limit), (task / 2 + round) % 2 == 0).await;
+                        admitted.fetch_add(u32::from(standing.admitted), Ordering::Relaxed);
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert_eq!(admitted.load(Ordering::Relaxed), 97, "{semantics:?}");
+    }
+    for store in &stores {
+        store.close().await;
+    }
+    world.close().await;
+}
+
+#[tokio::test]
+async fn alone_too_other_limits_are_told_and_a_server_that_takes_no_writes_still_denies() {
+    let Some(world) = World::new().await else { return };
+    a_table_of_no_version(&world).await;
+    let limits = PostgresLimits::new(&world.store);
+    let limit = CountedLimit::new(digest("u"), LimitSemantics::Strict, 1, Duration::from_secs(3_600));
+    let once = [check(1, limit)];
+    let told = limits.check(LimitStamp::of_version(7), &once).await.unwrap();
+    assert!(
+        matches!(told, LimitsChecked::Superseded { version: 0, .. }),
+        "{told:?}"
+    );
+    let early = LimitStamp::of_version(0).between(LimitTime::ZERO, LimitTime::from_micros(1));
+    let told = limits.check(early, &once).await.unwrap();
+    assert!(matches!(told, LimitsChecked::Superseded { .. }), "{told:?}");
+    assert!(
+        decided(&limits, once[0], true).await.1.admitted,
+        "nothing was counted"
+    );
+    limits.close().await;
+
+    // As a standby, or a session that may only read, says it.
+    let refuse = "create function refuse() returns trigger language plpgsql as $$ begin raise exception 'read-only' using errcode = '25006'; end $$;
+        create trigger refuse before insert on ops.limit_state for each row execute function refuse()";
+    super::world::run(&mut world.superuser().await, refuse)
+        .await
+        .unwrap();
+    let closed = PostgresLimits::new(&world.store);
+    let (_, denied) = decided(&closed, once[0], true).await;
+    assert!(
+        !denied.admitted && denied.retry_after > Some(Duration::ZERO),
+        "{denied:?}"
+    );
+    let other = CountedLimit::new(digest("v"), LimitSemantics::Burst, 1, Duration::from_secs(1));
+    let error = closed
+        .check(LimitStamp::of_version(0), &[check(1, other)])
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    closed.close().await;
     world.close().await;
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod crash;
+mod half_done;
 mod hazards;
 mod run;
 mod state;

@@ -7,10 +7,10 @@ use ops_postgres::PostgresMigrations;
 
 use crate::world::{World, run};
 
-const SHORT: Duration = Duration::from_millis(300);
-const LONG: Duration = Duration::from_secs(20);
+pub(crate) const SHORT: Duration = Duration::from_millis(300);
+pub(crate) const LONG: Duration = Duration::from_secs(20);
 
-fn step(position: u32, sql: &str) -> MigrationStep {
+pub(crate) fn step(position: u32, sql: &str) -> MigrationStep {
     MigrationStep::new("7", position, vec![sql.to_owned()], format!("digest of {sql}"))
 }
 
@@ -224,7 +224,7 @@ fn recorded(table: &str) -> [MigrationStep; 2] {
     })
 }
 
-async fn count(connection: &mut sqlx::PgConnection, query: &'static str) -> i64 {
+pub(crate) async fn count(connection: &mut sqlx::PgConnection, query: &'static str) -> i64 {
     sqlx::query_scalar(query).fetch_one(connection).await.unwrap()
 }
 

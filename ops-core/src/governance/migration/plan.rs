@@ -9,7 +9,9 @@ use super::script::{is_whole, statements};
 use super::status::{StateFinding, is_applied, ledger_of, migration_status};
 use super::tree::{Kind, parse};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{LedgerRow, LockMode, MigrationStep, Schema, SchemaState};
+use crate::model::{
+    HalfDone, LedgerRow, LockMode, MigrationStep, RelationEffect, RelationKind, Schema, SchemaState,
+};
 
 /// What a run will do: the migrations that are pending, as steps.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -17,7 +19,7 @@ use crate::model::{LedgerRow, LockMode, MigrationStep, Schema, SchemaState};
 pub struct MigrationPlan {
     /// In their order.
     pub migrations: Vec<PlannedMigration>,
-    /// Of all statements, in hexadecimal digits.
+    /// Of the whole run, in hexadecimal digits: which migrations, in which order, over which table.
     pub digest: String,
     /// The table of the tool that decides what is pending, and gets a row for each; empty where there is none.
     pub scope: String,
@@ -37,9 +39,10 @@ pub struct PlannedMigration {
     pub steps: Vec<MigrationStep>,
     /// What the locks answer says.
     pub review: Vec<StatementReview>,
-    /// Tables that others use and that it locks so that they wait.
+    /// Tables and views that others use and that it locks so that they wait; none that a session cannot lock as a whole (a materialized
+    /// view, a foreign table).
     pub touched: Vec<String>,
-    /// Of its statements, in hexadecimal digits: what a proof is of.
+    /// Of its statements, and of every script that stands before it in the folder, applied or not, in hexadecimal digits: what a proof is of.
     pub digest: String,
     /// The way back.
     #[serde(skip)]
@@ -74,7 +77,11 @@ impl MigrationPlan {
         let mut findings = migration_status(state, Some(folder)).findings;
         findings.retain(|finding| finding.kind.is_in_the_way());
         let mut migrations = Vec::new();
+        let mut earlier = Sha256::new();
         for file in &folder.files {
+            let before = earlier.clone();
+            earlier.update(Sha256::digest(file.version.as_bytes()));
+            earlier.update(Sha256::digest(file.up.as_deref().unwrap_or_default().as_bytes()));
             if ledger.is_some_and(|ledger| is_applied(ledger, folder, file)) {
                 continue;
             }
@@ -82,16 +89,18 @@ impl MigrationPlan {
                 let checksum = file.checksum().unwrap_or_default();
                 LedgerRow::new(ledger.tool, &ledger.table, &file.version, &file.name, checksum)
             });
-            migrations.push(planned(file, schema, record)?);
+            migrations.push(planned(file, schema, record, before)?);
         }
+        let scope = ledger.map(|ledger| ledger.table.clone()).unwrap_or_default();
         let mut digest = Sha256::new();
-        for step in migrations.iter().flat_map(|migration| &migration.steps) {
-            digest.update(step.digest.as_bytes());
+        digest.update(Sha256::digest(scope.as_bytes()));
+        for migration in &migrations {
+            digest.update(migration.digest.as_bytes());
         }
         Ok(Self {
             migrations,
             digest: hex(&digest.finalize()),
-            scope: ledger.map(|ledger| ledger.table.clone()).unwrap_or_default(),
+            scope,
             findings,
         })
     }
@@ -106,7 +115,13 @@ impl MigrationPlan {
 
 const PLAN: &str = "plan migrations";
 
-fn planned(file: &MigrationFile, schema: &Schema, record: Option<LedgerRow>) -> Result<PlannedMigration> {
+/// `earlier`: over what stands before it in the folder.
+fn planned(
+    file: &MigrationFile,
+    schema: &Schema,
+    record: Option<LedgerRow>,
+    earlier: Sha256,
+) -> Result<PlannedMigration> {
     let Some(up) = &file.up else {
         return Err(Error::new(ErrorKind::Unsupported, PLAN)
             .context("migration", &file.version)
@@ -150,6 +165,14 @@ fn planned(file: &MigrationFile, schema: &Schema, record: Option<LedgerRow>) -> 
                     .context("migration", file.version.clone())
                     .context("line", statement.line.to_string())
             })?;
+            let own = review
+                .iter()
+                .find(|review| review.line == statement.line && review.sql == statement.sql);
+            step.may_leave = may_leave(
+                &statement.sql,
+                schema,
+                own.map_or(&[][..], |own| &own.effects[..]),
+            );
             steps.push(step);
         }
     }
@@ -159,13 +182,14 @@ fn planned(file: &MigrationFile, schema: &Schema, record: Option<LedgerRow>) -> 
     let of = u32::try_from(steps.len()).unwrap_or(u32::MAX);
     steps.iter_mut().for_each(|step| step.of = of);
     steps.iter_mut().for_each(|step| step.record.clone_from(&record));
-    let mut digest = Sha256::new();
+    let mut digest = earlier;
     digest.update(file.version.as_bytes());
     steps
         .iter()
         .for_each(|step| digest.update(step.digest.as_bytes()));
     let effects = review.iter().flat_map(|review| &review.effects);
-    let waited_for = effects.filter(|effect| effect.lock >= LockMode::Share);
+    let waited_for =
+        effects.filter(|effect| effect.lock >= LockMode::Share && is_lockable(&effect.relation, schema));
     let touched: BTreeSet<_> = waited_for.map(|effect| effect.relation.clone()).collect();
     Ok(PlannedMigration {
         version: file.version.clone(),
@@ -181,6 +205,26 @@ fn planned(file: &MigrationFile, schema: &Schema, record: Option<LedgerRow>) -> 
 fn step(file: &MigrationFile, position: u32, statements: Vec<String>) -> MigrationStep {
     let digest = hex(&Sha256::digest(statements.join("\0").as_bytes()));
     MigrationStep::new(&file.version, position, statements, digest)
+}
+
+/// Whether a session can lock it as a whole; what is not known is taken for a table.
+fn is_lockable(relation: &str, schema: &Schema) -> bool {
+    let kind = schema.relations.get(relation).map(|found| found.kind);
+    !matches!(kind, Some(RelationKind::MaterializedView | RelationKind::Foreign))
+}
+
+/// What a statement beside the traffic, with these effects, leaves half done where it fails.
+fn may_leave(sql: &str, schema: &Schema, effects: &[RelationEffect]) -> Option<HalfDone> {
+    let node = parse(sql).into_iter().next()?.node;
+    if let Some(action) = node.find(Kind::DETACH_PARTITION) {
+        action.find(Kind::DETACH_CONCURRENTLY)?;
+        let partition = schema.resolve(&action.child(Kind::TABLE_NAME_REF)?.name());
+        return Some(HalfDone::Detach { partition });
+    }
+    let gentle = node.contains(Kind::REINDEX_OPTION_CONCURRENTLY) || node.contains(Kind::CONCURRENTLY_KW);
+    (node.kind() == Kind::REINDEX && gentle).then(|| HalfDone::Reindex {
+        tables: effects.iter().map(|effect| effect.relation.clone()).collect(),
+    })
 }
 
 /// The index that a statement builds beside the traffic.

@@ -356,8 +356,10 @@ impl MigrationRunner {
             for (table, touch) in &touches {
                 match self.executor.touch(table, *touch, self.policy.lock_timeout).await {
                     Ok(()) => looked = true,
-                    // The migration itself has dropped or renamed it.
-                    Err(error) if error.kind() == ErrorKind::InvalidConfig && **table != plan.scope => {}
+                    // The migration itself has dropped or renamed it, or made of it what no session can lock.
+                    Err(error)
+                        if matches!(error.kind(), ErrorKind::InvalidConfig | ErrorKind::Unsupported)
+                            && **table != plan.scope => {}
                     Err(error) => report.watch.push(format!("{table}: {error}")),
                 }
             }

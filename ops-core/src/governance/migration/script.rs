@@ -18,7 +18,7 @@ pub struct Statement {
     pub autocommit: bool,
 }
 
-/// Whether `script` is one transaction: its first line is `-- atomic`, or it is wrapped in `BEGIN` and `COMMIT`.
+/// Whether `script` is one transaction: its first line is `-- atomic` (or `-- atomic: why`), or it is wrapped in `BEGIN` and `COMMIT`.
 pub fn is_whole(script: &str) -> bool {
     says_atomic(script) || is_wrapped(&parse(script))
 }
@@ -26,13 +26,29 @@ pub fn is_whole(script: &str) -> bool {
 /// The statements of `script`, in their order, without the `BEGIN` and `COMMIT` around them.
 ///
 /// # Errors
-/// `InvalidInput` with the line where the parser gave up; for a statement that begins or ends a transaction elsewhere; and, unless the
+/// `InvalidInput` with the line where the parser gave up; for a first line that begins with the word *atomic* and goes on otherwise, which may be
+/// meant or not; for a statement that begins or ends a transaction elsewhere; and, unless the
 /// script [is one transaction](is_whole), for one that is about the session (`SET`, `LOCK`, `PREPARE`, temporary tables): every
 /// statement runs in a session of its own, and would find nothing of it.
 pub fn statements(script: &str) -> Result<Vec<Statement>> {
     let all = parse(script);
     let (wrapped, last) = (is_wrapped(&all), all.len().saturating_sub(1));
     let whole = wrapped || says_atomic(script);
+    if !whole && speaks_of_atomic(script) {
+        return Err(Error::new(ErrorKind::InvalidInput, "read script")
+            .context(
+                "line",
+                line_of(script, script.len() - script.trim_start().len()).to_string(),
+            )
+            .context(
+                "reason",
+                "it may say that the script is one transaction, or only speak of something atomic",
+            )
+            .context(
+                "remedy",
+                "write `-- atomic` alone, or `-- atomic: why`; else begin the comment with another word",
+            ));
+    }
     let mut statements = Vec::new();
     for (at, parsed) in all.iter().enumerate() {
         let line = line_of(script, parsed.range.start);
@@ -80,12 +96,21 @@ pub(super) fn line_of(script: &str, at: usize) -> usize {
 }
 
 fn says_atomic(script: &str) -> bool {
+    let comment = first_comment(script);
+    let said = comment.split_once(':').map_or(comment, |(said, _)| said);
+    said.trim().eq_ignore_ascii_case("atomic")
+}
+
+fn speaks_of_atomic(script: &str) -> bool {
+    let mut words = first_comment(script).split(|letter: char| !letter.is_alphanumeric());
+    let word = words.find(|word| !word.is_empty());
+    word.is_some_and(|word| word.eq_ignore_ascii_case("atomic"))
+}
+
+/// What the first line says, if it is a comment.
+fn first_comment(script: &str) -> &str {
     let first = script.trim_start().lines().next().unwrap_or_default();
-    first.strip_prefix("--").is_some_and(|comment| {
-        let mut words = comment.split(|letter: char| !letter.is_alphanumeric());
-        let word = words.find(|word| !word.is_empty());
-        word.is_some_and(|word| word.eq_ignore_ascii_case("atomic"))
-    })
+    first.strip_prefix("--").unwrap_or_default()
 }
 
 fn is_wrapped(all: &[Parsed]) -> bool {
@@ -144,6 +169,7 @@ fn is_of_session(parsed: &Parsed) -> bool {
     let words = parsed.node.words();
     let first = words.first().map(String::as_str).unwrap_or_default();
     FIRST.contains(&first)
+        || words.iter().any(|word| word.trim_matches('"') == "pg_temp")
         || parsed.node.contains(Kind::TEMP)
         || parsed.node.all(Kind::CALL_EXPR).iter().any(|call| {
             let callee = call.children().next().and_then(|callee| callee.name().pop());
@@ -170,11 +196,29 @@ mod tests {
         for not in [
             "select 1;",
             "-- atomically\nselect 1;",
+            "-- atomic counters of orders\nselect 1;",
             "begin; select 1;",
             "begin; select 1; rollback;",
         ] {
             assert!(!is_whole(not), "{not}");
         }
+    }
+
+    #[test]
+    fn a_first_line_that_only_speaks_of_something_atomic_is_refused() {
+        for unclear in [
+            "\n-- atomic counters of orders\nselect 1;",
+            "-- [atomic]\nselect 1;",
+            "--- atomic\nselect 1;",
+        ] {
+            let error = statements(unclear).unwrap_err().to_string();
+            assert!(error.contains("-- atomic: why"), "{unclear}: {error}");
+        }
+        let wrapped = "-- atomic counters of orders\nbegin;\nselect 1;\ncommit;";
+        assert!(
+            is_whole(wrapped) && statements(wrapped).is_ok(),
+            "it says what it is"
+        );
     }
 
     #[test]
@@ -209,6 +253,9 @@ mod tests {
             "create temporary view v as select 1",
             "create temp table t as select 1",
             "select 1 as a into temp t",
+            "create table pg_temp.t (id int)",
+            "insert into \"pg_temp\".t values (1)",
+            "drop table PG_TEMP.t",
             "select set_config('search_path', 'shop', false)",
             "declare c cursor for select 1",
         ] {

@@ -24,7 +24,7 @@ use self::force::{Force, limit_time, share};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::Offence;
 use crate::model::{LimitChange, LimitDecision, LimitRequest, LimitTable, LimitTime, LimitVerdict, Standing};
-use crate::ports::{Admission, Clock, LimitCheck, LimitStore, Published};
+use crate::ports::{Admission, Clock, DenialCount, DenialsCounted, LimitCheck, LimitStore, Published};
 use crate::resilience::{Breaker, Coalescer, Deadline, DenialCache, LimitCounts, Passage};
 
 pub use self::figures::SharedLimitFigures;
@@ -235,7 +235,7 @@ impl DistributedLimiter {
         let mut taken = inner.denials.take();
         loop {
             let counts = taken.send(inner.options.most_checks, alarm, &inner.secret)?;
-            let counted = match inner.patiently(COUNT, inner.store.count_denials(&counts)).await {
+            let counted = match inner.count(&counts).await {
                 Ok(counted) => counted,
                 Err(error) if taken.is_quiet() => return Err(error),
                 Err(_) => return Ok(taken.raised()),
@@ -425,6 +425,15 @@ impl Inner {
 
     fn wall_clock(&self) -> LimitTime {
         limit_time(self.clock.now())
+    }
+
+    /// Whoever has no total in the answer would be forgotten.
+    async fn count(&self, counts: &[DenialCount]) -> Result<DenialsCounted> {
+        let counted = self.patiently(COUNT, self.store.count_denials(counts)).await?;
+        match counted.totals.len() == counts.len() {
+            true => Ok(counted),
+            false => Err(Error::new(ErrorKind::Unexpected, COUNT).context("answer", "has another length")),
+        }
     }
 
     /// For what happens seldom and carries more.

@@ -119,7 +119,9 @@ impl LimitMonitor {
         self.note(request, decision);
     }
 
-    /// Who an alert means, by its label `caller`; `None` when so many came since that it was forgotten. For the operator: alerts name nobody.
+    /// Who an alert of this monitor means, by its label `caller`; `None` when so many came since that it was forgotten, and for alerts of others: of
+    /// other processes, and those that [`flush_denials`](super::DistributedLimiter::flush_denials) gives, which know their caller. For the operator:
+    /// alerts name nobody.
     pub fn caller(&self, reference: &str) -> Option<LimitCallerId> {
         self.denials.find(u64::from_str_radix(reference, 16).ok()?)
     }

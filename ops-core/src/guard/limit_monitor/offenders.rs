@@ -171,8 +171,9 @@ impl Offence {
         format!("{:016x}", self.reference)
     }
 
-    /// The alert `rate_limit_exceeded`. The caller stands in it masked, with its [`reference`](Self::reference) as label `caller`; who it is
-    /// say [`caller`](Self::caller) and [`LimitMonitor::caller`](super::LimitMonitor::caller), to the operator.
+    /// The alert `rate_limit_exceeded`. The caller stands in it masked, with its [`reference`](Self::reference) as label `caller`. Who it is, says
+    /// [`caller`](Self::caller) to the operator; keep it where alerts are handed on. [`LimitMonitor::caller`](super::LimitMonitor::caller) knows the
+    /// references of its own alerts only, not those of limits that instances share.
     pub fn signal(&self, at: Timestamp) -> Signal {
         let is_user = matches!(self.caller, LimitCallerId::User { .. });
         let who = format!("{} ({})", self.caller.masked(), self.reference());

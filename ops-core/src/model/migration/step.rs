@@ -18,6 +18,9 @@ pub struct MigrationStep {
     pub autocommit: bool,
     /// Schema and name of the index that it builds beside the traffic: what a failure may leave behind.
     pub builds: Option<String>,
+    /// What a failure may leave half done and a repetition makes no better.
+    #[serde(default)]
+    pub may_leave: Option<HalfDone>,
     /// The migration's row in the tool's table: written with the last step, in the same transaction where there is one.
     pub record: Option<LedgerRow>,
     /// Of the statements, in hexadecimal digits: a step that is done is the one that was meant.
@@ -39,6 +42,7 @@ impl MigrationStep {
             statements,
             autocommit: false,
             builds: None,
+            may_leave: None,
             record: None,
             digest: digest.into(),
         }
@@ -53,6 +57,23 @@ impl MigrationStep {
     pub fn scope(&self) -> &str {
         self.record.as_ref().map_or("", |row| &row.table)
     }
+}
+
+/// What a statement that works beside the traffic leaves where it fails: somebody has to put it right before the step is run again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum HalfDone {
+    /// A partition that is neither attached nor detached.
+    Detach {
+        /// Its schema and name.
+        partition: String,
+    },
+    /// Copies of indexes, invalid, which every write keeps up to date.
+    Reindex {
+        /// Schema and name of the tables that the indexes are of.
+        tables: Vec<String>,
+    },
 }
 
 /// What a run still owes: kept from before its first step until its watch is over.

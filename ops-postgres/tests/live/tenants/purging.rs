@@ -217,6 +217,57 @@ async fn nothing_of_the_application_is_changed_while_the_database_is_read_only()
 }
 
 #[tokio::test]
+async fn a_mode_that_begins_in_the_middle_of_a_change_undoes_the_change() {
+    let Some(world) = World::new().await else { return };
+    organizations(&world).await;
+    let tenants = PostgresTenants::new(&world.store);
+    let _ = tenants.create(&new("org_a"), at(0)).await.unwrap();
+    let mut owner = world.superuser().await;
+    // In the same transaction, so that it comes neither earlier nor later.
+    run(
+        &mut owner,
+        "create schema bare; create table bare.notes (organization_id text);
+         insert into bare.notes values (null);
+         create function begin_mode() returns trigger language plpgsql security definer as $$ begin
+             execute format('alter database %I set default_transaction_read_only = on', current_database());
+             return new;
+         end $$;
+         create trigger begin_mode before update on bare.notes for each row execute function begin_mode();
+         create trigger begin_mode before update on organizations for each row execute function begin_mode()",
+    )
+    .await
+    .unwrap();
+    let grant = format!(
+        "alter schema bare owner to {0}; alter table bare.notes owner to {0}",
+        world.store.role().await.unwrap()
+    );
+    run(&mut owner, &grant).await.unwrap();
+    let (a, mut bare) = (tenant("org_a"), layout(&world));
+    bare.schemas = vec!["bare".to_owned()];
+    let fill = BackFill::new(&world.store, bare);
+    for (what, refused) in [
+        ("delete", tenants.delete(&a, at(1)).await.map(drop)),
+        ("back-fill", fill.run(&a, &|_| {}).await.map(drop)),
+    ] {
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Conflict, "{what}: {refused}");
+        assert!(
+            refused.to_string().contains("read-only mode"),
+            "{what}: {refused}"
+        );
+    }
+    assert_eq!(
+        tenants.find(&a).await.unwrap().unwrap().state,
+        TenantState::Active
+    );
+    assert_eq!(
+        count(&mut owner, "bare.notes where organization_id is null").await,
+        1
+    );
+    world.close().await;
+}
+
+#[tokio::test]
 async fn a_deletion_that_finds_no_organisation_and_a_hold_on_nobody_are_refused() {
     let Some(world) = World::new().await else { return };
     organizations(&world).await;
@@ -233,6 +284,10 @@ async fn a_deletion_that_finds_no_organisation_and_a_hold_on_nobody_are_refused(
     run(&mut world.superuser().await, statement).await.unwrap();
     let gone = tenants.delete(&tenant("org_a"), at(1)).await.unwrap_err();
     assert_eq!(gone.kind(), ErrorKind::Conflict, "{gone}");
+    assert!(
+        gone.to_string().contains("remedy: insert its row there"),
+        "{gone}"
+    );
     let found = tenants.find(&tenant("org_a")).await.unwrap().unwrap();
     assert_eq!(found.state, TenantState::Active);
     world.close().await;

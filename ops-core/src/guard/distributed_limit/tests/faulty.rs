@@ -173,6 +173,7 @@ async fn cancelled_callers_lose_nothing_of_others_and_a_cancelled_probe_does_not
 struct Lossy {
     behind: InMemoryLimits,
     lose_counts: AtomicBool,
+    cut_counts: AtomicBool,
     hold_publish: AtomicBool,
     published: AtomicUsize,
 }
@@ -182,6 +183,7 @@ impl Lossy {
         Arc::new(Self {
             behind: InMemoryLimits::with_clock(Arc::clone(clock) as Arc<dyn Clock>),
             lose_counts: AtomicBool::new(false),
+            cut_counts: AtomicBool::new(false),
             hold_publish: AtomicBool::new(false),
             published: AtomicUsize::new(0),
         })
@@ -204,7 +206,10 @@ impl LimitStore for Lossy {
     }
 
     async fn count_denials(&self, counts: &[DenialCount]) -> Result<DenialsCounted> {
-        let answer = self.behind.count_denials(counts).await;
+        let mut answer = self.behind.count_denials(counts).await;
+        if let (true, Ok(counted)) = (self.cut_counts.load(Ordering::Relaxed), &mut answer) {
+            counted.totals.pop();
+        }
         match self.lose_counts.load(Ordering::Relaxed) {
             true => Err(Error::new(ErrorKind::Timeout, "count denials")),
             false => answer,
@@ -242,6 +247,27 @@ async fn an_alarm_whose_answer_is_lost_is_raised_with_the_next_count() {
     assert_eq!(raised.len(), 1, "the store thinks that it was told: {raised:?}");
     assert_eq!(raised[0].caller.to_string(), "org/u");
     assert!(limiter.flush_denials().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_answer_that_lacks_a_total_loses_no_caller() {
+    let clock = Arc::new(ManualClock::new(start()));
+    let store = Lossy::new(&clock);
+    let limiter = store.instance(&clock);
+    for user in ["u", "v"] {
+        for _ in 0..20 + 150 {
+            limiter.check(&request(Llm, user)).await;
+        }
+    }
+    store.cut_counts.store(true, Ordering::Relaxed);
+    let error = limiter.flush_denials().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unexpected);
+    store.cut_counts.store(false, Ordering::Relaxed);
+    assert_eq!(
+        limiter.flush_denials().await.unwrap().len(),
+        2,
+        "both are told of"
+    );
 }
 
 #[tokio::test]
