@@ -310,14 +310,19 @@ async fn what_only_the_spool_has_does_not_vouch_for_automation() {
     assert_eq!(violated(refused), "automation.window");
 }
 
-/// Two machines that each do something at once, right after they have announced their first run.
+/// Two machines that wait for each other before they announce their first run, and right after.
 fn at_once(world: &World) -> [World; 2] {
     let both = Arc::new(Barrier::new(2));
-    [(); 2].map(|()| {
-        let (journal, both) = (Meddled::over(&world.journal), both.clone());
-        journal.after(Verb::Append, async move {
+    let meet = || {
+        let both = both.clone();
+        async move {
             both.wait().await;
-        });
+        }
+    };
+    [(); 2].map(|()| {
+        let journal = Meddled::over(&world.journal);
+        journal.before(Verb::Append, meet());
+        journal.after(Verb::Append, meet());
         world.machine(journal)
     })
 }
@@ -334,7 +339,11 @@ async fn of_two_automated_stops_that_are_announced_before_either_looks_again_the
     let later = second.run().clone();
     assert!(*first.run() < later);
     let (went_on, gave_way) = tokio::join!(one.engine.execute(first), other.engine.execute(second));
-    assert_eq!(went_on.unwrap().status, OutcomeStatus::Verified);
+    let went_on = went_on.unwrap();
+    assert_eq!(
+        (went_on.status, went_on.journalled),
+        (OutcomeStatus::Verified, true)
+    );
     assert_eq!(violated(gave_way), "automation.window");
     let entries = world.engine.entries(&later).await.unwrap();
     assert!(matches!(

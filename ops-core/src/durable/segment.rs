@@ -21,26 +21,26 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    /// Makes the file with `room` bytes behind its beginning; name and length survive a crash.
+    /// Makes the file with `room` bytes behind its beginning; name and length survive a crash. It has its name only when it is whole: whoever sees it knows
+    /// that nothing more comes into those before it. On an error for want of room there is no such file.
     pub(crate) fn create(directory: &Directory, number: u64, room: usize) -> Result<Self> {
-        let path = directory.file(&segment_name(number));
-        let mut file = private()
-            .write(true)
-            .create_new(true)
-            .open(&path)
-            .map_err(|source| refused("make segment", &path, source))?;
-        let mut fill = || {
+        let name = segment_name(number);
+        let (made, path) = (directory.file(&format!(".{name}")), directory.file(&name));
+        let create = || {
+            let mut file = private().write(true).create(true).truncate(true).open(&made)?;
             file.write_all(&BEGINNING)?;
             io::copy(
                 &mut io::Read::take(io::repeat(0), u64::try_from(room).unwrap_or(u64::MAX)),
                 &mut file,
             )?;
             file.sync_all()?;
-            file.seek(SeekFrom::Start(BEGINNING.len() as u64))
+            file.seek(SeekFrom::Start(BEGINNING.len() as u64))?;
+            fs::rename(&made, &path)?;
+            Ok(file)
         };
-        fill().map_err(|source| {
-            // A file without room, such as on a full disk, must not stand in the way of the next try.
-            let _ = fs::remove_file(&path);
+        let file = create().map_err(|source| {
+            // Left over, it would only take space.
+            let _ = fs::remove_file(&made);
             refused("make segment", &path, source)
         })?;
         directory.sync()?;
@@ -76,18 +76,28 @@ const END: &str = ".segment";
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
-    use crate::error::ErrorKind;
 
     #[test]
-    fn a_segment_that_is_there_is_not_touched() {
+    fn a_segment_is_seen_only_when_it_is_whole() {
         let home = tempfile::tempdir().unwrap();
         let directory = Directory::open(home.path()).unwrap();
-        let mut first = Segment::create(&directory, 1, 100).unwrap();
-        first.write(b"kept").unwrap();
-        let before = fs::read(directory.file(&segment_name(1))).unwrap();
-        let error = Segment::create(&directory, 1, 100).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unavailable);
-        assert_eq!(fs::read(directory.file(&segment_name(1))).unwrap(), before);
+        let room = 1 << 20;
+        thread::scope(|scope| {
+            let making = scope.spawn(|| {
+                for number in 1..10 {
+                    Segment::create(&directory, number, room).unwrap();
+                }
+            });
+            while !making.is_finished() {
+                for number in segments(&directory).unwrap() {
+                    let length = fs::metadata(directory.file(&segment_name(number))).unwrap().len();
+                    assert_eq!(length, (BEGINNING.len() + room) as u64);
+                }
+            }
+        });
+        assert_eq!(segments(&directory).unwrap().len(), 9);
     }
 }

@@ -166,9 +166,13 @@ impl Log {
         {
             return Ok(medium);
         }
-        // Without another one, what is smaller may fit into the one that is there.
-        let (medium, room) = (self.next)(self.room.max(least), least)?;
-        self.medium = None;
+        let next = (self.next)(self.room.max(least), least).map_err(Failed::from);
+        // Without room for another one, what is smaller may fit into the one that is there. After anything else a reader may see another one already, and
+        // looks for nothing more in this one.
+        if !matches!(&next, Err(failed) if failed.kind == FULL) {
+            self.medium = None;
+        }
+        let (medium, room) = next?;
         self.left = room;
         self.room = (self.room * 4).min(MOST_ROOM);
         Ok(medium)
@@ -399,6 +403,20 @@ mod tests {
         disk.full.store(false, Ordering::SeqCst);
         writer.push(vec![4]).await.unwrap().unwrap();
         assert_eq!(durable(&disk), [(0, vec![1]), (1, vec![4])]);
+    }
+
+    #[tokio::test]
+    async fn behind_another_file_that_may_be_seen_nothing_is_written() {
+        let disk = Arc::new(Disk::default());
+        let writer = writer(&disk, 100);
+        writer.push(vec![1; 10]).await.unwrap().unwrap();
+        // It fails for another reason than want of room: its name may be there.
+        disk.full.store(true, Ordering::SeqCst);
+        writer.push(vec![2; 200]).await.unwrap().unwrap_err();
+        disk.full.store(false, Ordering::SeqCst);
+        writer.push(vec![3; 10]).await.unwrap().unwrap();
+        let files = disk.files.lock().unwrap().len();
+        assert_eq!((durable(&disk).len(), files), (2, 2));
     }
 
     #[tokio::test]
