@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use ops_core::audit::{AuditReader, Recorder};
 use ops_core::config::{ConfigFaults, Env, OpsConfig};
-use ops_core::emergency::{Approved, Draft, Plan, Procedure, Refusal};
+use ops_core::emergency::{Approved, Draft, Plan, Procedure, Refusal, gave_way};
 use ops_core::masking::BuiltinMasker;
 use ops_core::model::{Actor, Approval, ApprovalRequest, Digest, PlanKind, RunId, TargetId};
 use ops_core::ports::{EvidenceSource, JournalEntry, JournalEvent, PiiMasker};
@@ -255,13 +255,6 @@ pub(crate) fn started(entries: &[JournalEntry]) -> Option<(&str, &PlanKind)> {
         JournalEvent::Started { procedure, plan, .. } => Some((procedure.as_str(), plan)),
         _ => None,
     })
-}
-
-/// Whether a run ended right after it was announced.
-fn gave_way(entries: &[JournalEntry]) -> bool {
-    let announced = |entry: &JournalEntry| matches!(entry.event, JournalEvent::Started { .. });
-    let ended = |entry: &JournalEntry| matches!(entry.event, JournalEvent::Ended { .. });
-    entries.iter().all(|entry| announced(entry) || ended(entry)) && entries.iter().any(ended)
 }
 
 /// Whether a run was recorded and told to its end.

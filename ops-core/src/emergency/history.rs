@@ -96,6 +96,14 @@ impl PastRun {
     }
 }
 
+/// Whether a run ended right after it was announced: another one had taken its approvals, or automation's turn, at the same moment. There is
+/// nothing to take up, to record or to tell.
+pub fn gave_way(entries: &[JournalEntry]) -> bool {
+    let announced = |entry: &JournalEntry| matches!(entry.event, JournalEvent::Started { .. });
+    let ended = |entry: &JournalEntry| matches!(entry.event, JournalEvent::Ended { .. });
+    entries.iter().any(ended) && entries.iter().all(|entry| announced(entry) || ended(entry))
+}
+
 impl Engine {
     /// Every run that began after `run`.
     pub(super) async fn later_than(&self, run: &RunId) -> Result<Vec<PastRun>> {

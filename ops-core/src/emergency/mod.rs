@@ -52,6 +52,7 @@ pub use self::confirm::Confirmation;
 pub use self::forget::{Forgetting, Forgotten};
 pub use self::gate::Gate;
 pub use self::glass::BreakGlass;
+pub use self::history::gave_way;
 pub use self::meter::Meter;
 pub use self::plan::{Approved, Draft, Plan};
 pub use self::procedure::{Contact, Procedure, Step};

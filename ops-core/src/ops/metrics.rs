@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::Ops;
 use crate::audit::DrainStatus;
-use crate::emergency::{Meter, Refusal, Watch};
+use crate::emergency::{Meter, Refusal, Watch, gave_way};
 use crate::error::Result;
 use crate::masking::LeakAlarm;
 use crate::model::Timestamp;
@@ -122,7 +122,8 @@ impl Ops {
             };
             entries.iter().for_each(|entry| meter.seen(entry));
             let published = |entry: &JournalEntry| matches!(entry.event, JournalEvent::Published { .. });
-            if let Some(first) = entries.first().filter(|_| !entries.iter().any(published)) {
+            let owed = !entries.iter().any(published) && !gave_way(&entries);
+            if let Some(first) = entries.first().filter(|_| owed) {
                 unpublished = unpublished.saturating_add(1);
                 oldest = Some(oldest.map_or(first.at, |oldest: Timestamp| oldest.min(first.at)));
             }
