@@ -2,26 +2,26 @@
 //!
 //! It also disassembles the read as it was compiled into this program, and says whether it is a load and a test.
 //!
-//! Prints nanoseconds per read, the difference to the floor and the ratio to the peer, as medians over the rounds.
+//! Prints nanoseconds per read, the difference to the floor and the ratio to the peer, as medians over the rounds. Ends with an error when the
+//! read is more than a load and a test; with exit code 1 when the bar is missed.
 
 use std::collections::HashMap;
 use std::hint::black_box;
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::sync::RwLock;
 use std::time::Instant;
 
+use anyhow::{Context as _, ensure};
 use ops_core::guard::{Feature, KillSwitch};
 
 const READS: u32 = 20_000_000;
 const ROUNDS: usize = 9;
+/// Nanoseconds over the empty loop.
+const BAR: f64 = 1.0;
 
-fn main() {
-    let Ok(switch) = KillSwitch::new(["search", "llm-brain"]) else {
-        return;
-    };
-    let Some(feature) = switch.feature("llm-brain") else {
-        return;
-    };
+fn main() -> anyhow::Result<ExitCode> {
+    let switch = KillSwitch::new(["search", "llm-brain"])?;
+    let feature = switch.feature("llm-brain").context("the feature is there")?;
     let map = RwLock::new(HashMap::from([
         ("search".to_owned(), true),
         ("llm-brain".to_owned(), true),
@@ -39,14 +39,15 @@ fn main() {
     let [floor, read, peer] = rounds.map(median);
     println!("empty loop                 {floor:7.3} ns");
     println!(
-        "KillSwitch::allows         {read:7.3} ns   {:+.3} ns over the loop (bar: 1 ns)",
+        "KillSwitch::allows         {read:7.3} ns   {:+.3} ns over the loop (bar: {BAR} ns)",
         read - floor
     );
     println!(
         "RwLock<HashMap> lookup     {peer:7.3} ns   {:.1} x the switch",
         peer / read
     );
-    disassemble();
+    disassemble()?;
+    Ok(ExitCode::from(u8::from(read - floor > BAR)))
 }
 
 /// The read alone, so that it can be found in the program.
@@ -55,8 +56,8 @@ fn probe_of_the_read(switch: &KillSwitch, feature: Feature) -> bool {
     switch.allows(feature)
 }
 
-/// What the compiler made of [`probe_of_the_read`]. Needs `objdump`.
-fn disassemble() {
+/// What the compiler made of [`probe_of_the_read`]. Needs `objdump`; without it, says that it did not look.
+fn disassemble() -> anyhow::Result<()> {
     let output = std::env::current_exe().and_then(|program| {
         Command::new("objdump")
             .args(["-d", "--no-show-raw-insn"])
@@ -65,7 +66,7 @@ fn disassemble() {
     });
     let Ok(output) = output else {
         println!("no objdump here: the compiled read was not looked at");
-        return;
+        return Ok(());
     };
     let text = String::from_utf8_lossy(&output.stdout);
     let body = text
@@ -77,10 +78,10 @@ fn disassemble() {
         .filter_map(|line| line.split('\t').nth(1).map(str::trim))
         .filter(|line| !line.starts_with("int3") && !line.starts_with("nop"))
         .collect();
-    if instructions.is_empty() {
-        println!("the compiled read was inlined or has no symbol: it was not looked at");
-        return;
-    }
+    ensure!(
+        !instructions.is_empty(),
+        "the compiled read was inlined or has no symbol: it was not looked at"
+    );
     println!("the compiled read:");
     for instruction in &instructions {
         println!("    {instruction}");
@@ -91,6 +92,8 @@ fn disassemble() {
             .any(|heavy| line.starts_with(heavy))
     });
     println!("no lock, no call, no jump: {plain}");
+    ensure!(plain, "the compiled read is more than a load and a test");
+    Ok(())
 }
 
 #[expect(clippy::disallowed_methods, reason = "a bench measures real time")]

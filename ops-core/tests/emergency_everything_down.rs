@@ -19,16 +19,17 @@ use ops_core::actions::SwitchOff;
 use ops_core::audit::Spool;
 use ops_core::emergency::{Contact, Engine, Procedure, Step};
 use ops_core::error::{Error, ErrorKind, Result};
-use ops_core::guard::KillSwitch;
+use ops_core::guard::{KillSwitch, RefreshOptions, SwitchRefresher};
 use ops_core::memory::{InMemoryAudit, InMemoryJournal, InMemoryNotifier, InMemorySwitches};
 use ops_core::model::{Accepted, AuditRecord, Notice, OutcomeStatus, RunId, TargetId, TenantId, Verdict};
 use ops_core::pipeline::Report;
 use ops_core::ports::{
     Appended, AuditEntry, AuditHead, AuditPage, AuditQuery, AuditReceipt, AuditStore, ChainReport, Held,
-    Journal, JournalEntry, Notifier, SwitchState, SwitchStore, SwitchedOff,
+    Journal, JournalEntry, Notifier, SwitchLink, SwitchState, SwitchStore, SwitchedOff,
 };
 use ops_core::{Ops, Providers};
 use support_emergency::{Stop, Target, VirtualClock, alice, quick};
+use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
 /// How a part is.
@@ -157,7 +158,7 @@ struct Stopped {
     spooled: usize,
 }
 
-async fn stop(parts: Parts, broken_spool: &std::path::Path) -> Stopped {
+async fn stop(parts: Parts, broken_spool: &std::path::Path, switch: Arc<KillSwitch>) -> Stopped {
     let clock = Arc::new(VirtualClock::new());
     // A spool whose folder has gone: its disk was taken away.
     let folder = tempfile::tempdir().unwrap();
@@ -181,7 +182,6 @@ async fn stop(parts: Parts, broken_spool: &std::path::Path) -> Stopped {
         std::fs::write(broken_spool, "no folder").unwrap();
     }
     let targets: Vec<_> = (0..2).map(Target::numbered).collect();
-    let switch = Arc::new(KillSwitch::new(["llm-brain"]).unwrap());
     let off = SwitchOff::new(switches, clock, alice(), "llm-brain").unwrap();
     let off = off.with_local(Arc::clone(&switch)).unwrap();
     let mut steps = vec![quick(Step::new(Arc::new(off)))];
@@ -298,12 +298,8 @@ fn whatever_is_down_the_stop_takes_effect_in_time_and_names_what_was_missing() {
             switches: health(4),
             audit_spool: code % 2 == 0,
         };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .start_paused(true)
-            .build()
-            .unwrap();
-        let stopped = runtime.block_on(stop(parts, &folder.path().join("spool")));
+        let switch = Arc::new(KillSwitch::new(["llm-brain"]).unwrap());
+        let stopped = paused().block_on(stop(parts, &folder.path().join("spool"), switch));
         check(parts, &stopped);
         worlds += 1;
     }
@@ -311,6 +307,27 @@ fn whatever_is_down_the_stop_takes_effect_in_time_and_names_what_was_missing() {
     assert_eq!(worlds, 2_048);
 }
 
+fn paused() -> Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().start_paused(true).build().unwrap()
+}
+
+/// Hangs, and says that it was asked.
+#[derive(Debug)]
+struct Asked(mpsc::Sender<()>);
+
+#[async_trait]
+impl SwitchStore for Asked {
+    async fn read(&self) -> Result<SwitchState> {
+        let _ = self.0.send(());
+        pending().await
+    }
+    async fn write(&self, _: u64, _: &BTreeMap<String, SwitchedOff>) -> Result<u64> {
+        pending().await
+    }
+}
+
+/// With its switch store, journal, spool, audit store and notifier hung, and the audit spool gone.
 #[test]
 fn a_plain_thread_stops_this_process_while_every_worker_of_the_runtime_is_blocked() {
     const WORKERS: usize = 2;
@@ -321,6 +338,14 @@ fn a_plain_thread_stops_this_process_while_every_worker_of_the_runtime_is_blocke
         .unwrap();
     let switch = Arc::new(KillSwitch::new(["llm-brain"]).unwrap());
     let feature = switch.feature("llm-brain").unwrap();
+    let (asks, asked) = mpsc::channel();
+    let refresher = SwitchRefresher::start(Arc::clone(&switch), RefreshOptions::new("chat"), move || {
+        let store = Arc::new(Asked(asks.clone()));
+        async move { Ok(SwitchLink::new(store)) }
+    });
+    asked
+        .recv_timeout(Duration::from_secs(60))
+        .expect("the refresher waits for its store");
     let (blocked, free) = (
         Arc::new(Barrier::new(WORKERS + 1)),
         Arc::new(Barrier::new(WORKERS + 1)),
@@ -346,17 +371,27 @@ fn a_plain_thread_stops_this_process_while_every_worker_of_the_runtime_is_blocke
     blocked.wait();
     // No worker polls anything now: a task that is spawned does not begin.
     let begun = runtime.spawn(async {});
-    let stopping = Arc::clone(&switch);
-    std::thread::spawn(move || stopping.stop_here(feature))
-        .join()
-        .unwrap();
+    let hung = Parts {
+        journal: Health::Hangs,
+        spool: Health::Hangs,
+        audit: Health::Hangs,
+        audit_spool: false,
+        notifier: Health::Hangs,
+        switches: Health::Hangs,
+    };
+    let (stopping, folder) = (Arc::clone(&switch), tempfile::tempdir().unwrap());
+    let spool = folder.path().join("spool");
+    let stopped = std::thread::spawn(move || paused().block_on(stop(hung, &spool, stopping)));
     for _ in 0..WORKERS {
         seen.recv_timeout(Duration::from_secs(60))
             .expect("blocked workers see the stop without being polled");
     }
+    check(hung, &stopped.join().unwrap());
     assert!(!begun.is_finished(), "every worker was blocked all the time");
     free.wait();
     runtime.block_on(begun).unwrap();
+    let contact = refresher.unwrap().health().since_contact;
+    assert_eq!(contact, None, "the store has never answered");
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use ops_core::emergency::{ApprovalPolicy, Forgetting, Refusal};
 use ops_core::model::{Actor, Approval, OutcomeStatus, RunId, TargetId};
-use ops_core::ports::JournalEvent;
+use ops_core::ports::{JournalEntry, JournalEvent};
 use support_emergency::{Fault, Meddled, Verb, World, alice};
 
 /// What Bob and Carol have signed that a run may forget of one target.
@@ -127,6 +127,78 @@ async fn nothing_is_forgotten_without_two_others_and_a_reason() {
     let foreign = BTreeSet::from([TargetId::new("test:t9").unwrap()]);
     let foreign = engine.plan_forget(&stopped, &foreign, "gone").await.unwrap_err();
     assert!(foreign.to_string().contains("test:t9"), "{foreign}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn signatures_that_another_run_has_used_forget_nothing() {
+    let world = World::of(2);
+    let stopped = world.stop().await.run;
+    let another = world.stop().await.run;
+    let (plan, approvals) = forgetting(&world, &stopped, 0).await;
+    let used = JournalEvent::Forgotten {
+        targets: Vec::new(),
+        by: alice(),
+        reason: "the service was deleted".to_owned(),
+        persons: vec!["carol".to_owned()],
+        signatures: vec![approvals[1].fingerprint()],
+    };
+    let used = JournalEntry::new(another.clone(), world.clock.time(), used);
+    world.journal.append(&used).await.unwrap();
+    let approvers = world.people.approvers();
+    let forget = async || world.engine.forget(&plan, &approvals, &approvers, &alice()).await;
+    let refused = forget().await.unwrap_err();
+    assert!(
+        matches!(&refused, Refusal::Replayed { by } if *by == another),
+        "{refused}"
+    );
+    // Whether they were used cannot be read: giving up can wait.
+    let view = Meddled::over(&world.journal);
+    view.break_only(&[Verb::Runs]);
+    let blind = world.machine(view);
+    let refused = blind
+        .engine
+        .forget(&plan, &approvals, &approvers, &alice())
+        .await
+        .unwrap_err();
+    assert!(matches!(refused, Refusal::Undecided(_)), "{refused}");
+    assert_eq!(world.held().await.len(), 2);
+    assert_eq!(
+        world.restore(&stopped).await.unwrap().status,
+        OutcomeStatus::Verified
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_journal_did_not_let_go_is_named_and_forgotten_again_with_the_same_signatures() {
+    let world = World::of(2);
+    let stopped = world.stop().await.run;
+    let (plan, approvals) = forgetting(&world, &stopped, 0).await;
+    let approvers = world.people.approvers();
+    let view = Meddled::over(&world.journal);
+    view.break_only(&[Verb::Release]);
+    let clinging = world.machine(view);
+    let forgotten = clinging
+        .engine
+        .forget(&plan, &approvals, &approvers, &alice())
+        .await
+        .unwrap();
+    assert!(forgotten.targets.is_empty(), "{forgotten:?}");
+    let still_held: Vec<_> = forgotten.still_held.iter().map(|(target, _)| target).collect();
+    assert_eq!(still_held, [world.targets[0].id()]);
+    assert_eq!(world.held().await.len(), 2);
+
+    let forgotten = world
+        .engine
+        .forget(&plan, &approvals, &approvers, &alice())
+        .await
+        .unwrap();
+    assert_eq!(forgotten.targets, [world.targets[0].id().clone()]);
+    assert!(forgotten.still_held.is_empty(), "{forgotten:?}");
+    let restored = world.restore(&stopped).await.unwrap();
+    assert_eq!(
+        (restored.status, restored.steps.len()),
+        (OutcomeStatus::Verified, 1)
+    );
 }
 
 #[tokio::test(start_paused = true)]

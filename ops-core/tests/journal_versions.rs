@@ -8,25 +8,27 @@
 mod support_emergency;
 mod support_fixture;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ops_core::config::Env;
+use ops_core::emergency::{BreakGlass, FAIL_POINTS, Procedure};
 use ops_core::error::ErrorKind;
 use ops_core::file::FileJournal;
-use ops_core::model::RunId;
+use ops_core::model::{Actor, Approval, OutcomeStatus, RunId, TargetState, Verdict};
 use ops_core::ports::{Held, Journal, JournalEntry, JournalEvent};
-use support_emergency::{CutJournal, Fault, Moment, World, settle_tasks};
-use support_fixture::{EntryRow, FILES, Fixture, HoldRow, ROWS, Rows, STORY, Story, procedure, root};
+use support_emergency::{CutJournal, Fault, Moment, World, alice, settle_tasks, well};
+use support_fixture::{EntryRow, FILES, Fixture, HoldRow, ROWS, Rows, STORY, Story, gated, procedure, root};
 
 const TARGETS: usize = 3;
 
 #[tokio::test(start_paused = true)]
 async fn the_files_of_every_earlier_version_are_taken_up_and_put_back_exactly() {
     let fixtures = Fixture::all();
-    assert!(fixtures.len() >= 8, "only {} fixtures", fixtures.len());
+    assert!(fixtures.len() >= 23, "only {} fixtures", fixtures.len());
     for fixture in fixtures {
         let directory = tempfile::tempdir().unwrap();
         fixture.copy_files(directory.path());
@@ -58,7 +60,53 @@ async fn the_rows_of_a_fixture_are_those_of_its_files() {
     }
 }
 
-/// `OPS_WRITE_FIXTURES=v2` writes what this version leaves behind; see the README of the fixtures.
+/// Each kind of entry has fail points of its name; what is not known here is new, and needs a version in which it occurs.
+#[test]
+fn every_kind_of_entry_and_every_later_field_occurs_in_a_fixture() {
+    let rows: Vec<_> = Fixture::all()
+        .iter()
+        .flat_map(|fixture| fixture.rows().entries)
+        .collect();
+    let told: Vec<serde_json::Value> = rows
+        .iter()
+        .map(|row| serde_json::from_str(&row.entry).unwrap())
+        .collect();
+    let found: BTreeSet<_> = told
+        .iter()
+        .map(|entry| entry["event"].as_str().unwrap())
+        .collect();
+    let mut kinds: BTreeSet<&str> = FAIL_POINTS.iter().filter_map(|point| kind(point)).collect();
+    for no_entry in ["hold", "apply", "release", "close_again"] {
+        assert!(kinds.remove(no_entry), "{no_entry}");
+    }
+    assert_eq!(found, kinds);
+    for part in [
+        "/after/0",
+        "/cause",
+        "/glass/overrides/0",
+        "/left",
+        "/opening/gates/0",
+        "/opening/jitter",
+        "/opening/ungated",
+        "/signatures/0",
+        "/steps/1/share",
+        "/timeout",
+        "/unanswered",
+    ] {
+        let has = |entry: &serde_json::Value| entry.pointer(part).is_some_and(|found| !found.is_null());
+        assert!(told.iter().any(has), "{part}");
+    }
+    for moment in ["waiting", "saw", "passed", "failed"] {
+        assert!(told.iter().any(|entry| entry["moment"] == moment), "{moment}");
+    }
+}
+
+fn kind(point: &str) -> Option<&str> {
+    let point = point.strip_suffix(".before")?;
+    point.strip_prefix("run.").or_else(|| point.strip_prefix("step."))
+}
+
+/// `OPS_WRITE_FIXTURES=v3` writes what this version leaves behind; see the README of the fixtures.
 #[tokio::test(start_paused = true)]
 async fn this_version_leaves_behind_what_it_can_take_up() {
     let asked = Env::process().text("OPS_WRITE_FIXTURES");
@@ -90,7 +138,7 @@ async fn this_version_leaves_behind_what_it_can_take_up() {
     let before = world.targets.iter().map(|target| target.fields()).collect();
     let stop = world.stop_by(&procedure(&world)).await.run;
     publish(&world, &stop).await;
-    let restore = restore_cut_at(&world, &stop, 6).await;
+    let restore = restore_cut_at(&world, &stop, &procedure(&world), None, 6).await;
     let what = "a restore, killed when its first stage was put back and its second was not";
     let told = story(&world, what, &stop, Some(&restore), before);
     keep(root, "6-restore-killed-half-way", told, files).await;
@@ -119,6 +167,129 @@ async fn this_version_leaves_behind_what_it_can_take_up() {
     let mut told = story(&world, what, &stop, None, before);
     told.by_hand = vec![1];
     keep(root, "8-stopped-twice-one-unread", told, files).await;
+
+    through_gates(root).await;
+    by_decision(root).await;
+}
+
+/// Started; then intent, applied, verified and release of target 2, and three entries of the gate; the same of target 1 and, but for a release, of
+/// the first share of target 0; waiting and saw of the next gate.
+const IN_THE_SECOND_GATE: usize = 1 + 4 + 3 + 4 + 3 + 2;
+
+/// Aborted; holds and closings of targets 0 and 1.
+const HALF_CLOSED: usize = 1 + 2 + 2;
+
+async fn through_gates(root: &Path) {
+    let name = "9-restore-killed-in-a-gate";
+    let (files, world) = fresh(root, name);
+    let before = world.targets.iter().map(|target| target.fields()).collect();
+    let (stop, restore) = killed_in_a_gate(&world).await;
+    let what = "a restore, killed in the gate after it had let 1 % of the users into target 0";
+    let mut told = story(&world, what, &stop, Some(&restore), before);
+    told.gated = true;
+    keep(root, name, told, files).await;
+
+    let name = "10-abort-killed-half-way";
+    let (files, world) = fresh(root, name);
+    let before = world.targets.iter().map(|target| target.fields()).collect();
+    let (stop, restore) = killed_in_a_gate(&world).await;
+    let cut = Arc::new(CutJournal::new(
+        world.journal.clone(),
+        HALF_CLOSED,
+        Moment::AfterTheWrite,
+    ));
+    let dying = world.machine(cut.clone());
+    let (closing, by) = (gated(&world, &well()), alice());
+    tokio::select! {
+        biased;
+        () = cut.died() => {}
+        ended = dying.engine.abort(&restore, &closing, &by, "the line is still bad") => panic!("must die: {ended:?}"),
+    }
+    settle_tasks().await;
+    let states: Vec<_> = world.targets.iter().map(|target| target.state()).collect();
+    assert_eq!(
+        states,
+        [TargetState::Stopped, TargetState::Stopped, TargetState::Serving]
+    );
+    let what =
+        "an abort of such a restore, killed when targets 0 and 1 were closed again and target 2 was not";
+    let mut told = story(&world, what, &stop, Some(&restore), before);
+    (told.gated, told.goes_back) = (true, true);
+    keep(root, name, told, files).await;
+
+    let name = "11-turned-round-by-a-gate";
+    let (files, world) = fresh(root, name);
+    let before = world.targets.iter().map(|target| target.fields()).collect();
+    let health = well();
+    let opening = gated(&world, &health);
+    let stop = world.stop_by(&opening).await.run;
+    publish(&world, &stop).await;
+    health.set(Verdict::not_yet("overloaded"));
+    let turned = world.restore_by(&stop, &opening).await.unwrap();
+    assert_eq!(turned.status, OutcomeStatus::Failed, "{turned:#?}");
+    publish(&world, &turned.run).await;
+    let what = "a restore that its first gate turned round, to its end";
+    let mut told = story(&world, what, &stop, None, before);
+    told.gated = true;
+    keep(root, name, told, files).await;
+
+    let name = "12-ungated-restore-killed-half-way";
+    let (files, world) = fresh(root, name);
+    let before = world.targets.iter().map(|target| target.fields()).collect();
+    let opening = gated(&world, &well());
+    let stop = world.stop_by(&opening).await.run;
+    publish(&world, &stop).await;
+    let glass = BreakGlass::new("a hospital is waiting").unwrap();
+    let restore = restore_cut_at(&world, &stop, &opening, Some(&glass), 6).await;
+    let what = "a restore without its gates, killed when its first stage was put back and its second was not";
+    let mut told = story(&world, what, &stop, Some(&restore), before);
+    told.gated = true;
+    keep(root, name, told, files).await;
+}
+
+async fn by_decision(root: &Path) {
+    let name = "13-glass-broken-and-reviewed";
+    let (files, world) = fresh(root, name);
+    let before = world.targets.iter().map(|target| target.fields()).collect();
+    let plan = world.engine.plan_stop(&procedure(&world)).await;
+    let glass = BreakGlass::new("nobody else can be reached").unwrap();
+    let plan = plan.break_glass(glass.overriding("approvals"), alice(), world.clock.time());
+    let stop = world.engine.execute(plan.unwrap()).await.unwrap().run;
+    publish(&world, &stop).await;
+    let bob = Actor::person("bob").unwrap();
+    world.engine.review(&stop, &bob, "it was right").await.unwrap();
+    let what = "a stop without the approvals that it needed, reviewed";
+    keep(root, name, story(&world, what, &stop, None, before), files).await;
+
+    let name = "14-one-of-three-forgotten";
+    let (files, world) = fresh(root, name);
+    let before = world.targets.iter().map(|target| target.fields()).collect();
+    let stop = world.stop_by(&procedure(&world)).await.run;
+    publish(&world, &stop).await;
+    let gone = BTreeSet::from([world.targets[1].id().clone()]);
+    let plan = world.engine.plan_forget(&stop, &gone, "the service was deleted");
+    let plan = plan.await.unwrap();
+    let until = world.clock.time() + Duration::from_secs(600);
+    let approvals =
+        ["bob", "carol"].map(|name| Approval::sign(name, plan.digest(), until, world.people.key(name)));
+    let approvers = world.people.approvers();
+    let forgotten = world.engine.forget(&plan, &approvals, &approvers, &alice()).await;
+    assert_eq!(forgotten.unwrap().targets.len(), 1);
+    let what = "a stop of which target 1 was given up";
+    let mut told = story(&world, what, &stop, None, before);
+    told.given_up = vec![1];
+    keep(root, name, told, files).await;
+
+    let name = "15-stop-with-a-lost-answer";
+    let (files, world) = fresh(root, name);
+    let before = world.targets.iter().map(|target| target.fields()).collect();
+    world.targets[0].next_apply(Fault::LostAnswer);
+    let stopped = world.stop_by(&procedure(&world)).await;
+    assert_eq!(stopped.status, OutcomeStatus::Verified, "{stopped:#?}");
+    publish(&world, &stopped.run).await;
+    let what = "a stop, one call of which took effect without an answer";
+    let told = story(&world, what, &stopped.run, None, before);
+    keep(root, name, told, files).await;
 }
 
 /// Name, what happened, and after which write the process is killed: `started`, two holds and two intents, two `applied`.
@@ -157,14 +328,34 @@ async fn stop_cut_at(world: &World, write: usize) -> RunId {
     run
 }
 
-async fn restore_cut_at(world: &World, stop: &RunId, write: usize) -> RunId {
+/// A stop, and a restore of it that died where target 0 is open in part.
+async fn killed_in_a_gate(world: &World) -> (RunId, RunId) {
+    let opening = gated(world, &well());
+    let stop = world.stop_by(&opening).await.run;
+    publish(world, &stop).await;
+    let restore = restore_cut_at(world, &stop, &opening, None, IN_THE_SECOND_GATE).await;
+    assert_eq!(world.targets[0].admitted(), Some(100));
+    assert_eq!(world.targets[1].state(), TargetState::Serving);
+    (stop, restore)
+}
+
+async fn restore_cut_at(
+    world: &World,
+    stop: &RunId,
+    procedure: &Procedure,
+    ungated: Option<&BreakGlass>,
+    write: usize,
+) -> RunId {
     let cut = Arc::new(CutJournal::new(
         world.journal.clone(),
         write,
         Moment::AfterTheWrite,
     ));
     let dying = world.machine(cut.clone());
-    let plan = dying.engine.plan_restore(stop, &procedure(&dying)).await.unwrap();
+    let mut plan = dying.engine.plan_restore(stop, procedure).await.unwrap();
+    if let Some(glass) = ungated {
+        plan = plan.without_gates(glass);
+    }
     let plan = dying.people.approve(plan, dying.clock.time()).unwrap();
     let run = plan.run().clone();
     tokio::select! {
@@ -197,6 +388,9 @@ fn story(
         before,
         left: world.targets.iter().map(|target| target.fields()).collect(),
         by_hand: Vec::new(),
+        given_up: Vec::new(),
+        goes_back: false,
+        gated: false,
     }
 }
 

@@ -19,6 +19,8 @@ use ops_core::ports::{
     SwitchedOff,
 };
 use ops_core::testkit::ManualClock;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 /// A store that never answers.
 #[derive(Debug)]
@@ -265,6 +267,37 @@ async fn a_stop_here_holds_at_once_with_the_store_hung_and_ends_a_running_stream
     assert!(switch.enter(brain).is_none());
     assert_eq!(switch.calls()["brain"], CallCount::new(1, 0));
     stopping.abort();
+}
+
+/// A model that never comes to an end.
+async fn talk(mut to: TcpStream) -> std::io::Result<()> {
+    loop {
+        to.write_all(b"word ").await?;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_stop_in_the_shared_store_ends_the_stream_that_a_client_reads() {
+    let store = Arc::new(InMemorySwitches::new());
+    let (switch, brain) = KillSwitch::single("brain");
+    let switch = Arc::new(switch);
+    let shared = Arc::clone(&store);
+    let _refresher = SwitchRefresher::start(Arc::clone(&switch), fast("chat"), move || {
+        let store = Arc::clone(&shared);
+        async move { Ok(SwitchLink::new(store)) }
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (served, _) = listener.accept().await.unwrap();
+    let running = Arc::clone(&switch);
+    let serving = tokio::spawn(async move { running.run(brain, talk(served)).await });
+    client.read_exact(&mut [0; 15]).await.unwrap();
+    set(&store, &["brain"]).await;
+    // It ends because the stream does: the model goes on.
+    client.read_to_end(&mut Vec::new()).await.unwrap();
+    assert!(serving.await.unwrap().is_none(), "the stream was cut");
+    assert_eq!(switch.calls()["brain"], CallCount::new(1, 0));
 }
 
 async fn until_async(reached: impl Fn() -> bool) {

@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use ops_core::emergency::Procedure;
+use ops_core::emergency::{Procedure, Step};
+use ops_core::memory::InMemoryHealth;
 use ops_core::model::{OutcomeStatus, RunId};
 use ops_core::ports::Journal;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::support_emergency::{Target, World, alice};
+use crate::support_emergency::{Stop, Target, World, alice, gate, shares, well};
 
 /// The fields of a target.
 pub(crate) type Fields = BTreeMap<String, Value>;
@@ -33,6 +35,15 @@ pub(crate) struct Story {
     /// The numbers of targets whose prior state was never known: only a person can put them back.
     #[serde(default)]
     pub(crate) by_hand: Vec<usize>,
+    /// The numbers of targets of which people have said that nobody will put them back: they stay as they were left.
+    #[serde(default)]
+    pub(crate) given_up: Vec<usize>,
+    /// The run that has to be taken up was going back to stopped: it closes, and is put back by another restore.
+    #[serde(default)]
+    pub(crate) goes_back: bool,
+    /// It was of the procedure with gates and a ramp.
+    #[serde(default)]
+    pub(crate) gated: bool,
 }
 
 /// A journal as rows of the tables in PostgreSQL.
@@ -99,7 +110,7 @@ impl Fixture {
         }
     }
 
-    /// The world as it was left, a minute later, over the journal.
+    /// The world as it was left, over the journal.
     pub(crate) fn world(&self, journal: Arc<dyn Journal>) -> World {
         let targets = (0..).zip(&self.story.left);
         let targets = targets.map(|(number, fields)| Target::serving(number, fields.clone()));
@@ -108,14 +119,26 @@ impl Fixture {
 
     /// Takes up what is unfinished and puts the stop back; every target must be as it was, but for those that only a person can put back.
     pub(crate) async fn put_back(&self, world: &World) {
-        let (story, procedure) = (&self.story, procedure(world));
+        let story = &self.story;
+        let procedure = match story.gated {
+            true => gated(world, &well()),
+            false => procedure(world),
+        };
         if let Some(run) = &story.unfinished {
             let outcome = world.engine.resume(run, &procedure, &alice()).await.unwrap();
             let expected = match (run == &story.stop, story.by_hand.is_empty()) {
+                _ if story.goes_back => OutcomeStatus::Failed,
                 (true, _) | (false, true) => OutcomeStatus::Verified,
                 (false, false) => OutcomeStatus::Partial,
             };
             assert_eq!(outcome.status, expected, "{}: {outcome:#?}", self.name);
+            if story.goes_back {
+                assert!(
+                    outcome.aborted.unwrap().stopped() && world.all_stopped(),
+                    "{}",
+                    self.name
+                );
+            }
         }
         let held = world.held().await;
         if held.iter().any(|held| held.run == story.stop) {
@@ -127,10 +150,15 @@ impl Fixture {
             assert_eq!(outcome.status, expected, "{}: {outcome:#?}", self.name);
         }
         for (number, (target, before)) in world.targets.iter().zip(&story.before).enumerate() {
-            if !story.by_hand.contains(&number) {
-                let before = Target::serving(number, before.clone()).bytes();
-                assert_eq!(target.bytes(), before, "{}: target {number}", self.name);
+            if story.by_hand.contains(&number) {
+                continue;
             }
+            let expected = match story.given_up.contains(&number) {
+                true => &story.left[number],
+                false => before,
+            };
+            let expected = Target::serving(number, expected.clone()).bytes();
+            assert_eq!(target.bytes(), expected, "{}: target {number}", self.name);
         }
         assert!(world.held().await.is_empty(), "{}", self.name);
         assert!(
@@ -145,6 +173,29 @@ impl Fixture {
 pub(crate) fn procedure(world: &World) -> Procedure {
     let stage = |at: usize| u32::from(at == 2);
     world.procedure_with(|at, step| step.closing(stage(at)).opening(1 - stage(at)))
+}
+
+/// The same, with starts that are spread, a gate after each opening stage, and target 0 let in for 1 % of the users first.
+pub(crate) fn gated(world: &World, health: &Arc<InMemoryHealth>) -> Procedure {
+    let stage = |at: usize| u32::from(at == 2);
+    let steps = world.targets.iter().enumerate().map(|(at, target)| {
+        let step = Step::new(Stop::in_parts(target));
+        let step = step.closing(stage(at)).opening(1 - stage(at));
+        match at {
+            0 => step.with_ramp(shares(&[1])),
+            _ => step,
+        }
+    });
+    let procedure = Procedure::new("stop-all", steps.collect()).unwrap();
+    // Short: rows are put back in real time.
+    let gate = |stage| {
+        gate(stage, health)
+            .with_hold(Duration::from_millis(200))
+            .with_every(Duration::from_millis(100))
+            .with_patience(Duration::from_secs(10))
+    };
+    let procedure = procedure.with_jitter(Duration::from_millis(20));
+    procedure.with_gate(gate(0)).unwrap().with_gate(gate(1)).unwrap()
 }
 
 pub(crate) fn root() -> PathBuf {
