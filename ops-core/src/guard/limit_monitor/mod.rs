@@ -370,12 +370,12 @@ mod tests {
             (
                 LimitKey::address("203.0.113.9".parse().unwrap()),
                 "203.0.*.*",
-                "113",
+                ".113",
             ),
             (
                 LimitKey::address("2001:db8:77:88::9".parse().unwrap()),
                 "2001:db8:*",
-                "77",
+                ":77",
             ),
         ] {
             let (monitor, mut signals, _) = monitor(OffenceRules::default().with_denials(1));
