@@ -296,10 +296,9 @@ impl Spool {
                 ..Delivered::default()
             });
         };
-        let delivered = Delivery::new(self, store, masker).run(batches, apart).await?;
-        drop(turn);
+        let delivered = Delivery::new(self, turn, store, masker).run(batches, apart).await;
         self.files.went.notify_waiters();
-        Ok(delivered)
+        delivered
     }
 }
 
