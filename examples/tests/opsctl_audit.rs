@@ -284,6 +284,7 @@ fn a_permission_incident_is_shown_and_preserved_only_when_told_to() {
         shown["reports_due"],
         serde_json::json!({"first": "2026-02-02T00:00:00Z", "whole": "2026-03-01T00:00:00Z"})
     );
+    assert!(shown["tenant"].is_string() && shown["error"].is_null(), "{shown}");
     let touched = |list: &str| shown["exposure"][list].as_array().expect("a list").clone();
     assert!(touched("by_user").len() > 1, "{shown}");
     let who = touched("to_resource");
@@ -291,7 +292,10 @@ fn a_permission_incident_is_shown_and_preserved_only_when_told_to() {
     assert_eq!(who[0]["actions"]["emergency.stop"], 1, "{shown}");
     let read = incident(&[]);
     assert!(
-        read.out.contains("emergency.stop ×1") && read.out.contains("--act"),
+        read.out.contains("emergency.stop ×1")
+            && read.out.contains("--act")
+            && read.out.contains(shown["tenant"].as_str().expect("a tenant"))
+            && read.out.contains("2026-02-02 09:00:00 JST"),
         "{}",
         read.out
     );
@@ -308,6 +312,9 @@ fn a_permission_incident_is_shown_and_preserved_only_when_told_to() {
         "INC-8",
         "--json",
     ];
+    // What is wrong with the command is said before anything is written.
+    let archive = ["--archive", "vault", "--retain-until", "soon"];
+    assert_eq!(incident(&[&act[..], &archive].concat()).code, 2);
     let made = incident(&act);
     assert_eq!(made.code, 0, "{}{}", made.out, made.err);
     assert_eq!(made.json()["evidence"]["intact"], true);
@@ -333,8 +340,25 @@ fn a_permission_incident_is_shown_and_preserved_only_when_told_to() {
         "2020-01-01T00:00:00Z",
     ];
     assert_eq!(simulation.run(&vague).code, 2);
-    let vague = [&vague[..], &["--resource", "task"]].concat();
-    assert_eq!(simulation.run(&vague).code, 2);
+    for wrong in [
+        ["--resource", "task"],
+        ["--resource", "task:"],
+        ["--resource", ":t1"],
+        ["--user", ""],
+    ] {
+        let wrong = [&vague[..], &wrong].concat();
+        assert_eq!(simulation.run(&wrong).code, 2, "{wrong:?}");
+    }
+    let later = [
+        "audit",
+        "incident",
+        "--kind",
+        "missing",
+        "--since",
+        "2120-01-01T00:00:00Z",
+    ];
+    let later = [&later[..], &["--user", "alice"]].concat();
+    assert_eq!(simulation.run(&later).code, 2);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 use ops_core::procedures::PermissionIncident;
 
@@ -17,7 +18,7 @@ pub(crate) enum AuditVerb {
     Verify(VerifyArgs),
     /// Export records as evidence: compressed parts, a signed checkpoint and a signed manifest; verified before it is said to be done
     Preserve(PreserveArgs),
-    /// A permission incident: how bad it is, when reports are due, what the user touched and who touched the resource since; with --act the evidence is preserved first
+    /// A permission incident: how bad it is, when reports are due, what the user touched and who touched the resource since, by the trail of the configured tenant alone; with --act the evidence is preserved first
     Incident(IncidentArgs),
     /// Make a key that signs checkpoints: FILE is the private key, FILE.pub the public one
     Keygen {
@@ -113,7 +114,7 @@ pub(crate) struct IncidentArgs {
     #[arg(long, value_name = "TIME")]
     pub(crate) since: String,
     /// The user who could do too much, or saw too much
-    #[arg(long, value_name = "ID", required_unless_present = "resource")]
+    #[arg(long, value_name = "ID", required_unless_present = "resource", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) user: Option<String>,
     /// What was seen: TYPE:ID
     #[arg(long, value_name = "TYPE:ID")]

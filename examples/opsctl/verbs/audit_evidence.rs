@@ -67,6 +67,11 @@ pub(crate) async fn preserve(
 
 /// Exports, verifies what was written, and brings it to an archive.
 pub(super) async fn export(session: &Session, args: &PreserveArgs) -> Result<Preserved, Failure> {
+    let until = args
+        .retain_until
+        .as_deref()
+        .map(str::parse::<Timestamp>)
+        .transpose()?;
     let signer = NoteSigner::from_text(&SecretString::from(read(&args.key)?))?;
     let keys = vec![signer.verifier().clone()];
     let world = &session.world;
@@ -91,11 +96,6 @@ pub(super) async fn export(session: &Session, args: &PreserveArgs) -> Result<Pre
     let archived = match &args.archive {
         Some(archive) => {
             let archive = DirectoryArchive::open(archive, Arc::clone(clock))?;
-            let until = args
-                .retain_until
-                .as_deref()
-                .map(str::parse::<Timestamp>)
-                .transpose()?;
             let hold = until.map_or_else(ArchiveHold::held, |until| ArchiveHold::held().until(until));
             archive_evidence(&archive, &args.out, &args.incident, &verifier, &hold).await?
         }

@@ -1,5 +1,5 @@
 use ops_core::audit::{Exposure, Touched};
-use ops_core::model::Timestamp;
+use ops_core::model::{TenantId, Timestamp};
 use ops_core::procedures::{PermissionIncident, ReportsDue};
 use serde_json::json;
 
@@ -17,52 +17,75 @@ pub(crate) async fn run(
     complete: bool,
 ) -> Result<Exit, Failure> {
     let kind = PermissionIncident::from(args.kind);
+    let (now, tenant) = (session.world.now(), &session.world.config.tenant);
     let since: Timestamp = args.since.parse()?;
-    let known_at = match &args.known_at {
-        Some(text) => text.parse()?,
-        None => session.world.now(),
-    };
-    let resource = match args.resource.as_deref().map(|text| text.split_once(':')) {
-        Some(None) => {
-            return Err(Failure::usage(
-                "--resource names one thing",
-                "give it as TYPE:ID, such as task:t1",
-            ));
-        }
-        named => named.flatten(),
-    };
+    if since > now {
+        return Err(Failure::usage(
+            "--since is in the future",
+            "give the time at which it may have begun",
+        ));
+    }
+    let told = args.known_at.as_deref().map(str::parse::<Timestamp>);
+    let told = told.transpose()?;
+    let known_at = told.unwrap_or(now);
+    let resource = args.resource.as_deref().map(one_thing).transpose()?;
     let due = kind.reports_due(known_at, args.on_purpose);
+    // At once: nothing that fails later takes it back.
+    show_begin(printer, kind, tenant);
+    show_due(printer, known_at, told.is_some(), due);
     let preserve = preserve(args);
     let preserved = match &preserve {
-        Some(preserve) => Some(export(session, preserve).await?),
+        Some(preserve) => {
+            let preserved = export(session, preserve).await?;
+            show_preserved(printer, preserve, &preserved);
+            Some(preserved)
+        }
         None => None,
     };
-    let tenant = &session.world.config.tenant;
     let exposure = session
         .audit_reader()
         .exposure(&session.actor, tenant, args.user.as_deref(), resource, since)
-        .await?;
+        .await;
+    let exposure = match exposure {
+        Err(error) if preserved.is_none() => return Err(error.into()),
+        // The evidence is there all the same.
+        exposure => exposure,
+    };
     let intact = preserved.as_ref().is_none_or(Preserved::intact);
-    let exit = match intact && complete && !exposure.cut {
+    let whole = exposure.as_ref().is_ok_and(|exposure| !exposure.cut);
+    let exit = match intact && complete && whole {
         true => Exit::Done,
         false => Exit::Partly,
     };
     if printer.json() {
         let evidence = preserve.as_ref().zip(preserved.as_ref());
+        let said = exposure.as_ref().err();
         printer.document(&json!({
-            "kind": kind, "severity": kind.severity(), "known_at": known_at, "reports_due": due, "exposure": exposure,
+            "kind": kind, "severity": kind.severity(), "tenant": tenant, "known_at": known_at, "reports_due": due,
+            "exposure": exposure.as_ref().ok(),
+            "error": said.map(|error| json!({"kind": error.kind().to_string(), "message": error.to_string()})),
             "evidence": evidence.map(|(args, preserved)| preserved.document(args)),
             "complete": complete, "exit_code": exit.code(),
         }));
         return Ok(exit);
     }
-    show_due(printer, kind, known_at, due);
-    if let Some((args, preserved)) = preserve.as_ref().zip(preserved.as_ref()) {
-        show_preserved(printer, args, preserved);
+    match &exposure {
+        Ok(exposure) => show_exposure(printer, exposure),
+        Err(error) => printer.error(&format!("opsctl: {error}")),
     }
-    show_exposure(printer, &exposure);
     show_left(printer, args.act);
     Ok(exit)
+}
+
+/// Type and id.
+fn one_thing(text: &str) -> Result<(&str, &str), Failure> {
+    match text.split_once(':') {
+        Some((kind, id)) if !kind.is_empty() && !id.is_empty() => Ok((kind, id)),
+        _ => Err(Failure::usage(
+            "--resource names one thing",
+            "give it as TYPE:ID, such as task:t1",
+        )),
+    }
 }
 
 /// All records since then, whoever made them: what else belongs to it is not known yet.
@@ -79,44 +102,54 @@ fn preserve(args: &IncidentArgs) -> Option<PreserveArgs> {
         key: key.clone(),
         out: out.clone(),
         checkpoint: Vec::new(),
-        allow_empty: false,
+        // It holds at least the record of itself.
+        allow_empty: true,
         archive: args.archive.clone(),
         retain_until: args.retain_until.clone(),
     })
 }
 
-fn show_due(printer: &Printer, kind: PermissionIncident, known_at: Timestamp, due: Option<ReportsDue>) {
+fn show_begin(printer: &Printer, kind: PermissionIncident, tenant: &TenantId) {
     let severity = kind.severity();
     printer.heading(&printer.pick(
-        &format!("権限インシデント: 重大度 {severity}"),
-        &format!("permission incident: severity {severity}"),
+        &format!("権限インシデント: 重大度 {severity}（テナント {tenant}）"),
+        &format!("permission incident: severity {severity}, tenant {tenant}"),
     ));
-    printer.line(&match due {
-        Some(due) => printer.pick(
-            &format!(
-                "  {} に認知: 速報は {} まで、確報は {} まで",
-                known_at.to_jst(),
-                due.first.to_jst(),
-                due.whole.to_jst()
-            ),
-            &format!(
-                "  known at {known_at}: the first report is due {}, the whole one {}",
-                due.first, due.whole
-            ),
-        ),
-        None => printer.pick("  報告の期限はありません", "  no report is due"),
-    });
+    if matches!(kind, PermissionIncident::LeakBetweenOrganisations) {
+        printer.line(&printer.pick(
+            "  このテナントの記録だけを調べます: ほかの組織の記録はそれぞれの設定で調べてください",
+            "  only the trail of this tenant is read: read that of another organisation with its own configuration",
+        ));
+    }
+}
+
+fn show_due(printer: &Printer, known_at: Timestamp, told: bool, due: Option<ReportsDue>) {
+    let Some(due) = due else {
+        printer.line(&printer.pick("  報告の期限はありません", "  no report is due"));
+        return;
+    };
+    let (known, first, whole) = (known_at.to_jst(), due.first.to_jst(), due.whole.to_jst());
+    printer.line(&printer.pick(
+        &format!("  {known} JST に認知: 速報は {first} JST まで、確報は {whole} JST まで"),
+        &format!("  known at {known} JST: the first report is due {first} JST, the whole one {whole} JST"),
+    ));
+    if !told {
+        printer.line(&printer.warn(&printer.pick(
+            "  --known-at がないので、今から数えています",
+            "  no --known-at: counted from now",
+        )));
+    }
 }
 
 fn show_exposure(printer: &Printer, exposure: &Exposure) {
     let lists = [
         (
             &exposure.by_user,
-            printer.pick("この利用者が触れたもの", "what the user touched"),
+            printer.pick("この利用者が触れたもの (JST)", "what the user touched (JST)"),
         ),
         (
             &exposure.to_resource,
-            printer.pick("この資源に触れた人", "who touched the resource"),
+            printer.pick("この資源に触れた人 (JST)", "who touched the resource (JST)"),
         ),
     ];
     for (list, title) in lists.into_iter().filter(|(list, _)| !list.is_empty()) {

@@ -298,6 +298,7 @@ impl Work {
         if due
             && let Ok(delivered) = &delivered
             && !delivered.elsewhere
+            && !delivered.cut
         {
             // Where giving them takes long, the others have most of the time.
             let pause = self.options.idle.max(delivered.apart_took * 4);

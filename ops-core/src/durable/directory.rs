@@ -1,4 +1,4 @@
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -128,6 +128,19 @@ pub(super) fn sync(path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()?;
     }
     Ok(())
+}
+
+/// Tells a file from another one that gets its name. Only unix can.
+pub(crate) fn identity(found: &Metadata) -> u64 {
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::MetadataExt::ino(found)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = found;
+        0
+    }
 }
 
 fn unless_missing(done: io::Result<()>) -> io::Result<()> {

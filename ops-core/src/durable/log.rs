@@ -76,16 +76,6 @@ impl Log {
         Ok(locked)
     }
 
-    /// Puts lines in place of all but the first, at once: a reader sees either. The caller keeps other writers out, those too that wait for the lock: it
-    /// would be that of the file of before.
-    pub(crate) fn replace(&self, texts: &[String]) -> Result<()> {
-        let header = self
-            .header()
-            .map_err(|source| self.refused("replace file", source))?;
-        let lines: String = texts.iter().map(|text| encode(text)).collect();
-        write_plain(&self.path, header + &lines)
-    }
-
     /// The texts of lines that must all be whole.
     pub(crate) fn whole(&self, lines: Vec<Line>) -> Result<Vec<(u64, String)>> {
         lines
@@ -177,6 +167,15 @@ impl LockedLog<'_> {
             self.write(self.log.header()?.as_bytes())
         };
         clear().map_err(|source| self.log.refused("clear file", source))
+    }
+
+    /// Puts lines in place of all but the first, at once: a reader sees either. The caller keeps out those who wait for the lock: it would be that of the file
+    /// of before.
+    pub(crate) fn replace(self, texts: &[String]) -> Result<()> {
+        let header = self.log.header();
+        let header = header.map_err(|source| self.log.refused("replace file", source))?;
+        let lines: String = texts.iter().map(|text| encode(text)).collect();
+        write_plain(&self.log.path, header + &lines)
     }
 
     fn write(&self, bytes: &[u8]) -> io::Result<()> {

@@ -25,8 +25,7 @@ fn child() {
         let folder = std::path::PathBuf::from(folder);
         let spool = Spool::open(folder.join("spool")).unwrap();
         let store = FileAudit::open(folder.join("audit")).unwrap();
-        let delivered = spool.deliver(&store).await.unwrap();
-        assert_eq!((delivered.missing, delivered.damaged), (0, 0));
+        let _ = spool.deliver(&store).await;
     });
 }
 
@@ -58,6 +57,8 @@ async fn a_crash_between_any_two_steps_of_a_delivery_loses_nothing_and_stores_no
         "audit.place.synced=return",
         "audit.place.synced=1*off->return",
         "audit.segment.removed=return",
+        // The last one, before the rest of the directory.
+        "audit.segment.removed=1*off->return",
     ];
     let mut wanted = Vec::new();
     for (first, point) in (0..).step_by(10_000).zip(points) {
@@ -71,14 +72,21 @@ async fn a_crash_between_any_two_steps_of_a_delivery_loses_nothing_and_stores_no
             .unwrap();
         let died = std::os::unix::process::ExitStatusExt::signal(&output.status);
         assert_eq!(died, Some(ABORT), "{point}: {output:?}");
+        let spool = Spool::open(folder.path().join("spool")).unwrap();
+        let store = FileAudit::open(folder.path().join("audit")).unwrap();
+        let delivered = spool.deliver(&store).await.unwrap();
+        assert_eq!(
+            (
+                delivered.missing,
+                delivered.damaged,
+                delivered.refused,
+                delivered.pending
+            ),
+            (0, 0, 0, 0),
+            "{point}"
+        );
     }
-    let spool = Spool::open(folder.path().join("spool")).unwrap();
     let store = FileAudit::open(folder.path().join("audit")).unwrap();
-    let delivered = spool.deliver(&store).await.unwrap();
-    assert_eq!(
-        (delivered.missing, delivered.refused, delivered.pending),
-        (0, 0, 0)
-    );
     let chain = store.chain(&tenant(), 0, 10_000).await.unwrap();
     let names: Vec<_> = chain.into_iter().map(|(_, record)| record.resource_id).collect();
     assert_eq!(names, wanted);

@@ -1,9 +1,11 @@
+use std::fs::File;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ops_core::audit::{Drain, DrainOptions, Recorded, Spool, SpoolQuota};
+use ops_core::audit::{Delivered, Drain, DrainOptions, Recorded, Spool, SpoolQuota};
 use ops_core::clock::SystemClock;
 use ops_core::emergency::Meter;
 use ops_core::error::{Error, ErrorKind, Result, Retry};
@@ -189,6 +191,80 @@ async fn the_pauses_grow_while_the_store_is_down() {
     );
 }
 
+#[tokio::test]
+async fn the_pauses_grow_too_when_only_what_waits_apart_is_left_for_a_store_that_is_down() {
+    let directory = tempfile::tempdir().unwrap();
+    let spool = Spool::open(directory.path()).unwrap();
+    spool.append(record(1)).await.unwrap();
+    let stuck = Troubled(
+        InMemoryAudit::new(),
+        Trouble::Stuck(tenant(), AtomicUsize::new(0)),
+    );
+    let delivered = spool.deliver(&stuck).await.unwrap();
+    assert_eq!((delivered.stuck, delivered.pending), (1, 1));
+
+    let clock = Arc::new(ManualClock::self_moving());
+    let store = Arc::new(InMemoryAudit::new());
+    store.set_reachable(false);
+    let recorder = recorder(&store, spool, clock.clone());
+    let drain = recorder.drain(DrainOptions::default()).unwrap();
+    let failed = async {
+        while drain.status().failures < 11 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(AMPLE, failed)
+        .await
+        .expect("nobody counts that the store is down");
+    assert!(
+        clock.monotonic() >= Duration::from_secs(111),
+        "{:?}",
+        clock.monotonic()
+    );
+}
+
+#[tokio::test]
+async fn nobody_else_has_the_turn_while_the_work_of_a_dropped_delivery_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let spool = Spool::open(directory.path()).unwrap();
+    spool.append(record(1)).await.unwrap();
+    let file = directory.path().join("spool.jsonl");
+    let file = File::options().append(true).create(true).open(file).unwrap();
+    let store = Troubled(InMemoryAudit::new(), Trouble::Keeps(file, AtomicBool::new(false)));
+    let Trouble::Keeps(file, kept) = &store.1 else {
+        unreachable!()
+    };
+    {
+        let mut delivering = pin!(spool.deliver(&store));
+        while !kept.load(Ordering::SeqCst) {
+            tokio::select! {
+                biased;
+                _ = &mut delivering => {}
+                () = tokio::task::yield_now() => {}
+            }
+        }
+    }
+    // It waits for the file, where the record is to be kept apart.
+    assert!(spool.deliver(&store.0).await.unwrap().elsewhere);
+    file.unlock().unwrap();
+    let delivered = once(&spool, &store.0).await;
+    assert_eq!(
+        (delivered.stored, delivered.missing, delivered.pending),
+        (1, 0, 0)
+    );
+}
+
+/// A delivery, once nobody else has the turn.
+async fn once(spool: &Spool, store: &InMemoryAudit) -> Delivered {
+    loop {
+        let delivered = spool.deliver(store).await.unwrap();
+        if !delivered.elsewhere {
+            return delivered;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
 /// What is wrong with a store.
 #[derive(Debug)]
 enum Trouble {
@@ -202,6 +278,8 @@ enum Trouble {
     Forgetful,
     /// The chain of this tenant takes nothing; how many of its records were given.
     Stuck(TenantId, AtomicUsize),
+    /// It takes nothing, and locks this file; whether it has.
+    Keeps(File, AtomicBool),
     /// Each record takes it a second.
     Slow(Arc<ManualClock>),
 }
@@ -242,6 +320,12 @@ impl AuditStore for Troubled {
                     }
                 }
                 return Ok(answers);
+            }
+            Trouble::Keeps(file, kept) => {
+                file.lock().unwrap();
+                kept.store(true, Ordering::SeqCst);
+                let stuck = |_| Appended::Stuck(Error::new(ErrorKind::Unexpected, "append audit records"));
+                return Ok(entries.iter().map(stuck).collect());
             }
             Trouble::Panics => panic!("a fault of the store"),
             _ => {}
@@ -459,18 +543,19 @@ async fn a_tenant_whose_chain_takes_nothing_makes_no_other_wait() {
             .await
             .expect("the others wait for the stuck one");
     }
-    let late = drain.stop(Duration::from_millis(100)).await.unwrap_err();
+    // However long it is given: those apart are left.
+    let late = drain.flush(Duration::from_millis(1)).await.unwrap_err();
     assert_eq!(late.kind(), ErrorKind::Timeout);
+    drop(drain);
+
+    // When its chain takes records again, they come in their order, with what was recorded meanwhile.
+    spool.append(of(&other, 20)).await.unwrap();
+    let delivered = once(&spool, &store.0).await;
+    assert_eq!((delivered.stored, delivered.pending), (21, 0));
     let Trouble::Stuck(_, given) = &store.1 else {
         unreachable!()
     };
     assert_eq!(given.load(Ordering::SeqCst), 1, "it is given at the idle pace");
-    assert_eq!(spool.status().await.unwrap().records, 20);
-
-    // When its chain takes records again, they come in their order, with what was recorded meanwhile.
-    spool.append(of(&other, 20)).await.unwrap();
-    let delivered = spool.deliver(&store.0).await.unwrap();
-    assert_eq!((delivered.stored, delivered.pending), (21, 0));
     let names: Vec<_> = store
         .0
         .chain(&other)

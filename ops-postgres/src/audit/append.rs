@@ -31,13 +31,14 @@ pub(super) async fn append_all(
     answers.resize_with(entries.len(), || None);
     if !tenants.is_empty() {
         let mut transaction = pool.begin_with(begin).await.map_err(not_appended)?;
+        let mut wait = LOCK_WAIT;
         for (tenant, places) in tenants {
             let batch = Batch {
                 tenant,
                 entries,
                 places: &places,
             };
-            let given = append_tenant(&mut transaction, trees, batch).await?;
+            let given = append_tenant(&mut transaction, trees, batch, &mut wait).await?;
             for (place, answer) in given {
                 answers[place] = Some(answer);
             }
@@ -61,6 +62,7 @@ async fn append_tenant(
     transaction: &mut PgTransaction<'_>,
     trees: &Trees,
     batch: Batch<'_>,
+    wait: &mut &'static str,
 ) -> Result<Answers> {
     let mut answers = Answers::new();
     // A record that no row can hold is looked for by halves.
@@ -70,7 +72,7 @@ async fn append_tenant(
     while let Some(places) = parts.pop() {
         let part = Batch { places, ..batch };
         let mut savepoint = transaction.begin().await.map_err(not_appended)?;
-        let failed = match append_part(&mut savepoint, trees, part, look_up).await {
+        let failed = match append_part(&mut savepoint, trees, part, look_up, wait).await {
             Ok(given) => {
                 savepoint.commit().await.map_err(not_appended)?;
                 answers.extend(given);
@@ -92,6 +94,9 @@ async fn append_tenant(
             }
             // What comes behind must not come before.
             (failed, _) => {
+                if matches!(failed, Failed::Locked(_)) {
+                    *wait = NO_WAIT;
+                }
                 let cause = Error::from(failed);
                 parts.push(places);
                 let left = parts.into_iter().rev().flatten();
@@ -108,6 +113,8 @@ async fn append_tenant(
 pub(super) enum Failed {
     /// What is stored of this chain cannot be read, or takes no row: a person must look at it.
     Chain(Error),
+    /// Somebody keeps the lock of this chain.
+    Locked(Error),
     /// One of the records is known, or its place is taken.
     Known(Error),
     /// One of the records holds what no row can hold, now or later.
@@ -142,34 +149,37 @@ impl From<sqlx::Error> for Failed {
     }
 }
 
-/// Whom an answer of the server concerns. What somebody can mend in the database, such as a constraint or a trigger that raises, is no fault of the record.
+/// Whom an answer of the server concerns. What somebody can mend in the database, such as a constraint, a narrow column or a trigger that raises, is no fault
+/// of the record: refused, it would never be stored.
 fn of_code(code: &str) -> fn(Error) -> Failed {
     match code {
         "23505" => Failed::Known,
         "XX001" | "XX002" => Failed::Chain,
+        "22003" | "22021" | "22P05" => Failed::Input,
         _ => match code.get(..2) {
-            Some("22") => Failed::Input,
-            Some("23" | "54" | "P0") => Failed::Chain,
+            Some("22" | "23" | "54" | "P0") => Failed::Chain,
             _ => Failed::Store,
         },
     }
 }
 
-/// Who keeps the lock of a chain holds up its tenant; who keeps a table holds up all.
+/// Who keeps the lock of a chain holds up its tenant; who keeps a table holds up all. A shorter `statement_timeout` of the connection ends the waiting too.
 fn locked(cause: sqlx::Error) -> Failed {
     let code = cause.as_database_error().and_then(DatabaseError::code);
-    match code.as_deref() == Some("55P03") {
-        true => Failed::Chain(not_appended(cause)),
-        false => cause.into(),
+    match code.as_deref() {
+        Some("55P03" | "57014") => Failed::Locked(not_appended(cause)),
+        _ => cause.into(),
     }
 }
 
 impl From<Failed> for Error {
     fn from(failed: Failed) -> Self {
         match failed {
-            Failed::Chain(cause) | Failed::Known(cause) | Failed::Input(cause) | Failed::Store(cause) => {
-                cause
-            }
+            Failed::Chain(cause)
+            | Failed::Locked(cause)
+            | Failed::Known(cause)
+            | Failed::Input(cause)
+            | Failed::Store(cause) => cause,
         }
     }
 }
@@ -189,6 +199,7 @@ async fn append_part(
     trees: &Trees,
     batch: Batch<'_>,
     look_up: bool,
+    wait: &str,
 ) -> Result<Answers, Failed> {
     // The lock and the head keep writers at the same time from forking the chain: whoever has them is alone.
     sqlx::query(
@@ -197,7 +208,7 @@ async fn append_part(
     )
     .bind(batch.tenant.as_str())
     .bind(LOCK)
-    .bind(LOCK_WAIT)
+    .bind(wait)
     .execute(&mut **transaction)
     .await
     .map_err(locked)?;
@@ -416,3 +427,25 @@ pub(super) async fn page_after(
 const LOCK: i64 = 0x6f70_735f_6175_6474;
 /// How long a tenant's chain is waited for.
 const LOCK_WAIT: &str = "5s";
+/// The same once one of the batch was waited for in vain: many that are kept must not cost the batch its time.
+const NO_WAIT: &str = "50ms";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_no_row_can_ever_hold_is_the_fault_of_the_record() {
+        let failed = |code| of_code(code)(error(ErrorKind::Unexpected, APPEND));
+        for code in ["22021", "22P05", "22003"] {
+            assert!(matches!(failed(code), Failed::Input(_)), "{code}");
+        }
+        // A trigger that divides by zero or casts, a column that was made narrower, a constraint, an index, a trigger that raises.
+        for code in ["22012", "22P02", "22001", "23514", "54000", "P0001", "XX001"] {
+            assert!(matches!(failed(code), Failed::Chain(_)), "{code}");
+        }
+        for code in ["", "2", "25006", "55P03", "57014", "57P01"] {
+            assert!(matches!(failed(code), Failed::Store(_)), "{code}");
+        }
+    }
+}

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use crate::durable::{Directory, Log, damaged, no_room, refused};
+use crate::durable::{Directory, Log, damaged, identity, no_room, refused};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{AuditRecord, Digest, TenantId, Timestamp};
 use crate::ports::{AuditEntry, AuditOrigin};
@@ -16,7 +16,8 @@ use crate::ports::{AuditEntry, AuditOrigin};
 /// Records that wait beside the segments, in `spool.jsonl`: those whose tenant's chain takes nothing for now, so that they hold up no other, and those of
 /// the version that had this one file only.
 ///
-/// Only who has the turn writes to it. It is read again only when it is another file than before.
+/// Only who has the turn writes to it, and processes of the version before, which lock the file only: what is written is decided under that lock. It is read
+/// again only when it is another file than before.
 #[derive(Debug)]
 pub(super) struct Apart {
     log: Log,
@@ -35,8 +36,8 @@ struct Read {
     tenants: HashMap<TenantId, u64>,
 }
 
-/// Length and time of the last change.
-type Stamp = (u64, SystemTime);
+/// Which file it is, its length and the time of the last change.
+type Stamp = (u64, u64, SystemTime);
 
 /// One line of it.
 #[derive(Serialize, Deserialize)]
@@ -104,15 +105,19 @@ impl Apart {
 
     /// Makes the file smaller when more of it is gone than waits.
     pub(super) fn shrink(&self) -> Result<()> {
+        if !self.current()?.is_mostly_gone() {
+            return Ok(());
+        }
+        let locked = self.log.lock()?;
         let mut read = self.current()?;
-        if read.known.len() <= 2 * read.waiting.len() {
+        if !read.is_mostly_gone() {
             return Ok(());
         }
         let shrunk = match read.waiting.is_empty() {
-            true => self.log.lock()?.clear(),
+            true => locked.clear(),
             false => {
                 let entries = read.waiting.values().map(|(_, entry)| entry.clone());
-                self.log.replace(&texts(entries.map(Line::of))?)
+                locked.replace(&texts(entries.map(Line::of))?)
             }
         };
         *read = Read::default();
@@ -124,12 +129,18 @@ impl Apart {
     }
 
     fn append(&self, lines: impl Iterator<Item = Line>) -> Result<()> {
-        let texts = texts(lines)?;
+        let mut texts = texts(lines)?;
         if texts.is_empty() {
             return Ok(());
         }
+        let locked = self.log.lock()?;
         let mut read = self.current()?;
-        self.log.lock()?.append(&texts)?;
+        // Those of a batch that comes again, because its place could not be written, are there.
+        texts.retain(|text| !read.known.contains_key(&Digest::of(text.as_bytes())));
+        if texts.is_empty() {
+            return Ok(());
+        }
+        locked.append(&texts)?;
         for text in &texts {
             read.take(text).map_err(unwritable)?;
         }
@@ -158,6 +169,11 @@ impl Apart {
 }
 
 impl Read {
+    /// More of it is gone than waits.
+    fn is_mostly_gone(&self) -> bool {
+        self.known.len() > 2 * self.waiting.len()
+    }
+
     fn take(&mut self, text: &str) -> serde_json::Result<()> {
         match serde_json::from_str(text)? {
             Line::Record { record, origin } => {
@@ -213,7 +229,7 @@ fn unwritable(source: serde_json::Error) -> Error {
 
 /// `None`: there is no file.
 fn stamp(path: &Path) -> Result<Option<Stamp>> {
-    match fs::metadata(path).and_then(|found| Ok((found.len(), found.modified()?))) {
+    match fs::metadata(path).and_then(|found| Ok((identity(&found), found.len(), found.modified()?))) {
         Ok(stamp) => Ok(Some(stamp)),
         Err(missing) if missing.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(refused("read audit spool", path, source)),
@@ -274,6 +290,36 @@ mod tests {
         theirs.shrink().unwrap();
         assert_eq!(ours.waiting().unwrap(), (0, None));
         assert!(bytes(&directory) < 100 && ours.tenants().unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_kept_again_takes_no_more_room() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = Directory::open(home.path()).unwrap();
+        let apart = Apart::new(&directory);
+        let kept = [entry("org_a", 1), entry("org_a", 2)];
+        apart.keep(kept.iter().cloned()).unwrap();
+        let once = bytes(&directory);
+        apart.keep(kept.into_iter()).unwrap();
+        assert_eq!((bytes(&directory), names(&apart).len()), (once, 2));
+    }
+
+    #[test]
+    fn another_file_of_the_same_length_and_time_is_read() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = Directory::open(home.path()).unwrap();
+        let (ours, theirs) = (Apart::new(&directory), Apart::new(&directory));
+        ours.keep([entry("org_a", 1)].into_iter()).unwrap();
+        assert_eq!(names(&theirs), ["1"]);
+        let (file, other) = (directory.file(FILE), directory.file("other"));
+        let changed = fs::metadata(&file).unwrap().modified().unwrap();
+        fs::rename(&file, directory.file("before")).unwrap();
+        ours.keep([entry("org_a", 2)].into_iter()).unwrap();
+        fs::rename(&file, &other).unwrap();
+        let handle = fs::File::options().write(true).open(&other).unwrap();
+        handle.set_modified(changed).unwrap();
+        fs::rename(&other, &file).unwrap();
+        assert_eq!(names(&theirs), ["2"]);
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tracing::error;
 
 use super::producer::{Batch, Leftover};
-use super::{Delivered, Spool};
-use crate::durable::{blocking, no_room, write_plain};
+use super::{Delivered, Files, Spool};
+use crate::durable::{Lock, blocking, no_room, write_plain};
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::failpoint::fail_point;
 use crate::model::{AuditRecord, TenantId};
@@ -18,6 +18,7 @@ use crate::resilience::{Deadline, caught};
 /// One delivery, by whoever has the turn.
 pub(super) struct Delivery<'a> {
     spool: &'a Spool,
+    turn: Arc<Lock>,
     store: &'a dyn AuditStore,
     masker: Option<&'a dyn PiiMasker>,
     /// Tenants whose chain takes nothing: nothing more of theirs is given, so that all arrives in its order.
@@ -28,11 +29,13 @@ pub(super) struct Delivery<'a> {
 impl<'a> Delivery<'a> {
     pub(super) fn new(
         spool: &'a Spool,
+        turn: Lock,
         store: &'a dyn AuditStore,
         masker: Option<&'a dyn PiiMasker>,
     ) -> Self {
         Self {
             spool,
+            turn: Arc::new(turn),
             store,
             masker,
             held: HashSet::new(),
@@ -56,14 +59,27 @@ impl<'a> Delivery<'a> {
         Ok(self.done)
     }
 
+    /// Works on the files. The work goes on when this future is dropped, and nobody else has the turn until it has ended.
+    async fn work<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&Files) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (files, turn) = (Arc::clone(&self.spool.files), Arc::clone(&self.turn));
+        blocking(operation, move || {
+            let done = work(&files);
+            drop(turn);
+            done
+        })
+        .await
+    }
+
     async fn tenants_apart(&self) -> Result<HashSet<TenantId>> {
-        let files = Arc::clone(&self.spool.files);
-        blocking(READ, move || files.apart.tenants()).await
+        self.work(READ, |files| files.apart.tenants()).await
     }
 
     async fn segments(&mut self, batches: usize) -> Result<()> {
-        let files = Arc::clone(&self.spool.files);
-        let leftovers = blocking(READ, move || Leftover::all(&files.directory)).await?;
+        let leftovers = self.work(READ, |files| Leftover::all(&files.directory)).await?;
         for leftover in leftovers {
             if !self.process(leftover, batches).await? {
                 break;
@@ -78,11 +94,12 @@ impl<'a> Delivery<'a> {
         let mut caught_up = false;
         for _ in 0..batches {
             let most = files.size.now();
-            let (back, batch) = blocking(READ, move || {
-                let batch = leftover.next(most)?;
-                Ok((leftover, batch))
-            })
-            .await?;
+            let (back, batch) = self
+                .work(READ, move |_| {
+                    let batch = leftover.next(most)?;
+                    Ok((leftover, batch))
+                })
+                .await?;
             leftover = back;
             // Of a process that goes on recording, what came meanwhile is left to the next time.
             caught_up = batch.entries.len() < most;
@@ -109,7 +126,7 @@ impl<'a> Delivery<'a> {
             }
         }
         self.done.more |= !caught_up;
-        blocking(SHRINK, move || leftover.clear()).await?;
+        self.work(SHRINK, move |_| leftover.clear()).await?;
         Ok(true)
     }
 
@@ -122,21 +139,21 @@ impl<'a> Delivery<'a> {
                 damaged, "audit records in the spool were lost or damaged"
             );
         }
-        let files = Arc::clone(&self.spool.files);
-        let leftover = blocking(SHRINK, move || {
-            for (name, bytes) in &batch.damaged {
-                write_plain(&files.directory.file(&format!("damaged-{name}")), bytes)?;
-            }
-            for (name, bytes) in &batch.torn {
-                write_plain(&files.directory.file(&format!("torn-{name}")), bytes)?;
-            }
-            let stuck = stuck.into_iter().filter_map(|place| batch.entries.get(place));
-            files.apart.keep(stuck.cloned())?;
-            fail_point!("audit.deliver.kept");
-            leftover.delivered(&batch)?;
-            Ok(leftover)
-        })
-        .await?;
+        let leftover = self
+            .work(SHRINK, move |files| {
+                for (name, bytes) in &batch.damaged {
+                    write_plain(&files.directory.file(&format!("damaged-{name}")), bytes)?;
+                }
+                for (name, bytes) in &batch.torn {
+                    write_plain(&files.directory.file(&format!("torn-{name}")), bytes)?;
+                }
+                let stuck = stuck.into_iter().filter_map(|place| batch.entries.get(place));
+                files.apart.keep(stuck.cloned())?;
+                fail_point!("audit.deliver.kept");
+                leftover.delivered(&batch)?;
+                Ok(leftover)
+            })
+            .await?;
         self.done.missing += missing;
         self.done.damaged += damaged;
         Ok(leftover)
@@ -147,22 +164,36 @@ impl<'a> Delivery<'a> {
         let files = Arc::clone(&self.spool.files);
         let mut behind = 0;
         loop {
-            let (shared, held, most) = (Arc::clone(&files), self.held.clone(), files.size_apart.now());
-            let part = blocking(READ, move || shared.apart.behind(behind, most, &held)).await?;
+            let (held, most) = (self.held.clone(), files.size_apart.now());
+            let part = self
+                .work(READ, move |files| files.apart.behind(behind, most, &held))
+                .await?;
             let (places, entries): (Vec<_>, Vec<_>) = part.into_iter().unzip();
             let Some((last, _)) = places.last() else { break };
             behind = *last;
             let given = self.hand_over(&entries, &files.size_apart, ANSWER_APART).await?;
-            let Some(stuck) = given else { break };
+            let Some(stuck) = given else {
+                // A store that was only too slow for these may take the others.
+                let slow = |error: &Error| error.kind() == ErrorKind::Timeout;
+                self.done.cut = !self.done.error.as_ref().is_some_and(slow);
+                break;
+            };
             let gone = places.into_iter().enumerate();
             let gone = gone
                 .filter(|(place, _)| stuck.binary_search(place).is_err())
                 .map(|(_, (_, content))| content)
                 .collect();
-            let shared = Arc::clone(&files);
-            blocking(SHRINK, move || shared.apart.remove(gone)).await?;
+            match self.work(SHRINK, move |files| files.apart.remove(gone)).await {
+                // They are given again, which stores nothing twice.
+                Err(full) if no_room(&full) => {
+                    self.done.error.get_or_insert(full);
+                    self.done.cut = true;
+                    break;
+                }
+                removed => removed?,
+            }
         }
-        blocking(SHRINK, move || files.apart.shrink()).await
+        self.work(SHRINK, |files| files.apart.shrink()).await
     }
 
     /// Gives records to the store, in their order; the places of those that wait for their tenant's chain. `None` when the store cannot take more now: some may
@@ -239,7 +270,7 @@ impl<'a> Delivery<'a> {
             .bound(clock, DELIVER, caught(DELIVER, self.store.append_all(entries)))
             .await;
         match &answers {
-            Ok(_) if clock.monotonic().saturating_sub(began) < within / 4 => size.grow(entries.len()),
+            Ok(_) if clock.monotonic().saturating_sub(began) < SOON => size.grow(entries.len()),
             Err(late) if late.kind() == ErrorKind::Timeout => size.halve(entries.len()),
             _ => {}
         }
@@ -257,8 +288,9 @@ impl<'a> Delivery<'a> {
             |masker| masker.mask(&error.to_string()).into_owned(),
         );
         error!(id = %record.id, kind = %error.kind(), "the audit store will never take this record: it is set aside");
-        let (files, record) = (Arc::clone(&self.spool.files), record.clone());
-        blocking("set audit record aside", move || files.refuse(&record, said)).await?;
+        let record = record.clone();
+        self.work("set audit record aside", move |files| files.refuse(&record, said))
+            .await?;
         self.done.refused += 1;
         Ok(())
     }
@@ -305,5 +337,8 @@ const SHRINK: &str = "shrink audit spool";
 const ANSWER: Duration = Duration::from_secs(60);
 /// The same for what waits apart: the others wait meanwhile.
 const ANSWER_APART: Duration = Duration::from_secs(10);
+/// A batch that is done within it may be followed by a larger one. It is well below what a store lets a chain wait for its lock: whoever else gives a batch
+/// to the same chain finds it free in time.
+const SOON: Duration = Duration::from_secs(2);
 /// So many records at once, and no more.
 const MOST: usize = 4096;

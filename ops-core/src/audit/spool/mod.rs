@@ -258,7 +258,8 @@ impl Spool {
     /// As [`pending`](Self::pending): the spool itself failed. What the store said is in [`Delivered::error`].
     ///
     /// # Cancellation
-    /// Dropping the future may leave records both stored and pending; the next delivery stores nothing twice.
+    /// Dropping the future may leave records both stored and pending; the next delivery stores nothing twice. What it was doing on the disk goes on, and keeps
+    /// others from delivering until it has ended.
     pub async fn deliver(&self, store: &dyn AuditStore) -> Result<Delivered> {
         self.deliver_whole(store, None).await
     }
@@ -296,10 +297,9 @@ impl Spool {
                 ..Delivered::default()
             });
         };
-        let delivered = Delivery::new(self, store, masker).run(batches, apart).await?;
-        drop(turn);
+        let delivered = Delivery::new(self, turn, store, masker).run(batches, apart).await;
         self.files.went.notify_waiters();
-        Ok(delivered)
+        delivered
     }
 }
 

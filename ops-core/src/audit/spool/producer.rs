@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::apart;
 use super::writer::{APPEND, FULL, NextMedium, Writer};
 use crate::durable::{
-    Directory, Lock, Medium, Segment, frame, private, read_whole, refused, segment_name, segments,
+    Directory, Lock, Medium, Segment, frame, no_room, private, read_whole, refused, segment_name, segments,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint::fail_point;
@@ -49,10 +49,11 @@ impl Producer {
                 let segment = Segment::create(&directory, number, room)?;
                 Ok((Box::new(segment) as Box<dyn Medium>, room))
             };
-            // A disk that has little left may have enough.
-            create(room).or_else(|full| match room > least.max(FIRST_ROOM) {
-                true => create(least.max(FIRST_ROOM)).map_err(|_| full),
-                false => Err(full),
+            // A disk that has little left may have enough. After any other failure there may be a file already.
+            let little = least.max(FIRST_ROOM);
+            create(room).or_else(|failed| match no_room(&failed) && room > little {
+                true => create(little),
+                false => Err(failed),
             })
         });
         Ok(Self {
@@ -379,8 +380,12 @@ impl Leftover {
 
     /// Removes the segments before the place.
     fn remove_delivered(&self) -> Result<()> {
+        self.remove_segments(self.place.segment)
+    }
+
+    fn remove_segments(&self, before: u64) -> Result<()> {
         for number in segments(&self.directory)? {
-            if number < self.place.segment {
+            if number < before {
                 self.directory.remove(&segment_name(number))?;
                 fail_point!("audit.segment.removed");
             }
@@ -391,10 +396,14 @@ impl Leftover {
     /// Removes the directory of a process that is gone, once all of it is delivered; of one that lives, what is delivered: whoever wrote the place may have
     /// ended before that.
     pub(super) fn clear(&self) -> Result<()> {
-        match self.is_dead() && self.next(1)?.is_empty() {
-            true => self.directory.remove_all(),
-            false => self.remove_delivered(),
+        let done = self.is_dead() && self.next(1)?.is_empty();
+        if !done {
+            return self.remove_delivered();
         }
+        // The place goes last: without it, a segment that is still there would be one whose beginning is missing.
+        self.remove_segments(u64::MAX)?;
+        self.directory.sync()?;
+        self.directory.remove_all()
     }
 
     /// How many bytes its segments take.
