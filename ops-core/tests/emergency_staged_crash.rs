@@ -15,7 +15,7 @@ use ops_core::emergency::{Approved, Engine, Plan, Procedure, Refusal};
 use ops_core::file::FileJournal;
 use ops_core::memory::InMemoryHealth;
 use ops_core::model::{Outcome, OutcomeStatus, RunId, Verdict};
-use ops_core::ports::Journal;
+use ops_core::ports::{GateMoment, Journal, JournalEntry, JournalEvent};
 use support_emergency::{
     CutJournal, Moment, Seen, SharedJournal, World, alice, settle_tasks, staged_with, well,
 };
@@ -156,6 +156,24 @@ async fn taken_up_at_every_write(place: fn() -> Place, what: &str) -> (usize, us
             assert_eq!(outcome.status, OutcomeStatus::Verified, "{what}: {outcome:#?}");
             assert_eq!((outcome.steps.len(), outcome.gates.len()), (4, 4), "{what}");
             assert_as_before(&fresh, &died.before, &what).await;
+            let entries = fresh.engine.entries(&outcome.run).await.unwrap();
+            // Step n opens in stage n, behind gate n - 1.
+            let waits_again = |at: usize, gate: u32| {
+                let begun = |entry: &JournalEntry| matches!(entry.event, JournalEvent::Intent { step, .. } if step > gate);
+                entries[..at].iter().any(begun)
+            };
+            for (at, entry) in entries.iter().enumerate() {
+                if let JournalEvent::Gate {
+                    gate,
+                    moment: GateMoment::Waiting,
+                } = entry.event
+                {
+                    assert!(
+                        !waits_again(at, gate),
+                        "{what}: gate {gate} has let a stage begin"
+                    );
+                }
+            }
             if died.ended.is_some() {
                 assert_eq!(died.writes, WRITES, "{what}");
                 break;

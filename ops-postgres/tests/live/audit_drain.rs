@@ -184,7 +184,7 @@ async fn what_is_wrong_with_one_tenant_or_one_record_costs_no_other() {
         &mut root,
         "create function public.odd() returns trigger language plpgsql as $$ begin
              if new.tenant = 'org_1' then return null; end if;
-             if new.resource_id = '14' then raise exception using errcode = '22003'; end if;
+             if new.resource_id = '14' then raise exception using errcode = '22021'; end if;
              return new; end $$;
          create trigger odd before insert on ops.audit_log for each row execute function public.odd()",
     )
