@@ -119,11 +119,15 @@ async fn the_way_back_is_tried_as_it_is_and_leads_to_where_the_script_runs_again
     // A role is no part of the schema, and stays.
     write(dir.path(), "role.up.sql", "create role ops_stays nologin;");
     write(dir.path(), "role.down.sql", "select 1;");
+    // That it does not run again is because of where down leads.
+    write(dir.path(), "stays.up.sql", "create table stays (id int);");
+    write(dir.path(), "stays.down.sql", "select 1;");
     let arguments = [
         "migrations",
         "check",
         "parts.up.sql",
         "role.up.sql",
+        "stays.up.sql",
         "--proof",
         "--json",
     ];
@@ -138,6 +142,7 @@ async fn the_way_back_is_tried_as_it_is_and_leads_to_where_the_script_runs_again
         "{}",
         ran.out
     );
+    assert_eq!(tried(2)["result"], "different", "{}{}", ran.out, ran.err);
     assert_eq!(ran.code, 1);
 }
 

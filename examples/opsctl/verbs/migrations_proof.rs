@@ -72,11 +72,12 @@ pub(super) async fn prove(
             }
         }
     };
-    // What comes next begins where this script ends.
-    if !matches!(proof.back, Back::Failed(_))
-        && let Some(failure) = first_failure(trial.run(&sent_up, atomic).await?)
-    {
-        proof.back = Back::NotAgain(failure);
+    // What comes next begins where this script ends. From elsewhere it need not run.
+    if !matches!(proof.back, Back::Failed(_)) {
+        let again = first_failure(trial.run(&sent_up, atomic).await?);
+        if let (Back::Exactly, Some(failure)) = (&proof.back, again) {
+            proof.back = Back::NotAgain(failure);
+        }
     }
     Ok(proof)
 }

@@ -203,8 +203,8 @@ pub enum Published {
 /// - The time is the store's: clocks of instances do not matter. States count from 1970.
 /// - The checks of a call are decided as if one after the other, and calls as if one after the other.
 /// - A check is admitted by all of its limits, or it uses up nothing; a cost of 0 uses up nothing.
-/// - [`Gcra`](crate::model::Gcra) and [`Strict`](crate::model::Strict) decide, or something that decides alike. A denied check writes
-///   nothing.
+/// - [`Gcra`](crate::model::Gcra) and [`Strict`](crate::model::Strict) decide, or something that decides alike. A denied check changes
+///   no state; a store may lock its row.
 /// - A limit that admits within a check that another one denies stands as without the check.
 /// - A call whose stamp does not hold counts nothing and says so: a new table holds for the next call of every instance.
 /// - A published table replaces those of lower versions only.

@@ -2,7 +2,7 @@
 
 use ops_core::governance::migration::MigrationPlan;
 use ops_core::model::{
-    AppliedMigration, HalfDone, MigrationTool, Relation, RelationKind, Schema, SchemaState,
+    AppliedMigration, HalfDone, Index, MigrationTool, Relation, RelationKind, Schema, SchemaState,
 };
 
 use crate::run::{LEDGER, World};
@@ -53,7 +53,8 @@ async fn what_no_session_can_lock_is_not_touched_and_what_stays_half_done_is_kno
         alter table parts detach partition parts_1 concurrently;
         reindex table concurrently near;
         alter table parts detach partition parts_1 finalize;
-        reindex table near;";
+        reindex table near;
+        reindex index concurrently parts_key;";
     let world = World::new(&[("1_a.sql", script)]);
     let mut schema = Schema::default();
     for (name, kind) in [
@@ -67,6 +68,11 @@ async fn what_no_session_can_lock_is_not_touched_and_what_stays_half_done_is_kno
         relation.kind = kind;
         if name == "parts_1" {
             relation.parents = vec!["public.parts".to_owned()];
+        }
+        if name == "parts" {
+            let mut key = Index::default();
+            key.name = "public.parts_key".to_owned();
+            relation.indexes.push(key);
         }
         schema.relations.insert(format!("public.{name}"), relation);
     }
@@ -88,5 +94,20 @@ async fn what_no_session_can_lock_is_not_touched_and_what_stays_half_done_is_kno
     let reindex = HalfDone::Reindex {
         tables: vec!["public.near".to_owned()],
     };
-    assert_eq!(leave, [None, None, None, Some(detach), Some(reindex), None, None]);
+    let of_partitions = HalfDone::Reindex {
+        tables: vec!["public.parts".to_owned(), "public.parts_1".to_owned()],
+    };
+    assert_eq!(
+        leave,
+        [
+            None,
+            None,
+            None,
+            Some(detach),
+            Some(reindex),
+            None,
+            None,
+            Some(of_partitions)
+        ]
+    );
 }

@@ -403,6 +403,18 @@ pub(crate) async fn refuse_while_read_only(
     Ok(())
 }
 
+/// Commits, unless the mode has begun while `transaction` did its work or waited for it.
+///
+/// # Errors
+/// As [`refuse_while_read_only`]; then nothing of it stays.
+pub(crate) async fn commit_unless_read_only(
+    mut transaction: PgTransaction<'_>,
+    operation: &'static str,
+) -> Result<()> {
+    refuse_while_read_only(&mut transaction, operation).await?;
+    transaction.commit().await.map_err(failed(operation))
+}
+
 /// Earlier versions took the privileges on some of our own tables too. Where they did, those are put back as well.
 async fn with_ours_that_were_closed(
     transaction: &mut PgTransaction<'_>,

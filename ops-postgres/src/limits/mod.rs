@@ -22,7 +22,7 @@ use crate::error::{error, failed};
 
 /// Limits that instances share, in the schema `ops`: for a service that has PostgreSQL and no Redis.
 ///
-/// It has two connections of its own. One statement decides all checks of a call by the server's clock; a check that is denied writes nothing. A call
+/// It has two connections of its own. One statement decides all checks of a call by the server's clock; a check that is denied changes no state (its row may be locked). A call
 /// with one check of one limit is admitted by a plain statement, and only asked about a second time where that does not admit it.
 /// Every minute a task goes through the states and deletes those that count no more. They stand in an unlogged table: a crash of the server gives everybody a fresh allowance, and a replica cannot be asked. The table
 /// of limits is a logged one and survives.

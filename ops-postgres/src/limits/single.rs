@@ -8,7 +8,8 @@ use sqlx::{FromRow, PgPool};
 use super::{signed, unsigned};
 
 /// A check that one statement may admit. It changes the row only where the limits of the stamp hold and admit it; in every other case it changes
-/// nothing and the function answers: who is denied pays for that, and seldom comes back before its time.
+/// nothing (but it has locked the row, which the server notes in it) and the function answers: who is denied pays for that, and seldom comes back
+/// before its time.
 pub(super) struct Single {
     limit: CountedLimit,
     cost: u32,
@@ -59,7 +60,7 @@ impl Single {
                 Ok(Some(LimitsChecked::Decided { at, standings }))
             }
             Ok(None) => Ok(None),
-            // The function may still deny, which writes nothing.
+            // The function may still deny, which needs no write.
             Err(sqlx::Error::Database(cause)) if cause.code().as_deref() == Some("25006") => Ok(None),
             Err(cause) => Err(cause),
         }

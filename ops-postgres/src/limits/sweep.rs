@@ -8,7 +8,7 @@ use sqlx::PgPool;
 
 use super::signed;
 
-/// Sweeps at most once in [`EVERY`], one instance for all, in a task of its own: no call waits for it, and none is undone by it.
+/// Sweeps at most once in [`EVERY`], as a rule one instance for all, in a task of its own: no call waits for it, and none is undone by it.
 #[derive(Debug, Default)]
 pub(super) struct Sweeper {
     /// When one began, by the server's clock.
@@ -22,7 +22,7 @@ const PAGES: i64 = 128;
 
 impl Sweeper {
     /// Begins one if it is time, within a runtime of tokio. It ends when both tables are gone through, at the first error, with the pool, or at once
-    /// where another instance has begun within that time.
+    /// where another instance has gone through them within that time.
     pub(super) fn begin(&self, pool: &PgPool, now: LimitTime) {
         let (now, last) = (now.as_micros(), self.began.load(Ordering::Relaxed));
         if now < last.saturating_add(EVERY) {
@@ -45,12 +45,12 @@ impl Sweeper {
 }
 
 async fn sweep(pool: &PgPool, now: u64) -> Result<(), sqlx::Error> {
-    let turn = sqlx::query(TAKE_TURN)
+    let is_swept: bool = sqlx::query_scalar(IS_SWEPT)
         .bind(signed(now))
         .bind(signed(EVERY))
-        .execute(pool)
+        .fetch_one(pool)
         .await?;
-    if turn.rows_affected() == 0 {
+    if is_swept {
         return Ok(());
     }
     for (size, delete) in [(STATE_PAGES, DELETE_STATES), (DENIAL_PAGES, DELETE_DENIALS)] {
@@ -66,13 +66,20 @@ async fn sweep(pool: &PgPool, now: u64) -> Result<(), sqlx::Error> {
             first += PAGES;
         }
     }
+    sqlx::query(NOTE_SWEPT)
+        .bind(signed(now))
+        .bind(signed(EVERY))
+        .execute(pool)
+        .await?;
     Ok(())
 }
 
-// The row of no key says when somebody began. A time that lies further ahead is that of a clock which was set back since.
-const TAKE_TURN: &str = "insert into ops.limit_state as s (key, at, expires) values ('', $1, $1 + 2 * $2)
-    on conflict (key) do update set at = excluded.at, expires = excluded.expires
-    where s.at <= excluded.at - $2 or s.at > excluded.at + $2";
+// The row of no key says when the last sweep began that came to its end: one that dies on the way keeps nobody away. Two at the same time pass over
+// each other's rows. A time that lies further ahead is that of a clock which was set back since.
+const IS_SWEPT: &str =
+    "select exists (select from ops.limit_state where key = '' and at > $1 - $2 and at <= $1 + $2)";
+const NOTE_SWEPT: &str = "insert into ops.limit_state (key, at, expires) values ('', $1, $1 + 2 * $2)
+    on conflict (key) do update set at = excluded.at, expires = excluded.expires";
 // An index on `expires` would make every admitted check write to two indexes, for what is needed once a minute. So the table is gone through page
 // by page. A row that a check has locked is passed over: it counts again, and neither waits for the other in a circle.
 const STATE_PAGES: &str =

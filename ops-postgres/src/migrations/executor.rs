@@ -8,7 +8,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 
-use super::half_done::half_done;
+use super::half_done::{half_done, is_detached};
 use super::index::{drop_index, index_state};
 use super::inspector::{PostgresMigrations, SESSION};
 use super::mark::{EXECUTE, Marked, begin, finish, note_recorded, place, record, take_turn, unmark};
@@ -215,10 +215,11 @@ async fn send(worker: &mut PgConnection, step: &MigrationStep, was_begun: bool) 
                 .await
                 .map_err(failed(EXECUTE))?;
         }
-        match worker.execute(AssertSqlSafe(statement.clone())).await {
-            Ok(_) => {}
-            Err(cause) if was_begun && is_gone(&cause, statement, step) => {}
-            Err(cause) => return Err(failed(EXECUTE)(cause)),
+        let Err(cause) = worker.execute(AssertSqlSafe(statement.clone())).await else {
+            continue;
+        };
+        if !(was_begun && is_gone(worker, &cause, statement, step).await?) {
+            return Err(failed(EXECUTE)(cause));
         }
     }
     let Some(index) = &step.builds else {
@@ -280,12 +281,17 @@ fn has_if_not_exists(statement: &str) -> bool {
 }
 
 /// The drop, or the detach, that was begun before has been done.
-fn is_gone(cause: &sqlx::Error, statement: &str, step: &MigrationStep) -> bool {
-    match code(cause).as_deref() {
-        Some("42704") => statement.trim_start().to_lowercase().starts_with("drop index"),
-        // It is no partition of that table any more.
-        Some("42P01") => matches!(step.may_leave, Some(HalfDone::Detach { .. })),
-        _ => false,
+async fn is_gone(
+    worker: &mut PgConnection,
+    cause: &sqlx::Error,
+    statement: &str,
+    step: &MigrationStep,
+) -> Result<bool> {
+    match (code(cause).as_deref(), &step.may_leave) {
+        (Some("42704"), _) => Ok(statement.trim_start().to_lowercase().starts_with("drop index")),
+        // It is no partition of that table, or one of the two is not there.
+        (Some("42P01"), Some(HalfDone::Detach { partition })) => is_detached(worker, partition).await,
+        _ => Ok(false),
     }
 }
 

@@ -35,13 +35,25 @@ pub(super) async fn half_done(connection: &mut PgConnection, may_leave: &HalfDon
     Ok(Some(half.context("remedy", remedy)))
 }
 
+/// Whether `partition` is there, and is none any more.
+pub(super) async fn is_detached(connection: &mut PgConnection, partition: &str) -> Result<bool> {
+    sqlx::query_scalar(
+        "select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+                        where n.nspname || '.' || c.relname = $1 and not c.relispartition)",
+    )
+    .bind(partition)
+    .fetch_one(connection)
+    .await
+    .map_err(failed(EXECUTE))
+}
+
 const DETACHES: &str = "
 select format('ALTER TABLE %I.%I DETACH PARTITION %I.%I FINALIZE', m.nspname, p.relname, n.nspname, c.relname)
 from pg_inherits h
 join pg_class c on c.oid = h.inhrelid join pg_namespace n on n.oid = c.relnamespace
 join pg_class p on p.oid = h.inhparent join pg_namespace m on m.oid = p.relnamespace
 where h.inhdetachpending and n.nspname || '.' || c.relname = any($1)";
-// Those of the table that its long values are in are copied, too.
+// Those of the table that its long values are in are copied, too. Who is at work on an index holds this lock on each copy until it ends.
 const COPIES: &str = "
 select format('DROP INDEX CONCURRENTLY %I.%I', n.nspname, c.relname)
 from pg_index i
@@ -49,5 +61,7 @@ join pg_class c on c.oid = i.indexrelid join pg_namespace n on n.oid = c.relname
 where not i.indisvalid and c.relname ~ '_cc(new|old)[0-9]*$'
   and exists (select from pg_class t join pg_namespace m on m.oid = t.relnamespace
               where m.nspname || '.' || t.relname = any($1) and i.indrelid in (t.oid, t.reltoastrelid))
-  and not exists (select from pg_stat_progress_create_index p where p.index_relid = i.indexrelid)
+  and not exists (select from pg_locks l join pg_database d on d.oid = l.database
+                  where d.datname = current_database() and l.locktype = 'relation' and l.relation = i.indexrelid
+                    and l.mode = 'ShareUpdateExclusiveLock' and l.granted)
 order by 1";

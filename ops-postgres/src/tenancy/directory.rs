@@ -9,7 +9,7 @@ use super::policy::relation;
 use super::set_tenant;
 use crate::PostgresStore;
 use crate::error::{error, failed};
-use crate::guard::refuse_while_read_only;
+use crate::guard::{commit_unless_read_only, refuse_while_read_only};
 
 /// The tenants of an application whose tables are in the same database as the schema `ops`.
 ///
@@ -60,12 +60,6 @@ impl PostgresTenants {
         refuse_while_read_only(&mut transaction, operation).await?;
         set_tenant(&mut transaction, id, operation).await?;
         Ok(transaction)
-    }
-
-    /// Unless the database has gone into read-only mode meanwhile.
-    async fn commit(&self, mut transaction: PgTransaction<'_>, operation: &'static str) -> Result<()> {
-        refuse_while_read_only(&mut transaction, operation).await?;
-        transaction.commit().await.map_err(failed(operation))
     }
 
     /// The organisation, one administrator, one root department; what is there stays.
@@ -161,7 +155,7 @@ impl PostgresTenants {
                     "insert its row there, with the tenant's id and name, or run as a role that sees it (BYPASSRLS)",
                 ));
         }
-        self.commit(transaction, operation).await?;
+        commit_unless_read_only(transaction, operation).await?;
         row.read()
     }
 }
@@ -190,7 +184,7 @@ impl TenantDirectory for PostgresTenants {
             };
         };
         self.fill(&mut transaction, new, at).await?;
-        self.commit(transaction, CREATE).await?;
+        commit_unless_read_only(transaction, CREATE).await?;
         Ok(TenantCreated::Made(made.read()?))
     }
 

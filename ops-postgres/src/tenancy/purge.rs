@@ -15,7 +15,7 @@ use super::sweep::{BLOCKS, Effect, OnProgress, Step, Sweep, count};
 use super::{PostgresTenants, set, set_tenant};
 use crate::PostgresStore;
 use crate::error::{error, failed};
-use crate::guard::refuse_while_read_only;
+use crate::guard::commit_unless_read_only;
 use crate::identifier::{literal, quoted};
 
 /// How long after the logical deletion a tenant's data is still there.
@@ -186,8 +186,7 @@ impl TenantPurge {
             .execute(&mut *transaction)
             .await
             .map_err(failed(PURGE))?;
-        refuse_while_read_only(&mut transaction, PURGE).await?;
-        transaction.commit().await.map_err(failed(PURGE))?;
+        commit_unless_read_only(transaction, PURGE).await?;
         match started.rows_affected() {
             0 => Err(changed(tenant)),
             _ => Ok(()),

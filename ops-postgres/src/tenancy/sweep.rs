@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, PgPool, PgTransaction};
 use super::policy::relation;
 use super::{set, set_tenant};
 use crate::error::{Setback, failed};
-use crate::guard::refuse_while_read_only;
+use crate::guard::{commit_unless_read_only, refuse_while_read_only};
 use crate::identifier::quoted;
 
 /// How far a long change has come.
@@ -173,9 +173,7 @@ impl Sweep<'_> {
             .await;
         match done {
             Ok(done) => {
-                // The mode may have begun while this waited for the table.
-                refuse_while_read_only(&mut transaction, self.operation).await?;
-                transaction.commit().await.map_err(failed(self.operation))?;
+                commit_unless_read_only(transaction, self.operation).await?;
                 for (by, rows) in done {
                     let rows = rows.unsigned_abs();
                     swept.rows += rows;

@@ -88,6 +88,90 @@ async fn a_partition_that_stays_half_detached_is_said_and_not_detached_again() {
 }
 
 #[tokio::test]
+async fn a_detach_that_was_begun_is_done_only_where_the_table_is_there_and_no_partition() {
+    let Some(world) = World::new().await else { return };
+    let migrations = PostgresMigrations::new(world.scratch.owner_url()).unwrap();
+    let mut owner = world.owner().await;
+    run(
+        &mut owner,
+        "create table parts (id int) partition by range (id); create table parts_1 partition of parts for values from (0) to (10)",
+    )
+    .await
+    .unwrap();
+    let mut detach = step(1, "alter table parts detach partition parts_1 concurrently");
+    detach.autocommit = true;
+    detach.may_leave = Some(HalfDone::Detach {
+        partition: "public.parts_1".to_owned(),
+    });
+    // As a process that died leaves it.
+    let mark = format!(
+        "insert into ops.migration_step (scope, migration, position, digest) values ('', '7', 1, '{}')",
+        detach.digest
+    );
+    for (away, back) in [
+        (
+            "alter table parts rename to bits",
+            "alter table bits rename to parts",
+        ),
+        (
+            "alter table parts_1 rename to bits_1",
+            "alter table bits_1 rename to parts_1",
+        ),
+    ] {
+        run(&mut owner, away).await.unwrap();
+        run(&mut owner, &mark).await.unwrap();
+        let told = migrations.execute(&detach, LONG, 5).await;
+        assert!(told.is_err(), "{away}: {told:?}");
+        run(&mut owner, back).await.unwrap();
+    }
+    run(&mut owner, &mark).await.unwrap();
+    run(&mut owner, "alter table parts detach partition parts_1")
+        .await
+        .unwrap();
+    assert_eq!(migrations.execute(&detach, LONG, 5).await.unwrap(), StepDone::Now);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn copies_that_another_session_is_at_work_on_are_not_named() {
+    let Some(world) = World::new().await else { return };
+    let migrations = PostgresMigrations::new(world.scratch.owner_url()).unwrap();
+    let mut owner = world.owner().await;
+    run(
+        &mut owner,
+        "create table twice (a int, b int); create index on twice (a); create index on twice (b)",
+    )
+    .await
+    .unwrap();
+    let mut writer = world.owner().await;
+    run(&mut writer, "begin; lock table twice in row exclusive mode")
+        .await
+        .unwrap();
+    let mut other = world.owner().await;
+    let theirs = tokio::spawn(async move { run(&mut other, "reindex table concurrently twice").await });
+    while count(
+        &mut owner,
+        "select count(*) from pg_class where relname ~ '_ccnew'",
+    )
+    .await
+        < 2
+    {
+        assert!(!theirs.is_finished(), "the writer is in its way");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // It looks for the copies, and needs no lock that they hold.
+    let mut look = step(1, "select 1");
+    look.autocommit = true;
+    look.may_leave = Some(HalfDone::Reindex {
+        tables: vec!["public.twice".to_owned()],
+    });
+    assert_eq!(migrations.execute(&look, LONG, 5).await.unwrap(), StepDone::Now);
+    run(&mut writer, "rollback").await.unwrap();
+    theirs.await.unwrap().unwrap();
+    world.close().await;
+}
+
+#[tokio::test]
 async fn copies_that_a_failed_reindex_leaves_are_said_and_none_is_added() {
     let Some(world) = World::new().await else { return };
     let migrations = PostgresMigrations::new(world.scratch.owner_url()).unwrap();

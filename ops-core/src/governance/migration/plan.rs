@@ -4,7 +4,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::folder::{MigrationFile, MigrationFolder};
-use super::hazard::{Hazard, StatementReview, Urgency, review};
+use super::hazard::{Hazard, StatementReview, Urgency, is_gentle_reindex, review};
 use super::script::{is_whole, statements};
 use super::status::{StateFinding, is_applied, ledger_of, migration_status};
 use super::tree::{Kind, parse};
@@ -221,8 +221,7 @@ fn may_leave(sql: &str, schema: &Schema, effects: &[RelationEffect]) -> Option<H
         let partition = schema.resolve(&action.child(Kind::TABLE_NAME_REF)?.name());
         return Some(HalfDone::Detach { partition });
     }
-    let gentle = node.contains(Kind::REINDEX_OPTION_CONCURRENTLY) || node.contains(Kind::CONCURRENTLY_KW);
-    (node.kind() == Kind::REINDEX && gentle).then(|| HalfDone::Reindex {
+    is_gentle_reindex(&node).then(|| HalfDone::Reindex {
         tables: effects.iter().map(|effect| effect.relation.clone()).collect(),
     })
 }

@@ -72,13 +72,18 @@ pub fn review(script: &str, schema: &Schema, atomic: bool) -> Vec<StatementRevie
     reviews
 }
 
+/// A `REINDEX` beside the traffic, whichever way it is written.
+pub(super) fn is_gentle_reindex(node: &Node) -> bool {
+    node.kind() == Kind::REINDEX
+        && (node.contains(Kind::REINDEX_OPTION_CONCURRENTLY) || node.contains(Kind::CONCURRENTLY_KW))
+}
+
 /// What must not stand in a transaction block.
 pub(super) fn refuses_transactions(node: &Node) -> bool {
     match node.kind() {
         Kind::CREATE_INDEX | Kind::DROP_INDEX => node.has(Kind::CONCURRENTLY_KW),
         Kind::REINDEX => {
-            node.contains(Kind::REINDEX_OPTION_CONCURRENTLY)
-                || node.contains(Kind::CONCURRENTLY_KW)
+            is_gentle_reindex(node)
                 || !(node.has(Kind::REINDEX_TARGET_TABLE) || node.has(Kind::REINDEX_TARGET_INDEX))
         }
         Kind::VACUUM | Kind::CREATE_DATABASE | Kind::DROP_DATABASE | Kind::ALTER_SYSTEM => true,

@@ -2,6 +2,7 @@
 
 use super::alter_table::{Subject, alter_table};
 use super::drops::{drop_index, drop_relations, drop_schema, drop_statistics, truncate};
+use super::is_gentle_reindex;
 use super::scene::Scene;
 use crate::governance::migration::tree::{Kind, Node};
 use crate::model::{Column, LockMode, Relation, RelationKind, Work};
@@ -119,8 +120,11 @@ pub(super) fn owner(scene: &Scene, parts: &[String]) -> Option<String> {
 }
 
 fn reindex(scene: &mut Scene, node: &Node) {
-    let gentle = node.contains(Kind::REINDEX_OPTION_CONCURRENTLY) || node.contains(Kind::CONCURRENTLY_KW);
-    let lock = if gentle { ShareUpdateExclusive } else { Share };
+    let lock = if is_gentle_reindex(node) {
+        ShareUpdateExclusive
+    } else {
+        Share
+    };
     if let Some(target) = node.child(Kind::REINDEX_TARGET_TABLE) {
         let kinds = [Kind::TABLE_NAME_REF, Kind::RELATION_NAME_REF];
         for table in all_named(scene, &target, &kinds) {
@@ -132,6 +136,10 @@ fn reindex(scene: &mut Scene, node: &Node) {
             .map(|node| node.name())
             .unwrap_or_default();
         match owner(scene, &parts) {
+            // That of a partitioned table is those of its partitions; what inherits has indexes of its own.
+            Some(table) if scene.kind(&table) == RelationKind::Partitioned => {
+                scene.lock_tree(&table, lock, &[Work::IndexBuild]);
+            }
             Some(table) => scene.lock(&table, lock, &[Work::IndexBuild]),
             None => scene.unknown.push("which table the index is on"),
         }
@@ -151,7 +159,7 @@ fn reindex(scene: &mut Scene, node: &Node) {
 
 /// The table whose index is copied or built anew while nobody may use it; unlike the lock on the table itself, that one keeps readers out.
 pub(super) fn locked_index(scene: &Scene, node: &Node) -> Option<String> {
-    let gentle = node.contains(Kind::REINDEX_OPTION_CONCURRENTLY) || node.contains(Kind::CONCURRENTLY_KW);
+    let gentle = is_gentle_reindex(node);
     match node.kind() {
         Kind::ALTER_INDEX if node.find(Kind::SET_TABLESPACE).is_some() => {}
         Kind::REINDEX if !gentle && node.has(Kind::REINDEX_TARGET_INDEX) => {}
