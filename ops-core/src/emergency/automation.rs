@@ -19,7 +19,7 @@ use crate::resilience::Deadline;
 pub struct AutomationLimits {
     /// The most targets that one run takes down. Default: 5.
     pub targets: usize,
-    /// No other automated stop, of whatever procedure, in this time. Default: 1 hour.
+    /// No other automated stop, of whatever procedure, in this time; what is shorter than 5 minutes counts as 5. Default: 1 hour.
     pub window: Duration,
     /// What is answered when the journal cannot tell of the last run. Default: [`OnUnavailable::Refuse`].
     pub on_unavailable: OnUnavailable,
@@ -224,7 +224,7 @@ impl Engine {
 const WINDOW: &str = "automation.window";
 
 fn taken(limits: &AutomationLimits, by: &RunId) -> Violation {
-    let minutes = limits.window.as_secs() / 60;
+    let minutes = limits.window.max(SKEW).as_secs() / 60;
     Violation::new(
         WINDOW,
         format!("{by} was automated too, less than {minutes} min ago"),
