@@ -179,8 +179,14 @@ async fn everything_that_is_listed_was_flipped_and_put_back() {
     if let Some(url) = url {
         scenes.spawn(switches_and_the_database_in_postgresql(url, Arc::clone(&flipped)));
     }
-    // A panic in a scene is one here.
-    scenes.join_all().await;
+    // A panic in a scene is one here, once the others have cleared up.
+    let mut failed = None;
+    while let Some(scene) = scenes.join_next().await {
+        failed = failed.or(scene.err());
+    }
+    if let Some(failed) = failed {
+        std::panic::resume_unwind(failed.into_panic());
+    }
 
     let flipped = flipped.names();
     let providers = PROVIDERS.iter().map(|(_, provider)| provider);

@@ -17,7 +17,10 @@ use ops_core::emergency::{
 use ops_core::memory::{InMemoryApprovals, InMemoryHealth, InMemoryJournal};
 use ops_core::model::{Actor, Outcome, OutcomeStatus, RunId, StepResult};
 use ops_core::ports::{ApprovalStore, JournalEvent};
-use support_emergency::{Fault, HOLD, Meddled, Stop, Verb, World, alice, report_of, staged, well};
+use support_emergency::{
+    Failure, Fault, FaultyJournal, HOLD, Meddled, SharedJournal, Stop, Verb, World, alice, report_of, staged,
+    well,
+};
 use tokio::sync::Barrier;
 
 fn robot() -> Actor {
@@ -63,6 +66,12 @@ async fn approvals_of_a_restore_that_failed_at_its_first_gate_are_used_up() {
     assert!(world.all_stopped());
 }
 
+/// It hangs, and its process dies.
+async fn dies<T>(work: impl Future<Output = T>) {
+    let ended = tokio::time::timeout(Duration::from_secs(3), work).await;
+    assert!(ended.is_err(), "it hangs");
+}
+
 /// An ungated restore that died in its second stage.
 async fn ungated(world: &World, procedure: &Procedure) -> RunId {
     let stopped = world.stop_by(procedure).await.run;
@@ -71,10 +80,7 @@ async fn ungated(world: &World, procedure: &Procedure) -> RunId {
     let run = plan.run().clone();
     let plan = world.people.approve(plan, world.clock.time()).unwrap();
     world.targets[1].next_restore(support_emergency::Fault::Hang);
-    tokio::select! {
-        _ = world.engine.execute(plan) => panic!("it hangs"),
-        () = tokio::time::sleep(Duration::from_secs(3)) => {}
-    }
+    dies(world.engine.execute(plan)).await;
     run
 }
 
@@ -126,10 +132,7 @@ async fn glass_broken(world: &World) -> (RunId, Procedure) {
         .break_glass(glass.overriding("keep-one"), alice(), world.clock.time())
         .unwrap();
     world.targets[1].next_apply(support_emergency::Fault::Hang);
-    tokio::select! {
-        _ = world.engine.execute(plan) => panic!("it hangs"),
-        () = tokio::time::sleep(Duration::from_secs(2)) => {}
-    }
+    dies(world.engine.execute(plan)).await;
     assert!(world.targets[0].is_stopped() && !world.targets[1].is_stopped());
     (run, procedure)
 }
@@ -224,10 +227,7 @@ async fn died(world: &World, procedure: &Procedure, actor: Actor) -> RunId {
     let plan = planned(world, procedure, actor).await;
     let run = plan.run().clone();
     world.targets.last().unwrap().next_apply(Fault::Hang);
-    tokio::select! {
-        _ = world.engine.execute(plan) => panic!("it hangs"),
-        () = tokio::time::sleep(Duration::from_secs(2)) => {}
-    }
+    dies(world.engine.execute(plan)).await;
     assert!(!world.all_stopped());
     run
 }
@@ -291,10 +291,7 @@ async fn automation_takes_up_its_own_stop_that_died_as_often_as_it_dies() {
     tokio::time::sleep(Duration::from_secs(7200)).await;
     world.targets[1].next_apply(Fault::Hang);
     let (engine, procedure, robot) = (world.engine.clone(), world.procedure(), robot());
-    tokio::select! {
-        _ = engine.resume(&run, &procedure, &robot) => panic!("it hangs"),
-        () = tokio::time::sleep(Duration::from_secs(2)) => {}
-    }
+    dies(engine.resume(&run, &procedure, &robot)).await;
     let resumed = engine.resume(&run, &procedure, &robot).await.unwrap();
     assert_eq!(resumed.status, OutcomeStatus::Verified);
 }
@@ -383,4 +380,118 @@ async fn an_automated_stop_that_is_announced_late_gives_way_to_a_later_one_that_
         let resumed = world.engine.resume(&later, &procedure, &robot()).await.unwrap();
         assert_eq!(resumed.status, OutcomeStatus::Verified, "{dies}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_who_takes_up_an_automated_stop_is_judged_as_a_person() {
+    let world = World::of(3);
+    let of = world.targets.iter().map(|target| target.id().clone()).collect();
+    let steps = world.targets[..2]
+        .iter()
+        .map(|target| Step::new(Stop::of(target)));
+    let procedure = Procedure::new("stop-two", steps.collect())
+        .unwrap()
+        .watching(Stop::of(&world.targets[2]))
+        .with_rule(Rule::new("keep", SafetyRule::KeepAtLeast { up: 0, of }))
+        .unwrap();
+    let plan = planned(&world, &procedure, robot()).await;
+    let run = plan.run().clone();
+    world.targets[1].next_apply(Fault::Hang);
+    dies(world.engine.execute(plan)).await;
+    // For automation, the other one is now the last that serves.
+    let third = Procedure::new("stop-third", vec![Step::new(Stop::of(&world.targets[2]))]).unwrap();
+    let _ = world.stop_by(&third).await;
+    let by_robot = world.engine.resume(&run, &procedure, &robot()).await.unwrap();
+    assert_eq!(
+        report_of(&by_robot, &world.targets[1]).result,
+        StepResult::Skipped
+    );
+    let by_person = world.engine.resume(&run, &procedure, &alice()).await.unwrap();
+    assert_eq!(by_person.status, OutcomeStatus::Verified, "{by_person:#?}");
+    assert!(world.all_stopped());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_automated_stop_that_gives_way_turns_no_restore_back() {
+    let (world, health) = (World::of(3), well());
+    let before = world.bytes();
+    let procedure = staged(&world, &health);
+    let stopped = world.stop_by(&procedure).await.run;
+    let plan = world.engine.plan_restore(&stopped, &procedure).await.unwrap();
+    let plan = world.people.approve(plan, world.clock.time()).unwrap();
+    let engine = world.engine.clone();
+    let restoring = tokio::spawn(async move { engine.execute(plan).await.unwrap() });
+    tokio::time::sleep(HOLD + Duration::from_secs(30)).await;
+
+    let journal = Meddled::over(&world.journal);
+    let (late, other) = (
+        world.machine(journal.clone()),
+        world.machine(world.journal.clone()),
+    );
+    let third = Procedure::new("stop-third", vec![Step::new(Stop::of(&world.targets[2]))]).unwrap();
+    journal.before(Verb::Append, async move {
+        let _ = automated(&other, &third).await.unwrap();
+    });
+    assert_eq!(violated(automated(&late, &procedure).await), "automation.window");
+    assert_eq!(world.engine.runs().await.unwrap().len(), 4, "it was announced");
+    let restored = restoring.await.unwrap();
+    assert_eq!(restored.status, OutcomeStatus::Verified, "{restored:#?}");
+    assert_eq!(world.bytes()[..2], before[..2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn automation_that_nobody_can_see_does_not_act() {
+    let world = World::of(2);
+    let journal = Meddled::over(&world.journal);
+    let machine = world
+        .machine(journal.clone())
+        .with_spool(Arc::new(InMemoryJournal::new()));
+    // It can be read, and takes no entries.
+    journal.break_only(&[Verb::Append]);
+    let first = Procedure::new("stop-first", vec![Step::new(Stop::of(&world.targets[0]))]).unwrap();
+    assert_eq!(violated(automated(&machine, &first).await), "automation.window");
+    assert!(!world.targets[0].is_stopped());
+    // A person needs nobody to see it.
+    let second = Procedure::new("stop-second", vec![Step::new(Stop::of(&world.targets[1]))]).unwrap();
+    let stopped = machine.stop_by(&second).await;
+    assert!(world.targets[1].is_stopped() && !stopped.journalled);
+
+    // The journal, which is left alone by now, takes entries again.
+    journal.break_only(&[]);
+    let outcome = automated(&machine, &first).await.unwrap();
+    let seen = world.journal.entries(&outcome.run).await.unwrap();
+    assert!(matches!(seen[0].event, JournalEvent::Started { .. }), "{seen:?}");
+    let elsewhere = automated(&world, &world.procedure()).await;
+    assert_eq!(violated(elsewhere), "automation.window");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_spool_has_of_automation_counts_even_if_it_may_go_ahead_without_the_journal() {
+    for failure in [Failure::Fails, Failure::Hangs] {
+        let journal = Arc::new(FaultyJournal::dead(failure));
+        let world = World::over(journal, 1).with_spool(Arc::new(SharedJournal::new()));
+        let declared = AutomationLimits::default().on_unavailable(OnUnavailable::GoAhead);
+        let procedure = world.procedure().with_automation(declared);
+        let outcome = automated(&world, &procedure).await.unwrap();
+        assert!(world.all_stopped() && !outcome.journalled);
+        let again = automated(&world, &procedure).await;
+        assert_eq!(violated(again), "automation.window", "{failure:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_person_did_in_an_automated_stop_does_not_make_it_automations_own() {
+    let world = World::of(1);
+    let (procedure, journal) = (world.procedure(), Meddled::over(&world.journal));
+    let machine = world.machine(journal.clone());
+    let plan = planned(&machine, &procedure, robot()).await;
+    let run = plan.run().clone();
+    journal.after(Verb::Append, std::future::pending());
+    let announced = tokio::time::timeout(Duration::from_secs(1), machine.engine.execute(plan));
+    assert!(announced.await.is_err());
+    world.targets[0].next_apply(Fault::Hang);
+    dies(world.engine.resume(&run, &procedure, &alice())).await;
+    tokio::time::sleep(Duration::from_secs(3601)).await;
+    let late = world.engine.resume(&run, &procedure, &robot()).await;
+    assert_eq!(violated(late), "automation.window");
 }

@@ -209,7 +209,8 @@ fn instant(text: &str) -> Result<(), Wrong> {
 pub struct AutomationConfig {
     /// The most targets that one run takes down, 1 to 1000. Default: 5.
     pub max_targets: u32,
-    /// One automated run of a procedure in this time. In the file: `window_minutes`, 1 to 10080, default 60.
+    /// No other automated stop, of whatever procedure, in this time; below 5 minutes it is 5. In the file: `window_minutes`, 1 to 10080,
+    /// default 60.
     #[serde(rename = "window_minutes", serialize_with = "minutes")]
     pub window: Duration,
     /// What is answered when the journal cannot tell of the last run: `refuse` or `go-ahead`. Default: `refuse`.

@@ -2,10 +2,13 @@ use std::time::Duration;
 
 use super::Engine;
 use super::execute::Run;
+use super::history::gave_way;
+use super::ledger::{Ledger, Recorded};
+use super::outstanding::SKEW;
 use super::procedure::Procedure;
 use super::reading::Reading;
 use super::rules::{OnUnavailable, Violation};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ActorKind, PlanKind, PlannedStep, Prior, RunId, Timestamp};
 use crate::ports::{JournalEntry, JournalEvent};
 use crate::resilience::Deadline;
@@ -16,7 +19,7 @@ use crate::resilience::Deadline;
 pub struct AutomationLimits {
     /// The most targets that one run takes down. Default: 5.
     pub targets: usize,
-    /// No other automated stop, of whatever procedure, in this time. Default: 1 hour.
+    /// No other automated stop, of whatever procedure, in this time; what is shorter than 5 minutes counts as 5. Default: 1 hour.
     pub window: Duration,
     /// What is answered when the journal cannot tell of the last run. Default: [`OnUnavailable::Refuse`].
     pub on_unavailable: OnUnavailable,
@@ -58,11 +61,12 @@ impl AutomationLimits {
 /// How long the journal may take to tell of other runs.
 const JOURNAL_BUDGET: Duration = Duration::from_secs(2);
 
-/// What others have begun is taken up by automation so long after its beginning; later it is for a person.
+/// What others have begun is taken up by automation so long after it was planned; later it is for a person.
 const TAKE_UP: Duration = Duration::from_secs(3600);
 
-/// Who began at the same moment is looked at so often until it is seen which of the two goes on.
-const LOOKS: u32 = 20;
+/// Who began at the same moment is looked at for so long until it is seen which of the two goes on: more than the other one needs, with a journal
+/// that is slow, to be answered its announcement, to look, and to say that it gives way.
+const PATIENCE: Duration = Duration::from_secs(7);
 
 /// How far these looks are apart.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -101,29 +105,42 @@ impl Engine {
     }
 
     /// The limits that automation would pass by taking up a stop: it is judged like one that begins now. What it has begun to do itself has counted
-    /// already.
+    /// already; what a person did in it has not.
     pub(super) async fn beyond_taking_up(
         &self,
         run: &Run,
         entries: &[JournalEntry],
         steps: &[PlannedStep],
     ) -> Vec<Violation> {
-        if entries.iter().any(began_automated) && acts(entries) {
+        if entries.iter().any(began_automated) && entries.iter().any(acted_automated) {
             return Vec::new();
         }
         let mut beyond = self.beyond_automation(&run.id, &run.procedure, steps).await;
-        if run.started_at + TAKE_UP < self.clock.now() {
-            let why = format!("{} began more than {} min ago", run.id, TAKE_UP.as_secs() / 60);
+        if run.id < RunId::earliest(self.clock.now() - TAKE_UP) {
+            let minutes = TAKE_UP.as_secs() / 60;
+            let why = format!("{} was planned more than {minutes} min ago", run.id);
             beyond.push(Violation::new(WINDOW, why));
         }
         beyond
     }
 
     /// Of automated stops that begin at the same moment one goes on. Asked once `run` is announced, so that of any two the second to be announced
-    /// sees the first: it gives way to one with an older id, and to one that acts.
-    pub(super) async fn gives_way(&self, run: &RunId, limits: &AutomationLimits) -> Option<Violation> {
-        let mut undecided = None;
-        for _ in 0..LOOKS {
+    /// sees the first: it gives way to one with an older id, and to one that acts. What only this machine has recorded is no announcement.
+    pub(super) async fn gives_way(
+        &self,
+        run: &RunId,
+        limits: &AutomationLimits,
+        recorded: Recorded,
+    ) -> Option<Violation> {
+        if recorded != Recorded::Primary {
+            let unseen = Error::new(ErrorKind::Unavailable, "announce the run");
+            let untold = self.untold(limits, &unseen.context("journal", "it takes no entries"));
+            if untold.is_some() {
+                return untold;
+            }
+        }
+        let patience = Deadline::after(&*self.clock, PATIENCE);
+        loop {
             let others = match self.others(run, limits).await {
                 Ok(others) => others,
                 Err(error) => return self.untold(limits, &error),
@@ -131,32 +148,71 @@ impl Engine {
             if let Some(first) = others.iter().find(|other| other.acts || other.run < *run) {
                 return Some(taken(limits, &first.run));
             }
-            undecided = Some(others.into_iter().next()?.run);
+            let undecided = others.into_iter().next()?;
+            if patience.passed(&*self.clock) {
+                // It died between the two, and may be taken up.
+                return Some(taken(limits, &undecided.run));
+            }
             self.clock.sleep(LOOK_AGAIN).await;
         }
-        // It died between the two, and may be taken up.
-        undecided.map(|other| taken(limits, &other))
     }
 
-    /// The automated stops of the window but for `run`. The spool alone does not tell: others may have acted.
+    /// The automated stops of the window but for `run`. The spool alone does not vouch that there was none, but what it has is proof.
+    ///
+    /// # Errors
+    /// The journal's, if it does not tell and nothing was found.
     async fn others(&self, run: &RunId, limits: &AutomationLimits) -> Result<Vec<Automated>> {
-        let since = self.clock.now() - limits.window;
-        let oldest = RunId::earliest(since - TAKE_UP);
+        let mut found = Vec::new();
+        let told = self.find_others(&self.ledger, run, limits, &mut found).await;
+        if told.is_err()
+            && let Some(spool) = self.ledger.spool_alone()
+            && let Err(error) = self.find_others(&spool, run, limits, &mut found).await
+        {
+            tracing::warn!(%error, "neither the journal nor the spool tells of automated runs");
+        }
+        match told {
+            Err(error) if found.is_empty() => Err(error),
+            _ => Ok(found),
+        }
+    }
+
+    /// Adds to `found` what `ledger` tells within 2 s, and fails if that is not all.
+    async fn find_others(
+        &self,
+        ledger: &Ledger,
+        run: &RunId,
+        limits: &AutomationLimits,
+        found: &mut Vec<Automated>,
+    ) -> Result<()> {
+        // Who acts at this moment is seen even if its clock is behind.
+        let since = self.clock.now() - limits.window.max(SKEW);
+        let oldest = RunId::earliest(since - TAKE_UP - SKEW);
         let read = async {
-            let mut others = Vec::new();
-            let runs = self.ledger.runs().await?.whole()?;
+            let mut told = Ok(());
+            let runs = ledger.runs().await?.whole()?;
             for id in runs.into_iter().filter(|id| id != run && *id >= oldest) {
-                let entries = self.ledger.entries(&id).await.and_then(Reading::whole)?;
-                if counts(&entries, since) {
-                    let acts = acts(&entries);
-                    others.push(Automated { run: id, acts });
+                match ledger.entries(&id).await.and_then(Reading::whole) {
+                    Ok(entries) if counts(&entries, since) => {
+                        let acts = acts(&entries);
+                        found.push(Automated { run: id, acts });
+                    }
+                    Ok(_) => {}
+                    Err(error) => told = Err(error),
                 }
             }
-            Ok(others)
+            told
         };
         Deadline::after(&*self.clock, JOURNAL_BUDGET)
             .bound(&*self.clock, "look for automated runs", read)
             .await
+    }
+
+    /// The same engine for who asks the journal although it failed a moment ago.
+    pub(super) fn asking_anew(&self) -> Self {
+        Self {
+            ledger: self.ledger.asking_anew(),
+            ..self.clone()
+        }
     }
 
     fn untold(&self, limits: &AutomationLimits, error: &Error) -> Option<Violation> {
@@ -168,7 +224,7 @@ impl Engine {
 const WINDOW: &str = "automation.window";
 
 fn taken(limits: &AutomationLimits, by: &RunId) -> Violation {
-    let minutes = limits.window.as_secs() / 60;
+    let minutes = limits.window.max(SKEW).as_secs() / 60;
     Violation::new(
         WINDOW,
         format!("{by} was automated too, less than {minutes} min ago"),
@@ -182,16 +238,24 @@ fn began_automated(entry: &JournalEntry) -> bool {
     )
 }
 
+fn acted_automated(entry: &JournalEntry) -> bool {
+    matches!(entry.event, JournalEvent::Intent { automated: true, .. })
+}
+
+/// The announcement of a call may be in another machine's spool while what came of it is here.
 fn acts(entries: &[JournalEntry]) -> bool {
-    let intent = |entry: &JournalEntry| matches!(entry.event, JournalEvent::Intent { .. });
-    entries.iter().any(intent)
+    let acted = |entry: &JournalEntry| {
+        matches!(
+            entry.event,
+            JournalEvent::Intent { .. } | JournalEvent::Applied { .. } | JournalEvent::Verified { .. }
+        )
+    };
+    entries.iter().any(acted)
 }
 
 /// Whether automation began the run since then and has not given way, or has acted in it.
 fn counts(entries: &[JournalEntry], since: Timestamp) -> bool {
-    let ended = |entry: &JournalEntry| matches!(entry.event, JournalEvent::Ended { .. });
-    let stands = acts(entries) || !entries.iter().any(ended);
-    let taken_up = |entry: &JournalEntry| matches!(entry.event, JournalEvent::Intent { automated: true, .. });
+    let stands = !gave_way(entries);
     let mut recent = entries.iter().filter(|entry| entry.at > since);
-    recent.any(|entry| taken_up(entry) || (stands && began_automated(entry)))
+    recent.any(|entry| acted_automated(entry) || (stands && began_automated(entry)))
 }

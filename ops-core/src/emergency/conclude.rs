@@ -1,9 +1,9 @@
 use std::collections::BTreeSet;
 
 use super::Engine;
-use super::execute::{Run, worse};
+use super::execute::Run;
 use super::history::{PastRun, later};
-use super::ledger::Recorded;
+use super::ledger::{Recorded, worse};
 use super::procedure::Step;
 use crate::error::{Error, ErrorKind};
 use crate::failpoint::fail_point;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::conclude::{Seen, stopped_again};
 use super::history::newest;
-use super::ledger::Recorded;
+use super::ledger::{Recorded, worse};
 use super::outstanding::{Outstanding, leaves_open};
 use super::plan::{Approved, Plan};
 use super::procedure::{Procedure, Step};
@@ -48,7 +48,7 @@ pub(super) struct Run {
     pub(super) seen_at: Duration,
     /// Taken up after a crash.
     pub(super) resumed: bool,
-    /// Taken up by automation.
+    /// Automation acts in it.
     pub(super) automated: bool,
     /// For a restore: what may still land on its targets.
     pub(super) outstanding: Outstanding,
@@ -125,7 +125,12 @@ impl Engine {
         if matches!(kind, PlanKind::Restore { .. }) {
             self.ledger.try_again();
         }
-        let recorded = self.note(&id, started).await;
+        let automated = authority.actor.kind() == ActorKind::Automation;
+        let announcer = match automated {
+            true => self.asking_anew(),
+            false => self.clone(),
+        };
+        let recorded = announcer.note(&id, started).await;
         if matches!(kind, PlanKind::Restore { .. }) && recorded == Recorded::Nowhere {
             // Opening can wait; closing cannot.
             return Err(Refusal::Undecided(
@@ -137,8 +142,8 @@ impl Engine {
                 Err(refusal @ Refusal::Replayed { .. }) => Some(refusal),
                 _ => None,
             },
-            _ if authority.actor.kind() == ActorKind::Automation => {
-                let taken = self.gives_way(&id, &procedure.automation).await;
+            _ if automated => {
+                let taken = self.gives_way(&id, &procedure.automation, recorded).await;
                 taken.map(|rule| Refusal::Violates { rules: vec![rule] })
             }
             _ => None,
@@ -146,7 +151,7 @@ impl Engine {
         if let Some(refusal) = lost {
             // Another run took the same approvals, or automation's turn, at the same moment.
             let status = OutcomeStatus::Failed;
-            self.note(&id, JournalEvent::Ended { status }).await;
+            announcer.note(&id, JournalEvent::Ended { status }).await;
             return Err(refusal);
         }
         let outstanding = match kind {
@@ -169,7 +174,7 @@ impl Engine {
             way: Way::new(BTreeMap::new()),
             seen_at,
             resumed: false,
-            automated: false,
+            automated,
             outstanding,
         });
         let span = of_run(self, &run);
@@ -486,12 +491,4 @@ pub(super) fn panicked(planned: PlannedStep) -> StepReport {
         Duration::ZERO,
         false,
     )
-}
-
-pub(super) fn worse(first: Recorded, second: Recorded) -> Recorded {
-    match (first, second) {
-        (Recorded::Nowhere, _) | (_, Recorded::Nowhere) => Recorded::Nowhere,
-        (Recorded::Spool, _) | (_, Recorded::Spool) => Recorded::Spool,
-        _ => Recorded::Primary,
-    }
 }

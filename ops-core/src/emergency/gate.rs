@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::Engine;
-use super::execute::{Run, worse};
-use super::ledger::Recorded;
+use super::execute::Run;
+use super::ledger::{Recorded, worse};
 use super::procedure::Procedure;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{AbortCause, GateReport, GateResult, PlannedGate, Verdict};

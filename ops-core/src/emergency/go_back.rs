@@ -4,8 +4,8 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::Engine;
-use super::execute::{Run, worse};
-use super::ledger::Recorded;
+use super::execute::Run;
+use super::ledger::{Recorded, worse};
 use super::procedure::Step;
 use super::stages::Course;
 use crate::messages;

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use super::Engine;
 use super::execute::Run;
+use super::ledger::REST;
 use super::way::aborted;
 use crate::error::Result;
-use crate::model::{PlanKind, PlannedStep, Prior, RunId, Snapshot, TargetId, Timestamp, Verdict};
+use crate::model::{
+    OutcomeStatus, PlanKind, PlannedStep, Prior, RunId, Snapshot, TargetId, Timestamp, Verdict,
+};
 use crate::ports::{Held, JournalEntry, JournalEvent};
 use crate::resilience::Deadline;
 
@@ -97,11 +100,19 @@ impl PastRun {
 }
 
 /// Whether a run ended right after it was announced: another one had taken its approvals, or automation's turn, at the same moment. There is
-/// nothing to take up, to record or to tell.
+/// nothing to take up, to record or to tell. One that ended well has acted, and so may one that ended later: what it did in between may be in the
+/// spool of its machine, and a journal that failed is left alone for 30 s.
 pub fn gave_way(entries: &[JournalEntry]) -> bool {
     let announced = |entry: &JournalEntry| matches!(entry.event, JournalEvent::Started { .. });
-    let ended = |entry: &JournalEntry| matches!(entry.event, JournalEvent::Ended { .. });
-    entries.iter().any(ended) && entries.iter().all(|entry| announced(entry) || ended(entry))
+    let failed = |entry: &JournalEntry| {
+        let status = OutcomeStatus::Failed;
+        entry.event == JournalEvent::Ended { status }
+    };
+    let times = || entries.iter().map(|entry| entry.at);
+    let took = times().min().zip(times().max());
+    took.is_some_and(|(first, last)| last.saturating_since(first) < REST)
+        && entries.iter().any(failed)
+        && entries.iter().all(|entry| announced(entry) || failed(entry))
 }
 
 impl Engine {
@@ -149,8 +160,8 @@ impl Engine {
         past
     }
 
-    /// A stop of one of `targets` that the restore `run` was not planned with, or that has gone on since. Stopping outranks restoring. `None`
-    /// also when the journal cannot tell.
+    /// A stop of one of `targets` that the restore `run` was not planned with, or that has gone on since. Stopping outranks restoring; a stop that
+    /// gave way has stopped nothing. `None` also when the journal cannot tell.
     pub(super) async fn stopped_since(&self, run: &Run, targets: &BTreeSet<TargetId>) -> Option<RunId> {
         let mut unknown = match self.ledger.runs().await {
             Ok(read) if read.missing.is_none() => read.found,
@@ -163,8 +174,10 @@ impl Engine {
         unknown.retain(|id| *id != run.id && !run.known.contains(id));
         for id in unknown {
             let entries = self.entries(&id).await.unwrap_or_default();
-            if PastRun::read(id.clone(), entries)
-                .is_some_and(|other| other.is_stop() && targets.iter().any(|target| other.touches(target)))
+            if !gave_way(&entries)
+                && PastRun::read(id.clone(), entries).is_some_and(|other| {
+                    other.is_stop() && targets.iter().any(|target| other.touches(target))
+                })
             {
                 return Some(id);
             }
@@ -357,6 +370,27 @@ mod tests {
             target: target(),
             verdict: Verdict::Holds,
             left: None,
+        }
+    }
+
+    #[test]
+    fn only_what_failed_at_once_and_shows_nothing_else_gave_way() {
+        let ended = |status| JournalEvent::Ended { status };
+        let failed = || ended(OutcomeStatus::Failed);
+        for (what, events, expected) in [
+            ("announced", vec![], false),
+            ("lost", vec![failed()], true),
+            // What it did may be in the spool of another machine.
+            ("ended well", vec![ended(OutcomeStatus::Verified)], false),
+            ("ended late", vec![failed(); 30], false),
+            (
+                "looked at a target",
+                vec![verified(0, Verdict::not_yet("open")), failed()],
+                false,
+            ),
+        ] {
+            let run = restore(&[None], events);
+            assert_eq!(gave_way(run.entries()), expected, "{what}");
         }
     }
 

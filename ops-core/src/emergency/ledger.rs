@@ -63,7 +63,7 @@ impl<T> Both<T> {
 const JOURNAL_BUDGET: Duration = Duration::from_secs(2);
 
 /// How long a journal that failed is left alone.
-const REST: Duration = Duration::from_secs(30);
+pub(super) const REST: Duration = Duration::from_secs(30);
 
 /// Where something was recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +71,14 @@ pub(super) enum Recorded {
     Primary,
     Spool,
     Nowhere,
+}
+
+pub(super) fn worse(first: Recorded, second: Recorded) -> Recorded {
+    match (first, second) {
+        (Recorded::Nowhere, _) | (_, Recorded::Nowhere) => Recorded::Nowhere,
+        (Recorded::Spool, _) | (_, Recorded::Spool) => Recorded::Spool,
+        _ => Recorded::Primary,
+    }
 }
 
 impl From<Recorded> for Kept {
@@ -101,6 +109,24 @@ impl Ledger {
     pub(super) fn with_watch(mut self, watch: Arc<dyn Watch>) -> Self {
         self.watch.push(watch);
         self
+    }
+
+    /// The same for who asks the journal although it failed a moment ago. Everybody else goes on leaving it alone.
+    pub(super) fn asking_anew(&self) -> Self {
+        Self {
+            primary: Book::new(Arc::clone(&self.primary.journal)),
+            ..self.clone()
+        }
+    }
+
+    /// What this machine has written while the journal was away, read without it.
+    pub(super) fn spool_alone(&self) -> Option<Self> {
+        let primary = self.spool.clone()?;
+        Some(Self {
+            primary,
+            spool: None,
+            ..self.clone()
+        })
     }
 
     pub(super) async fn append(&self, entry: &JournalEntry) -> Recorded {

@@ -37,7 +37,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// By how much the clocks of two machines may differ. A call is waited for from when it was first seen, on the clock of who waits, unless it
 /// is older than its timeout by more than this.
-const SKEW: Duration = Duration::from_secs(5 * 60);
+pub(super) const SKEW: Duration = Duration::from_secs(5 * 60);
 
 impl Outstanding {
     /// `now` on both clocks.

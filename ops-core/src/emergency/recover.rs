@@ -85,9 +85,10 @@ impl Engine {
         if let Some(by) = superseded {
             return Err(Refusal::Superseded { by });
         }
+        // The rules are those for who acts now: what holds automation back holds no person back.
+        record.safety.actor = actor.kind();
         if actor.kind() == ActorKind::Automation {
             // What a person broke on purpose stays a person's decision.
-            record.safety.actor = ActorKind::Automation;
             record.safety.overrides.clear();
             record.automated = true;
             if matches!(record.kind, PlanKind::Stop) {

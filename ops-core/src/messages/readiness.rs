@@ -266,14 +266,14 @@ pub fn need_enough_approvers(plan: &str, persons: usize) -> Need {
     )
 }
 
-/// A restore that two other persons agree to.
+/// A restore that two persons sign.
 pub fn need_two_for_a_restore() -> Need {
     need(
         "approvals:restore",
         "approvals",
         (
-            "復旧に本人以外の 2 人の署名が必要になっている",
-            "a restore needs the signatures of two other persons",
+            "復旧に 2 人の署名が必要になっている",
+            "a restore needs the signatures of two persons",
         ),
         (
             "[approvals] の restore を 2 以上にする",
@@ -313,6 +313,9 @@ pub fn need_right_to_write(platform: &str) -> Need {
         ),
     )
 }
+
+/// Why nobody can say beforehand whether the credential may write.
+pub const NO_DRY_WAY: &str = "the vendor has no dry way to prove it";
 
 /// A deployed service that a procedure can stop.
 pub fn need_covered(target: &str) -> Need {

@@ -53,7 +53,8 @@ pub enum JournalEvent {
         /// journals: 30 s.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         timeout: Option<Duration>,
-        /// Automation has taken the run up: from then on it counts as one of automation's.
+        /// Automation acts, in a run that it began or took up: the run counts as one of automation's. Old journals tell it of what was taken up
+        /// only.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         automated: bool,
     },

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use ops_core::error::{Error, ErrorKind, Result};
 use ops_core::messages::{
-    need_accepted_rule, need_clock, need_reachable, need_readable_service, need_right_to_write, need_scope,
-    need_valid_credential,
+    NO_DRY_WAY, need_accepted_rule, need_clock, need_reachable, need_readable_service, need_right_to_write,
+    need_scope, need_valid_credential,
 };
 use ops_core::model::{Check, TargetId, Text};
 use ops_core::ports::ReadinessProbe;
@@ -130,7 +130,5 @@ fn spelled(error: Error) -> Error {
         _ => error,
     }
 }
-
-const NO_DRY_WAY: &str = "the vendor has no dry way to prove it";
 
 const DRY_RUN: &str = "ops-doctor";

@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use ops_core::error::{Error, ErrorKind};
 use ops_core::messages::{
-    need_clock, need_reachable, need_readable_service, need_right_to_write, need_scope, need_valid_credential,
+    NO_DRY_WAY, need_clock, need_reachable, need_readable_service, need_right_to_write, need_scope,
+    need_valid_credential,
 };
 use ops_core::model::{Check, TargetId, Text};
 use ops_core::ports::ReadinessProbe;
@@ -84,7 +85,7 @@ impl ReadinessProbe for VercelTraffic {
         }
         if read {
             let need = need_right_to_write(PROVIDER);
-            checks.push(need.unknown("the vendor has no dry way to prove it"));
+            checks.push(need.unknown(NO_DRY_WAY));
         }
         checks.extend(services);
         checks
