@@ -116,9 +116,11 @@ impl Engine {
             return Vec::new();
         }
         let mut beyond = self.beyond_automation(&run.id, &run.procedure, steps).await;
-        if run.id < RunId::earliest(self.clock.now() - TAKE_UP) {
+        // By its id too: that is what the window goes by, and approval may lie between the two.
+        let oldest = self.clock.now() - TAKE_UP;
+        if run.started_at < oldest || run.id < RunId::earliest(oldest) {
             let minutes = TAKE_UP.as_secs() / 60;
-            let why = format!("{} was planned more than {minutes} min ago", run.id);
+            let why = format!("{} was planned or began more than {minutes} min ago", run.id);
             beyond.push(Violation::new(WINDOW, why));
         }
         beyond
