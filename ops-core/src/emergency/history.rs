@@ -8,7 +8,7 @@ use super::ledger::REST;
 use super::way::aborted;
 use crate::error::Result;
 use crate::model::{
-    OutcomeStatus, PlanKind, PlannedStep, Prior, RunId, Snapshot, TargetId, Timestamp, Verdict,
+    ActorKind, OutcomeStatus, PlanKind, PlannedStep, Prior, RunId, Snapshot, TargetId, Timestamp, Verdict,
 };
 use crate::ports::{Held, JournalEntry, JournalEvent};
 use crate::resilience::Deadline;
@@ -103,7 +103,14 @@ impl PastRun {
 /// nothing to take up, to record or to tell. One that ended well has acted, and so may one that ended later: what it did in between may be in the
 /// spool of its machine, and a journal that failed is left alone for 30 s.
 pub fn gave_way(entries: &[JournalEntry]) -> bool {
-    let announced = |entry: &JournalEntry| matches!(entry.event, JournalEvent::Started { .. });
+    // A person's stop gives way to nobody, whatever its entries look like.
+    let announced = |entry: &JournalEntry| {
+        matches!(
+            &entry.event,
+            JournalEvent::Started { plan, actor, .. }
+                if !matches!(plan, PlanKind::Stop) || actor.kind() == ActorKind::Automation
+        )
+    };
     let failed = |entry: &JournalEntry| {
         let status = OutcomeStatus::Failed;
         entry.event == JournalEvent::Ended { status }
@@ -391,6 +398,25 @@ mod tests {
         ] {
             let run = restore(&[None], events);
             assert_eq!(gave_way(run.entries()), expected, "{what}");
+        }
+        for (actor, expected) in [
+            (Actor::person("kazu").unwrap(), false),
+            (Actor::automation("cost-guard").unwrap(), true),
+        ] {
+            let mut stop = restore(&[None], vec![failed()]);
+            let JournalEvent::Started {
+                plan, actor: began, ..
+            } = &mut stop.entries[0].event
+            else {
+                panic!("it begins with that");
+            };
+            (*plan, *began) = (PlanKind::Stop, actor);
+            assert_eq!(
+                gave_way(stop.entries()),
+                expected,
+                "a stop of {:?}",
+                stop.entries[0]
+            );
         }
     }
 

@@ -20,8 +20,8 @@ pub(crate) struct Seen {
 /// What is known outside of the engine: what each target was before anybody stopped it, and who else was there since.
 #[derive(Debug, Default)]
 struct Truth {
-    /// The bytes that a restore must give: those right before the first stop that had an effect.
-    before: BTreeMap<usize, Vec<u8>>,
+    /// The bytes that a restore must give, those right before the first stop that had an effect; and how often the target had been restored by then.
+    before: BTreeMap<usize, (Vec<u8>, usize)>,
     touched_by_others: BTreeSet<usize>,
     /// What a stop does to a target that a dead restore had opened is named as drift: a decision too many, none too few.
     a_restore_died: bool,
@@ -36,7 +36,7 @@ impl Truth {
         for (at, target) in machines.targets().iter().enumerate() {
             let is_held = held.iter().any(|held| held.snapshot.target() == target.id());
             if target.state() == TargetState::Serving && !is_held {
-                self.before.insert(at, target.bytes());
+                self.before.insert(at, (target.bytes(), target.restored()));
                 self.touched_by_others.remove(&at);
             }
         }
@@ -310,7 +310,7 @@ fn named_rightly(machines: &Machines, truth: &Truth, steps: &[PlannedStep]) -> R
 
 fn as_before(at: usize, target: &Target, truth: &Truth) -> Result<(), TestCaseError> {
     match truth.before.get(&at) {
-        Some(_) if target.restored() == 0 && truth.touched_by_others.contains(&at) => {
+        Some((_, restored)) if target.restored() == *restored && truth.touched_by_others.contains(&at) => {
             // Nobody came to act on it before the crash, so whoever was there since is the only one.
             prop_assert_ne!(
                 target.state(),
@@ -320,7 +320,7 @@ fn as_before(at: usize, target: &Target, truth: &Truth) -> Result<(), TestCaseEr
             );
             prop_assert_ne!(target.state(), TargetState::PartlyStopped);
         }
-        Some(before) => prop_assert_eq!(
+        Some((before, _)) => prop_assert_eq!(
             String::from_utf8(target.bytes()).unwrap(),
             String::from_utf8(before.clone()).unwrap()
         ),
