@@ -9,6 +9,7 @@ mod drain;
 mod forget;
 #[cfg(unix)]
 mod full;
+mod troubled;
 
 use std::sync::Arc;
 
