@@ -14,6 +14,7 @@ use ops_core::emergency::{Approvers, BreakGlass, Refusal};
 use ops_core::memory::InMemoryHealth;
 use ops_core::model::{Actor, OutcomeStatus};
 use ops_core::ports::JournalEvent;
+use serde_json::json;
 use support_emergency::{World, alice, staged, well};
 
 #[tokio::test(start_paused = true)]
@@ -111,4 +112,20 @@ async fn a_stop_has_no_gates_to_go_without() {
         world.clock.time(),
     );
     assert!(approved.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_gates_and_shares_what_was_changed_by_hand_is_still_named_at_its_target() {
+    let (world, health) = (World::of(2), well());
+    let procedure = staged(&world, &health);
+    let stopped = world.stop_by(&procedure).await.run;
+    world.targets[1].set("ingress", json!("by hand"));
+    let plan = world.engine.plan_restore(&stopped, &procedure).await.unwrap();
+    let plan = plan.without_gates(&BreakGlass::new("hospital line is down").unwrap());
+    let drifts = plan
+        .steps()
+        .iter()
+        .map(|step| (&step.target, !step.drift.is_empty()));
+    let targets = world.targets.iter().map(|target| target.id());
+    assert_eq!(Vec::from_iter(drifts), Vec::from_iter(targets.zip([false, true])));
 }
