@@ -28,6 +28,12 @@ pub(crate) async fn run(
     let told = args.known_at.as_deref().map(str::parse::<Timestamp>);
     let told = told.transpose()?;
     let known_at = told.unwrap_or(now);
+    if known_at > now {
+        return Err(Failure::usage(
+            "--known-at is in the future",
+            "give the time at which it became known",
+        ));
+    }
     let resource = args.resource.as_deref().map(one_thing).transpose()?;
     let due = kind.reports_due(known_at, args.on_purpose);
     // At once: nothing that fails later takes it back.

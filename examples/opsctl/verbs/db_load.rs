@@ -155,16 +155,19 @@ pub(super) async fn cancel(
         printer.line(&printer.pick("該当するセッションはありません", "no session is meant"));
     }
     let mut results = Vec::new();
-    for (found, deed, by) in &chosen {
+    for (found, deed, _) in &chosen {
         // One that fails does not take along what is known of the others.
         let result = match act {
             true => Some(load.act(found, *deed).await),
             false => None,
         };
-        let sent = matches!(result, Some(Ok(SignalResult::Sent)));
-        // At once: whoever ends this program while it looks again has acted all the same.
-        let audited = sent && record(&session, found, *deed, by, &Became::Unknown).await;
-        results.push((result, audited));
+        results.push((result, false));
+    }
+    // Before it looks again: whoever ends this program meanwhile has acted all the same. Behind all signals: a slow trail keeps none of them waiting.
+    for ((found, deed, by), (result, audited)) in chosen.iter().zip(&mut results) {
+        if matches!(result, Some(Ok(SignalResult::Sent))) {
+            *audited = record(&session, found, *deed, by, &Became::Unknown).await;
+        }
     }
     let sent: Vec<&DatabaseSession> = chosen
         .iter()

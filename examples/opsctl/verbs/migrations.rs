@@ -107,16 +107,24 @@ struct Answers {
 }
 
 impl Answers {
-    /// It ran, did what was foretold, and leads back if it has a way back.
+    /// It ran, did what was foretold, and leads back if it has a way back that could be tried.
     fn is_proved(&self) -> bool {
         self.proof.as_ref().is_some_and(|proof| {
             proof.differs.is_empty()
                 && proof.traces.iter().all(|trace| trace.failure.is_none())
                 && !matches!(
                     proof.back,
-                    Back::Elsewhere(_) | Back::Failed(_) | Back::NotAgain(_) | Back::NotTried(_)
+                    Back::Elsewhere(_) | Back::Failed(_) | Back::NotAgain(_)
                 )
         })
+    }
+
+    /// Something of it could not be told, or not be tried.
+    fn is_open(&self) -> bool {
+        match &self.proof {
+            None => self.locks.iter().any(|review| !review.unknown.is_empty()),
+            Some(proof) => matches!(proof.back, Back::NotTried(_)),
+        }
     }
 }
 
@@ -210,7 +218,9 @@ async fn check(global: &Global, printer: &Printer, args: &MigrationsCheckArgs) -
     };
     let exit = judge(&all, &codes, &behind);
     if let (true, Some(plan)) = (args.proof, &planned)
-        && all.iter().all(|(_, answers)| answers.is_proved())
+        && all
+            .iter()
+            .all(|(_, answers)| answers.is_proved() && !answers.is_open())
     {
         super::migrations_run::keep_proofs(global, printer, plan)?;
     }
@@ -332,12 +342,8 @@ fn judge(all: &[(&Script, Answers)], codes: &[CodeUses], behind: &[(String, Vec<
     if refused || all.iter().any(|(_, answers)| bad(answers)) {
         return Exit::Failed;
     }
-    let open = |answers: &Answers| match &answers.proof {
-        None => answers.locks.iter().any(|review| !review.unknown.is_empty()),
-        Some(proof) => matches!(proof.back, Back::NotTried(_)),
-    };
     let unread = codes.iter().any(|code| code.unreadable > 0);
-    match unread || all.iter().any(|(_, answers)| open(answers)) {
+    match unread || all.iter().any(|(_, answers)| answers.is_open()) {
         true => Exit::Unverified,
         false => Exit::Done,
     }

@@ -192,11 +192,13 @@ async fn outside_transaction(worker: &mut PgConnection, step: &MigrationStep) ->
     if !ended && let Err(cause) = send(worker, step, marked.was_begun).await {
         // With no answer nobody knows how far it came, and the mark says so. Else nothing of it stays, the mark included; or the mark stays, too.
         if cause.kind() != ErrorKind::Unavailable {
-            if let Some(half) = left_half_done(worker, step).await? {
-                return Err(half.source(cause));
-            }
-            if clear_away(worker, step).await.is_ok() {
-                let _ = unmark(worker, step).await;
+            match left_half_done(worker, step).await {
+                Ok(Some(half)) => return Err(half.source(cause)),
+                Ok(None) if clear_away(worker, step).await.is_ok() => {
+                    let _ = unmark(worker, step).await;
+                }
+                // Nobody knows what is left: the mark stays.
+                Ok(None) | Err(_) => {}
             }
         }
         return Err(cause);

@@ -39,6 +39,22 @@ async fn cancelled(
     running.await.unwrap().unwrap_err()
 }
 
+/// Makes a table with a partition; the step that detaches it.
+async fn detaching(owner: &mut PgConnection) -> MigrationStep {
+    run(
+        owner,
+        "create table parts (id int) partition by range (id); create table parts_1 partition of parts for values from (0) to (10)",
+    )
+    .await
+    .unwrap();
+    let mut detach = step(1, "alter table parts detach partition parts_1 concurrently");
+    detach.autocommit = true;
+    detach.may_leave = Some(HalfDone::Detach {
+        partition: "public.parts_1".to_owned(),
+    });
+    detach
+}
+
 fn remedy(error: &Error) -> String {
     let text = error.to_string();
     let (_, remedy) = text.split_once("remedy: ").expect("a remedy");
@@ -50,17 +66,7 @@ async fn a_partition_that_stays_half_detached_is_said_and_not_detached_again() {
     let Some(world) = World::new().await else { return };
     let migrations = PostgresMigrations::new(world.scratch.owner_url()).unwrap();
     let mut owner = world.owner().await;
-    run(
-        &mut owner,
-        "create table parts (id int) partition by range (id); create table parts_1 partition of parts for values from (0) to (10)",
-    )
-    .await
-    .unwrap();
-    let mut detach = step(1, "alter table parts detach partition parts_1 concurrently");
-    detach.autocommit = true;
-    detach.may_leave = Some(HalfDone::Detach {
-        partition: "public.parts_1".to_owned(),
-    });
+    let detach = detaching(&mut owner).await;
     let mut reader = world.owner().await;
     run(&mut reader, "begin; select * from parts").await.unwrap();
     let pending = "select count(*) from pg_inherits where inhdetachpending";
@@ -92,17 +98,7 @@ async fn a_detach_that_was_begun_is_done_only_where_the_table_is_there_and_no_pa
     let Some(world) = World::new().await else { return };
     let migrations = PostgresMigrations::new(world.scratch.owner_url()).unwrap();
     let mut owner = world.owner().await;
-    run(
-        &mut owner,
-        "create table parts (id int) partition by range (id); create table parts_1 partition of parts for values from (0) to (10)",
-    )
-    .await
-    .unwrap();
-    let mut detach = step(1, "alter table parts detach partition parts_1 concurrently");
-    detach.autocommit = true;
-    detach.may_leave = Some(HalfDone::Detach {
-        partition: "public.parts_1".to_owned(),
-    });
+    let detach = detaching(&mut owner).await;
     // As a process that died leaves it.
     let mark = format!(
         "insert into ops.migration_step (scope, migration, position, digest) values ('', '7', 1, '{}')",

@@ -221,8 +221,7 @@ async fn open(directory: &Path) -> Result<(Directory, Lock)> {
                 .context("directory", "another export is writing there"));
         };
         let names = directory.names()?;
-        let left_behind =
-            |name: &String| name == UNFINISHED || (unfinished && name != MANIFEST && is_of_export(name));
+        let left_behind = |name: &String| unfinished && name != MANIFEST && is_of_export(name);
         if !names.iter().all(left_behind) {
             if !unfinished {
                 // Else this refusal would have made the mark.
@@ -231,7 +230,7 @@ async fn open(directory: &Path) -> Result<(Directory, Lock)> {
             return Err(Error::new(ErrorKind::InvalidInput, EXPORT)
                 .context("directory", "must be empty: evidence is never written over"));
         }
-        for name in names.iter().filter(|name| *name != UNFINISHED) {
+        for name in &names {
             directory.remove(name)?;
         }
         directory.sync()?;

@@ -107,7 +107,16 @@ impl<'a> Delivery<'a> {
             if batch.is_empty() {
                 break;
             }
-            let Some(stuck) = self.hand_over(&batch.entries, &files.size, ANSWER).await? else {
+            let given = match self.hand_over(&batch.entries, &files.size, ANSWER).await {
+                // What is refused finds no room to be set aside: what other processes left may be brought.
+                Err(full) if no_room(&full) => {
+                    self.done.error.get_or_insert(full);
+                    self.done.cut = true;
+                    return Ok(true);
+                }
+                given => given?,
+            };
+            let Some(stuck) = given else {
                 self.done.cut = true;
                 return Ok(false);
             };

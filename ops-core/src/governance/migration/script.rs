@@ -169,7 +169,8 @@ fn is_of_session(parsed: &Parsed) -> bool {
     let words = parsed.node.words();
     let first = words.first().map(String::as_str).unwrap_or_default();
     FIRST.contains(&first)
-        || words.iter().any(|word| word.trim_matches('"') == "pg_temp")
+        // In a search path it is no object of the session.
+        || words.windows(2).any(|pair| pair[0].trim_matches('"') == "pg_temp" && pair[1] == ".")
         || parsed.node.contains(Kind::TEMP)
         || parsed.node.all(Kind::CALL_EXPR).iter().any(|call| {
             let callee = call.children().next().and_then(|callee| callee.name().pop());
@@ -269,6 +270,12 @@ mod tests {
                 "{sql}"
             );
         }
-        assert!(statements("update orders set a = 1; alter table orders set (fillfactor = 70);").is_ok());
+        for sql in [
+            "update orders set a = 1; alter table orders set (fillfactor = 70);",
+            // As the server's manual recommends it.
+            "create function f() returns int language sql set search_path = pg_catalog, pg_temp as 'select 1';",
+        ] {
+            assert!(statements(sql).is_ok(), "{sql}");
+        }
     }
 }
