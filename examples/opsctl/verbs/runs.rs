@@ -1,3 +1,4 @@
+use ops_core::emergency::gave_way;
 use ops_core::error::ErrorKind;
 use ops_core::model::{PlanKind, RunId};
 use ops_core::ports::JournalEvent;
@@ -75,7 +76,7 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &RunsArgs) -> 
             ));
         }
         let recorded = published(&entries);
-        if !recorded {
+        if !recorded && !gave_way(&entries) {
             printer.line(&format!(
                 "    {}",
                 printer.pick("監査未記録: opsctl resume", "not recorded: opsctl resume")

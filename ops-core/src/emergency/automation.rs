@@ -244,12 +244,15 @@ fn acted_automated(entry: &JournalEntry) -> bool {
     matches!(entry.event, JournalEvent::Intent { automated: true, .. })
 }
 
-/// The announcement of a call may be in another machine's spool while what came of it is here.
+/// The announcement of a call may be in another machine's spool while what came of it is here. Asked of what counts: what has ended then has acted.
 fn acts(entries: &[JournalEntry]) -> bool {
     let acted = |entry: &JournalEntry| {
         matches!(
             entry.event,
-            JournalEvent::Intent { .. } | JournalEvent::Applied { .. } | JournalEvent::Verified { .. }
+            JournalEvent::Intent { .. }
+                | JournalEvent::Applied { .. }
+                | JournalEvent::Verified { .. }
+                | JournalEvent::Ended { .. }
         )
     };
     entries.iter().any(acted)

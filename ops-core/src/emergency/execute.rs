@@ -178,7 +178,8 @@ impl Engine {
             outstanding,
         });
         let span = of_run(self, &run);
-        // Whoever announced it: its journal has not rested since before, so that what failed at once has acted nowhere.
+        // Whoever announced it: its journal has not rested since before, so that what failed at once has acted nowhere, unless it refused single
+        // entries.
         Ok(announcer
             .carry_out(run, steps, Vec::new(), recorded)
             .instrument(span)

@@ -82,7 +82,7 @@ impl Engine {
 }
 
 /// The signatures that the run used. One that ended with nothing in between used none: it lost a race for them. One that looked at a gate, or was
-/// turned round before its first effect, has used them.
+/// turned round before its first effect, has used them. [`gave_way`](super::history::gave_way) is stricter: it asks also how it ended, and when.
 fn used(entries: &[JournalEntry]) -> impl Iterator<Item = &Digest> {
     let ended = |entry: &JournalEntry| matches!(entry.event, JournalEvent::Ended { .. });
     let frames = |entry: &JournalEntry| {

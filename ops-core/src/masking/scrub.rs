@@ -199,7 +199,7 @@ impl Scrub {
         };
         let masked: Vec<_> = pieces.iter().map(|piece| self.masker.mask(piece)).collect();
         let masked = with_kept(&masked);
-        if is_json(text) && !is_json(&masked) {
+        if !is_json(&masked) && is_json(text) {
             // A piece began within a string. Masked as a whole, with something in those places that the masker leaves alone.
             let whole = pieces.join(STAND_IN);
             let whole = self.masker.mask(&whole);
