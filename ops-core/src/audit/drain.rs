@@ -237,6 +237,8 @@ enum Look {
     Done,
     /// There is more than was brought.
     More,
+    /// Another process is at it: nothing is known of the store.
+    Elsewhere,
     Failed,
 }
 
@@ -268,9 +270,10 @@ impl Work {
                 true => delay,
                 false => self.options.idle,
             };
-            delay = match failed {
-                true => delay.saturating_mul(2).min(self.options.longest_delay),
-                false => self.options.first_delay,
+            delay = match look {
+                Look::Failed => delay.saturating_mul(2).min(self.options.longest_delay),
+                Look::Elsewhere => delay,
+                Look::Done | Look::More => self.options.first_delay,
             };
             tokio::select! {
                 _ = stop.changed() => {}
@@ -335,6 +338,8 @@ impl Work {
                     }
                     if delivered.more {
                         look = Look::More;
+                    } else if delivered.elsewhere {
+                        look = Look::Elsewhere;
                     }
                     delivered.error.as_ref().or(left.as_ref().err())
                 }

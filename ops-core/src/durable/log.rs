@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::directory::{private, sync};
 use super::line::{Line, encode, is_torn, split};
-use super::lock::lock;
+use super::lock::Lock;
 use super::whole::write_plain;
 use super::{damaged, other_format, refused};
 use crate::error::Result;
@@ -70,8 +70,8 @@ impl Log {
             ),
             Err(source) => return Err(self.refused("open file", source)),
         };
-        lock(&file, &self.path)?;
-        let locked = LockedLog { log: self, file };
+        let lock = Lock::of(file, &self.path)?;
+        let locked = LockedLog { log: self, lock };
         locked.make_whole(made)?;
         Ok(locked)
     }
@@ -144,13 +144,17 @@ impl Log {
 #[derive(Debug)]
 pub(crate) struct LockedLog<'a> {
     log: &'a Log,
-    file: File,
+    lock: Lock,
 }
 
 impl LockedLog<'_> {
+    fn file(&self) -> &File {
+        self.lock.file()
+    }
+
     /// As [`Log::read_after`].
     pub(crate) fn read_after(&self, place: Place) -> Result<(Vec<Line>, Place)> {
-        self.log.read_file(&self.file, place)
+        self.log.read_file(self.file(), place)
     }
 
     /// Adds lines. On `Ok` they survive a crash of the machine; on `Err` none of them is left, as far as the disk obeys.
@@ -163,7 +167,7 @@ impl LockedLog<'_> {
     /// Removes all lines but the first.
     pub(crate) fn clear(&self) -> Result<()> {
         let clear = || {
-            self.file.set_len(0)?;
+            self.file().set_len(0)?;
             self.write(self.log.header()?.as_bytes())
         };
         clear().map_err(|source| self.log.refused("clear file", source))
@@ -179,25 +183,25 @@ impl LockedLog<'_> {
     }
 
     fn write(&self, bytes: &[u8]) -> io::Result<()> {
-        let before = self.file.metadata()?.len();
+        let before = self.file().metadata()?.len();
         fail_point!(
             "file.append.torn",
-            (&self.file).write_all(&bytes[..bytes.len() / 2])
+            self.file().write_all(&bytes[..bytes.len() / 2])
         );
-        let written = (&self.file).write_all(bytes);
+        let written = self.file().write_all(bytes);
         fail_point!("file.append.written");
-        let written = written.and_then(|()| self.file.sync_data());
+        let written = written.and_then(|()| self.file().sync_data());
         fail_point!("file.append.synced");
         if written.is_err() {
             // A failed sync may have lost the bytes although they can still be read: nothing may be appended after them.
-            let _ = self.file.set_len(before);
+            let _ = self.file().set_len(before);
         }
         written
     }
 
     fn make_whole(&self, made: bool) -> Result<()> {
         let make = || {
-            let length = self.file.metadata()?.len();
+            let length = self.file().metadata()?.len();
             let end = self.end_of_whole_lines(length)?;
             if end < length {
                 self.set_aside(end)?;
@@ -224,7 +228,7 @@ impl LockedLog<'_> {
             let step = from.min(BLOCK);
             from -= step;
             let mut block = vec![0; usize::try_from(step).unwrap_or_default()];
-            let mut file = &self.file;
+            let mut file = self.file();
             file.seek(SeekFrom::Start(from))?;
             file.read_exact(&mut block)?;
             block.append(&mut tail);
@@ -241,7 +245,7 @@ impl LockedLog<'_> {
     /// Moves what follows `end` to the file beside.
     fn set_aside(&self, end: u64) -> io::Result<()> {
         let mut torn = Vec::new();
-        let mut file = &self.file;
+        let mut file = self.file();
         file.seek(SeekFrom::Start(end))?;
         file.read_to_end(&mut torn)?;
         torn.push(b'\n');
@@ -255,9 +259,9 @@ impl LockedLog<'_> {
         sync_parent(&beside)?;
         fail_point!("file.torn.kept");
 
-        self.file.set_len(end)?;
+        self.file().set_len(end)?;
         fail_point!("file.torn.cut");
-        self.file.sync_all()
+        self.file().sync_all()
     }
 }
 

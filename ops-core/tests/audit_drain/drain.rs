@@ -35,6 +35,13 @@ pub(super) async fn seen(drain: &Drain, depth: u64) {
     }
 }
 
+/// Returns when the store has refused something: records may come while a look that found nothing counts what waits.
+async fn failed(drain: &Drain) {
+    while drain.status().failures == 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test]
 async fn records_arrive_by_themselves_in_their_order_with_their_numbers() {
     let directory = tempfile::tempdir().unwrap();
@@ -113,6 +120,7 @@ async fn while_the_store_is_down_records_wait_and_arrive_when_it_is_back() {
         assert_eq!(recorder.record(record(n)).await, Recorded::Kept);
     }
     seen(&drain, 10).await;
+    failed(&drain).await;
     let late = drain.flush(Duration::from_millis(50)).await.unwrap_err();
     assert_eq!(late.kind(), ErrorKind::Timeout);
     assert!(late.to_string().contains("left: 10"), "{late}");
@@ -151,6 +159,7 @@ async fn depth_age_bytes_and_lag_are_metrics_while_a_drain_runs() {
     let drain = ops.drain_audit(hurried()).unwrap();
     assert_eq!(ops.record(record(1)).await, Recorded::Kept);
     seen(&drain, 1).await;
+    failed(&drain).await;
     let shown = ops.metrics(&[]).await;
     let value = |name: &str| -> f64 {
         let line = shown
@@ -186,6 +195,40 @@ async fn the_pauses_grow_while_the_store_is_down() {
         "{:?}",
         clock.monotonic()
     );
+}
+
+#[tokio::test]
+async fn a_look_that_another_process_had_the_turn_for_makes_no_pause_short_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::self_moving());
+    let store = Arc::new(InMemoryAudit::new());
+    store.set_reachable(false);
+    let spool = Spool::open(directory.path()).unwrap();
+    spool.append(record(1)).await.unwrap();
+    let recorder = recorder(&store, spool, clock.clone());
+    let drain = recorder.drain(DrainOptions::default()).unwrap();
+    while drain.status().failures < 9 {
+        tokio::task::yield_now().await;
+    }
+    let turn = File::options()
+        .write(true)
+        .open(directory.path().join("deliver.lock"));
+    let turn = turn.unwrap();
+    while turn.try_lock().is_err() {
+        tokio::task::yield_now().await;
+    }
+    let (failures, taken) = (drain.status().failures, clock.monotonic());
+    while clock.monotonic() < taken + Duration::from_secs(60) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(drain.status().failures, failures);
+    let given = clock.monotonic();
+    turn.unlock().unwrap();
+    while drain.status().failures < failures + 3 {
+        tokio::task::yield_now().await;
+    }
+    // Two pauses of 30 s lie between the three, or one of 25.6 s and one of 30 s.
+    assert!(clock.monotonic() >= given + Duration::from_secs(55));
 }
 
 #[tokio::test]
