@@ -280,16 +280,20 @@ pub(super) fn left_by_restore<'a>(
     later.iter().rev().filter(of_it).find_map(left)
 }
 
-/// A restore that touches one of `targets`.
+/// A restore that touches one of `targets`, and did not give way.
 pub(super) fn restore_touching(later: &[PastRun], targets: &[PlannedStep]) -> Option<RunId> {
-    let touching = |run: &&PastRun| run.is_restore() && targets.iter().any(|step| run.touches(&step.target));
-    later.iter().find(touching).map(|run| run.id.clone())
+    let touching = |run: &PastRun| run.is_restore() && targets.iter().any(|step| run.touches(&step.target));
+    acting(later, touching)
 }
 
-/// A restore of `of`.
+/// A restore of `of` that did not give way.
 pub(super) fn restore_of(later: &[PastRun], of: &RunId) -> Option<RunId> {
-    let same = |run: &&PastRun| run.is_restore_of(of);
-    later.iter().find(same).map(|run| run.id.clone())
+    acting(later, |run| run.is_restore_of(of))
+}
+
+fn acting(later: &[PastRun], wanted: impl Fn(&PastRun) -> bool) -> Option<RunId> {
+    let acting = |run: &&PastRun| wanted(run) && !gave_way(&run.entries);
+    later.iter().find(acting).map(|run| run.id.clone())
 }
 
 /// The newest state in which a later stop saw the target working, if it is not the held one: somebody opened the target by hand since, and
@@ -398,6 +402,10 @@ mod tests {
         ] {
             let run = restore(&[None], events);
             assert_eq!(gave_way(run.entries()), expected, "{what}");
+            // What gave way has put nothing back: it keeps no other run from being taken up.
+            let (of, later) = (RunId::new("run_1").unwrap(), std::slice::from_ref(&run));
+            assert_eq!(restore_of(later, &of).is_none(), expected, "{what}");
+            assert_eq!(restore_touching(later, &run.steps).is_none(), expected, "{what}");
         }
         for (actor, expected) in [
             (Actor::person("kazu").unwrap(), false),

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 mod process;
+mod scene;
 mod vendor;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,8 @@ use tokio::task::JoinSet;
 
 use self::process::forgetting;
 pub(crate) use self::process::{End, Job, Work, all_points, work_if_asked};
+use self::scene::SCENES;
+pub(crate) use self::scene::Scene;
 use self::vendor::Vendor;
 use crate::support_emergency::{Failure, FaultyJournal, People, alice};
 
@@ -36,79 +39,6 @@ pub(crate) trait Journals: 'static {
 
 pub(crate) fn spool(folder: &Path) -> Arc<dyn Journal> {
     Arc::new(FileJournal::open(folder.join("spool")).unwrap())
-}
-
-/// What is going on when the process is killed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scene {
-    /// It stops.
-    Stop,
-    /// It restores.
-    Restore,
-    /// It stops while the journal cannot be reached.
-    StopInOutage,
-    /// It restores what was stopped while the journal could not be reached; now it can.
-    RestoreAfterOutage,
-    /// It restores while another operator stops again.
-    RestoreRaced,
-    /// It takes up a stop that was killed before.
-    Resume,
-    /// It restores through a gate.
-    RestoreGated,
-    /// It restores, and goes back to stopped because a gate fails.
-    RestoreTurned,
-    /// It aborts a restore that was killed before.
-    Abort,
-    /// It closes the review of a broken glass.
-    Review,
-    /// It gives up what a stop holds.
-    Forget,
-}
-
-pub(crate) const SCENES: [Scene; 11] = [
-    Scene::Stop,
-    Scene::Restore,
-    Scene::StopInOutage,
-    Scene::RestoreAfterOutage,
-    Scene::RestoreRaced,
-    Scene::Resume,
-    Scene::RestoreGated,
-    Scene::RestoreTurned,
-    Scene::Abort,
-    Scene::Review,
-    Scene::Forget,
-];
-
-impl Scene {
-    /// Where it is killed; everywhere, if nothing is said: what leads there is the same as in another scene.
-    fn own_points(self) -> &'static [&'static str] {
-        match self {
-            Self::RestoreGated => &["run.gate.", "step.verified."],
-            Self::RestoreTurned => &[
-                "run.gate.",
-                "run.aborted.",
-                "step.hold.",
-                "step.closed_again.",
-                "run.ended.",
-                "run.published.",
-                "vendor.stop.half",
-            ],
-            Self::Abort => &[
-                "run.aborted.",
-                "step.hold.",
-                "step.closed_again.",
-                "run.ended.",
-                "vendor.stop.half",
-            ],
-            Self::Review => &["run.reviewed."],
-            Self::Forget => &["run.forgotten.", "step.release."],
-            _ => &[""],
-        }
-    }
-
-    fn is_gated(self) -> bool {
-        matches!(self, Self::RestoreGated | Self::RestoreTurned)
-    }
 }
 
 pub(crate) fn bob() -> Actor {
@@ -153,7 +83,7 @@ impl Case {
             url: url.clone(),
             outage,
             spool: outage || scene == Scene::RestoreAfterOutage,
-            gated: scene.is_gated(),
+            opens: scene.opening(),
             trace: false,
         };
         let before = vendor.bytes();
@@ -167,7 +97,7 @@ impl Case {
         };
         case.job.work = match scene {
             Scene::Stop | Scene::StopInOutage => Work::Stop,
-            Scene::Restore | Scene::RestoreGated => Work::Restore {
+            Scene::Restore | Scene::RestoreGated | Scene::RestoreRamped => Work::Restore {
                 of: case.stop(&case.engine::<J>().await).await,
             },
             Scene::RestoreTurned => {
@@ -259,7 +189,7 @@ impl Case {
 
     /// What people use who are in no hurry to have a call of a killed process behind them.
     fn procedure(&self) -> Procedure {
-        self.vendor.procedure(self.job.gated, Duration::from_secs(2))
+        self.vendor.procedure(self.job.opens, Duration::from_secs(2))
     }
 
     async fn break_glass(&self, engine: &Engine) -> RunId {

@@ -14,7 +14,7 @@ use ops_core::ports::{Clock as _, Journal};
 use ops_core::{Ops, Providers};
 use serde::{Deserialize, Serialize};
 
-use super::vendor::{VENDOR_POINTS, Vendor};
+use super::vendor::{Opens, VENDOR_POINTS, Vendor};
 use super::{Journals, bob, spool};
 use crate::support_emergency::{Failure, FaultyJournal, People, alice};
 
@@ -40,8 +40,8 @@ pub(crate) struct Job {
     pub(crate) outage: bool,
     /// There is a spool.
     pub(crate) spool: bool,
-    /// There is a gate on the way back.
-    pub(crate) gated: bool,
+    /// What the way back is like.
+    pub(crate) opens: Opens,
     /// Count the fail points that are met instead of dying at one.
     pub(crate) trace: bool,
 }
@@ -130,7 +130,7 @@ impl Job {
         };
         let mut vendor = Vendor::new(&self.folder);
         vendor.rival = Some(Engine::new(Arc::clone(&journal), Arc::new(SystemClock::new())));
-        let procedure = vendor.procedure(self.gated, LANDS_WITHIN);
+        let procedure = vendor.procedure(self.opens, LANDS_WITHIN);
         let providers = Providers::in_directory(self.folder.join("state")).unwrap();
         let providers = Providers {
             journal,

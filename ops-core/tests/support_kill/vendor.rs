@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use ops_core::emergency::{Engine, Gate, Procedure, Step};
 use ops_core::error::{Error, ErrorKind, Result};
 use ops_core::model::{
-    Accepted, Effect, IdempotencyKey, Observation, RunId, Snapshot, TargetId, TargetState, Text, Verdict,
+    Accepted, Effect, IdempotencyKey, Observation, RunId, Share, Snapshot, TargetId, TargetState, Text,
+    Verdict,
 };
 use ops_core::ports::{Action, HealthProbe, Ramp};
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,17 @@ use crate::support_emergency::alice;
 pub(crate) const TARGETS: usize = 3;
 
 /// Fail points of the vendor itself: half of an effect has happened.
-pub(crate) const VENDOR_POINTS: &[&str] = &["vendor.stop.half", "vendor.restore.half"];
+pub(crate) const VENDOR_POINTS: &[&str] = &["vendor.stop.half", "vendor.restore.half", "vendor.part.half"];
+
+/// How a restore opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Opens {
+    AtOnce,
+    /// With a gate after the first stage, at which one look is enough.
+    Gated,
+    /// The same, and the target of the first stage for a tenth and for half of the users before all: the gate stands after each.
+    Ramped,
+}
 
 /// A vendor whose targets are files: they outlive every process that acts on them.
 #[derive(Clone, Debug)]
@@ -66,17 +77,23 @@ impl Vendor {
         (0..TARGETS).all(|number| self.read(number).fields["mode"] == "stopped")
     }
 
-    /// Two stages each way; `gated`: with a gate after the first that opens, at which one look is enough.
-    pub(crate) fn procedure(&self, gated: bool, timeout: Duration) -> Procedure {
+    /// Two stages each way.
+    pub(crate) fn procedure(&self, opens: Opens, timeout: Duration) -> Procedure {
         let stage = |number: usize| u32::from(number == 2);
         let step = |number| {
             let vendor = self.clone();
             let id = TargetId::new(format!("test:t{number}")).unwrap();
             let step = Step::new(Arc::new(Stop { vendor, number, id })).with_timeout(timeout);
+            let step = match opens {
+                Opens::Ramped if number == 2 => {
+                    step.with_ramp(SHARES.map(|part| Share::basis_points(part).unwrap()))
+                }
+                _ => step,
+            };
             step.closing(stage(number)).opening(1 - stage(number))
         };
         let procedure = Procedure::new("stop-all", (0..TARGETS).map(step).collect()).unwrap();
-        if !gated {
+        if opens == Opens::AtOnce {
             return procedure;
         }
         let gate = Gate::after(0)
@@ -108,7 +125,7 @@ impl Vendor {
         {
             let mut quiet = self.clone();
             quiet.rival = None;
-            let procedure = quiet.procedure(false, Duration::from_secs(2));
+            let procedure = quiet.procedure(Opens::AtOnce, Duration::from_secs(2));
             let plan = engine.plan_stop(&procedure).await;
             let now = ops_core::ports::Clock::now(&ops_core::clock::SystemClock::new());
             let plan = plan.approve(&[], &Default::default(), alice(), now).unwrap();
@@ -182,7 +199,7 @@ impl Action for Stop {
         });
         let state = match target.fields["mode"].as_str() {
             Some("stopped") => TargetState::Stopped,
-            Some("stopping") => TargetState::PartlyStopped,
+            Some("stopping" | "part") => TargetState::PartlyStopped,
             _ => TargetState::Serving,
         };
         if state == TargetState::Serving {
@@ -208,6 +225,7 @@ impl Action for Stop {
         half("vendor.stop.half");
         target.fields.insert("mode".to_owned(), "stopped".into());
         target.fields.remove("scaling");
+        target.fields.remove(ADMITTED);
         self.vendor.write(self.number, &target);
         Ok(Accepted::new())
     }
@@ -228,6 +246,35 @@ impl Action for Stop {
     }
 
     fn ramp(&self) -> Option<&dyn Ramp> {
-        None
+        Some(self)
     }
 }
+
+#[async_trait]
+impl Ramp for Stop {
+    async fn open_partly(&self, prior: &Snapshot, share: Share, _key: &IdempotencyKey) -> Result<Accepted> {
+        let mut target = self.vendor.read(self.number);
+        if let Some(scaling) = prior.field("scaling") {
+            target.fields.insert("scaling".to_owned(), scaling.clone());
+        }
+        self.vendor.write(self.number, &target);
+        half("vendor.part.half");
+        target.fields.insert("mode".to_owned(), "part".into());
+        target
+            .fields
+            .insert(ADMITTED.to_owned(), share.as_basis_points().into());
+        self.vendor.write(self.number, &target);
+        Ok(Accepted::new())
+    }
+
+    fn verify_share(&self, observed: &Observation, share: Share) -> Verdict {
+        match observed.snapshot().field(ADMITTED) {
+            Some(admitted) if *admitted == json!(share.as_basis_points()) => observed.settled().clone(),
+            _ => Verdict::not_yet("lets another share in"),
+        }
+    }
+}
+
+const ADMITTED: &str = "admitted";
+/// In hundredths of a percent.
+const SHARES: [u16; 2] = [1_000, 5_000];
