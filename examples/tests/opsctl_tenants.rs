@@ -251,6 +251,52 @@ async fn an_erasure_shows_its_plan_first_and_then_what_the_person_is_told() {
         .json();
     assert_eq!(trail["records"][0]["details"]["rows"], "13", "{trail:#}");
 
+    // In the trail they keep their name until that is asked for too.
+    let as_the_person = |arguments: &[&str]| {
+        let mut command = opsctl(world.dir.path());
+        command.env("DATABASE_URL", world.database.owner_url().expose_secret());
+        command.env("OPS_ACTOR", "usr_1");
+        Ran::of(command.args(arguments).output().expect("opsctl runs"))
+    };
+    assert_eq!(as_the_person(&["audit", "search"]).code, 0);
+    let theirs = || {
+        let found = world
+            .run(&["audit", "search", "--user", "usr_1", "--json"])
+            .json();
+        found["records"].as_array().expect("records").len()
+    };
+    assert_eq!(theirs(), 1);
+    let plan = world.run(&["erase", "usr_1"]);
+    assert!(
+        plan.out.contains("audit trail: kept as it is") && theirs() == 1,
+        "{}",
+        plan.out
+    );
+    // The owner of this database may make no role: an administrator does.
+    let ran = world.run(&["erase", "usr_1", "--trail", "--yes"]);
+    let eraser = format!("{}_audit_eraser", world.database.name());
+    assert!(
+        ran.code == 1 && ran.err.contains(&eraser),
+        "{}{}",
+        ran.out,
+        ran.err
+    );
+    let make = format!(
+        "create role {eraser} nologin; grant {eraser} to {}_owner",
+        world.database.name()
+    );
+    sqlx::raw_sql(AssertSqlSafe(make))
+        .execute(&mut world.root().await)
+        .await
+        .expect("a role");
+    let ran = world.run(&["erase", "usr_1", "--trail", "--yes", "--json"]);
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    // Their own, and those of who looked for it.
+    let gone = ran.json()["report"]["traces"][0][1].as_u64();
+    assert!(gone.is_some_and(|gone| gone >= 3) && theirs() == 0, "{}", ran.out);
+    let verified = world.run(&["audit", "verify", "--json"]);
+    assert_eq!(verified.code, 0, "{}{}", verified.out, verified.err);
+
     let dry = world.run(&["retention", "run", "--dry-run", "--json"]).json();
     assert_eq!(dry["rules"][0]["left"], 1, "{dry:#}");
     let ran = world.run(&["retention", "run", "--json"]);
@@ -266,4 +312,10 @@ async fn an_erasure_shows_its_plan_first_and_then_what_the_person_is_told() {
         ran.err
     );
     world.close().await;
+    let admin = postgres_url().await.expect("a server");
+    let mut admin = PgConnection::connect(&admin).await.expect("a superuser");
+    sqlx::raw_sql(AssertSqlSafe(format!("drop role {eraser}")))
+        .execute(&mut admin)
+        .await
+        .expect("dropped");
 }

@@ -128,19 +128,37 @@ impl PostgresStore {
     /// `PermissionDenied` unless the connected role owns the schema and may create roles; `InvalidInput` when the database's name is not made of small letters, digits
     /// and `_`, or has more than 45 of them.
     pub async fn audit_writer(&self) -> Result<String> {
+        let role = self.audit_role("writer").await?;
+        self.grant_audit_writer(&role).await?;
+        Ok(role)
+    }
+
+    /// The same for the role `{database}_audit_eraser`, which can also remove personal values from the audit trail
+    /// ([`grant_audit_eraser`](Self::grant_audit_eraser)).
+    ///
+    /// # Errors
+    /// As [`audit_writer`](Self::audit_writer).
+    pub async fn audit_eraser(&self) -> Result<String> {
+        let role = self.audit_role("eraser").await?;
+        self.grant_audit_eraser(&role).await?;
+        Ok(role)
+    }
+
+    /// The role that does this with the audit trail, of which the connected one is a member.
+    async fn audit_role(&self, does: &str) -> Result<String> {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
         if self.database.len() > 45 || !self.database.bytes().all(plain) {
-            return Err(error(ErrorKind::InvalidInput, MAKE_WRITER)
+            return Err(error(ErrorKind::InvalidInput, MAKE_ROLE)
                 .context("database", "must be at most 45 small letters, digits and _")
                 .context("remedy", "make the role by hand and connect as it"));
         }
-        let role = format!("{}_audit_writer", self.database);
+        let role = format!("{}_audit_{does}", self.database);
         let known: Option<bool> =
             sqlx::query_scalar("select pg_has_role(oid, 'MEMBER') from pg_roles where rolname = $1")
                 .bind(&role)
                 .fetch_optional(&self.pool)
                 .await
-                .map_err(failed(MAKE_WRITER))?;
+                .map_err(failed(MAKE_ROLE))?;
         let mut statements = String::new();
         if known.is_none() {
             statements += &format!("create role {} nologin;", quoted(&role));
@@ -151,13 +169,12 @@ impl PostgresStore {
         if !statements.is_empty() {
             let made = sqlx::raw_sql(AssertSqlSafe(statements)).execute(&self.pool).await;
             made.map_err(|cause| {
-                failed(MAKE_WRITER)(cause).context(
+                failed(MAKE_ROLE)(cause).context(
                     "remedy",
-                    "let an administrator make a role for the audit trail, and connect as it",
+                    format!("let an administrator make the role {role} (nologin) and grant it to the connected role, or make one to log in as"),
                 )
             })?;
         }
-        self.grant_audit_writer(&role).await?;
         Ok(role)
     }
 
@@ -467,7 +484,7 @@ const SESSION_SETTINGS: [(&str, &str); 5] = [
 ];
 
 const CONNECT: &str = "connect";
-const MAKE_WRITER: &str = "make audit writer";
+const MAKE_ROLE: &str = "make audit role";
 const MIGRATE: &str = "migrate schema ops";
 const GRANT_SWITCHES: &str = "grant the switches";
 const CHECK_SWITCHES: &str = "check the table of switches";

@@ -84,6 +84,9 @@ pub(crate) struct EraseArgs {
     /// The tenant [default: that of the configuration]
     #[arg(long, value_name = "ID")]
     pub(crate) tenant: Option<String>,
+    /// Also remove what the person is called from the audit trail; its records stay, and its hashes hold
+    #[arg(long)]
+    pub(crate) trail: bool,
     /// Erase
     #[arg(long)]
     pub(crate) yes: bool,

@@ -1,6 +1,9 @@
+use std::sync::Arc;
+
+use ops_core::audit::TracesInTrail;
 use ops_core::messages::{disposal, erasure_report};
 use ops_core::model::{Disposal, ErasureReport};
-use ops_postgres::{Erasure, ErasureOutcome};
+use ops_postgres::{Erasure, ErasureOutcome, PostgresAuditStore};
 use serde_json::json;
 
 use super::tenant::document;
@@ -25,12 +28,26 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &EraseArgs) ->
             .plan(&tenant, &args.user, data.session.world.now())
             .await?;
         show(printer, &plan);
+        printer.line(&match args.trail {
+            true => printer.pick(
+                "  監査ログ: 本人の ID を取り除きます（記録とハッシュは残ります）",
+                "  audit trail: what the person is called is removed (records stay, hashes hold)",
+            ),
+            false => printer.pick(
+                "  監査ログ: 変更しません（本人の ID を取り除く: --trail）",
+                "  audit trail: kept as it is (to remove what the person is called: --trail)",
+            ),
+        });
         printer.line(&printer.pick(
             "  何も変更していません。削除する: 同じコマンドに --yes",
             "  nothing was changed; to erase: the same command with --yes",
         ));
         return document(printer, json!({"dry_run": true, "plan": plan}), Exit::Done);
     }
+    let erasure = match args.trail {
+        true => erasure.with_traces(Arc::new(trail(&data).await?)),
+        false => erasure,
+    };
     let world = &data.session.world;
     let clock = &world.ops.providers().clock;
     let tally = Tally::default();
@@ -96,6 +113,15 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &EraseArgs) ->
         }
         _ => Ok(Exit::Failed),
     }
+}
+
+/// The trail through a role that can remove values from it, which the owner of the schema makes and takes.
+async fn trail(data: &TenantData) -> Result<TracesInTrail, Failure> {
+    let role = data.store.audit_eraser().await?;
+    let eraser = PostgresAuditStore::assume(&data.store, &role).await?;
+    let recorder = data.session.world.ops.recorder().clone();
+    let by = data.session.actor.clone();
+    Ok(TracesInTrail::new(recorder, Arc::new(eraser), by, "opsctl erase"))
 }
 
 fn show(printer: &Printer, report: &ErasureReport) {

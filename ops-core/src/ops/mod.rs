@@ -230,6 +230,11 @@ impl Ops {
         self.recorder.record(record).await
     }
 
+    /// What it records with, for who records or forgets beside it.
+    pub fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
     /// Starts the task that brings audit records from the spool to the store by itself: what a service does once when it begins. While the handle is
     /// held, [`record`](Self::record) goes to the spool first and needs no store. What a stop records still goes to the store first, so that its outcome
     /// says truly whether it is there.
