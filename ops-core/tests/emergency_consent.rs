@@ -16,7 +16,7 @@ use ops_core::emergency::{
 };
 use ops_core::memory::{InMemoryApprovals, InMemoryJournal};
 use ops_core::model::{Actor, Outcome, OutcomeStatus, StepResult, Window};
-use ops_core::ports::ApprovalStore;
+use ops_core::ports::{ApprovalStore, JournalEntry, JournalEvent};
 use support_emergency::{Stop, World, alice, report_of};
 
 fn robot() -> Actor {
@@ -246,6 +246,40 @@ async fn the_last_healthy_target_is_kept_unless_a_broken_glass_names_the_rule() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn each_rule_has_a_name_of_its_own_by_which_it_is_overridden() {
+    let world = World::of(1);
+    let rule = |name: &str| Rule::new(name, SafetyRule::AtMost { targets: 1 });
+    let procedure = world.procedure().with_rule(rule("few")).unwrap();
+    for taken in ["few", "approvals"] {
+        let refused = procedure.clone().with_rule(rule(taken)).unwrap_err();
+        assert!(refused.to_string().contains("taken"), "{refused}");
+    }
+    let both = procedure.with_rule(rule("fewer")).unwrap();
+    assert_eq!(both.rules().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_shows_that_a_target_which_it_does_not_stop_must_be_stopped_first() {
+    let world = World::of(2);
+    let stopped = world.targets[1].id().clone();
+    let procedure = Procedure::new("stop-all", vec![Step::new(Stop::of(&world.targets[0]))])
+        .unwrap()
+        .watching(Stop::of(&world.targets[1]))
+        .with_rule(Rule::new("queue-first", SafetyRule::Requires { stopped }))
+        .unwrap();
+    let shown = || async {
+        let plan = world.engine.plan_stop(&procedure).await;
+        let broken = plan.broken_rules(&alice(), world.clock.time());
+        Vec::from_iter(broken.into_iter().map(|broken| broken.rule))
+    };
+    assert_eq!(shown().await, ["queue-first"]);
+    let other = Procedure::new("stop-other", vec![Step::new(Stop::of(&world.targets[1]))]).unwrap();
+    let _ = world.stop_by(&other).await;
+    assert_eq!(shown().await, Vec::<String>::new());
+    assert_eq!(world.stop_by(&procedure).await.status, OutcomeStatus::Verified);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_rule_that_is_broken_after_the_plan_was_approved_refuses_before_the_first_effect() {
     let world = World::of(2);
     let plan = world.engine.plan_stop(&guarded(&world)).await;
@@ -312,6 +346,14 @@ async fn a_broken_glass_stays_open_for_review_until_another_person_has_looked() 
     for (by, note) in [(alice(), "fine"), (robot(), "fine"), (bob(), " ")] {
         let refused = world.engine.review(&outcome.run, &by, note).await.unwrap_err();
         assert!(matches!(refused, Refusal::NoReview { .. }), "{refused}");
+    }
+    assert!(open().await[0].reviewed.is_none());
+    // Nor does a note that got into the journal some other way.
+    for by in [alice(), robot()] {
+        let note = "fine".to_owned();
+        let noted = JournalEvent::Reviewed { by, note };
+        let entry = JournalEntry::new(outcome.run.clone(), world.clock.time(), noted);
+        world.journal.append(&entry).await.unwrap();
     }
     assert!(open().await[0].reviewed.is_none());
     world

@@ -119,6 +119,19 @@ async fn a_restore_does_not_wait_for_calls_that_were_answered_or_are_long_over()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_restore_that_waited_for_its_approval_waits_only_for_what_is_left_of_a_call() {
+    let world = World::of(1);
+    let dead = dead_run(&world, PlanKind::Stop, world.clock.time()).await;
+    let plan = world.engine.plan_restore(&dead, &world.procedure()).await;
+    tokio::time::sleep(Duration::from_secs(25)).await;
+    let plan = world.people.approve(plan.unwrap(), world.clock.time()).unwrap();
+    let restored = world.engine.execute(plan).await.unwrap();
+    assert_eq!(restored.status, OutcomeStatus::Verified);
+    let left = Duration::from_secs(4)..Duration::from_secs(7);
+    assert!(left.contains(&restored.took), "{:?}", restored.took);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stop_acts_at_once_and_closes_again_what_a_dead_restore_opens_late() {
     let world = World::of(1);
     let of = RunId::new("run_00000000000000000000000000000001").unwrap();

@@ -215,3 +215,41 @@ async fn an_unsettled_target_is_not_reported_as_stopped() {
     assert_eq!(outcome.status, OutcomeStatus::Unverified);
     assert_eq!(outcome.steps[0].verdict.name(), "not_yet");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_planned_a_moment_ago_is_stopped_without_another_look() {
+    let world = World::of(1);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let plan = world.engine.plan_stop(&world.procedure()).await;
+    let plan = plan
+        .approve(&[], &Approvers::none(), alice(), world.clock.time())
+        .unwrap();
+    world.targets[0].next_observe(Fault::Hang);
+    let began = tokio::time::Instant::now();
+    let effect = async {
+        world.targets[0].effects(1).await;
+        began.elapsed()
+    };
+    let (outcome, effect) = tokio::join!(world.engine.execute(plan), effect);
+    assert!(effect < Duration::from_secs(1), "{effect:?}");
+    assert_eq!(outcome.unwrap().status, OutcomeStatus::Verified);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_again_before_a_stop_comes_back_as_it_was_planned() {
+    for fault in [Fault::Fail(ErrorKind::Unavailable), Fault::Hang] {
+        let world = World::of(1);
+        let before = world.bytes();
+        let plan = world.engine.plan_stop(&world.procedure()).await;
+        let plan = plan
+            .approve(&[], &Approvers::none(), alice(), world.clock.time())
+            .unwrap();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        world.targets[0].next_observe(fault.clone());
+        let stopped = world.engine.execute(plan).await.unwrap();
+        assert!(stopped.steps[0].journalled, "{fault:?}");
+        let restored = world.restore(&stopped.run).await.unwrap();
+        assert_eq!(restored.status, OutcomeStatus::Verified, "{fault:?}");
+        assert_eq!(world.bytes(), before, "{fault:?}");
+    }
+}

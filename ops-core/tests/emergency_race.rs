@@ -77,17 +77,25 @@ async fn an_old_restore_is_not_taken_up_over_a_newer_stop() {
 
 #[tokio::test(start_paused = true)]
 async fn a_restore_is_not_taken_up_after_its_approval_has_run_out() {
-    let world = World::of(1);
-    let first = world.stop().await;
-    world.targets[0].next_restore(Fault::Fail(ErrorKind::PermissionDenied));
-    let failed = world.restore(&first.run).await.unwrap();
-    tokio::time::advance(Duration::from_secs(31 * 60)).await;
-    let refused = world
-        .engine
-        .resume(&failed.run, &world.procedure(), &alice())
-        .await;
-    assert!(matches!(refused, Err(Refusal::Expired)), "{refused:?}");
-    assert!(world.all_stopped());
+    for (left, expired) in [(Duration::from_millis(1), false), (Duration::ZERO, true)] {
+        let world = World::of(1);
+        let first = world.stop().await;
+        world.targets[0].next_restore(Fault::Fail(ErrorKind::PermissionDenied));
+        let failed = world.restore(&first.run).await.unwrap();
+        let plan = world.engine.plan_restore(&first.run, &world.procedure()).await;
+        let until = failed.started_at + plan.unwrap().policy().valid_for;
+        tokio::time::advance(until.saturating_since(world.clock.time()) - left).await;
+        let resumed = world
+            .engine
+            .resume(&failed.run, &world.procedure(), &alice())
+            .await;
+        if expired {
+            assert!(matches!(resumed, Err(Refusal::Expired)), "{resumed:?}");
+            assert!(world.all_stopped());
+        } else {
+            assert_eq!(resumed.unwrap().status, OutcomeStatus::Verified);
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
