@@ -17,7 +17,7 @@ use ops_core::emergency::{
 use ops_core::memory::{InMemoryApprovals, InMemoryJournal};
 use ops_core::model::{Actor, Outcome, OutcomeStatus, StepResult, Window};
 use ops_core::ports::{ApprovalStore, JournalEntry, JournalEvent};
-use support_emergency::{Stop, World, alice, report_of};
+use support_emergency::{Fault, Stop, World, alice, report_of};
 
 fn robot() -> Actor {
     Actor::automation("cost-guard").unwrap()
@@ -316,6 +316,44 @@ async fn a_rule_that_is_broken_before_a_later_stage_holds_that_stage_back() {
     assert_eq!(second.result, StepResult::Skipped);
     assert!(second.verdict.reason().unwrap().contains("not-during:batch"));
     assert_eq!(outcome.status, OutcomeStatus::Partial);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rules_of_a_stop_hold_no_restore_back() {
+    let world = World::of(2);
+    let before = world.bytes();
+    let now = world.clock.time();
+    let window = Window::Once {
+        start: now + Duration::from_secs(60),
+        end: now + Duration::from_secs(6000),
+    };
+    let procedure = world
+        .procedure_with(|at, step| step.opening(u32::try_from(at).unwrap()))
+        .with_rule(Rule::new("not-during:batch", SafetyRule::NotDuring { window }))
+        .unwrap();
+    let stopped = world.stop_by(&procedure).await.run;
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    let restored = world.restore_by(&stopped, &procedure).await.unwrap();
+    assert_eq!(restored.status, OutcomeStatus::Verified);
+    assert_eq!(world.bytes(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rules_that_have_just_been_judged_do_not_delay_the_first_effect() {
+    let world = World::of(2);
+    let plan = world.engine.plan_stop(&guarded(&world)).await;
+    let plan = plan
+        .approve(&[], &Approvers::none(), alice(), world.clock.time())
+        .unwrap();
+    world.targets[1].next_observe(Fault::Hang);
+    let began = tokio::time::Instant::now();
+    let effect = async {
+        world.targets[0].effects(1).await;
+        began.elapsed()
+    };
+    let (outcome, effect) = tokio::join!(world.engine.execute(plan), effect);
+    assert_eq!(outcome.unwrap().status, OutcomeStatus::Verified);
+    assert!(effect < Duration::from_secs(1), "{effect:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,7 +10,7 @@ mod support_emergency;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ops_core::emergency::{Approvers, Procedure, Step};
+use ops_core::emergency::{Approvers, Contact, Procedure, Step};
 use ops_core::error::ErrorKind;
 use ops_core::model::{OutcomeStatus, Prior, RunId, Verdict};
 use serde_json::json;
@@ -252,4 +252,13 @@ async fn what_cannot_be_read_again_before_a_stop_comes_back_as_it_was_planned() 
         assert_eq!(restored.status, OutcomeStatus::Verified, "{fault:?}");
         assert_eq!(world.bytes(), before, "{fault:?}");
     }
+}
+
+#[test]
+fn a_contact_has_the_number_that_it_was_given() {
+    use secrecy::ExposeSecret;
+    let contact = Contact::new("#emergency");
+    assert!(contact.phone().is_none());
+    let contact = contact.with_phone("03-0000-0000".into());
+    assert_eq!(contact.phone().unwrap().expose_secret(), "03-0000-0000");
 }

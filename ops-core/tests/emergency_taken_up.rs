@@ -298,6 +298,7 @@ async fn of_what_had_ended_the_same_is_said_when_it_is_taken_up() {
     let within: Vec<_> = stopped.steps.iter().map(|step| step.within_target).collect();
     let journalled: Vec<_> = stopped.steps.iter().map(|step| step.journalled).collect();
     assert_eq!(within, [true, false, true]);
+    assert!(!stopped.within_target, "nor is the whole");
     assert_eq!(journalled, [true, true, false]);
     let resumed = world
         .engine
