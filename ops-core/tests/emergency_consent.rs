@@ -15,7 +15,7 @@ use ops_core::emergency::{
     SafetyRule, Step,
 };
 use ops_core::memory::{InMemoryApprovals, InMemoryJournal};
-use ops_core::model::{Actor, Outcome, OutcomeStatus, StepResult, Window};
+use ops_core::model::{Actor, Lang, Outcome, OutcomeStatus, StepResult, Window};
 use ops_core::ports::{ApprovalStore, JournalEntry, JournalEvent};
 use support_emergency::{Fault, Stop, World, alice, report_of};
 
@@ -291,6 +291,10 @@ async fn a_rule_that_is_broken_after_the_plan_was_approved_refuses_before_the_fi
     tokio::time::sleep(Duration::from_secs(10)).await;
     let refused = world.engine.execute(plan).await.unwrap_err();
     assert!(matches!(refused, Refusal::Violates { .. }), "{refused}");
+    let text = refused.text();
+    for lang in [Lang::En, Lang::Ja] {
+        assert!(text.get(lang).contains("keep-one"), "{text:?}");
+    }
     assert!(!world.targets[0].is_stopped());
 }
 
