@@ -200,7 +200,13 @@ async fn an_abort_in_the_same_process_needs_no_journal() {
         assert!(matches!(refused, Err(Refusal::Undecided(_))), "{refused:?}");
         let restored = restoring.await.unwrap();
         assert!(world.all_stopped());
-        assert!(restored.aborted.as_ref().unwrap().stopped());
+        let aborted = restored.aborted.as_ref().unwrap();
+        assert!(aborted.stopped());
+        assert!(
+            matches!(&aborted.cause, AbortCause::Asked { by, .. } if *by == alice()),
+            "{failure:?}: it was told, and did not wait for its gate: {:?}",
+            aborted.cause
+        );
         assert!(!restored.journalled && restored.steps.iter().any(|step| !step.journalled));
         journal.repair();
         tokio::time::sleep(Duration::from_secs(60)).await;

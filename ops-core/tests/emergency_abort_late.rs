@@ -201,6 +201,7 @@ async fn an_abort_closes_although_the_journal_falls_silent_after_its_first_answe
             0..0,
         ));
         let world = World::over(journal.clone(), 2);
+        let prior = world.targets[0].snapshot();
         let procedure = staged(&world, &well());
         let stopped = world.stop_by(&procedure).await.run;
         let plan = world.engine.plan_restore(&stopped, &procedure).await.unwrap();
@@ -213,6 +214,8 @@ async fn an_abort_closes_although_the_journal_falls_silent_after_its_first_answe
         settle_tasks().await;
         let other = world.machine(journal.clone());
         journal.break_after(1);
+        // Nothing tells of this call any more.
+        opens_after(&world, 0, &prior, Duration::from_secs(20));
         let pressed = world.clock.time();
         let watch = async {
             while !world.all_stopped() {
@@ -229,5 +232,10 @@ async fn an_abort_closes_although_the_journal_falls_silent_after_its_first_answe
         assert!(outcome.aborted.unwrap().stopped(), "{failure:?}");
         let closed = closed.unwrap();
         assert!(closed < Duration::from_secs(15), "{failure:?}: {closed:?}");
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert!(
+            world.all_stopped(),
+            "{failure:?}: every step may have one that lands"
+        );
     }
 }

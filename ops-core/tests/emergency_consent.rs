@@ -15,9 +15,9 @@ use ops_core::emergency::{
     SafetyRule, Step,
 };
 use ops_core::memory::{InMemoryApprovals, InMemoryJournal};
-use ops_core::model::{Actor, Outcome, OutcomeStatus, StepResult, Window};
-use ops_core::ports::ApprovalStore;
-use support_emergency::{Stop, World, alice, report_of};
+use ops_core::model::{Actor, Lang, Outcome, OutcomeStatus, StepResult, Window};
+use ops_core::ports::{ApprovalStore, JournalEntry, JournalEvent};
+use support_emergency::{Fault, Stop, World, alice, report_of};
 
 fn robot() -> Actor {
     Actor::automation("cost-guard").unwrap()
@@ -246,6 +246,40 @@ async fn the_last_healthy_target_is_kept_unless_a_broken_glass_names_the_rule() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn each_rule_has_a_name_of_its_own_by_which_it_is_overridden() {
+    let world = World::of(1);
+    let rule = |name: &str| Rule::new(name, SafetyRule::AtMost { targets: 1 });
+    let procedure = world.procedure().with_rule(rule("few")).unwrap();
+    for taken in ["few", "approvals"] {
+        let refused = procedure.clone().with_rule(rule(taken)).unwrap_err();
+        assert!(refused.to_string().contains("taken"), "{refused}");
+    }
+    let both = procedure.with_rule(rule("fewer")).unwrap();
+    assert_eq!(both.rules().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_shows_that_a_target_which_it_does_not_stop_must_be_stopped_first() {
+    let world = World::of(2);
+    let stopped = world.targets[1].id().clone();
+    let procedure = Procedure::new("stop-all", vec![Step::new(Stop::of(&world.targets[0]))])
+        .unwrap()
+        .watching(Stop::of(&world.targets[1]))
+        .with_rule(Rule::new("queue-first", SafetyRule::Requires { stopped }))
+        .unwrap();
+    let shown = || async {
+        let plan = world.engine.plan_stop(&procedure).await;
+        let broken = plan.broken_rules(&alice(), world.clock.time());
+        Vec::from_iter(broken.into_iter().map(|broken| broken.rule))
+    };
+    assert_eq!(shown().await, ["queue-first"]);
+    let other = Procedure::new("stop-other", vec![Step::new(Stop::of(&world.targets[1]))]).unwrap();
+    let _ = world.stop_by(&other).await;
+    assert_eq!(shown().await, Vec::<String>::new());
+    assert_eq!(world.stop_by(&procedure).await.status, OutcomeStatus::Verified);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_rule_that_is_broken_after_the_plan_was_approved_refuses_before_the_first_effect() {
     let world = World::of(2);
     let plan = world.engine.plan_stop(&guarded(&world)).await;
@@ -257,6 +291,10 @@ async fn a_rule_that_is_broken_after_the_plan_was_approved_refuses_before_the_fi
     tokio::time::sleep(Duration::from_secs(10)).await;
     let refused = world.engine.execute(plan).await.unwrap_err();
     assert!(matches!(refused, Refusal::Violates { .. }), "{refused}");
+    let text = refused.text();
+    for lang in [Lang::En, Lang::Ja] {
+        assert!(text.get(lang).contains("keep-one"), "{text:?}");
+    }
     assert!(!world.targets[0].is_stopped());
 }
 
@@ -282,6 +320,44 @@ async fn a_rule_that_is_broken_before_a_later_stage_holds_that_stage_back() {
     assert_eq!(second.result, StepResult::Skipped);
     assert!(second.verdict.reason().unwrap().contains("not-during:batch"));
     assert_eq!(outcome.status, OutcomeStatus::Partial);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rules_of_a_stop_hold_no_restore_back() {
+    let world = World::of(2);
+    let before = world.bytes();
+    let now = world.clock.time();
+    let window = Window::Once {
+        start: now + Duration::from_secs(60),
+        end: now + Duration::from_secs(6000),
+    };
+    let procedure = world
+        .procedure_with(|at, step| step.opening(u32::try_from(at).unwrap()))
+        .with_rule(Rule::new("not-during:batch", SafetyRule::NotDuring { window }))
+        .unwrap();
+    let stopped = world.stop_by(&procedure).await.run;
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    let restored = world.restore_by(&stopped, &procedure).await.unwrap();
+    assert_eq!(restored.status, OutcomeStatus::Verified);
+    assert_eq!(world.bytes(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rules_that_have_just_been_judged_do_not_delay_the_first_effect() {
+    let world = World::of(2);
+    let plan = world.engine.plan_stop(&guarded(&world)).await;
+    let plan = plan
+        .approve(&[], &Approvers::none(), alice(), world.clock.time())
+        .unwrap();
+    world.targets[1].next_observe(Fault::Hang);
+    let began = tokio::time::Instant::now();
+    let effect = async {
+        world.targets[0].effects(1).await;
+        began.elapsed()
+    };
+    let (outcome, effect) = tokio::join!(world.engine.execute(plan), effect);
+    assert_eq!(outcome.unwrap().status, OutcomeStatus::Verified);
+    assert!(effect < Duration::from_secs(1), "{effect:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -312,6 +388,14 @@ async fn a_broken_glass_stays_open_for_review_until_another_person_has_looked() 
     for (by, note) in [(alice(), "fine"), (robot(), "fine"), (bob(), " ")] {
         let refused = world.engine.review(&outcome.run, &by, note).await.unwrap_err();
         assert!(matches!(refused, Refusal::NoReview { .. }), "{refused}");
+    }
+    assert!(open().await[0].reviewed.is_none());
+    // Nor does a note that got into the journal some other way.
+    for by in [alice(), robot()] {
+        let note = "fine".to_owned();
+        let noted = JournalEvent::Reviewed { by, note };
+        let entry = JournalEntry::new(outcome.run.clone(), world.clock.time(), noted);
+        world.journal.append(&entry).await.unwrap();
     }
     assert!(open().await[0].reviewed.is_none());
     world

@@ -258,9 +258,16 @@ fn what_cannot_be_split_or_watched_is_refused_when_the_procedure_is_built() {
         "must rise",
     );
     refused(
+        Step::new(Stop::in_parts(target)).with_ramp(shares(&[10, 10])),
+        "must rise",
+    );
+    refused(
         Step::new(Stop::in_parts(target)).with_ramp([Share::ALL]),
         "below 100 %",
     );
+
+    let splits = [Stop::of(target), Stop::in_parts(target)].map(|action| Step::new(action).splits());
+    assert_eq!(splits, [false, true]);
 
     let health = well();
     let refused = |gate: Gate, why: &str| {

@@ -12,9 +12,11 @@ use std::time::Duration;
 
 use ops_core::emergency::{ApprovalPolicy, Approvers, Refusal};
 use ops_core::model::{OutcomeStatus, Prior, RunId};
-use ops_core::ports::Journal;
+use ops_core::ports::{Journal, JournalEvent};
 use serde_json::json;
-use support_emergency::{Failure, Fault, FaultyJournal, Log, SharedJournal, Target, World, alice, report_of};
+use support_emergency::{
+    Failure, Fault, FaultyJournal, Log, Meddled, SharedJournal, Target, Verb, World, alice, report_of,
+};
 use tokio::time::Instant;
 
 const BOTH: [Failure; 2] = [Failure::Hangs, Failure::Fails];
@@ -462,4 +464,27 @@ async fn entries_keep_their_order_when_the_wall_clock_jumps() {
     let entries = world.engine.entries(&outcome.run).await.unwrap();
     assert!(!entries.is_empty());
     assert_eq!(entries, world.journal.entries(&outcome.run).await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_journal_that_was_away_for_a_part_of_a_stop_does_not_have_it_all() {
+    let shared: Arc<dyn Journal> = Arc::new(SharedJournal::new());
+    let journal = Meddled::over(&shared);
+    let world = World::over(journal.clone(), 2).with_spool(Arc::new(SharedJournal::new()));
+    let procedure = world.procedure_with(|at, step| {
+        let step = step.closing(u32::try_from(at).unwrap());
+        step.with_timeout(Duration::from_secs(60))
+    });
+    // It is back, and asked again, before the stop ends.
+    journal.break_only(&[Verb::AppendVerified]);
+    world.targets[1].next_apply(Fault::Slow(Duration::from_secs(40)));
+    let back = async {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        journal.break_only(&[]);
+    };
+    let (outcome, ()) = tokio::join!(world.stop_by(&procedure), back);
+    assert_eq!(outcome.status, OutcomeStatus::Verified);
+    let ended = shared.entries(&outcome.run).await.unwrap().pop().unwrap();
+    assert!(matches!(ended.event, JournalEvent::Ended { .. }), "{ended:?}");
+    assert!(!outcome.journalled);
 }

@@ -9,8 +9,10 @@ mod support_emergency;
 
 use std::time::Duration;
 
+use ops_core::emergency::Approvers;
+use ops_core::error::ErrorKind;
 use ops_core::model::{
-    IdempotencyKey, Lang, Opening, OutcomeStatus, PlanKind, RunId, Snapshot, TargetId, Timestamp,
+    AbortCause, IdempotencyKey, Lang, Opening, OutcomeStatus, PlanKind, RunId, Snapshot, TargetId, Timestamp,
 };
 use ops_core::ports::{Held, JournalEntry, JournalEvent};
 use support_emergency::{Fault, Meddled, SharedJournal, Stop, Verb, World, alice, settle_tasks};
@@ -112,10 +114,29 @@ async fn a_restore_does_not_wait_for_calls_that_were_answered_or_are_long_over()
     assert!(plan.unwrap().waits().is_empty(), "answered");
 
     let world = World::of(1);
+    world.targets[0].every_apply(Fault::Fail(ErrorKind::PermissionDenied));
+    let stopped = world.stop().await;
+    let plan = world.engine.plan_restore(&stopped.run, &world.procedure()).await;
+    assert!(plan.unwrap().waits().is_empty(), "refused");
+
+    let world = World::of(1);
     let dead = dead_run(&world, PlanKind::Stop, world.clock.time()).await;
     tokio::time::sleep(Duration::from_secs(331)).await;
     let plan = world.engine.plan_restore(&dead, &world.procedure()).await;
     assert!(plan.unwrap().waits().is_empty(), "long over");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restore_that_waited_for_its_approval_waits_only_for_what_is_left_of_a_call() {
+    let world = World::of(1);
+    let dead = dead_run(&world, PlanKind::Stop, world.clock.time()).await;
+    let plan = world.engine.plan_restore(&dead, &world.procedure()).await;
+    tokio::time::sleep(Duration::from_secs(25)).await;
+    let plan = world.people.approve(plan.unwrap(), world.clock.time()).unwrap();
+    let restored = world.engine.execute(plan).await.unwrap();
+    assert_eq!(restored.status, OutcomeStatus::Verified);
+    let left = Duration::from_secs(4)..Duration::from_secs(7);
+    assert!(left.contains(&restored.took), "{:?}", restored.took);
 }
 
 #[tokio::test(start_paused = true)]
@@ -197,6 +218,56 @@ async fn a_stop_that_looks_behind_itself_does_not_undo_a_restore_that_was_approv
     let report = &stopped.steps[0];
     let said = serde_json::to_string(&report.result).unwrap();
     assert!(said.contains(restored.run.as_str()), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_that_lay_still_does_not_undo_a_restore_that_was_approved_since() {
+    let world = World::of(1);
+    let before = world.bytes();
+    let procedure = world.procedure_with(|_, step| step.with_timeout(Duration::from_secs(3)));
+    let view = Meddled::over(&world.journal);
+    let slow = world.machine(view.clone());
+    let plan = slow.engine.plan_stop(&procedure).await;
+    let run = plan.run().clone();
+    let plan = plan
+        .approve(&[], &Approvers::none(), alice(), world.clock.time())
+        .unwrap();
+    // It announces its call when that is half over, and the restore is done.
+    view.slow_down(Verb::Append, Duration::from_millis(1900));
+    let (other, by) = (world.clone(), procedure.clone());
+    view.after(Verb::Hold, async move {
+        let restored = other.restore_by(&run, &by).await.unwrap();
+        assert_eq!(restored.status, OutcomeStatus::Verified);
+    });
+    let stopped = slow.engine.execute(plan).await.unwrap();
+    assert_eq!(world.bytes(), before, "an approved restore stands");
+    let error = stopped.steps[0].result.reason().unwrap();
+    assert!(error.contains("put back meanwhile"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_that_lay_still_and_announces_its_call_anew_turns_the_restore_round_that_waits_for_it() {
+    let world = World::of(1);
+    let procedure = world.procedure_with(|_, step| step.with_timeout(Duration::from_secs(3)));
+    let view = Meddled::over(&world.journal);
+    let slow = world.machine(view.clone());
+    let plan = slow.engine.plan_stop(&procedure).await;
+    let run = plan.run().clone();
+    let plan = plan
+        .approve(&[], &Approvers::none(), alice(), world.clock.time())
+        .unwrap();
+    // It is announced after 1.9 s, its call after 3.8 s and again after 5.7 s; that it was to be put back meanwhile nobody tells it.
+    view.slow_down(Verb::Append, Duration::from_millis(1900));
+    view.break_only(&[Verb::Runs]);
+    let restore = async {
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        world.restore_by(&run, &procedure).await.unwrap()
+    };
+    let (stopped, restored) = tokio::join!(slow.engine.execute(plan), restore);
+    assert_eq!(stopped.unwrap().status, OutcomeStatus::Verified);
+    let cause = restored.aborted.unwrap().cause;
+    assert_eq!(cause, AbortCause::Stopped { by: run });
+    assert!(world.all_stopped(), "the stop said so");
 }
 
 #[tokio::test(start_paused = true)]

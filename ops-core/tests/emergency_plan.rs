@@ -10,7 +10,7 @@ mod support_emergency;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ops_core::emergency::{Approvers, Procedure, Step};
+use ops_core::emergency::{Approvers, Contact, Procedure, Step};
 use ops_core::error::ErrorKind;
 use ops_core::model::{OutcomeStatus, Prior, RunId, Verdict};
 use serde_json::json;
@@ -214,4 +214,51 @@ async fn an_unsettled_target_is_not_reported_as_stopped() {
     let outcome = world.stop().await;
     assert_eq!(outcome.status, OutcomeStatus::Unverified);
     assert_eq!(outcome.steps[0].verdict.name(), "not_yet");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_planned_a_moment_ago_is_stopped_without_another_look() {
+    let world = World::of(1);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let plan = world.engine.plan_stop(&world.procedure()).await;
+    let plan = plan
+        .approve(&[], &Approvers::none(), alice(), world.clock.time())
+        .unwrap();
+    world.targets[0].next_observe(Fault::Hang);
+    let began = tokio::time::Instant::now();
+    let effect = async {
+        world.targets[0].effects(1).await;
+        began.elapsed()
+    };
+    let (outcome, effect) = tokio::join!(world.engine.execute(plan), effect);
+    assert!(effect < Duration::from_secs(1), "{effect:?}");
+    assert_eq!(outcome.unwrap().status, OutcomeStatus::Verified);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_again_before_a_stop_comes_back_as_it_was_planned() {
+    for fault in [Fault::Fail(ErrorKind::Unavailable), Fault::Hang] {
+        let world = World::of(1);
+        let before = world.bytes();
+        let plan = world.engine.plan_stop(&world.procedure()).await;
+        let plan = plan
+            .approve(&[], &Approvers::none(), alice(), world.clock.time())
+            .unwrap();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        world.targets[0].next_observe(fault.clone());
+        let stopped = world.engine.execute(plan).await.unwrap();
+        assert!(stopped.steps[0].journalled, "{fault:?}");
+        let restored = world.restore(&stopped.run).await.unwrap();
+        assert_eq!(restored.status, OutcomeStatus::Verified, "{fault:?}");
+        assert_eq!(world.bytes(), before, "{fault:?}");
+    }
+}
+
+#[test]
+fn a_contact_has_the_number_that_it_was_given() {
+    use secrecy::ExposeSecret;
+    let contact = Contact::new("#emergency");
+    assert!(contact.phone().is_none());
+    let contact = contact.with_phone("03-0000-0000".into());
+    assert_eq!(contact.phone().unwrap().expose_secret(), "03-0000-0000");
 }

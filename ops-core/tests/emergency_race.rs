@@ -10,11 +10,11 @@ mod support_emergency;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ops_core::emergency::Refusal;
+use ops_core::emergency::{Procedure, Refusal, Step};
 use ops_core::error::ErrorKind;
 use ops_core::model::{OutcomeStatus, TargetState};
 use serde_json::json;
-use support_emergency::{Fault, World, alice, settle_tasks};
+use support_emergency::{Fault, Meddled, Stop, Verb, World, alice, settle_tasks};
 
 #[tokio::test(start_paused = true)]
 async fn a_stop_during_a_restore_wins_at_every_moment() {
@@ -77,17 +77,25 @@ async fn an_old_restore_is_not_taken_up_over_a_newer_stop() {
 
 #[tokio::test(start_paused = true)]
 async fn a_restore_is_not_taken_up_after_its_approval_has_run_out() {
-    let world = World::of(1);
-    let first = world.stop().await;
-    world.targets[0].next_restore(Fault::Fail(ErrorKind::PermissionDenied));
-    let failed = world.restore(&first.run).await.unwrap();
-    tokio::time::advance(Duration::from_secs(31 * 60)).await;
-    let refused = world
-        .engine
-        .resume(&failed.run, &world.procedure(), &alice())
-        .await;
-    assert!(matches!(refused, Err(Refusal::Expired)), "{refused:?}");
-    assert!(world.all_stopped());
+    for (left, expired) in [(Duration::from_millis(1), false), (Duration::ZERO, true)] {
+        let world = World::of(1);
+        let first = world.stop().await;
+        world.targets[0].next_restore(Fault::Fail(ErrorKind::PermissionDenied));
+        let failed = world.restore(&first.run).await.unwrap();
+        let plan = world.engine.plan_restore(&first.run, &world.procedure()).await;
+        let until = failed.started_at + plan.unwrap().policy().valid_for;
+        tokio::time::advance(until.saturating_since(world.clock.time()) - left).await;
+        let resumed = world
+            .engine
+            .resume(&failed.run, &world.procedure(), &alice())
+            .await;
+        if expired {
+            assert!(matches!(resumed, Err(Refusal::Expired)), "{resumed:?}");
+            assert!(world.all_stopped());
+        } else {
+            assert_eq!(resumed.unwrap().status, OutcomeStatus::Verified);
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -104,4 +112,30 @@ async fn a_resumed_stop_does_not_claim_what_no_longer_holds() {
     assert_eq!(resumed.status, OutcomeStatus::Unverified);
     let verdicts: Vec<_> = resumed.steps.iter().map(|step| step.verdict.name()).collect();
     assert_eq!(verdicts, ["not_yet", "holds"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_of_what_has_yet_to_open_turns_a_restore_round_before_its_next_stage() {
+    let world = World::of(2);
+    let procedure = world.procedure_with(|at, step| step.opening(u32::try_from(at).unwrap()));
+    let stopped = world.stop_by(&procedure).await.run;
+    let view = Meddled::over(&world.journal);
+    let opening = world.machine(view.clone());
+    let plan = opening.engine.plan_restore(&stopped, &procedure).await.unwrap();
+    let plan = world.people.approve(plan, world.clock.time()).unwrap();
+    // The first target is open and released.
+    let other = world.machine(Arc::clone(&world.journal));
+    let second = Step::new(Stop::of(&world.targets[1]));
+    let second = Procedure::new("stop-one", vec![second]).unwrap();
+    view.after(Verb::Release, async move {
+        assert_eq!(other.stop_by(&second).await.status, OutcomeStatus::Verified);
+    });
+    let began = world.clock.time();
+    let outcome = opening.engine.execute(plan).await.unwrap();
+    let took = world.clock.time().saturating_since(began);
+    assert!(took < Duration::from_millis(500), "{took:?}");
+    let aborted = outcome.aborted.unwrap();
+    assert!(aborted.stopped(), "{aborted:?}");
+    assert!(world.all_stopped());
+    assert_eq!(world.targets[1].restored(), 0);
 }

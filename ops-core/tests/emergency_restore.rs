@@ -12,8 +12,11 @@ use std::time::Duration;
 use ops_core::emergency::{Procedure, Refusal, Step};
 use ops_core::error::ErrorKind;
 use ops_core::model::{OutcomeStatus, PlannedStep, Prior, RunId, StepResult, Verdict};
+use ops_core::ports::Journal;
 use serde_json::json;
-use support_emergency::{Fault, Log, SharedJournal, Stop, Target, World, alice, quick, report_of};
+use support_emergency::{
+    Fault, Log, Meddled, SharedJournal, Stop, Target, Verb, World, alice, quick, report_of, settle_tasks,
+};
 
 fn paths(step: &PlannedStep) -> Vec<&str> {
     step.drift
@@ -446,4 +449,23 @@ async fn an_unsettled_target_is_not_confirmed() {
         .await
         .unwrap();
     assert!(!confirmed[0].verdict.holds());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restore_that_has_ended_asks_no_journal_any_more_and_is_kept_by_nobody() {
+    let shared: std::sync::Arc<dyn Journal> = std::sync::Arc::new(SharedJournal::new());
+    let journal = Meddled::over(&shared);
+    let world = World::over(journal.clone(), 1);
+    let stopped = world.stop().await.run;
+    let action = Stop::of(&world.targets[0]);
+    let kept = std::sync::Arc::downgrade(&action);
+    let procedure = Procedure::new("stop-all", vec![Step::new(action)]).unwrap();
+    let restored = world.restore_by(&stopped, &procedure).await.unwrap();
+    assert_eq!(restored.status, OutcomeStatus::Verified);
+    drop(procedure);
+    settle_tasks().await;
+    assert!(kept.upgrade().is_none());
+    let asked = journal.calls(Verb::Entries);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(journal.calls(Verb::Entries), asked);
 }

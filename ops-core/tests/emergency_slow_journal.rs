@@ -10,10 +10,12 @@ mod support_emergency;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ops_core::emergency::Refusal;
+use ops_core::error::ErrorKind;
 use ops_core::model::{OutcomeStatus, RunId};
 use ops_core::ports::Journal;
 use support_emergency::{
-    CutJournal, Meddled, Moment, SharedJournal, Verb, World, alice, settle_tasks, staged, well,
+    CutJournal, Fault, Meddled, Moment, SharedJournal, Verb, World, alice, settle_tasks, staged, well,
 };
 
 /// Almost as long as one read may take.
@@ -165,4 +167,22 @@ async fn a_stop_asks_the_journal_for_everything_as_often_however_many_targets_it
         asked.push([Verb::Runs, Verb::Entries, Verb::Held].map(|verb| view.calls(verb)));
     }
     assert_eq!(asked[0], asked[1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restore_is_not_taken_up_before_it_is_known_what_was_restored_since() {
+    let world = World::of(1);
+    let stopped = world.stop().await.run;
+    world.targets[0].next_restore(Fault::Fail(ErrorKind::PermissionDenied));
+    let failed = world.restore(&stopped).await.unwrap().run;
+    let restored = world.restore(&stopped).await.unwrap().run;
+    crowd_after(&world, 5).await;
+    let view = Meddled::over(&world.journal);
+    view.slow_down(Verb::Entries, SLOW);
+    let slow = world.machine(view);
+    let refused = slow.engine.resume(&failed, &world.procedure(), &alice()).await;
+    assert!(
+        matches!(&refused, Err(Refusal::Superseded { by }) if *by == restored),
+        "{refused:?}"
+    );
 }

@@ -9,9 +9,10 @@ mod support_emergency;
 
 use std::time::Duration;
 
+use ops_core::emergency::Approvers;
 use ops_core::error::ErrorKind;
-use ops_core::model::{Outcome, OutcomeStatus, StepResult, Verdict};
-use support_emergency::{Fault, World, quick, report_of};
+use ops_core::model::{Outcome, OutcomeStatus, Prior, StepResult, Verdict};
+use support_emergency::{Fault, World, alice, quick, report_of};
 use tokio::time::Instant;
 
 #[tokio::test(start_paused = true)]
@@ -262,4 +263,21 @@ async fn the_status_is_the_sum_of_the_steps() {
         let steps: Vec<_> = steps.into_iter().cloned().collect();
         assert_eq!(Outcome::status_of(&steps), expected, "{steps:#?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_does_not_settle_is_looked_at_less_and_less_often() {
+    let world = World::of(1);
+    let plan = world.engine.plan_stop(&world.procedure()).await;
+    let plan = plan
+        .approve(&[], &Approvers::none(), alice(), world.clock.time())
+        .unwrap();
+    let target = &world.targets[0];
+    (0..60).for_each(|_| target.next_observe(Fault::Fail(ErrorKind::Unavailable)));
+    let outcome = world.engine.execute(plan).await.unwrap();
+    assert_eq!(outcome.steps[0].verdict.name(), "unknown");
+    assert!(outcome.took > Duration::from_secs(25), "{:?}", outcome.took);
+    // Some of the failures were not met.
+    let plan = world.engine.plan_stop(&world.procedure()).await;
+    assert!(matches!(plan.steps()[0].prior, Prior::Unknown { .. }));
 }

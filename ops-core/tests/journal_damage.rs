@@ -167,6 +167,27 @@ async fn a_held_state_that_cannot_be_read_leaves_only_its_own_target_to_a_person
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_what_a_run_had_found_stopped_it_owes_nothing_even_if_a_held_state_is_damaged() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = World::over(open(directory.path()), 3);
+    world.targets[0].set("mode", "stopped".into());
+    let stopped = world.stop().await.run;
+    for target in &world.targets[..2] {
+        let name = ops_core::model::Digest::of(target.id().as_str().as_bytes());
+        fs::write(directory.path().join(format!("held/{name}.json")), "").unwrap();
+    }
+    let plan = world.engine.plan_restore(&stopped, &world.procedure()).await;
+    let plan = plan.unwrap();
+    let owed = |step: &ops_core::model::PlannedStep| {
+        let by_hand = matches!(step.prior, Prior::Unknown { .. });
+        (step.target.clone(), by_hand)
+    };
+    let owed: Vec<_> = plan.steps().iter().map(owed).collect();
+    let ids = [2, 1].map(|number: usize| world.targets[number].id().clone());
+    assert_eq!(owed, Vec::from_iter(ids.into_iter().zip([false, true])));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_directory_or_a_dangling_link_in_place_of_a_run_hides_no_other_run() {
     let directory = tempfile::tempdir().unwrap();
     let world = World::over(open(directory.path()), 2);

@@ -11,13 +11,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ops_core::emergency::{Approvers, Meter, Procedure, Refusal, Step};
+use ops_core::emergency::{Approvers, Meter, Procedure, Refusal, Step, Watch as _};
 use ops_core::error::ErrorKind;
 use ops_core::masking::{BuiltinMasker, LeakAlarm, LeakPlace, LeakSink};
 use ops_core::memory::InMemoryJournal;
-use ops_core::model::TenantId;
+use ops_core::model::{Digest, Opening, OutcomeStatus, PlanKind, RunId, TargetId, TenantId, Timestamp};
 use ops_core::pipeline::{DrillSetup, DrillWorld, drill};
-use ops_core::ports::Journal;
+use ops_core::ports::{Journal, JournalEntry, JournalEvent};
 use ops_core::{Ops, Providers};
 use support_emergency::{Fault, Stop, Target, VirtualClock, alice, quick};
 
@@ -186,6 +186,106 @@ async fn labels_are_masked_and_their_number_is_bounded() {
         68.0
     );
     assert_eq!(begun.iter().map(|(_, value)| **value).sum::<f64>(), 100.0);
+}
+
+/// A run that begins, and has the answer of its only step so much later.
+fn begun(meter: &Meter, run: &RunId, answered: Duration) {
+    let at = Timestamp::UNIX_EPOCH;
+    let target = TargetId::new("test:t0").unwrap();
+    let started = JournalEvent::Started {
+        procedure: "stop-all".to_owned(),
+        plan: PlanKind::Stop,
+        digest: Digest::of(b""),
+        actor: alice(),
+        approval: String::new(),
+        steps: Vec::new(),
+        signatures: Vec::new(),
+        glass: None,
+        opening: Opening::default(),
+        after: Vec::new(),
+    };
+    let intent = JournalEvent::Intent {
+        step: 0,
+        target: target.clone(),
+        timeout: None,
+        automated: false,
+    };
+    let applied = JournalEvent::Applied {
+        step: 0,
+        target,
+        error: None,
+        unanswered: false,
+    };
+    for (at, event) in [(at, started), (at, intent), (at + answered, applied)] {
+        meter.seen(&JournalEntry::new(run.clone(), at, event));
+    }
+}
+
+#[test]
+fn what_took_exactly_as_long_as_a_bucket_says_is_in_it() {
+    let meter = Meter::new(Arc::new(BuiltinMasker::new()));
+    begun(&meter, &RunId::new("run_1").unwrap(), Duration::from_millis(500));
+    let shown = samples(&meter.render(Timestamp::UNIX_EPOCH));
+    let bucket = |le: &str| shown[&format!("ops_step_accept_seconds_bucket{{kind=\"stop\",le=\"{le}\"}}")];
+    assert_eq!(["0.25", "0.5", "1"].map(bucket), [0.0, 1.0, 1.0]);
+}
+
+#[test]
+fn every_sample_is_of_a_metric_that_says_what_it_is() {
+    let meter = Meter::new(Arc::new(BuiltinMasker::new()));
+    begun(&meter, &RunId::new("run_1").unwrap(), Duration::ZERO);
+    let text = meter.render(Timestamp::UNIX_EPOCH);
+    for sample in samples(&text).into_keys() {
+        let name = sample.split('{').next().unwrap();
+        let parts = ["_bucket", "_sum", "_count"];
+        let whole = parts.iter().find_map(|part| name.strip_suffix(part));
+        let name = whole.unwrap_or(name);
+        for said in ["HELP", "TYPE"] {
+            assert!(
+                text.contains(&format!("# {said} {name} ")),
+                "{said} of {name}: {text}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_run_whose_records_are_not_all_in_the_audit_trail_counts() {
+    let meter = Meter::new(Arc::new(BuiltinMasker::new()));
+    for audited in [true, false, true] {
+        let published = JournalEvent::Published { audited };
+        let run = RunId::new("run_1").unwrap();
+        meter.seen(&JournalEntry::new(run, Timestamp::UNIX_EPOCH, published));
+    }
+    let shown = samples(&meter.render(Timestamp::UNIX_EPOCH));
+    assert_eq!(shown["ops_runs_unaudited_total"], 1.0);
+}
+
+#[test]
+fn runs_that_are_under_way_together_keep_their_names_and_those_that_never_end_do_not_pile_up() {
+    let meter = Meter::new(Arc::new(BuiltinMasker::new()));
+    let run = |number: usize| RunId::new(format!("run_{number:04}")).unwrap();
+    let end = |number: usize| {
+        let status = OutcomeStatus::Verified;
+        let ended = JournalEvent::Ended { status };
+        meter.seen(&JournalEntry::new(run(number), Timestamp::UNIX_EPOCH, ended));
+    };
+    let open = || samples(&meter.render(Timestamp::UNIX_EPOCH))["ops_runs_open"];
+    for number in 0..2 {
+        begun(&meter, &run(number), Duration::ZERO);
+    }
+    assert_eq!(open(), 2.0);
+    (0..2).for_each(end);
+    let shown = samples(&meter.render(Timestamp::UNIX_EPOCH));
+    let ended = r#"ops_runs_ended_total{procedure="stop-all",kind="stop",status="verified"}"#;
+    assert_eq!((shown[ended], open()), (2.0, 0.0));
+
+    for number in 2..2000 {
+        begun(&meter, &run(number), Duration::ZERO);
+    }
+    assert_eq!(open(), 1024.0);
+    end(1999);
+    assert_eq!(open(), 1023.0, "the newest are remembered");
 }
 
 #[tokio::test(start_paused = true)]
