@@ -41,17 +41,15 @@ async fn plan_with(world: &World, stopped: &RunId, signed: &[Approval]) -> Plan<
     plan.approve(signed, &approvers, alice(), now).unwrap()
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_restore_that_died_right_after_it_was_announced_has_used_its_approvals() {
-    let world = World::of(1);
-    let (stopped, signed) = signed(&world).await;
+/// A restore with these approvals that died when it was announced.
+async fn dies_announced(world: &World, stopped: &RunId, signed: &[Approval]) -> RunId {
     let cut = Arc::new(CutJournal::new(
         Arc::clone(&world.journal),
         1,
         Moment::AfterTheWrite,
     ));
     let dying = world.machine(cut.clone());
-    let plan = plan_with(&dying, &stopped, &signed).await;
+    let plan = plan_with(&dying, stopped, signed).await;
     let dead = plan.run().clone();
     tokio::select! {
         biased;
@@ -59,6 +57,14 @@ async fn a_restore_that_died_right_after_it_was_announced_has_used_its_approvals
         ended = dying.engine.execute(plan) => panic!("it dies before: {ended:?}"),
     }
     settle_tasks().await;
+    dead
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restore_that_died_right_after_it_was_announced_has_used_its_approvals() {
+    let world = World::of(1);
+    let (stopped, signed) = signed(&world).await;
+    let dead = dies_announced(&world, &stopped, &signed).await;
 
     let refused = world
         .engine
@@ -202,5 +208,38 @@ async fn a_stop_asks_for_two_seconds_who_has_used_its_approvals_and_closes() {
         outcome.approval.contains("could not tell"),
         "{}",
         outcome.approval
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restore_is_not_taken_up_while_it_cannot_be_told_who_else_has_used_its_approvals() {
+    let journal = Arc::new(Unread::default());
+    let world = World::over(journal.clone(), 1);
+    let (stopped, signed) = signed(&world).await;
+    let dead = dies_announced(&world, &stopped, &signed).await;
+    // Another process announced the same at the same moment, and went on.
+    let now = world.clock.time();
+    let millis = now.as_unix_micros() / 1_000;
+    let other = RunId::new(format!("run_{millis:012x}{}", "0".repeat(20))).unwrap();
+    let begun = world.engine.entries(&dead).await.unwrap().remove(0).event;
+    let intent = JournalEvent::Intent {
+        step: 0,
+        target: world.targets[0].id().clone(),
+        timeout: None,
+        automated: false,
+    };
+    for event in [begun, intent] {
+        let entry = JournalEntry::new(other.clone(), now, event);
+        journal.append(&entry).await.unwrap();
+    }
+    *journal.run.lock().unwrap() = Some((other.clone(), ErrorKind::Unavailable));
+    let refused = world.engine.resume(&dead, &world.procedure(), &alice()).await;
+    assert!(matches!(refused, Err(Refusal::Undecided(_))), "{refused:?}");
+    assert!(world.all_stopped());
+    *journal.run.lock().unwrap() = None;
+    let refused = world.engine.resume(&dead, &world.procedure(), &alice()).await;
+    assert!(
+        matches!(&refused, Err(Refusal::Replayed { by }) if *by == other),
+        "{refused:?}"
     );
 }

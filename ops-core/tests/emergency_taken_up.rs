@@ -321,3 +321,33 @@ async fn of_what_had_ended_the_same_is_said_when_it_is_taken_up() {
         .unwrap();
     assert!(stopped.within_target && resumed.within_target);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_restore_opens_nothing_over_a_newer_stop_by_a_machine_whose_clock_is_behind() {
+    let world = World::of(1);
+    let before = world.bytes();
+    let stopped = world.stop().await.run;
+    let plan = restore_plan(&world, &stopped).await;
+    let restore = dies_at(&world, 1, Moment::AfterTheWrite, plan).await;
+    // As another process makes it: one of this process would come after all others of it.
+    let elsewhere = world.machine(Arc::new(SharedJournal::new()));
+    let made = elsewhere.stop().await.run;
+    let newer = RunId::new("run_00000000000000000000000000000001").unwrap();
+    for mut entry in elsewhere.engine.entries(&made).await.unwrap() {
+        entry.run = newer.clone();
+        if let JournalEvent::Started { after, .. } = &mut entry.event {
+            after.extend([stopped.clone(), restore.clone()]);
+        }
+        world.journal.append(&entry).await.unwrap();
+    }
+    let outcome = world
+        .engine
+        .resume(&restore, &world.procedure(), &alice())
+        .await
+        .unwrap();
+    assert!(world.all_stopped(), "{outcome:#?}");
+    assert_eq!(world.targets[0].restored(), 0);
+    let restored = world.restore(&stopped).await.unwrap();
+    assert_eq!(restored.status, OutcomeStatus::Verified);
+    assert_eq!(world.bytes(), before);
+}

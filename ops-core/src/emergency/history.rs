@@ -27,7 +27,7 @@ pub(super) struct PastRun {
 pub(super) const ASK: Duration = Duration::from_secs(2);
 
 /// So many runs are told apart by what they knew of each other; older ones are older by any clock.
-const NEWEST: usize = 64;
+pub(super) const NEWEST: usize = 64;
 
 /// The newest of `known`, by which a run that begins now comes after them whatever the clocks say.
 pub(super) fn newest(known: &BTreeSet<RunId>) -> Vec<RunId> {

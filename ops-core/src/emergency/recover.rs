@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::approve::persons_only;
 use super::execute::{Run, opened};
 use super::glass::BREAK_GLASS_VALID;
-use super::history::{restore_of, restore_touching};
+use super::history::{NEWEST, restore_of, restore_touching};
 use super::ledger::Recorded;
 use super::outstanding::Outstanding;
 use super::procedure::Procedure;
@@ -29,7 +29,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Refusal::UnknownRun`], [`Refusal::WrongProcedure`], [`Refusal::AutomationMayNotRestore`], [`Refusal::NotApproved`] for a restore without
-    /// gates that nobody in person takes up, [`Refusal::Violates`] for automation that would take up more of a stop than it may begin, [`Refusal::Expired`] for a restore whose approval is too old, [`Refusal::Superseded`] when one of
+    /// gates that nobody in person takes up, [`Refusal::Violates`] for automation that would take up more of a stop than it may begin, [`Refusal::Expired`] for a restore whose approval is too old, [`Refusal::Replayed`] when another run has used its approvals, [`Refusal::Superseded`] when one of
     /// its targets has been restored by a later run, [`Refusal::Undecided`] when the journal cannot be read. A run that only closes asks no
     /// more than its own entries: if the journal does not tell within 2 s what was restored since, it closes.
     ///
@@ -73,11 +73,8 @@ impl Engine {
                 self.ledger.entries(run).await?.whole()?;
                 let signed_after = record.started_at - procedure.restore_approval.valid_for;
                 let signatures = signatures(&entries);
-                if let Err(replayed @ Refusal::Replayed { .. }) =
-                    self.first_use(run, &record.kind, &signatures, signed_after).await
-                {
-                    return Err(replayed);
-                }
+                self.first_use(run, &record.kind, &signatures, signed_after)
+                    .await?;
                 restore_of(&later, of)
             }
             _ => restore_touching(&later, &steps),
@@ -377,9 +374,12 @@ fn after(entries: &[JournalEntry]) -> Vec<RunId> {
     begin.unwrap_or_default()
 }
 
-/// The runs that a run was planned with: those that it names, and what is older than all of these. Old journals name none, and ids sort by
-/// the time of their making.
+/// The runs that a run was planned with: those that it names. If these are as many as a run names, or none, as in old journals, also what is
+/// older than all of them: ids sort by the time of their making. Else what is older began later, by a clock that is behind.
 fn known_at_first(runs: Vec<RunId>, run: &RunId, after: Vec<RunId>) -> BTreeSet<RunId> {
+    if (1..NEWEST).contains(&after.len()) {
+        return after.into_iter().collect();
+    }
     let oldest = after.iter().min().unwrap_or(run).clone();
     let older = runs.into_iter().filter(|id| *id < oldest);
     older.chain(after).collect()
