@@ -118,6 +118,23 @@ async fn a_restore_that_goes_back_by_itself_sees_its_lost_calls_through() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_closed_again_bears_the_mark_of_the_run_that_holds_its_prior_state() {
+    let world = World::of(1);
+    world.targets[0].leave_markers();
+    let health = Arc::new(InMemoryHealth::new());
+    let gate = gate(0, &health)
+        .with_hold(Duration::from_secs(1))
+        .with_patience(Duration::from_secs(10));
+    let procedure = slow_steps(&world).with_gate(gate).unwrap();
+    let stopped = world.stop_by(&procedure).await.run;
+    let restored = world.restore_by(&stopped, &procedure).await.unwrap();
+    assert!(restored.aborted.unwrap().stopped());
+    let seen = Stop::of(&world.targets[0]).observe().await.unwrap();
+    assert_eq!(seen.marker(), Some(&stopped));
+    assert_eq!(world.held().await[0].run, stopped);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_call_that_lands_behind_an_abort_leaves_its_target_open_for_a_second_only() {
     let world = World::of(1);
     let prior = world.targets[0].snapshot();

@@ -14,7 +14,7 @@ use ops_core::emergency::{ApprovalPolicy, Refusal};
 use ops_core::model::{GateResult, OutcomeStatus, RunId, Verdict};
 use ops_core::ports::{Journal, JournalEntry, JournalEvent};
 use support_emergency::{
-    Failure, Fault, FaultyJournal, HOLD, SharedJournal, World, alice, gate, settle_tasks, well,
+    Failure, Fault, FaultyJournal, HOLD, Meddled, SharedJournal, Verb, World, alice, gate, settle_tasks, well,
 };
 
 /// A machine whose journal can fail, with a spool in which an older run has left something.
@@ -193,4 +193,19 @@ impl Journal for NoLists {
     async fn release(&self, run: &RunId, target: &ops_core::model::TargetId) -> ops_core::error::Result<()> {
         self.inner.release(run, target).await
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restore_is_not_planned_by_hand_because_the_journal_does_not_tell_what_is_held() {
+    let world = World::of(2);
+    let before = world.bytes();
+    let stopped = world.stop().await.run;
+    let view = Meddled::over(&world.journal);
+    view.break_only(&[Verb::Held]);
+    let machine = world.machine(view);
+    let refused = machine.engine.plan_restore(&stopped, &world.procedure()).await;
+    assert!(matches!(refused, Err(Refusal::Undecided(_))), "{refused:?}");
+    let restored = world.restore(&stopped).await.unwrap();
+    assert_eq!(restored.status, OutcomeStatus::Verified);
+    assert_eq!(world.bytes(), before);
 }

@@ -14,10 +14,11 @@ use ops_core::emergency::{
     ApprovalPolicy, Approvers, AutomationLimits, BreakGlass, OnUnavailable, Procedure, Refusal, Rule,
     SafetyRule, Step,
 };
+use ops_core::error::ErrorKind;
 use ops_core::memory::{InMemoryApprovals, InMemoryJournal};
-use ops_core::model::{Actor, Outcome, OutcomeStatus, StepResult, Window};
+use ops_core::model::{Actor, IdempotencyKey, Outcome, OutcomeStatus, RunId, StepResult, Window};
 use ops_core::ports::ApprovalStore;
-use support_emergency::{Stop, World, alice, report_of};
+use support_emergency::{Fault, Stop, World, alice, report_of, settle_tasks};
 
 fn robot() -> Actor {
     Actor::automation("cost-guard").unwrap()
@@ -80,6 +81,58 @@ async fn a_world_that_changed_after_the_approval_is_named() {
     assert_eq!(steps[0].target, *world.targets[1].id());
     assert!(!steps[0].drift.is_empty());
     assert!(!world.targets[0].is_stopped() && !world.targets[1].is_stopped());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prior_state_that_cannot_be_read_any_more_is_named_and_one_that_is_the_same_is_not() {
+    let world = World::of(2);
+    let by_hand = IdempotencyKey::for_step(&RunId::generate(world.clock.time()), 0);
+    Stop::of(&world.targets[0]).apply(&by_hand).await.unwrap();
+    let store = signed(&world, &approved_stop(&world)).await;
+    world.targets[1].every_observe(Fault::Fail(ErrorKind::PermissionDenied));
+    // Another version of the program promises something else.
+    let slower = world.procedure_with(|_, step| step.with_promise(Duration::from_secs(300)));
+    let slower = slower.with_stop_approval(ApprovalPolicy::of(1));
+    let refused = stop_with(&world, &slower, &store).await.unwrap_err();
+    let Refusal::Changed { steps } = refused else {
+        panic!("{refused}")
+    };
+    let named = |at: usize| -> Vec<_> {
+        let drift = steps[at].drift.iter();
+        drift
+            .map(|one| (one.path.as_str(), one.expected.clone(), one.found.clone()))
+            .collect()
+    };
+    assert_eq!(steps.len(), 2);
+    assert_eq!(named(0), [], "stopped before and now");
+    let (observed, unknown) = (Some("observed".into()), Some("unknown".into()));
+    assert_eq!(named(1), [("prior", observed, unknown)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_was_approved_and_is_gone_is_named_and_so_is_one_that_is_new() {
+    let world = World::of(3);
+    let steps = |targets: &[usize]| {
+        let steps = targets.iter().map(|at| Step::new(Stop::of(&world.targets[*at])));
+        let procedure = Procedure::new("stop-all", steps.collect()).unwrap();
+        procedure.with_stop_approval(ApprovalPolicy::of(1))
+    };
+    let store = signed(&world, &steps(&[0, 1])).await;
+    let refused = stop_with(&world, &steps(&[0, 2]), &store).await.unwrap_err();
+    let Refusal::Changed { steps } = refused else {
+        panic!("{refused}")
+    };
+    let named: Vec<_> = steps
+        .iter()
+        .map(|step| {
+            assert_eq!((step.drift.len(), step.drift[0].path.as_str()), (1, "step"));
+            let there = |value: &Option<serde_json::Value>| value.clone().unwrap().as_bool().unwrap();
+            let (approved, found) = (there(&step.drift[0].expected), there(&step.drift[0].found));
+            (step.target.clone(), approved, found)
+        })
+        .collect();
+    let (gone, new) = (world.targets[1].id(), world.targets[2].id());
+    assert_eq!(named, [(new.clone(), false, true), (gone.clone(), true, false)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -370,4 +423,34 @@ async fn automation_never_takes_the_last_healthy_target() {
     let procedure = world.procedure().with_rule(rule).unwrap();
     assert_eq!(violated(automated(&world, &procedure).await), "keep");
     assert_eq!(world.stop_by(&procedure).await.status, OutcomeStatus::Verified);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_automation_took_up_late_counts_from_when_it_acted() {
+    let world = World::of(1);
+    let procedure = world.procedure();
+    let plan = world.engine.plan_stop(&procedure).await;
+    let plan = plan
+        .approve(&[], &Approvers::none(), alice(), world.clock.time())
+        .unwrap();
+    let run = plan.run().clone();
+    world.targets[0].next_apply(Fault::Hang);
+    let died = tokio::time::timeout(Duration::from_secs(1), world.engine.execute(plan)).await;
+    assert!(died.is_err());
+    settle_tasks().await;
+    let minutes = |minutes: u64| tokio::time::sleep(Duration::from_secs(60 * minutes));
+    minutes(58).await;
+    let resumed = world.engine.resume(&run, &procedure, &robot()).await.unwrap();
+    assert_eq!(resumed.status, OutcomeStatus::Verified);
+    let again = async || {
+        let plan = world.engine.plan_stop(&procedure).await;
+        let now = world.clock.time();
+        let plan = plan.approve(&[], &Approvers::none(), robot(), now).unwrap();
+        world.engine.execute(plan).await
+    };
+    minutes(59).await;
+    let refused = again().await.unwrap_err();
+    assert!(refused.to_string().contains("automation.window"), "{refused}");
+    minutes(2).await;
+    assert_eq!(again().await.unwrap().status, OutcomeStatus::Verified);
 }

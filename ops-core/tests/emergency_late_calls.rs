@@ -256,6 +256,45 @@ async fn a_target_that_opens_behind_a_stop_stays_open_for_a_second_not_for_the_w
     assert!((1..=15).contains(&open), "open for {open} tenths of a second");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_stop_that_has_closed_again_goes_on_looking() {
+    let world = World::of(1);
+    let of = RunId::new("run_00000000000000000000000000000001").unwrap();
+    dead_run(&world, PlanKind::Restore { of }, world.clock.time()).await;
+    // An attempt that got no answer, and the one after it.
+    lands_after(&world, Duration::from_secs(5), true);
+    lands_after(&world, Duration::from_secs(20), true);
+    let outcome = world.stop().await;
+    assert_eq!(outcome.status, OutcomeStatus::Verified);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(world.all_stopped(), "the stop said so");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_opens_behind_a_stop_that_had_nothing_to_close_is_held_before_it_is_closed() {
+    let world = World::of(1);
+    let before = world.bytes();
+    let serving = world.targets[0].snapshot();
+    let of = RunId::new("run_00000000000000000000000000000001").unwrap();
+    dead_run(&world, PlanKind::Restore { of }, world.clock.time()).await;
+    let key = IdempotencyKey::for_step(&RunId::new(RUN).unwrap(), 0);
+    Stop::of(&world.targets[0]).apply(&key).await.unwrap();
+    let target = world.targets[0].clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        let _ = Stop::of(&target).restore(&serving, &key).await;
+    });
+    let outcome = world.stop().await;
+    assert!(world.all_stopped());
+    assert!(outcome.journalled, "it is held");
+    let held = world.held().await;
+    assert_eq!(held.len(), 1, "stopped, and nobody knows what was there");
+    assert_eq!(held[0].snapshot.restorable_bytes(), before[0]);
+    let restored = world.restore(&outcome.run).await.unwrap();
+    assert_eq!(restored.status, OutcomeStatus::Verified);
+    assert_eq!(world.bytes(), before);
+}
+
 // What ADR 10 names as not covered: each stands here as it is, with what is left to put it right.
 
 #[tokio::test(start_paused = true)]

@@ -10,11 +10,11 @@ mod support_emergency;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ops_core::emergency::Refusal;
+use ops_core::emergency::{Refusal, gave_way};
 use ops_core::error::ErrorKind;
 use ops_core::model::{OutcomeStatus, TargetState};
 use serde_json::json;
-use support_emergency::{Fault, World, alice, settle_tasks};
+use support_emergency::{Fault, Meddled, Verb, World, alice, settle_tasks};
 
 #[tokio::test(start_paused = true)]
 async fn a_stop_during_a_restore_wins_at_every_moment() {
@@ -104,4 +104,35 @@ async fn a_resumed_stop_does_not_claim_what_no_longer_holds() {
     assert_eq!(resumed.status, OutcomeStatus::Unverified);
     let verdicts: Vec<_> = resumed.steps.iter().map(|step| step.verdict.name()).collect();
     assert_eq!(verdicts, ["not_yet", "holds"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_restores_that_take_the_same_approvals_at_the_same_moment_one_goes_on() {
+    let world = World::of(1);
+    let before = world.bytes();
+    let stopped = world.stop().await.run;
+    let view = Meddled::over(&world.journal);
+    let late = world.machine(view.clone());
+    let procedure = world.procedure();
+    let plan = world.engine.plan_restore(&stopped, &procedure).await.unwrap();
+    let other = late.engine.plan_restore(&stopped, &procedure).await.unwrap();
+    let (first, second) = (plan.run().clone(), other.run().clone());
+    let now = world.clock.time();
+    let signed = ["bob", "carol"].map(|name| world.people.sign(name, &plan, now));
+    let approvers = world.people.approvers();
+    let plan = plan.approve(&signed, &approvers, alice(), now).unwrap();
+    let other = other.approve(&signed, &approvers, alice(), now).unwrap();
+    let engine = world.engine.clone();
+    // The other one has asked whether they were used, and is about to begin.
+    view.before(Verb::Append, async move {
+        let restored = engine.execute(plan).await.unwrap();
+        assert_eq!(restored.status, OutcomeStatus::Verified);
+    });
+    let refused = late.engine.execute(other).await.unwrap_err();
+    assert!(
+        matches!(&refused, Refusal::Replayed { by } if *by == first),
+        "{refused}"
+    );
+    assert_eq!((world.bytes(), world.targets[0].restored()), (before, 1));
+    assert!(gave_way(&world.engine.entries(&second).await.unwrap()));
 }
