@@ -11,8 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ops_core::emergency::{ApprovalPolicy, Refusal};
+use ops_core::error::ErrorKind;
 use ops_core::model::{GateResult, OutcomeStatus, RunId, Verdict};
-use ops_core::ports::{Journal, JournalEntry, JournalEvent};
+use ops_core::ports::{Held, Journal, JournalEntry, JournalEvent};
 use support_emergency::{
     Failure, Fault, FaultyJournal, HOLD, Meddled, SharedJournal, Verb, World, alice, gate, settle_tasks, well,
 };
@@ -208,4 +209,57 @@ async fn a_restore_is_not_planned_by_hand_because_the_journal_does_not_tell_what
     let restored = world.restore(&stopped).await.unwrap();
     assert_eq!(restored.status, OutcomeStatus::Verified);
     assert_eq!(world.bytes(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_is_not_called_unknown_while_the_journal_cannot_be_read() {
+    let world = World::of(1);
+    let stopped = world.stop().await.run;
+    let dead = Arc::new(FaultyJournal::dead(Failure::Fails));
+    let machine = world.machine(dead).with_spool(Arc::new(SharedJournal::new()));
+    let refused = machine.engine.plan_restore(&stopped, &world.procedure()).await;
+    assert!(matches!(refused, Err(Refusal::Undecided(_))), "{refused:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gate_sees_nothing_good_while_the_journal_does_not_tell_who_stopped_since() {
+    let (world, _) = machine(1).await;
+    let spool = Arc::new(SharedJournal::new());
+    let left = Held::new(
+        RunId::generate(world.clock.time()),
+        world.clock.time(),
+        world.targets[0].snapshot(),
+    );
+    let ended = JournalEvent::Ended {
+        status: OutcomeStatus::Verified,
+    };
+    let ended = JournalEntry::new(left.run, world.clock.time(), ended);
+    spool.append(&ended).await.unwrap();
+    let view = Meddled::over(&world.journal);
+    let world = world.machine(view.clone()).with_spool(spool);
+    let procedure = world.procedure().with_gate(gate(0, &well())).unwrap();
+    let stopped = world.stop_by(&procedure).await.run;
+    let repaired = Duration::from_secs(150);
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        view.break_only(&[Verb::Runs]);
+        tokio::time::sleep(repaired - Duration::from_secs(10)).await;
+        view.break_only(&[]);
+    });
+    let outcome = world.restore_by(&stopped, &procedure).await.unwrap();
+    assert_eq!(outcome.gates[0].result, GateResult::Passed, "{outcome:#?}");
+    let waited = outcome.gates[0].waited;
+    assert!(waited >= repaired + HOLD - Duration::from_secs(6), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_cannot_be_read_is_not_confirmed_and_the_error_is_said() {
+    let world = World::of(1);
+    let stopped = world.stop().await.run;
+    let restored = world.restore(&stopped).await.unwrap().run;
+    world.targets[0].every_observe(Fault::Fail(ErrorKind::PermissionDenied));
+    let confirmed = world.engine.confirm(&restored, &world.procedure()).await.unwrap();
+    assert_eq!(confirmed[0].verdict.name(), "unknown");
+    let said = confirmed[0].verdict.reason().unwrap();
+    assert!(said.contains("permission denied"), "{said}");
 }

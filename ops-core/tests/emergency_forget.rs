@@ -10,11 +10,11 @@ mod support_emergency;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ops_core::emergency::{ApprovalPolicy, Forgetting, Refusal};
+use ops_core::emergency::{ApprovalPolicy, Forgetting, Procedure, Refusal, Step};
 use ops_core::memory::InMemoryApprovals;
 use ops_core::model::{Actor, Approval, OutcomeStatus, RunId, TargetId};
 use ops_core::ports::{ApprovalStore, JournalEntry, JournalEvent};
-use support_emergency::{Fault, Meddled, Verb, World, alice};
+use support_emergency::{Fault, Meddled, Stop, Verb, World, alice};
 
 /// What Bob and Carol have signed that a run may forget of one target.
 async fn forgetting(world: &World, run: &RunId, number: usize) -> (Forgetting, Vec<Approval>) {
@@ -293,4 +293,27 @@ async fn others_are_asked_to_forget_for_as_long_as_their_approval_counts() {
     assert_eq!((asked.len(), asked[0].digest), (1, plan.digest()));
     assert!(asked[0].is_genuine());
     assert!(store.open(until).await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_holds_instead_is_named_and_a_call_on_a_foreign_target_keeps_nobody_from_forgetting() {
+    let world = World::of(2);
+    let of_one = |at: usize| {
+        let steps = vec![Step::new(Stop::of(&world.targets[at]))];
+        Procedure::new("stop-one", steps).unwrap()
+    };
+    let first = world.stop_by(&of_one(0)).await.run;
+    let second = world.stop_by(&of_one(0)).await.run;
+    let all = BTreeSet::new();
+    let refused = world.engine.plan_forget(&second, &all, "gone").await.unwrap_err();
+    assert!(
+        matches!(&refused, Refusal::NothingHeld { held_by, .. } if *held_by == [first.clone()]),
+        "{refused}"
+    );
+    world.targets[1].next_apply(Fault::Hang);
+    let died = tokio::time::timeout(Duration::from_secs(1), world.stop_by(&of_one(1))).await;
+    assert!(died.is_err());
+    support_emergency::settle_tasks().await;
+    let plan = world.engine.plan_forget(&first, &all, "gone").await.unwrap();
+    assert_eq!(plan.steps().len(), 1);
 }

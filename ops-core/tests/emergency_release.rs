@@ -168,3 +168,19 @@ async fn an_older_hold_stays_if_the_journal_does_not_tell_of_its_run() {
     let holders: Vec<_> = world.held().await.into_iter().map(|held| held.run).collect();
     assert_eq!(holders, [old], "one too many is shown, one too few is lost");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_changed_by_hand_after_a_stop_that_died_without_effect_has_drifted() {
+    let world = World::of(1);
+    let (dying, view) = meddled(&world);
+    view.after(Verb::Hold, std::future::pending());
+    let died = tokio::time::timeout(std::time::Duration::from_secs(1), dying.stop()).await;
+    assert!(died.is_err());
+    settle_tasks().await;
+    let held = world.held().await.remove(0);
+    world.targets[0].set("ingress", json!("internal"));
+    let now = world.bytes();
+    let refused = world.restore(&held.run).await.unwrap_err();
+    assert!(matches!(refused, Refusal::Drifted { .. }), "{refused}");
+    assert_eq!(world.bytes(), now, "nothing was written over it");
+}

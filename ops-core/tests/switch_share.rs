@@ -3,6 +3,7 @@
 
 use std::pin::pin;
 
+use ops_core::config::{Env, SwitchConfig};
 use ops_core::guard::{Feature, KillSwitch};
 use ops_core::model::{Actor, Share, Timestamp};
 use ops_core::ports::{CallCount, SwitchState, SwitchedOff};
@@ -43,6 +44,21 @@ fn the_call_of_a_user_who_is_let_in_is_counted_and_no_other_begins() {
     assert!(switch.enter_as(brain, &within).is_none());
     drop(call);
     assert_eq!(switch.calls()["brain"], CallCount::new(1, 0));
+    let (switch, brain) = open_for(10);
+    let calls = [0, 1].map(|_| switch.enter_as(brain, &within));
+    assert_eq!(switch.calls()["brain"], CallCount::new(2, 2));
+    drop(calls);
+    assert_eq!(switch.calls()["brain"], CallCount::new(2, 0));
+}
+
+#[test]
+fn nobody_is_let_in_by_a_share_where_something_else_stops_too() {
+    let config = SwitchConfig::new("brain").with_env("USE_BRAIN", "false");
+    let env = Env::from_pairs([("USE_BRAIN", "false")]);
+    let switch = KillSwitch::configured(&[config], &env).unwrap();
+    let brain = switch.feature("brain").unwrap();
+    switch.adopt(&partly(1, 99));
+    assert!((0..1000).all(|at| !switch.admits(brain, &format!("user-{at}"))));
 }
 
 #[tokio::test]
