@@ -219,6 +219,9 @@ async fn a_run_is_not_called_unknown_while_the_journal_cannot_be_read() {
     let machine = world.machine(dead).with_spool(Arc::new(SharedJournal::new()));
     let refused = machine.engine.plan_restore(&stopped, &world.procedure()).await;
     assert!(matches!(refused, Err(Refusal::Undecided(_))), "{refused:?}");
+    // A spool that has nothing is no answer.
+    assert!(machine.engine.runs().await.is_err());
+    assert!(machine.engine.held().await.is_err());
 }
 
 #[tokio::test(start_paused = true)]

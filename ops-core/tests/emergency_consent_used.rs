@@ -13,7 +13,7 @@ use ops_core::emergency::{ApprovalPolicy, BreakGlass, Procedure, Refusal, Step};
 use ops_core::memory::InMemoryApprovals;
 use ops_core::model::Approval;
 use ops_core::ports::ApprovalStore;
-use support_emergency::{Stop, World, alice};
+use support_emergency::{Meddled, Stop, Verb, World, alice};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -90,4 +90,25 @@ async fn a_reason_of_ten_characters_breaks_the_glass_and_what_it_overrides_is_sa
     let plan = plan.break_glass(glass, alice(), world.clock.time()).unwrap();
     let outcome = world.engine.execute(plan).await.unwrap();
     assert_eq!(outcome.approval, "break-glass: ten chars! (overrides: nothing)");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_of_the_last_day_that_cannot_be_read_may_have_used_an_approval_that_is_valid_for_a_day() {
+    let world = World::of(1);
+    let mut policy = ApprovalPolicy::restore();
+    policy.valid_for = 24 * HOUR;
+    let procedure = world.procedure().with_restore_approval(policy);
+    let stopped = world.stop_by(&procedure).await.run;
+    let view = Meddled::over(&world.journal);
+    let machine = world.machine(view.clone());
+    let plan = machine.engine.plan_restore(&stopped, &procedure).await.unwrap();
+    let now = world.clock.time();
+    let sign = |name| Approval::sign(name, plan.digest(), now + 24 * HOUR, world.people.key(name));
+    let signed = ["bob", "carol"].map(sign);
+    let approvers = world.people.approvers();
+    let plan = plan.approve(&signed, &approvers, alice(), now).unwrap();
+    view.break_only(&[Verb::Entries]);
+    let refused = machine.engine.execute(plan).await;
+    assert!(matches!(refused, Err(Refusal::Undecided(_))), "{refused:?}");
+    assert!(world.all_stopped());
 }
