@@ -112,3 +112,28 @@ async fn a_run_of_the_last_day_that_cannot_be_read_may_have_used_an_approval_tha
     assert!(matches!(refused, Err(Refusal::Undecided(_))), "{refused:?}");
     assert!(world.all_stopped());
 }
+
+#[tokio::test(start_paused = true)]
+async fn consent_is_taken_for_a_plan_of_five_seconds_ago_and_for_none_older() {
+    for (late, taken) in [(0, true), (1, false)] {
+        let world = World::of(1);
+        let procedure = world.procedure().with_stop_approval(ApprovalPolicy::of(1));
+        let planned = world.clock.time();
+        let plan = world.engine.plan_stop(&procedure).await;
+        let now = world.clock.time();
+        let store = InMemoryApprovals::new();
+        store.request(&plan.request(alice(), now)).await.unwrap();
+        store
+            .approve(&world.people.sign("bob", &plan, now))
+            .await
+            .unwrap();
+        world.targets[0].deploy();
+        let age = Duration::from_millis(5000 + late);
+        tokio::time::advance(age - now.saturating_since(planned)).await;
+        let approvers = world.people.approvers();
+        let consent = world.engine.consented(plan, &store, &approvers, alice()).await;
+        assert_eq!(consent.is_ok(), taken, "{late} ms: {consent:?}");
+        let changed = matches!(consent, Err(Refusal::Changed { .. }));
+        assert_eq!(changed, !taken, "{late} ms: {consent:?}");
+    }
+}

@@ -198,6 +198,12 @@ async fn a_stop_that_looks_behind_itself_does_not_undo_a_restore_that_was_approv
     let report = &stopped.steps[0];
     let said = serde_json::to_string(&report.result).unwrap();
     assert!(said.contains(restored.run.as_str()), "{said}");
+    let entries = world.engine.entries(&stopped.run).await.unwrap();
+    let seen = entries.iter().rev().find_map(|entry| match &entry.event {
+        JournalEvent::Verified { result, .. } => Some(result.clone()),
+        _ => None,
+    });
+    assert_eq!(seen.as_ref(), Some(&report.result), "so does the journal");
 }
 
 #[tokio::test(start_paused = true)]

@@ -180,3 +180,36 @@ async fn the_plan_of_a_restore_brings_to_the_journal_what_only_the_spool_has() {
     assert_eq!(restored.status, OutcomeStatus::Verified);
     assert_eq!(world.bytes(), before);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_restore_ends_what_the_spool_holds_of_its_target_too() {
+    // It was taken later, over what is restored now.
+    let world = World::of(1);
+    let stopped = world.stop().await.run;
+    let snapshot = world.held().await.remove(0).snapshot;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let spool = Arc::new(SharedJournal::new());
+    let now = world.clock.time();
+    spool
+        .hold(&Held::new(RunId::generate(now), now, snapshot))
+        .await
+        .unwrap();
+    let here = world.machine(world.journal.clone()).with_spool(spool.clone());
+    let restored = here.restore(&stopped).await.unwrap();
+    assert_eq!(restored.status, OutcomeStatus::Verified);
+    assert!(spool.held().await.unwrap().is_empty());
+    assert!(here.engine.held().await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_of_which_one_entry_is_in_the_spool_only_says_that_the_journal_lacks_it() {
+    for broken in [&[Verb::AppendVerified][..], &[]] {
+        let world = World::of(1);
+        let view = Meddled::over(&world.journal);
+        view.break_only(broken);
+        let machine = world.machine(view).with_spool(Arc::new(SharedJournal::new()));
+        let stopped = machine.stop().await;
+        assert_eq!(stopped.status, OutcomeStatus::Verified);
+        assert_eq!(stopped.journalled, broken.is_empty());
+    }
+}
