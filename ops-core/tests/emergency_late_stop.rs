@@ -13,7 +13,7 @@ use std::time::Duration;
 use ops_core::emergency::{Approved, Approvers, Plan};
 use ops_core::error::ErrorKind;
 use ops_core::model::{OutcomeStatus, RunId};
-use ops_core::ports::{Held, Journal};
+use ops_core::ports::{Held, Journal, JournalEntry, JournalEvent};
 use support_emergency::{
     Failure, Fault, FaultyJournal, Meddled, SharedJournal, Verb, World, alice, quick, settle_tasks,
 };
@@ -203,13 +203,29 @@ async fn a_restore_ends_what_the_spool_holds_of_its_target_too() {
 
 #[tokio::test(start_paused = true)]
 async fn an_outcome_of_which_one_entry_is_in_the_spool_only_says_that_the_journal_lacks_it() {
-    for broken in [&[Verb::AppendVerified][..], &[]] {
-        let world = World::of(1);
+    for away in [true, false] {
+        let world = World::of(2);
         let view = Meddled::over(&world.journal);
-        view.break_only(broken);
-        let machine = world.machine(view).with_spool(Arc::new(SharedJournal::new()));
-        let stopped = machine.stop().await;
+        let machine = world
+            .machine(view.clone())
+            .with_spool(Arc::new(SharedJournal::new()));
+        // The journal is back long before the run ends.
+        world.targets[1].next_apply(Fault::Slow(Duration::from_secs(45)));
+        let procedure = machine.procedure_with(|_, step| step.with_timeout(Duration::from_secs(60)));
+        if away {
+            view.break_only(&[Verb::AppendVerified]);
+        }
+        let repair = async {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            view.break_only(&[]);
+        };
+        let (stopped, ()) = tokio::join!(machine.stop_by(&procedure), repair);
         assert_eq!(stopped.status, OutcomeStatus::Verified);
-        assert_eq!(stopped.journalled, broken.is_empty());
+        assert_eq!(stopped.journalled, !away);
+        let told = world.journal.entries(&stopped.run).await.unwrap();
+        let ended = |entry: &JournalEntry| matches!(entry.event, JournalEvent::Ended { .. });
+        assert!(told.iter().any(ended), "away: {away}");
+        let together = machine.engine.entries(&stopped.run).await.unwrap();
+        assert!(together.is_sorted_by_key(|entry| entry.at), "{together:#?}");
     }
 }
