@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use ops_core::emergency::{Approvers, AutomationLimits, Procedure, Refusal};
 use ops_core::model::{Actor, Outcome, OutcomeStatus, RunId};
+use ops_core::ports::{JournalEntry, JournalEvent};
 use support_emergency::{Fault, Meddled, Verb, World, alice, settle_tasks};
 
 fn robot() -> Actor {
@@ -82,4 +83,24 @@ async fn the_refusal_of_a_second_automated_stop_says_how_long_the_window_is() {
     let said = refused.to_string();
     assert!(said.contains(first.run.as_str()), "{said}");
     assert!(said.contains("less than 60 min ago"), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_automated_stop_is_let_through_when_the_window_is_over_and_not_before() {
+    for (early, may) in [(1, false), (0, true)] {
+        let world = World::of(1);
+        let first = automated(&world, &world.procedure()).await.unwrap().run;
+        let entries = world.engine.entries(&first).await.unwrap();
+        let acted = |entry: &&JournalEntry| matches!(entry.event, JournalEvent::Intent { .. });
+        let acted = entries.iter().filter(acted).map(|entry| entry.at).max().unwrap();
+        let over = acted + Duration::from_secs(3600);
+        let left = |until| over.saturating_since(world.clock.time()) - Duration::from_millis(until);
+        tokio::time::advance(left(1000)).await;
+        let plan = world.engine.plan_stop(&world.procedure()).await;
+        let now = world.clock.time();
+        let plan = plan.approve(&[], &Approvers::none(), robot(), now).unwrap();
+        tokio::time::advance(left(early)).await;
+        let second = world.engine.execute(plan).await;
+        assert_eq!(second.is_ok(), may, "{early} ms: {second:?}");
+    }
 }

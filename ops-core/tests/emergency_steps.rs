@@ -7,10 +7,13 @@
 
 mod support_emergency;
 
+use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ops_core::error::ErrorKind;
 use ops_core::model::OutcomeStatus;
+use ops_core::ports::PiiMasker;
 use ops_core::resilience::RetryPolicy;
 use support_emergency::{Fault, World, alice, report_of};
 
@@ -109,5 +112,32 @@ async fn a_plan_to_stop_is_looked_at_again_once_it_is_older_than_five_seconds() 
         let held = world.held().await.remove(0);
         assert_eq!(held.run, run);
         assert_eq!(held.snapshot.restorable_bytes() == now[0], again, "{late} ms");
+    }
+}
+
+/// Takes one name for a person's.
+#[derive(Debug)]
+struct NoNames;
+
+impl PiiMasker for NoNames {
+    fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        text.replace("call on test", "call on ***").into()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_provider_said_is_masked_in_the_report_of_its_step() {
+    for (kind, result) in [
+        (ErrorKind::PermissionDenied, "failed"),
+        (ErrorKind::Unavailable, "unknown"),
+    ] {
+        let mut world = World::of(1);
+        world.engine = world.engine.clone().with_masker(Arc::new(NoNames));
+        world.targets[0].every_apply(Fault::Fail(kind));
+        world.targets[0].every_observe(Fault::Fail(kind));
+        let step = world.stop().await.steps.remove(0);
+        assert_eq!(step.result.name(), result);
+        let said = step.result.reason().unwrap();
+        assert!(said.contains("call on ***"), "{said}");
     }
 }
