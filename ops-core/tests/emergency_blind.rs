@@ -11,10 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ops_core::emergency::{ApprovalPolicy, Refusal};
+use ops_core::error::ErrorKind;
 use ops_core::model::{GateResult, OutcomeStatus, RunId, Verdict};
-use ops_core::ports::{Journal, JournalEntry, JournalEvent};
+use ops_core::ports::{Held, Journal, JournalEntry, JournalEvent};
 use support_emergency::{
-    Failure, Fault, FaultyJournal, HOLD, SharedJournal, World, alice, gate, settle_tasks, well,
+    Failure, Fault, FaultyJournal, HOLD, Meddled, SharedJournal, Verb, World, alice, gate, settle_tasks, well,
 };
 
 /// A machine whose journal can fail, with a spool in which an older run has left something.
@@ -193,4 +194,75 @@ impl Journal for NoLists {
     async fn release(&self, run: &RunId, target: &ops_core::model::TargetId) -> ops_core::error::Result<()> {
         self.inner.release(run, target).await
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restore_is_not_planned_by_hand_because_the_journal_does_not_tell_what_is_held() {
+    let world = World::of(2);
+    let before = world.bytes();
+    let stopped = world.stop().await.run;
+    let view = Meddled::over(&world.journal);
+    view.break_only(&[Verb::Held]);
+    let machine = world.machine(view);
+    let refused = machine.engine.plan_restore(&stopped, &world.procedure()).await;
+    assert!(matches!(refused, Err(Refusal::Undecided(_))), "{refused:?}");
+    let restored = world.restore(&stopped).await.unwrap();
+    assert_eq!(restored.status, OutcomeStatus::Verified);
+    assert_eq!(world.bytes(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_is_not_called_unknown_while_the_journal_cannot_be_read() {
+    let world = World::of(1);
+    let stopped = world.stop().await.run;
+    let dead = Arc::new(FaultyJournal::dead(Failure::Fails));
+    let machine = world.machine(dead).with_spool(Arc::new(SharedJournal::new()));
+    let refused = machine.engine.plan_restore(&stopped, &world.procedure()).await;
+    assert!(matches!(refused, Err(Refusal::Undecided(_))), "{refused:?}");
+    // A spool that has nothing is no answer.
+    assert!(machine.engine.runs().await.is_err());
+    assert!(machine.engine.held().await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gate_sees_nothing_good_while_the_journal_does_not_tell_who_stopped_since() {
+    let (world, _) = machine(1).await;
+    let spool = Arc::new(SharedJournal::new());
+    let left = Held::new(
+        RunId::generate(world.clock.time()),
+        world.clock.time(),
+        world.targets[0].snapshot(),
+    );
+    let ended = JournalEvent::Ended {
+        status: OutcomeStatus::Verified,
+    };
+    let ended = JournalEntry::new(left.run, world.clock.time(), ended);
+    spool.append(&ended).await.unwrap();
+    let view = Meddled::over(&world.journal);
+    let world = world.machine(view.clone()).with_spool(spool);
+    let procedure = world.procedure().with_gate(gate(0, &well())).unwrap();
+    let stopped = world.stop_by(&procedure).await.run;
+    let repaired = Duration::from_secs(150);
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        view.break_only(&[Verb::Runs]);
+        tokio::time::sleep(repaired - Duration::from_secs(10)).await;
+        view.break_only(&[]);
+    });
+    let outcome = world.restore_by(&stopped, &procedure).await.unwrap();
+    assert_eq!(outcome.gates[0].result, GateResult::Passed, "{outcome:#?}");
+    let waited = outcome.gates[0].waited;
+    assert!(waited >= repaired + HOLD - Duration::from_secs(6), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_cannot_be_read_is_not_confirmed_and_the_error_is_said() {
+    let world = World::of(1);
+    let stopped = world.stop().await.run;
+    let restored = world.restore(&stopped).await.unwrap().run;
+    world.targets[0].every_observe(Fault::Fail(ErrorKind::PermissionDenied));
+    let confirmed = world.engine.confirm(&restored, &world.procedure()).await.unwrap();
+    assert_eq!(confirmed[0].verdict.name(), "unknown");
+    let said = confirmed[0].verdict.reason().unwrap();
+    assert!(said.contains("permission denied"), "{said}");
 }

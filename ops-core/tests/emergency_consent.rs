@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ops_core::emergency::{
-    ApprovalPolicy, Approvers, AutomationLimits, BreakGlass, OnUnavailable, Procedure, Refusal, Rule,
-    SafetyRule, Step,
+    ApprovalPolicy, Approvers, BreakGlass, Procedure, Refusal, Rule, SafetyRule, Step,
 };
+use ops_core::error::ErrorKind;
 use ops_core::memory::{InMemoryApprovals, InMemoryJournal};
-use ops_core::model::{Actor, Lang, Outcome, OutcomeStatus, StepResult, Window};
+use ops_core::model::{Actor, IdempotencyKey, Lang, Outcome, OutcomeStatus, RunId, StepResult, Window};
 use ops_core::ports::{ApprovalStore, JournalEntry, JournalEvent};
 use support_emergency::{Fault, Stop, World, alice, report_of};
 
@@ -80,6 +80,58 @@ async fn a_world_that_changed_after_the_approval_is_named() {
     assert_eq!(steps[0].target, *world.targets[1].id());
     assert!(!steps[0].drift.is_empty());
     assert!(!world.targets[0].is_stopped() && !world.targets[1].is_stopped());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prior_state_that_cannot_be_read_any_more_is_named_and_one_that_is_the_same_is_not() {
+    let world = World::of(2);
+    let by_hand = IdempotencyKey::for_step(&RunId::generate(world.clock.time()), 0);
+    Stop::of(&world.targets[0]).apply(&by_hand).await.unwrap();
+    let store = signed(&world, &approved_stop(&world)).await;
+    world.targets[1].every_observe(Fault::Fail(ErrorKind::PermissionDenied));
+    // Another version of the program promises something else.
+    let slower = world.procedure_with(|_, step| step.with_promise(Duration::from_secs(300)));
+    let slower = slower.with_stop_approval(ApprovalPolicy::of(1));
+    let refused = stop_with(&world, &slower, &store).await.unwrap_err();
+    let Refusal::Changed { steps } = refused else {
+        panic!("{refused}")
+    };
+    let named = |at: usize| -> Vec<_> {
+        let drift = steps[at].drift.iter();
+        drift
+            .map(|one| (one.path.as_str(), one.expected.clone(), one.found.clone()))
+            .collect()
+    };
+    assert_eq!(steps.len(), 2);
+    assert_eq!(named(0), [], "stopped before and now");
+    let (observed, unknown) = (Some("observed".into()), Some("unknown".into()));
+    assert_eq!(named(1), [("prior", observed, unknown)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_was_approved_and_is_gone_is_named_and_so_is_one_that_is_new() {
+    let world = World::of(3);
+    let steps = |targets: &[usize]| {
+        let steps = targets.iter().map(|at| Step::new(Stop::of(&world.targets[*at])));
+        let procedure = Procedure::new("stop-all", steps.collect()).unwrap();
+        procedure.with_stop_approval(ApprovalPolicy::of(1))
+    };
+    let store = signed(&world, &steps(&[0, 1])).await;
+    let refused = stop_with(&world, &steps(&[0, 2]), &store).await.unwrap_err();
+    let Refusal::Changed { steps } = refused else {
+        panic!("{refused}")
+    };
+    let named: Vec<_> = steps
+        .iter()
+        .map(|step| {
+            assert_eq!((step.drift.len(), step.drift[0].path.as_str()), (1, "step"));
+            let there = |value: &Option<serde_json::Value>| value.clone().unwrap().as_bool().unwrap();
+            let (approved, found) = (there(&step.drift[0].expected), there(&step.drift[0].found));
+            (step.target.clone(), approved, found)
+        })
+        .collect();
+    let (gone, new) = (world.targets[1].id(), world.targets[2].id());
+    assert_eq!(named, [(new.clone(), false, true), (gone.clone(), true, false)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -404,54 +456,4 @@ async fn a_broken_glass_stays_open_for_review_until_another_person_has_looked() 
         .await
         .unwrap();
     assert_eq!(open().await[0].reviewed.as_ref().unwrap().0, bob());
-}
-
-async fn automated(world: &World, procedure: &Procedure) -> Result<Outcome, Refusal> {
-    let plan = world.engine.plan_stop(procedure).await;
-    let plan = plan.approve(&[], &Approvers::none(), robot(), world.clock.time())?;
-    world.engine.execute(plan).await
-}
-
-#[track_caller]
-fn violated(result: Result<Outcome, Refusal>) -> String {
-    match result {
-        Err(Refusal::Violates { rules }) => rules
-            .into_iter()
-            .map(|rule| rule.rule)
-            .collect::<Vec<_>>()
-            .join(","),
-        other => panic!("{other:?}"),
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn automation_stops_so_many_targets_once_in_a_window() {
-    let journal = Arc::new(InMemoryJournal::new());
-    let world = World::over(journal.clone(), 3);
-    let limits = AutomationLimits::default().with_targets(2);
-    let small = world.procedure().with_automation(limits);
-    assert_eq!(violated(automated(&world, &small).await), "automation.targets");
-    let wide = world.procedure();
-    let _ = automated(&world, &wide).await.unwrap();
-    assert_eq!(violated(automated(&world, &wide).await), "automation.window");
-    tokio::time::sleep(Duration::from_secs(3601)).await;
-    let _ = automated(&world, &wide).await.unwrap();
-    tokio::time::sleep(Duration::from_secs(3601)).await;
-    journal.set_reachable(false);
-    assert_eq!(violated(automated(&world, &wide).await), "automation.window");
-    let declared = AutomationLimits::default().on_unavailable(OnUnavailable::GoAhead);
-    let outcome = automated(&world, &world.procedure().with_automation(declared))
-        .await
-        .unwrap();
-    assert!(world.all_stopped() && !outcome.journalled);
-}
-
-#[tokio::test(start_paused = true)]
-async fn automation_never_takes_the_last_healthy_target() {
-    let world = World::of(1);
-    let of = vec![world.targets[0].id().clone()];
-    let rule = Rule::new("keep", SafetyRule::KeepAtLeast { up: 0, of });
-    let procedure = world.procedure().with_rule(rule).unwrap();
-    assert_eq!(violated(automated(&world, &procedure).await), "keep");
-    assert_eq!(world.stop_by(&procedure).await.status, OutcomeStatus::Verified);
 }

@@ -10,10 +10,11 @@ mod support_emergency;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ops_core::emergency::{ApprovalPolicy, Forgetting, Refusal};
+use ops_core::emergency::{ApprovalPolicy, Forgetting, Procedure, Refusal, Step};
+use ops_core::memory::InMemoryApprovals;
 use ops_core::model::{Actor, Approval, OutcomeStatus, RunId, TargetId};
-use ops_core::ports::{JournalEntry, JournalEvent};
-use support_emergency::{Fault, Meddled, Verb, World, alice};
+use ops_core::ports::{ApprovalStore, JournalEntry, JournalEvent};
+use support_emergency::{Fault, Meddled, Stop, Verb, World, alice};
 
 /// What Bob and Carol have signed that a run may forget of one target.
 async fn forgetting(world: &World, run: &RunId, number: usize) -> (Forgetting, Vec<Approval>) {
@@ -225,6 +226,8 @@ async fn nothing_is_forgotten_of_a_run_that_may_go_on_nor_by_one_person_alone() 
     assert_eq!(resumed.unwrap().status, OutcomeStatus::Verified);
     let told = refused(&run).await;
     assert!(told.contains("may still take effect"), "{told}");
+    let (plan, _) = forgetting(&world, &run, 0).await;
+    assert_eq!(plan.steps().len(), 1, "no such call concerns this one");
     tokio::time::advance(Duration::from_secs(600)).await;
 
     let (plan, approvals) = forgetting(&world, &run, 0).await;
@@ -255,4 +258,62 @@ async fn nothing_is_forgotten_of_a_run_that_may_go_on_nor_by_one_person_alone() 
     let (plan, approvals) = forgetting(&world, &dead, 1).await;
     let forgotten = world.engine.forget(&plan, &approvals, &approvers, &alice()).await;
     assert_eq!(forgotten.unwrap().targets.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_counts_as_dead_a_day_after_its_last_entry_and_not_before() {
+    let world = World::of(1);
+    world.targets[0].next_apply(Fault::Hang);
+    let died = tokio::time::timeout(Duration::from_secs(1), world.stop()).await;
+    assert!(died.is_err());
+    support_emergency::settle_tasks().await;
+    let run = world.held().await.remove(0).run;
+    let entries = world.journal.entries(&run).await.unwrap();
+    let last = entries.iter().map(|entry| entry.at).max().unwrap();
+    let tick = Duration::from_millis(1);
+    let day = Duration::from_secs(24 * 3600);
+    tokio::time::advance((last + day).saturating_since(world.clock.time()) - tick).await;
+    let all = BTreeSet::new();
+    let refused = world.engine.plan_forget(&run, &all, "gone").await.unwrap_err();
+    assert!(refused.to_string().contains("has not ended"), "{refused}");
+    tokio::time::advance(tick).await;
+    let plan = world.engine.plan_forget(&run, &all, "gone").await.unwrap();
+    assert_eq!(plan.steps().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn others_are_asked_to_forget_for_as_long_as_their_approval_counts() {
+    let world = World::of(1);
+    let stopped = world.stop().await.run;
+    let (plan, _) = forgetting(&world, &stopped, 0).await;
+    let (store, now) = (InMemoryApprovals::new(), world.clock.time());
+    store.request(&plan.request(alice(), now)).await.unwrap();
+    let until = now + plan.policy().valid_for;
+    let asked = store.open(until - Duration::from_secs(1)).await.unwrap();
+    assert_eq!((asked.len(), asked[0].digest), (1, plan.digest()));
+    assert!(asked[0].is_genuine());
+    assert!(store.open(until).await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_holds_instead_is_named_and_a_call_on_a_foreign_target_keeps_nobody_from_forgetting() {
+    let world = World::of(2);
+    let of_one = |at: usize| {
+        let steps = vec![Step::new(Stop::of(&world.targets[at]))];
+        Procedure::new("stop-one", steps).unwrap()
+    };
+    let first = world.stop_by(&of_one(0)).await.run;
+    let second = world.stop_by(&of_one(0)).await.run;
+    let all = BTreeSet::new();
+    let refused = world.engine.plan_forget(&second, &all, "gone").await.unwrap_err();
+    assert!(
+        matches!(&refused, Refusal::NothingHeld { held_by, .. } if *held_by == [first.clone()]),
+        "{refused}"
+    );
+    world.targets[1].next_apply(Fault::Hang);
+    let died = tokio::time::timeout(Duration::from_secs(1), world.stop_by(&of_one(1))).await;
+    assert!(died.is_err());
+    support_emergency::settle_tasks().await;
+    let plan = world.engine.plan_forget(&first, &all, "gone").await.unwrap();
+    assert_eq!(plan.steps().len(), 1);
 }

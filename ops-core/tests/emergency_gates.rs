@@ -329,3 +329,30 @@ async fn a_run_is_resumed_only_with_the_health_checks_it_was_approved_with() {
     assert_eq!(resumed.status, OutcomeStatus::Verified);
     assert!(waited(&resumed) >= HOLD, "the hold starts anew");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_gate_gives_up_once_no_further_look_fits_into_its_patience() {
+    let (world, health) = (World::of(1), well());
+    health.set(Verdict::not_yet("overloaded"));
+    let every = Duration::from_secs(5);
+    let gate = gate(0, &health)
+        .with_hold(every)
+        .with_every(every)
+        .with_patience(HOLD);
+    let procedure = world.procedure().with_gate(gate).unwrap();
+    let stopped = world.stop_by(&procedure).await.run;
+    let restored = world.restore_by(&stopped, &procedure).await.unwrap();
+    let gate = &restored.gates[0];
+    assert!(matches!(gate.result, GateResult::Failed { .. }), "{gate:?}");
+    assert_eq!(gate.waited, HOLD - every, "the next look would come too late");
+    let entries = world.engine.entries(&restored.run).await.unwrap();
+    let seen = entries.iter().find_map(|entry| match &entry.event {
+        JournalEvent::Gate {
+            moment: GateMoment::Saw { seen },
+            ..
+        } => Some(seen.clone()),
+        _ => None,
+    });
+    assert_eq!(seen, Some(Verdict::not_yet("api: overloaded")));
+    assert!(restored.aborted.unwrap().stopped());
+}

@@ -10,7 +10,7 @@ mod support_emergency;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ops_core::emergency::{Procedure, Refusal, Step};
+use ops_core::emergency::{Procedure, Refusal, Step, gave_way};
 use ops_core::error::ErrorKind;
 use ops_core::model::{OutcomeStatus, TargetState};
 use serde_json::json;
@@ -138,4 +138,35 @@ async fn a_stop_of_what_has_yet_to_open_turns_a_restore_round_before_its_next_st
     assert!(aborted.stopped(), "{aborted:?}");
     assert!(world.all_stopped());
     assert_eq!(world.targets[1].restored(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_restores_that_take_the_same_approvals_at_the_same_moment_one_goes_on() {
+    let world = World::of(1);
+    let before = world.bytes();
+    let stopped = world.stop().await.run;
+    let view = Meddled::over(&world.journal);
+    let late = world.machine(view.clone());
+    let procedure = world.procedure();
+    let plan = world.engine.plan_restore(&stopped, &procedure).await.unwrap();
+    let other = late.engine.plan_restore(&stopped, &procedure).await.unwrap();
+    let (first, second) = (plan.run().clone(), other.run().clone());
+    let now = world.clock.time();
+    let signed = ["bob", "carol"].map(|name| world.people.sign(name, &plan, now));
+    let approvers = world.people.approvers();
+    let plan = plan.approve(&signed, &approvers, alice(), now).unwrap();
+    let other = other.approve(&signed, &approvers, alice(), now).unwrap();
+    let engine = world.engine.clone();
+    // The other one has asked whether they were used, and is about to begin.
+    view.before(Verb::Append, async move {
+        let restored = engine.execute(plan).await.unwrap();
+        assert_eq!(restored.status, OutcomeStatus::Verified);
+    });
+    let refused = late.engine.execute(other).await.unwrap_err();
+    assert!(
+        matches!(&refused, Refusal::Replayed { by } if *by == first),
+        "{refused}"
+    );
+    assert_eq!((world.bytes(), world.targets[0].restored()), (before, 1));
+    assert!(gave_way(&world.engine.entries(&second).await.unwrap()));
 }

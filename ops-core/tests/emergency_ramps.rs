@@ -11,10 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ops_core::emergency::{Procedure, Step};
-use ops_core::model::{Lang, OutcomeStatus, Share, TargetState};
+use ops_core::error::ErrorKind;
+use ops_core::model::{Lang, OutcomeStatus, Share, TargetState, Verdict};
 use ops_core::ports::JournalEvent;
 use serde_json::json;
-use support_emergency::{HOLD, Seen, Stop, World, gate, shares, staged, well};
+use support_emergency::{Fault, HOLD, Seen, Stop, World, gate, shares, staged, well};
 
 #[tokio::test(start_paused = true)]
 async fn a_ramp_opens_share_by_share_behind_its_gate_and_only_the_whole_releases() {
@@ -171,4 +172,45 @@ async fn jitter_spreads_the_steps_of_a_restore_and_a_stop_never_waits() {
     }
     // Runs differ from one another even with one seed.
     assert!(begun[0] != begun[1] && begun[1] != begun[2], "{begun:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_restore_left_at_a_share_has_not_drifted_when_it_is_restored_again() {
+    let (world, health) = (World::of(2), well());
+    let before = world.bytes();
+    let procedure = staged(&world, &health);
+    let stopped = world.stop_by(&procedure).await.run;
+    // The first share is let in, the second is refused.
+    world.targets[1].next_restore(Fault::Slow(Duration::from_millis(1)));
+    world.targets[1].next_restore(Fault::Fail(ErrorKind::PermissionDenied));
+    let halted = world.restore_by(&stopped, &procedure).await.unwrap();
+    assert_ne!(halted.status, OutcomeStatus::Verified);
+    assert_eq!(world.targets[1].admitted(), Some(100), "{halted:#?}");
+    let plan = world.engine.plan_restore(&stopped, &procedure).await.unwrap();
+    assert!(plan.steps().iter().all(|step| step.drift.is_empty()), "{plan:#?}");
+    let plan = world.people.approve(plan, world.clock.time()).unwrap();
+    let restored = world.engine.execute(plan).await.unwrap();
+    assert_eq!(restored.status, OutcomeStatus::Verified);
+    assert_eq!(world.bytes(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_abort_closed_again_has_not_drifted_whatever_it_closed_beside_it() {
+    let world = World::of(2);
+    // Each is left closed in its own way.
+    world.targets[1].set("ingress", json!("internal"));
+    let before = world.bytes();
+    let health = well();
+    let procedure = world.procedure().with_gate(gate(0, &health)).unwrap();
+    let stopped = world.stop_by(&procedure).await.run;
+    health.set(Verdict::not_yet("overloaded"));
+    let restored = world.restore_by(&stopped, &procedure).await.unwrap();
+    assert!(restored.aborted.unwrap().stopped());
+    health.set(Verdict::Holds);
+    let plan = world.engine.plan_restore(&stopped, &procedure).await.unwrap();
+    assert!(plan.steps().iter().all(|step| step.drift.is_empty()), "{plan:#?}");
+    let plan = world.people.approve(plan, world.clock.time()).unwrap();
+    let restored = world.engine.execute(plan).await.unwrap();
+    assert_eq!(restored.status, OutcomeStatus::Verified);
+    assert_eq!(world.bytes(), before);
 }

@@ -9,10 +9,11 @@ mod support_emergency;
 
 use std::sync::Arc;
 
-use ops_core::model::{OutcomeStatus, RunId};
-use ops_core::ports::Held;
+use ops_core::emergency::Refusal;
+use ops_core::model::{IdempotencyKey, OutcomeStatus, RunId};
+use ops_core::ports::{Held, JournalEntry, JournalEvent};
 use serde_json::json;
-use support_emergency::{Log, Meddled, SharedJournal, Target, Verb, World, alice, settle_tasks};
+use support_emergency::{Log, Meddled, SharedJournal, Stop, Target, Verb, World, alice, settle_tasks};
 
 /// A world whose restoring machine sees the journal through `Meddled`.
 fn meddled(world: &World) -> (World, Arc<Meddled>) {
@@ -121,4 +122,65 @@ async fn a_release_that_an_abort_has_overtaken_is_undone_at_once() {
     let holders: Vec<_> = world.held().await.into_iter().map(|held| held.run).collect();
     assert_eq!(holders, [stopped]);
     assert!(world.all_stopped());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_opened_by_hand_exactly_as_before_and_stopped_again_is_put_back_by_the_run_that_holds_it() {
+    let world = World::of(1);
+    let (before, prior) = (world.bytes(), world.targets[0].snapshot());
+    let first = world.stop().await.run;
+    let by_hand = IdempotencyKey::for_step(&RunId::generate(world.clock.time()), 0);
+    let _ = Stop::of(&world.targets[0])
+        .restore(&prior, &by_hand)
+        .await
+        .unwrap();
+    let second = world.stop().await.run;
+    let refused = world.engine.plan_restore(&second, &world.procedure()).await;
+    let refused = refused.unwrap_err();
+    assert!(
+        matches!(&refused, Refusal::NothingHeld { held_by, .. } if *held_by == [first.clone()]),
+        "{refused}"
+    );
+    let restored = world.restore(&first).await.unwrap();
+    assert_eq!(restored.status, OutcomeStatus::Verified);
+    assert_eq!(world.bytes(), before);
+    assert!(world.held().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_older_hold_stays_if_the_journal_does_not_tell_of_its_run() {
+    // The run is listed, and nothing but its end can be read.
+    let world = World::of(1);
+    let old = RunId::new("run_00000000000000000000000000000001").unwrap();
+    let ended = JournalEvent::Ended {
+        status: OutcomeStatus::Verified,
+    };
+    let ended = JournalEntry::new(old.clone(), world.clock.time(), ended);
+    world.journal.append(&ended).await.unwrap();
+    let held = Held::new(old.clone(), world.clock.time(), world.targets[0].snapshot());
+    world.journal.hold(&held).await.unwrap();
+    world.targets[0].set("mode", json!("by hand"));
+    let by_hand = world.bytes();
+    let stopped = world.stop().await.run;
+    let restored = world.restore(&stopped).await.unwrap();
+    assert_eq!(restored.status, OutcomeStatus::Verified);
+    assert_eq!(world.bytes(), by_hand);
+    let holders: Vec<_> = world.held().await.into_iter().map(|held| held.run).collect();
+    assert_eq!(holders, [old], "one too many is shown, one too few is lost");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_changed_by_hand_after_a_stop_that_died_without_effect_has_drifted() {
+    let world = World::of(1);
+    let (dying, view) = meddled(&world);
+    view.after(Verb::Hold, std::future::pending());
+    let died = tokio::time::timeout(std::time::Duration::from_secs(1), dying.stop()).await;
+    assert!(died.is_err());
+    settle_tasks().await;
+    let held = world.held().await.remove(0);
+    world.targets[0].set("ingress", json!("internal"));
+    let now = world.bytes();
+    let refused = world.restore(&held.run).await.unwrap_err();
+    assert!(matches!(refused, Refusal::Drifted { .. }), "{refused}");
+    assert_eq!(world.bytes(), now, "nothing was written over it");
 }

@@ -281,3 +281,18 @@ async fn a_target_that_does_not_settle_is_looked_at_less_and_less_often() {
     let plan = world.engine.plan_stop(&world.procedure()).await;
     assert!(matches!(plan.steps()[0].prior, Prior::Unknown { .. }));
 }
+
+#[tokio::test(start_paused = true)]
+async fn limit_a_change_by_hand_between_the_last_look_and_the_effect_of_a_stop_is_not_seen() {
+    let world = World::of(1);
+    let before = world.bytes();
+    world.targets[0].next_apply(Fault::Slow(Duration::from_secs(2)));
+    let by_hand = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        world.targets[0].set("ingress", "internal".into());
+    };
+    let (stopped, ()) = tokio::join!(world.stop(), by_hand);
+    let restored = world.restore(&stopped.run).await.unwrap();
+    assert_eq!(restored.status, OutcomeStatus::Verified);
+    assert_eq!(world.bytes(), before, "not covered: the change is gone, unnamed");
+}

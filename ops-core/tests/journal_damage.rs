@@ -291,3 +291,22 @@ async fn a_held_state_of_another_run_in_the_journal_is_never_replaced_by_that_of
     assert!(shared.held().await.unwrap().contains(&theirs));
     assert_eq!(spool.held().await.unwrap(), [mine], "both stay");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_hold_in_the_spool_leaves_its_target_to_a_person_though_the_journal_has_one() {
+    // Nobody knows which of the two came first.
+    let spool = tempfile::tempdir().unwrap();
+    let world = World::over(Arc::new(SharedJournal::new()), 2).with_spool(open(spool.path()));
+    let before = world.bytes();
+    let stopped = world.stop().await.run;
+    let name = ops_core::model::Digest::of(world.targets[1].id().as_str().as_bytes());
+    fs::write(
+        spool.path().join(format!("held/{name}.json")),
+        [0xff, 0xfe, b'\n'],
+    )
+    .unwrap();
+    let restored = world.restore(&stopped).await.unwrap();
+    assert_eq!(restored.status, OutcomeStatus::Partial, "{restored:#?}");
+    assert_eq!(world.targets[0].bytes(), before[0]);
+    assert!(world.targets[1].is_stopped(), "it is not guessed");
+}

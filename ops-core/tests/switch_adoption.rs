@@ -227,6 +227,29 @@ async fn an_equal_generation_with_another_content_opens_nothing() {
     assert!(switch.allows(brain) && switch.allows(search));
 }
 
+#[test]
+fn a_store_that_went_back_takes_back_the_share_of_what_it_stops_and_of_nothing_else() {
+    let switch = KillSwitch::new(["brain", "search"]).unwrap();
+    let (brain, search) = (
+        switch.feature("brain").unwrap(),
+        switch.feature("search").unwrap(),
+    );
+    let mut partly = state(5, &["brain", "search"]);
+    for off in partly.stopped.values_mut() {
+        off.admitted = Some(Share::percent(50).unwrap());
+    }
+    switch.adopt(&partly);
+    let admitted = |feature| {
+        (0..100)
+            .filter(|user: &u8| switch.admits(feature, &user.to_string()))
+            .count()
+    };
+    let others = admitted(search);
+    assert!(admitted(brain) > 0 && others > 0);
+    switch.adopt(&state(4, &["brain"]));
+    assert_eq!((admitted(brain), admitted(search)), (0, others));
+}
+
 #[tokio::test]
 async fn a_process_that_knows_a_generation_from_before_the_store_went_back_owes_the_stop() {
     let processes = Arc::new(InMemoryProcesses::new());
@@ -286,6 +309,43 @@ async fn a_process_that_applied_the_stop_of_a_store_that_went_back_says_so() {
     assert!(!switch.allows(brain));
     assert!(refresher.health().went_back);
     assert_eq!(refresher.health().generation, 9, "what opens must have passed it");
+}
+
+#[tokio::test]
+async fn a_restart_after_the_store_went_back_begins_with_what_was_known_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("last.json");
+    let begin = |store: &Arc<Held>| {
+        let (switch, brain) = KillSwitch::single("brain");
+        let (switch, store) = (Arc::new(switch), Arc::clone(store));
+        let options = RefreshOptions::new("chat")
+            .with_poll(Duration::from_millis(10))
+            .with_last_known(&file);
+        let refresher = SwitchRefresher::start(Arc::clone(&switch), options, move || {
+            let store = Arc::clone(&store);
+            async move { Ok(SwitchLink::new(store as _)) }
+        });
+        (switch, brain, refresher.unwrap())
+    };
+    let until = async |reached: &dyn Fn() -> bool| {
+        while !reached() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let store = Held::new(state(9, &["brain"]));
+    store.let_go(1_000_000);
+    let (_, _, refresher) = begin(&store);
+    until(&|| file.exists()).await;
+    store.set(state(3, &[]));
+    until(&|| refresher.health().went_back).await;
+    let reads = store.asked.available_permits();
+    until(&|| store.asked.available_permits() > reads + 20).await;
+    drop(refresher);
+
+    let silent = Held::new(state(3, &[]));
+    let (switch, brain, refresher) = begin(&silent);
+    assert_eq!(refresher.health().generation, 9);
+    assert!(!switch.allows(brain));
 }
 
 #[test]

@@ -3,14 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use ops_core::config::{Env, OnStale, SwitchConfig};
 use ops_core::error::{Error, ErrorKind, Result};
-use ops_core::guard::{EntryRefresh, Feature, KillSwitch, RefreshOptions, SwitchLayer, SwitchRefresher};
+use ops_core::guard::{
+    EntryRefresh, Feature, KillSwitch, RefreshOptions, SwitchLayer, SwitchRefresher, SwitchSource,
+};
 use ops_core::memory::{InMemoryProcesses, InMemorySwitches};
 use ops_core::model::{Actor, Timestamp};
 use ops_core::ports::{
@@ -18,6 +20,7 @@ use ops_core::ports::{
     SwitchStore, SwitchedOff,
 };
 use ops_core::testkit::ManualClock;
+use tokio::sync::{Notify, mpsc};
 
 /// A store that never answers.
 #[derive(Debug)]
@@ -161,6 +164,156 @@ fn hints_that_panic_are_listened_for_again() {
     let refresher = start(&switch, fast(), link);
     until(|| refresher.health().hints == Some(true));
     assert_eq!(refresher.health().hint_fault, None);
+}
+
+/// Hints that a test gives one by one.
+#[derive(Debug)]
+struct Heard(tokio::sync::Mutex<mpsc::UnboundedReceiver<Result<SwitchHint>>>);
+
+#[async_trait]
+impl SwitchHints for Heard {
+    async fn next(&self) -> Result<SwitchHint> {
+        match self.0.lock().await.recv().await {
+            Some(hint) => hint,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+#[test]
+fn hints_that_were_lost_are_said_to_be_lost_until_one_arrives() {
+    let (switch, _) = single();
+    let (say, heard) = mpsc::unbounded_channel();
+    let link = SwitchLink {
+        hints: Some(Arc::new(Heard(tokio::sync::Mutex::new(heard)))),
+        ..SwitchLink::new(Arc::new(InMemorySwitches::new()))
+    };
+    let refresher = start(&switch, fast(), link);
+    assert_eq!(refresher.health().hints, None, "nobody knows yet");
+    let cut = || Err(Error::new(ErrorKind::Unavailable, "listen"));
+    say.send(Ok(SwitchHint::Lost)).unwrap();
+    until(|| refresher.health().hints == Some(false));
+    assert_eq!(refresher.health().hint_fault, None);
+    say.send(cut()).unwrap();
+    until(|| refresher.health().hint_fault.is_some());
+    assert_eq!(refresher.health().hints, Some(false), "it was seen");
+    say.send(Ok(SwitchHint::Arrive)).unwrap();
+    until(|| refresher.health().hints == Some(true));
+    assert_eq!(refresher.health().hint_fault, None);
+    say.send(cut()).unwrap();
+    until(|| refresher.health().hint_fault.is_some());
+    assert_eq!(
+        refresher.health().hints,
+        None,
+        "whether they still do is not known"
+    );
+}
+
+/// Counts how often it is read.
+#[derive(Debug, Default)]
+struct Counted {
+    reads: AtomicU32,
+    store: InMemorySwitches,
+}
+
+#[async_trait]
+impl SwitchStore for Counted {
+    async fn read(&self) -> Result<SwitchState> {
+        let state = self.store.read().await;
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        state
+    }
+
+    async fn write(&self, expected: u64, stopped: &BTreeMap<String, SwitchedOff>) -> Result<u64> {
+        self.store.write(expected, stopped).await
+    }
+}
+
+/// Keeps which generations it was told of.
+#[derive(Debug, Default)]
+struct Told(Mutex<Vec<u64>>);
+
+#[async_trait]
+impl ProcessRegistry for Told {
+    async fn report(&self, process: &SwitchProcess) -> Result<()> {
+        self.0.lock().unwrap().push(process.generation);
+        Ok(())
+    }
+
+    async fn remove(&self, _: &ProcessId) -> Result<()> {
+        Ok(())
+    }
+
+    async fn processes(&self) -> Result<Vec<Presence>> {
+        Ok(Vec::new())
+    }
+}
+
+/// Hints of changes whenever a test wants one.
+#[derive(Debug, Default)]
+struct Hinting(Notify);
+
+#[async_trait]
+impl SwitchHints for Hinting {
+    async fn next(&self) -> Result<SwitchHint> {
+        self.0.notified().await;
+        Ok(SwitchHint::Changed)
+    }
+}
+
+#[test]
+fn a_process_says_what_it_applied_at_once_and_not_with_every_poll() {
+    // No time passes: only a hint makes it poll, and there is no sign of life.
+    let clock = Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH));
+    let (switch, _) = single();
+    let (store, told) = (Arc::new(Counted::default()), Arc::new(Told::default()));
+    let hints = Arc::new(Hinting::default());
+    let link = SwitchLink {
+        hints: Some(Arc::clone(&hints) as _),
+        processes: Some(Arc::clone(&told) as _),
+        ..SwitchLink::new(Arc::clone(&store) as _)
+    };
+    let _refresher = start(&switch, fast().with_clock(clock), link);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(store.write(0, &BTreeMap::new())).unwrap();
+    let poll = |times: u32| {
+        let wanted = store.reads.load(Ordering::SeqCst) + times;
+        until(|| {
+            hints.0.notify_one();
+            store.reads.load(Ordering::SeqCst) >= wanted
+        });
+    };
+    poll(1);
+    until(|| {
+        poll(1);
+        told.0.lock().unwrap().last() == Some(&1)
+    });
+    poll(5);
+    let told = told.0.lock().unwrap().clone();
+    assert!(told.windows(2).all(|two| two[0] != two[1]), "{told:?}");
+}
+
+#[test]
+fn a_file_of_another_format_is_named_and_nothing_is_taken_from_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("last.json");
+    let text = r#"{"format":"ops-last-known-switches/2","state":{"generation":3,"stopped":{}}}"#;
+    let text = format!("{:08x} {text}\n", crc32c::crc32c(text.as_bytes()));
+    std::fs::write(&file, &text).unwrap();
+    let (switch, _) = single();
+    let refresher = start(
+        &switch,
+        fast().with_last_known(&file),
+        SwitchLink::new(Arc::new(Hung)),
+    );
+    let health = refresher.health();
+    assert_eq!((health.generation, health.source), (0, SwitchSource::Default));
+    let fault = health.last_known_fault.unwrap();
+    assert!(
+        fault.contains("is not the format ops-last-known-switches/1"),
+        "{fault}"
+    );
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text, "it stays as it is");
 }
 
 #[test]

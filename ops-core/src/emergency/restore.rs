@@ -56,11 +56,9 @@ impl Engine {
         let owed = owed(run, &entries, begun, &held, &done);
         let owed = without(owed, unreadable, begun);
         if owed.is_empty() {
-            let of_run = |held: &&Held| begun.iter().any(|step| step.target == *held.snapshot.target());
-            let held_by = held.iter().filter(of_run).map(|held| held.run.clone()).collect();
             return Err(Refusal::NothingHeld {
                 run: run.clone(),
-                held_by,
+                held_by: held.iter().map(|held| held.run.clone()).collect(),
             });
         }
         let mut todo: Vec<(u32, &Step, Owed)> = Vec::new();
