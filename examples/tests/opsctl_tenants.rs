@@ -319,3 +319,54 @@ async fn an_erasure_shows_its_plan_first_and_then_what_the_person_is_told() {
         .await
         .expect("dropped");
 }
+
+#[tokio::test]
+async fn an_erasure_from_the_trail_is_refused_where_the_trail_that_is_written_is_another_ones() {
+    let Some(world) = World::start("erase_here").await else {
+        return;
+    };
+    let elsewhere = World::start("erase_there").await.expect("a server");
+    let make = format!(
+        "create role {0}_audit_eraser nologin; grant {0}_audit_eraser to {0}_owner",
+        world.database.name()
+    );
+    sqlx::raw_sql(AssertSqlSafe(make))
+        .execute(&mut world.root().await)
+        .await
+        .expect("a role");
+    let config = std::fs::read_to_string(world.dir.path().join("ops.toml")).expect("a configuration");
+    let config = config.replace("[database]", "[database]\naudit_url_env = \"AUDIT_URL\"");
+    let run = |owner: &SecretString, audit: &SecretString, arguments: &[&str]| {
+        let mut command = opsctl(world.dir.path());
+        command.env("DATABASE_URL", owner.expose_secret());
+        command.env("AUDIT_URL", audit.expose_secret());
+        Ran::of(command.args(arguments).output().expect("opsctl runs"))
+    };
+    std::fs::write(world.dir.path().join("ops.toml"), config).expect("written");
+    let (here, there) = (&world.database, &elsewhere.database);
+    // Each has a trail of its own, and the schema.
+    for database in [here, there] {
+        let ran = run(database.owner_url(), database.audit_url(), &["audit", "search"]);
+        assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    }
+    let erase = ["erase", "usr_1", "--trail", "--yes"];
+    let ran = run(here.owner_url(), there.audit_url(), &erase);
+    assert!(
+        ran.code != 0 && ran.err.contains("not the one in database.url_env"),
+        "{}: {}{}",
+        ran.code,
+        ran.out,
+        ran.err
+    );
+    let ran = run(here.owner_url(), here.audit_url(), &erase);
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    let eraser = format!("{}_audit_eraser", here.name());
+    world.close().await;
+    elsewhere.close().await;
+    let admin = postgres_url().await.expect("a server");
+    let mut admin = PgConnection::connect(&admin).await.expect("a superuser");
+    sqlx::raw_sql(AssertSqlSafe(format!("drop role {eraser}")))
+        .execute(&mut admin)
+        .await
+        .expect("dropped");
+}

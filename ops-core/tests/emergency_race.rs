@@ -169,4 +169,6 @@ async fn of_two_restores_that_take_the_same_approvals_at_the_same_moment_one_goe
     );
     assert_eq!((world.bytes(), world.targets[0].restored()), (before, 1));
     assert!(gave_way(&world.engine.entries(&second).await.unwrap()));
+    let resumed = world.engine.resume(&second, &procedure, &alice()).await;
+    assert!(matches!(resumed, Err(Refusal::Expired)), "{resumed:?}");
 }

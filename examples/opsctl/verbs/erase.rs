@@ -1,8 +1,10 @@
 use std::sync::Arc;
 
 use ops_core::audit::TracesInTrail;
+use ops_core::error::{Error, ErrorKind};
 use ops_core::messages::{disposal, erasure_report};
-use ops_core::model::{Disposal, ErasureReport};
+use ops_core::model::{Disposal, ErasureReport, TenantId};
+use ops_core::ports::AuditStore as _;
 use ops_postgres::{Erasure, ErasureOutcome, PostgresAuditStore};
 use serde_json::json;
 
@@ -42,10 +44,14 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &EraseArgs) ->
             "  何も変更していません。削除する: 同じコマンドに --yes",
             "  nothing was changed; to erase: the same command with --yes",
         ));
-        return document(printer, json!({"dry_run": true, "plan": plan}), Exit::Done);
+        return document(
+            printer,
+            json!({"dry_run": true, "plan": plan, "trail": args.trail}),
+            Exit::Done,
+        );
     }
     let erasure = match args.trail {
-        true => erasure.with_traces(Arc::new(trail(&data).await?)),
+        true => erasure.with_traces(Arc::new(trail(&data, &tenant).await?)),
         false => erasure,
     };
     let world = &data.session.world;
@@ -116,13 +122,45 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &EraseArgs) ->
 }
 
 /// The trail through a role that can remove values from it, which the owner of the schema makes and takes.
-async fn trail(data: &TenantData) -> Result<TracesInTrail, Failure> {
+async fn trail(data: &TenantData, tenant: &TenantId) -> Result<TracesInTrail, Failure> {
+    if let Some(why) = data.session.world.deliver_audit().await {
+        let error = Error::new(ErrorKind::Unavailable, FORGET)
+            .context(
+                "reason",
+                "audit records wait in the spool of this machine, and would bring the person back",
+            )
+            .context("spool", why)
+            .context(
+                "remedy",
+                "see why the store does not take them; nothing was erased",
+            );
+        return Err(Failure::Failed(error));
+    }
     let role = data.store.audit_eraser().await?;
     let eraser = PostgresAuditStore::assume(&data.store, &role).await?;
+    if let Some(head) = data.session.world.ops.providers().audit.head(tenant).await? {
+        let last = eraser
+            .chain(tenant, head.receipt.sequence.saturating_sub(1), 1)
+            .await?;
+        if last.first().map(|(receipt, _)| receipt) != Some(&head.receipt) {
+            let error = Error::new(ErrorKind::InvalidConfig, FORGET)
+                .context(
+                    "reason",
+                    "the audit trail that is written is not the one in database.url_env",
+                )
+                .context(
+                    "remedy",
+                    "let database.audit_url_env lead to the same database; nothing was erased",
+                );
+            return Err(Failure::Failed(error));
+        }
+    }
     let recorder = data.session.world.ops.recorder().clone();
     let by = data.session.actor.clone();
     Ok(TracesInTrail::new(recorder, Arc::new(eraser), by, "opsctl erase"))
 }
+
+const FORGET: &str = "forget person in audit trail";
 
 fn show(printer: &Printer, report: &ErasureReport) {
     for line in &report.lines {

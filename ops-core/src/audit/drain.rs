@@ -6,7 +6,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tracing::{Instrument as _, info_span, warn};
 
-use super::Spool;
+use super::{Delivered, Spool};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Timestamp;
 use crate::ports::{AuditStore, Clock, PiiMasker};
@@ -352,8 +352,9 @@ impl Work {
                 status.failures += 1;
             }
             status.whole = whole && error.is_none();
-            // What was said of those apart holds until they are given again.
-            if error.is_some() || !delivered.as_ref().is_ok_and(|delivered| delivered.apart && !due) {
+            // What was said of those apart holds until they are given again, and whatever was said while another process is at it.
+            let unasked = |delivered: &Delivered| delivered.elsewhere || delivered.apart && !due;
+            if error.is_some() || !delivered.as_ref().is_ok_and(unasked) {
                 status.error = error.map(|error| self.masker.mask(&error.to_string()).into_owned());
             }
             status.ended = status.begun;

@@ -8,7 +8,8 @@ use super::directory::private;
 use super::{PROVIDER, refused};
 use crate::error::{Error, ErrorKind, Result};
 
-/// A file whose lock keeps other processes and other threads out. The lock ends with the value, also by a crash.
+/// A file whose lock keeps other processes and other threads out. The lock ends with the value, also by a crash. A process that goes on as a copy of this one
+/// (`fork` without `exec`) must not drop it.
 #[derive(Debug)]
 pub(crate) struct Lock {
     file: File,

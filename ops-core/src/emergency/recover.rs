@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::approve::persons_only;
 use super::execute::{Run, opened};
 use super::glass::BREAK_GLASS_VALID;
-use super::history::{NEWEST, restore_of, restore_touching};
+use super::history::{NEWEST, gave_way, restore_of, restore_touching};
 use super::ledger::Recorded;
 use super::outstanding::Outstanding;
 use super::procedure::Procedure;
@@ -29,7 +29,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Refusal::UnknownRun`], [`Refusal::WrongProcedure`], [`Refusal::AutomationMayNotRestore`], [`Refusal::NotApproved`] for a restore without
-    /// gates that nobody in person takes up, [`Refusal::Violates`] for automation that would take up more of a stop than it may begin, [`Refusal::Expired`] for a restore whose approval is too old, [`Refusal::Replayed`] when another run has used its approvals, [`Refusal::Superseded`] when one of
+    /// gates that nobody in person takes up, [`Refusal::Violates`] for automation that would take up more of a stop than it may begin, [`Refusal::Expired`] for a restore whose approval is too old, or that gave way to another one, [`Refusal::Replayed`] when another run has used its approvals, [`Refusal::Superseded`] when one of
     /// its targets has been restored by a later run, [`Refusal::Undecided`] when the journal cannot be read. A run that only closes asks no
     /// more than its own entries: if the journal does not tell within 2 s what was restored since, it closes.
     ///
@@ -57,6 +57,10 @@ impl Engine {
             PlanKind::Restore { of } => {
                 if actor.kind() == ActorKind::Automation {
                     return Err(Refusal::AutomationMayNotRestore);
+                }
+                if gave_way(&entries) {
+                    // Its approvals went to another run, or to none: it is planned anew.
+                    return Err(Refusal::Expired);
                 }
                 let mut valid_for = procedure.restore_approval.valid_for;
                 if record.opening.ungated.is_some() {
@@ -430,4 +434,22 @@ fn finished(steps: &[PlannedStep], entries: &[JournalEntry]) -> Vec<StepReport> 
         })
     };
     steps.iter().filter_map(report).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_knew_those_that_it_names_and_what_is_older_only_where_it_may_have_left_some_out() {
+        let id = |n: usize| RunId::new(format!("run_{n:03}")).unwrap();
+        let runs = || (1..=200).map(id).collect::<Vec<_>>();
+        for (named, known) in [(0, 99), (1, 1), (NEWEST - 1, NEWEST - 1), (NEWEST, 99)] {
+            // Those right before the run, the hundredth.
+            let after: Vec<_> = (100 - named..100).map(id).collect();
+            let found = known_at_first(runs(), &id(100), after);
+            assert_eq!(found.len(), known, "{named} named");
+            assert!(found.iter().all(|known| *known < id(100)), "{named} named");
+        }
+    }
 }

@@ -221,7 +221,9 @@ async fn a_look_that_another_process_had_the_turn_for_makes_no_pause_short_again
     while clock.monotonic() < taken + Duration::from_secs(60) {
         tokio::task::yield_now().await;
     }
-    assert_eq!(drain.status().failures, failures);
+    let status = drain.status();
+    assert_eq!(status.failures, failures);
+    assert!(status.error.is_some(), "nobody has asked the store since");
     let given = clock.monotonic();
     turn.unlock().unwrap();
     while drain.status().failures < failures + 3 {

@@ -155,6 +155,17 @@ async fn with_one_login_only_the_owner_makes_a_writer_and_takes_its_rights() {
     assert_eq!(rows, 0);
     drop(session);
 
+    let eraser = root.audit_eraser().await.unwrap();
+    assert_eq!(root.audit_eraser().await.unwrap(), eraser);
+    let forgetting = PostgresAuditStore::assume(&root, &eraser).await.unwrap();
+    let salted = record(2).with_salt("actor", ops_core::model::Salt::random().unwrap());
+    audit.append(&salted).await.unwrap();
+    let person = salted.actor.id();
+    assert!(audit.forget(&salted.tenant, person).await.is_err());
+    let forgotten = forgetting.forget(&salted.tenant, person).await.unwrap();
+    assert_eq!(forgotten.records, 1);
+    drop(forgetting);
+
     let error = PostgresAuditStore::assume(&root, "postgres; drop")
         .await
         .unwrap_err();
@@ -169,7 +180,7 @@ async fn with_one_login_only_the_owner_makes_a_writer_and_takes_its_rights() {
     let mut inside = world.superuser().await;
     run(
         &mut inside,
-        &format!("drop owned by {writer}; drop role {writer}"),
+        &format!("drop owned by {writer}, {eraser}; drop role {writer}, {eraser}"),
     )
     .await
     .unwrap();
