@@ -4,6 +4,7 @@ mod append;
 mod columns;
 mod erase;
 mod export;
+mod grant;
 mod head;
 mod months;
 mod role;
