@@ -89,8 +89,30 @@ impl World {
             .expect("a superuser")
     }
 
+    /// The role that removes values from the audit trail.
+    fn eraser(&self) -> String {
+        format!("{}_audit_eraser", self.database.name())
+    }
+
+    /// Makes it, as an administrator.
+    async fn make_eraser(&self) {
+        let (eraser, name) = (self.eraser(), self.database.name());
+        let make = format!("create role {eraser} nologin; grant {eraser} to {name}_owner");
+        sqlx::raw_sql(AssertSqlSafe(make))
+            .execute(&mut self.root().await)
+            .await
+            .expect("a role");
+    }
+
     async fn close(self) {
+        let eraser = self.eraser();
         self.database.drop_all().await.expect("dropped");
+        let admin = postgres_url().await.expect("a server");
+        let mut admin = PgConnection::connect(&admin).await.expect("a superuser");
+        sqlx::raw_sql(AssertSqlSafe(format!("drop role if exists {eraser}")))
+            .execute(&mut admin)
+            .await
+            .expect("dropped");
     }
 }
 
@@ -281,14 +303,7 @@ async fn an_erasure_shows_its_plan_first_and_then_what_the_person_is_told() {
         ran.out,
         ran.err
     );
-    let make = format!(
-        "create role {eraser} nologin; grant {eraser} to {}_owner",
-        world.database.name()
-    );
-    sqlx::raw_sql(AssertSqlSafe(make))
-        .execute(&mut world.root().await)
-        .await
-        .expect("a role");
+    world.make_eraser().await;
     let ran = world.run(&["erase", "usr_1", "--trail", "--yes", "--json"]);
     assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
     // Their own, and those of who looked for it.
@@ -312,12 +327,6 @@ async fn an_erasure_shows_its_plan_first_and_then_what_the_person_is_told() {
         ran.err
     );
     world.close().await;
-    let admin = postgres_url().await.expect("a server");
-    let mut admin = PgConnection::connect(&admin).await.expect("a superuser");
-    sqlx::raw_sql(AssertSqlSafe(format!("drop role {eraser}")))
-        .execute(&mut admin)
-        .await
-        .expect("dropped");
 }
 
 #[tokio::test]
@@ -326,14 +335,7 @@ async fn an_erasure_from_the_trail_is_refused_where_the_trail_that_is_written_is
         return;
     };
     let elsewhere = World::start("erase_there").await.expect("a server");
-    let make = format!(
-        "create role {0}_audit_eraser nologin; grant {0}_audit_eraser to {0}_owner",
-        world.database.name()
-    );
-    sqlx::raw_sql(AssertSqlSafe(make))
-        .execute(&mut world.root().await)
-        .await
-        .expect("a role");
+    world.make_eraser().await;
     let config = std::fs::read_to_string(world.dir.path().join("ops.toml")).expect("a configuration");
     let config = config.replace("[database]", "[database]\naudit_url_env = \"AUDIT_URL\"");
     let run = |owner: &SecretString, audit: &SecretString, arguments: &[&str]| {
@@ -360,13 +362,6 @@ async fn an_erasure_from_the_trail_is_refused_where_the_trail_that_is_written_is
     );
     let ran = run(here.owner_url(), here.audit_url(), &erase);
     assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
-    let eraser = format!("{}_audit_eraser", here.name());
     world.close().await;
     elsewhere.close().await;
-    let admin = postgres_url().await.expect("a server");
-    let mut admin = PgConnection::connect(&admin).await.expect("a superuser");
-    sqlx::raw_sql(AssertSqlSafe(format!("drop role {eraser}")))
-        .execute(&mut admin)
-        .await
-        .expect("dropped");
 }

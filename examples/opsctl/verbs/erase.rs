@@ -123,19 +123,6 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &EraseArgs) ->
 
 /// The trail through a role that can remove values from it, which the owner of the schema makes and takes.
 async fn trail(data: &TenantData, tenant: &TenantId) -> Result<TracesInTrail, Failure> {
-    if let Some(why) = data.session.world.deliver_audit().await {
-        let error = Error::new(ErrorKind::Unavailable, FORGET)
-            .context(
-                "reason",
-                "audit records wait in the spool of this machine, and would bring the person back",
-            )
-            .context("spool", why)
-            .context(
-                "remedy",
-                "see why the store does not take them; nothing was erased",
-            );
-        return Err(Failure::Failed(error));
-    }
     let role = data.store.audit_eraser().await?;
     let eraser = PostgresAuditStore::assume(&data.store, &role).await?;
     if let Some(head) = data.session.world.ops.providers().audit.head(tenant).await? {

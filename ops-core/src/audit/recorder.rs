@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::drain::Drains;
 use super::{Delivered, Drain, DrainOptions, DrainStatus, Spool};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Actor, ActorKind, AuditOutcome, AuditRecord, Salt, TenantId};
+use crate::model::{Actor, ActorKind, AuditOutcome, AuditRecord, Salt, TenantId, Withheld};
 use crate::ports::{AuditEraser, AuditReceipt, AuditStore, Clock, Forgotten, PiiMasker};
 use crate::resilience::{Deadline, caught};
 
@@ -211,7 +211,8 @@ impl Recorder {
     /// person; `reference` is the number of their request, say.
     ///
     /// # Errors
-    /// Those of [`AuditEraser::forget`], and [`ErrorKind::Unavailable`] when the intent could not be recorded: then nothing is removed.
+    /// Those of [`AuditEraser::forget`], and [`ErrorKind::Unavailable`] when the intent could not be recorded, or when records that name the person stay in the
+    /// spool, from which they would come back: then nothing is removed.
     ///
     /// # Cancellation
     /// Dropping the future may leave a part removed; do it again.
@@ -239,6 +240,7 @@ impl Recorder {
             return Err(Error::new(ErrorKind::Unavailable, "forget person in audit trail")
                 .context("reason", format!("the intent cannot be recorded: {reason}")));
         }
+        self.bring(tenant, person).await?;
         let forgotten = eraser.forget(tenant, person).await;
         let done = match &forgotten {
             Ok(forgotten) => record(AuditOutcome::Succeeded)
@@ -253,6 +255,28 @@ impl Recorder {
             );
         }
         forgotten
+    }
+
+    /// Brings what names `person` from the spool to the store.
+    async fn bring(&self, tenant: &TenantId, person: &str) -> Result<()> {
+        let Some(spool) = &self.spool else {
+            return Ok(());
+        };
+        if let Err(error) = self.deliver().await {
+            tracing::warn!(kind = %error.kind(), "the spool was not delivered");
+        }
+        let mut waiting = spool.pending().await?;
+        waiting
+            .retain_mut(|record| record.tenant == *tenant && record.forget(person) != Withheld::Unconcerned);
+        match waiting.len() {
+            0 => Ok(()),
+            theirs => Err(
+                Error::new(ErrorKind::Unavailable, "forget person in audit trail").context(
+                    "reason",
+                    format!("{theirs} records that name the person wait in the spool"),
+                ),
+            ),
+        }
     }
 
     /// Hands what is in the spool to the store; without a spool there is nothing to do.

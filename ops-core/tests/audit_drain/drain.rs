@@ -1,4 +1,5 @@
 use std::fs::File;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -176,16 +177,21 @@ async fn depth_age_bytes_and_lag_are_metrics_while_a_drain_runs() {
     assert_eq!(value("ops_audit_drain_lag_seconds"), 0.0);
 }
 
-#[tokio::test]
-async fn the_pauses_grow_while_the_store_is_down() {
-    let directory = tempfile::tempdir().unwrap();
+/// A drain with one record for a store that is down, and its clock.
+async fn with_a_dead_store(directory: &Path) -> (Arc<ManualClock>, Drain) {
     let clock = Arc::new(ManualClock::self_moving());
     let store = Arc::new(InMemoryAudit::new());
     store.set_reachable(false);
-    let spool = Spool::open(directory.path()).unwrap();
+    let spool = Spool::open(directory).unwrap();
     spool.append(record(1)).await.unwrap();
     let recorder = recorder(&store, spool, clock.clone());
-    let drain = recorder.drain(DrainOptions::default()).unwrap();
+    (clock, recorder.drain(DrainOptions::default()).unwrap())
+}
+
+#[tokio::test]
+async fn the_pauses_grow_while_the_store_is_down() {
+    let directory = tempfile::tempdir().unwrap();
+    let (clock, drain) = with_a_dead_store(directory.path()).await;
     while drain.status().failures < 11 {
         tokio::task::yield_now().await;
     }
@@ -200,13 +206,7 @@ async fn the_pauses_grow_while_the_store_is_down() {
 #[tokio::test]
 async fn a_look_that_another_process_had_the_turn_for_makes_no_pause_short_again() {
     let directory = tempfile::tempdir().unwrap();
-    let clock = Arc::new(ManualClock::self_moving());
-    let store = Arc::new(InMemoryAudit::new());
-    store.set_reachable(false);
-    let spool = Spool::open(directory.path()).unwrap();
-    spool.append(record(1)).await.unwrap();
-    let recorder = recorder(&store, spool, clock.clone());
-    let drain = recorder.drain(DrainOptions::default()).unwrap();
+    let (clock, drain) = with_a_dead_store(directory.path()).await;
     while drain.status().failures < 9 {
         tokio::task::yield_now().await;
     }

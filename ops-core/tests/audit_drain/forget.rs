@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use ops_core::audit::{Checkpoint, NoteSigner, Recorded, Recorder, TracesInTrail, kept_tree, prove};
+use ops_core::audit::{Checkpoint, NoteSigner, Recorded, Recorder, Spool, TracesInTrail, kept_tree, prove};
 use ops_core::clock::SystemClock;
 use ops_core::error::ErrorKind;
 use ops_core::masking::BuiltinMasker;
@@ -89,6 +89,30 @@ async fn nothing_is_forgotten_that_cannot_be_recorded() {
     assert!(refused.unwrap_err().to_string().contains("intent"));
     assert_eq!(store.chain(&tenant())[0].1.actor.id(), "kazu");
     assert_eq!(store.forget(&tenant(), "kazu").await.unwrap().records, 1);
+}
+
+#[tokio::test]
+async fn nobody_is_forgotten_who_would_come_back_from_the_spool() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Arc::new(InMemoryAudit::new());
+    let recorder = recorder(&store).with_spool(Spool::open(directory.path()).unwrap());
+    store.set_reachable(false);
+    assert_eq!(recorder.record(record(1)).await.kept(), Ok(()));
+    let by = Actor::person("privacy_officer").unwrap();
+    let elsewhere = InMemoryAudit::new();
+    let refused = recorder
+        .forget(&elsewhere, &tenant(), "kazu", by.clone(), "request-19")
+        .await
+        .unwrap_err();
+    assert!(refused.to_string().contains("1 records"), "{refused}");
+    store.set_reachable(true);
+    let forgotten = recorder
+        .forget(&*store, &tenant(), "kazu", by, "request-19")
+        .await
+        .unwrap();
+    assert_eq!(forgotten.records, 1);
+    let chain = serde_json::to_string(&store.chain(&tenant())).unwrap();
+    assert!(!chain.contains("kazu"), "{chain}");
 }
 
 #[tokio::test]
