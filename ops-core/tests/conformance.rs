@@ -133,6 +133,7 @@ async fn in_memory_audit() {
     let port = InMemoryAudit::new();
     testkit::audit_store(&port).await;
     testkit::audit_eraser(&port, &port).await;
+    testkit::audit_pruner(&port, &port).await;
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ use ops_core::model::{Accepted, AuditRecord, Notice, OutcomeStatus, RunId, Targe
 use ops_core::pipeline::Report;
 use ops_core::ports::{
     Appended, AuditEntry, AuditHead, AuditPage, AuditQuery, AuditReceipt, AuditStore, ChainReport, Held,
-    Journal, JournalEntry, Notifier, SwitchLink, SwitchState, SwitchStore, SwitchedOff,
+    Journal, JournalEntry, Notifier, SwitchLink, SwitchState, SwitchStore, SwitchedOff, TrailEntry,
 };
 use ops_core::{Ops, Providers};
 use support_emergency::{Stop, Target, VirtualClock, alice, quick};
@@ -106,12 +106,7 @@ impl AuditStore for Part<InMemoryAudit> {
     async fn search(&self, tenant: &TenantId, query: &AuditQuery) -> Result<AuditPage> {
         self.1.search(tenant, query).await
     }
-    async fn chain(
-        &self,
-        tenant: &TenantId,
-        after: u64,
-        limit: u32,
-    ) -> Result<Vec<(AuditReceipt, AuditRecord)>> {
+    async fn chain(&self, tenant: &TenantId, after: u64, limit: u32) -> Result<Vec<TrailEntry>> {
         AuditStore::chain(&self.1, tenant, after, limit).await
     }
     async fn verify(&self, tenant: &TenantId) -> Result<ChainReport> {

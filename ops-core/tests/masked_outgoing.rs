@@ -17,7 +17,7 @@ use ops_core::memory::InMemoryNotifier;
 use ops_core::model::{Actor, AuditRecord, Lang, Notice, Severity, TenantId, Text, Timestamp};
 use ops_core::ports::{
     Appended, AuditEntry, AuditHead, AuditPage, AuditQuery, AuditReceipt, AuditStore, ChainReport, Notifier,
-    PiiMasker,
+    PiiMasker, TrailEntry,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -283,7 +283,7 @@ impl AuditStore for Talkative {
         Err(Error::new(self.0, "search"))
     }
 
-    async fn chain(&self, _: &TenantId, _: u64, _: u32) -> Result<Vec<(AuditReceipt, AuditRecord)>> {
+    async fn chain(&self, _: &TenantId, _: u64, _: u32) -> Result<Vec<TrailEntry>> {
         Err(Error::new(self.0, "read"))
     }
 

@@ -76,6 +76,6 @@ pub use self::scratch::ScratchDatabase;
 pub use self::store::PostgresStore;
 pub use self::switch::PostgresSwitchStore;
 pub use self::tenancy::{
-    BackFill, DataHold, DataHolds, Filled, OnProgress, PURGE_AFTER, PostgresTenants, Progress, PurgeOutcome,
+    BackFill, DataHolds, Filled, OnProgress, PURGE_AFTER, PostgresTenants, Progress, PurgeOutcome,
     PurgeProof, TableCount, TenantCheck, TenantPool, TenantPurge, TenantTransaction, tenant_policies,
 };

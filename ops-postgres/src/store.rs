@@ -332,6 +332,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "migration run",
         include_str!("../migrations/0017_migration_run.sql"),
     ),
+    (
+        18,
+        "kept of the audit trail",
+        include_str!("../migrations/0018_audit_kept.sql"),
+    ),
 ];
 
 /// The tables of the schema `ops` that our migrations make, that of the versions included.

@@ -8,7 +8,7 @@ mod world;
 
 use ops_core::testkit;
 use ops_postgres::{
-    PostgresApprovals, PostgresAuditStore, PostgresDrillLog, PostgresJournal, PostgresLimits,
+    DataHolds, PostgresApprovals, PostgresAuditStore, PostgresDrillLog, PostgresJournal, PostgresLimits,
     PostgresProcesses, PostgresSwitchStore,
 };
 
@@ -21,6 +21,7 @@ async fn the_audit_store_keeps_its_contract() {
     let owners = PostgresAuditStore::unchecked(&world.store);
     testkit::audit_store(&owners).await;
     testkit::audit_eraser(&world.audit().await, &owners).await;
+    testkit::audit_pruner(&owners, &DataHolds::new(&world.store)).await;
     world.close().await;
 }
 

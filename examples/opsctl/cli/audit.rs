@@ -20,6 +20,8 @@ pub(crate) enum AuditVerb {
     Preserve(PreserveArgs),
     /// A permission incident: how bad it is, when reports are due, what the user touched and who touched the resource since, by the trail of the configured tenant alone; with --act the evidence is preserved first
     Incident(IncidentArgs),
+    /// The months of the trail that are past their time, and whether evidence has all of them; with --yes those that it has go, of every tenant, and the hashes stay. What a legal hold keeps stays (opsctl tenant hold)
+    Retention(TrailRetentionArgs),
     /// Make a key that signs checkpoints: FILE is the private key, FILE.pub the public one
     Keygen {
         /// What the log is called, such as audit.example.com
@@ -103,6 +105,22 @@ pub(crate) struct PreserveArgs {
     /// With --archive: keep it at least until this time (RFC 3339)
     #[arg(long, value_name = "TIME", requires = "archive")]
     pub(crate) retain_until: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrailRetentionArgs {
+    /// How many days the trail is kept: a month goes when all of it is older
+    #[arg(long, value_name = "N", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) keep_days: u32,
+    /// The directory of an export (opsctl audit preserve); may be given several times. Each tenant that has records of a month needs one that has all of them
+    #[arg(long, value_name = "DIR", requires = "public_key")]
+    pub(crate) evidence: Vec<PathBuf>,
+    /// Public keys of the exports, one a line
+    #[arg(long, visible_alias = "key", value_name = "FILE")]
+    pub(crate) public_key: Option<PathBuf>,
+    /// Remove
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Args)]

@@ -15,7 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use ops_core::model::Lang;
 
 pub(crate) use self::audit::{
-    AuditArgs, AuditVerb, FilterArgs, IncidentArgs, PreserveArgs, SearchArgs, VerifyArgs,
+    AuditArgs, AuditVerb, FilterArgs, IncidentArgs, PreserveArgs, SearchArgs, TrailRetentionArgs, VerifyArgs,
 };
 pub(crate) use self::db::{DbArgs, DbVerb, OnOff};
 pub(crate) use self::drill::{DoctorArgs, DrillArgs, DrillVerb, MetricsArgs, SimArgs, WorldName};

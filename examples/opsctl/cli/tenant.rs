@@ -64,6 +64,9 @@ pub(crate) enum TenantVerb {
         /// Only this person
         #[arg(long, value_name = "ID")]
         user: Option<String>,
+        /// Only this resource of the trail: TYPE or TYPE:ID; of application tables all rows of the tenant are kept, for no rule says which are its
+        #[arg(long, value_name = "TYPE:ID")]
+        resource: Option<String>,
         /// Why: a case number
         #[arg(long)]
         reason: String,

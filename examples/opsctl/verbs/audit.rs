@@ -2,7 +2,7 @@ use ops_core::model::Timestamp;
 use ops_core::ports::AuditQuery;
 use serde_json::json;
 
-use super::{audit_evidence, audit_incident, audit_proof};
+use super::{audit_evidence, audit_incident, audit_proof, audit_retention};
 use crate::cli::{AuditArgs, AuditVerb, FilterArgs, Global, SearchArgs, VerifyArgs};
 use crate::exit::{Exit, Failure};
 use crate::print::Printer;
@@ -26,6 +26,7 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &AuditArgs) ->
         AuditVerb::Verify(args @ VerifyArgs { dump: Some(dump), .. }) => {
             return audit_evidence::check(printer, args, dump);
         }
+        AuditVerb::Retention(args) => return audit_retention::run(global, printer, args).await,
         _ => {}
     }
     let session = Session::open(global, printer).await?;
@@ -54,8 +55,9 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &AuditArgs) ->
         AuditVerb::Prove { id, checkpoint } => audit_proof::prove(&session, printer, *id, checkpoint).await,
         AuditVerb::Preserve(args) => audit_evidence::preserve(&session, printer, args, complete).await,
         AuditVerb::Incident(args) => audit_incident::run(&session, printer, args, complete).await,
-        // Answered above: it needs no session.
+        // Answered above.
         AuditVerb::Keygen { name, out } => audit_proof::keygen(printer, name, out),
+        AuditVerb::Retention(args) => audit_retention::run(global, printer, args).await,
     }
 }
 
@@ -140,7 +142,7 @@ async fn verify(
     let exit = if report.intact() { Exit::Done } else { Exit::Failed };
     if printer.json() {
         printer.document(&json!({
-            "records": report.records, "head": report.head, "intact": report.intact(), "faults": report.faults,
+            "records": report.records, "removed": report.removed, "head": report.head, "intact": report.intact(), "faults": report.faults,
             "checkpoint": against.as_ref().map(|(checkpoint, _)| checkpoint),
             "complete": complete, "exit_code": exit.code(),
         }));
@@ -158,6 +160,18 @@ async fn verify(
             ),
         )),
         None => printer.line(&printer.pick("記録はありません", "no records")),
+    }
+    if report.removed > 0 {
+        printer.line(&printer.pick(
+            &format!(
+                "うち {} 件は保存期間が過ぎて削除済み（ハッシュは残り、検証しました）",
+                report.removed
+            ),
+            &format!(
+                "{} of them were removed past their time; their hashes were kept and verified",
+                report.removed
+            ),
+        ));
     }
     for fault in &report.faults {
         printer.line(&printer.warn(&format!("  ✘ #{}: {}", fault.sequence, fault.what)));

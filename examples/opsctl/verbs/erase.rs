@@ -4,7 +4,7 @@ use ops_core::audit::TracesInTrail;
 use ops_core::error::{Error, ErrorKind};
 use ops_core::messages::{disposal, erasure_report};
 use ops_core::model::{Disposal, ErasureReport, TenantId};
-use ops_core::ports::AuditStore as _;
+use ops_core::ports::{AuditStore as _, TrailEntry};
 use ops_postgres::{Erasure, ErasureOutcome, PostgresAuditStore};
 use serde_json::json;
 
@@ -125,29 +125,40 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &EraseArgs) ->
 async fn trail(data: &TenantData, tenant: &TenantId) -> Result<TracesInTrail, Failure> {
     let role = data.store.audit_eraser().await?;
     let eraser = PostgresAuditStore::assume(&data.store, &role).await?;
+    same_trail(data, &eraser, tenant).await?;
+    let recorder = data.session.world.ops.recorder().clone();
+    let by = data.session.actor.clone();
+    Ok(TracesInTrail::new(recorder, Arc::new(eraser), by, "opsctl erase"))
+}
+
+/// Refuses where the trail that is written is not the one that `found` leads to.
+pub(super) async fn same_trail(
+    data: &TenantData,
+    found: &PostgresAuditStore,
+    tenant: &TenantId,
+) -> Result<(), Failure> {
     if let Some(head) = data.session.world.ops.providers().audit.head(tenant).await? {
-        let last = eraser
+        let last = found
             .chain(tenant, head.receipt.sequence.saturating_sub(1), 1)
             .await?;
-        if last.first().map(|(receipt, _)| receipt) != Some(&head.receipt) {
-            let error = Error::new(ErrorKind::InvalidConfig, FORGET)
+        let last = last.first().and_then(TrailEntry::record);
+        if last.map(|(receipt, _)| receipt) != Some(&head.receipt) {
+            let error = Error::new(ErrorKind::InvalidConfig, TRAIL)
                 .context(
                     "reason",
                     "the audit trail that is written is not the one in database.url_env",
                 )
                 .context(
                     "remedy",
-                    "let database.audit_url_env lead to the same database; nothing was erased",
+                    "let database.audit_url_env lead to the same database; nothing was changed",
                 );
             return Err(Failure::Failed(error));
         }
     }
-    let recorder = data.session.world.ops.recorder().clone();
-    let by = data.session.actor.clone();
-    Ok(TracesInTrail::new(recorder, Arc::new(eraser), by, "opsctl erase"))
+    Ok(())
 }
 
-const FORGET: &str = "forget person in audit trail";
+const TRAIL: &str = "open audit trail";
 
 fn show(printer: &Printer, report: &ErasureReport) {
     for line in &report.lines {

@@ -1,7 +1,7 @@
-use ops_core::model::{NewTenant, Tenant, TenantId, TenantState};
-use ops_core::ports::{TenantCreated, TenantDirectory};
+use ops_core::model::{HeldResource, LegalHold, NewTenant, Tenant, TenantId, TenantState};
+use ops_core::ports::{LegalHolds as _, TenantCreated, TenantDirectory};
 use ops_postgres::{
-    BackFill, DataHold, DataHolds, PostgresTenants, PurgeOutcome, PurgeProof, TenantCheck, TenantPurge,
+    BackFill, DataHolds, PostgresTenants, PurgeOutcome, PurgeProof, TenantCheck, TenantPurge,
 };
 use serde_json::json;
 
@@ -31,12 +31,23 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &TenantArgs) -
         TenantVerb::Delete { id } => change(&data, printer, id, true).await,
         TenantVerb::Undelete { id } => change(&data, printer, id, false).await,
         TenantVerb::Purge { id, yes } => purge(&data, printer, id, *yes).await,
-        TenantVerb::Hold { id, user, reason } => {
+        TenantVerb::Hold {
+            id,
+            user,
+            resource,
+            reason,
+        } => {
             let tenant = TenantId::new(id.clone())?;
             let holds = DataHolds::new(&data.store);
-            let hold = holds
-                .hold(&tenant, user.as_deref(), reason, data.session.world.now())
-                .await?;
+            let mut hold = LegalHold::new(tenant, reason, data.session.world.now());
+            hold.person = user.clone();
+            hold.resource = resource
+                .as_deref()
+                .map(|resource| match resource.split_once(':') {
+                    Some((kind, id)) => HeldResource::new(kind, Some(id.to_owned())),
+                    None => HeldResource::new(resource, None),
+                });
+            holds.hold(&hold).await?;
             let audited = record_hold(&data, printer, &hold, "hold_data").await;
             printer.line(&hold.id.to_string());
             document(printer, json!({"hold": hold, "audited": audited}), Exit::Done)
@@ -55,11 +66,15 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &TenantArgs) -
             document(printer, json!({"released": hold, "audited": audited}), Exit::Done)
         }
         TenantVerb::Holds => {
-            let holds = DataHolds::new(&data.store).list().await?;
+            let holds = DataHolds::new(&data.store).open().await?;
             for hold in &holds {
                 let person = hold.person.as_deref().unwrap_or("*");
+                let resource = hold.resource.as_ref().map_or_else(
+                    || "*".to_owned(),
+                    |held| format!("{}:{}", held.kind, held.id.as_deref().unwrap_or("*")),
+                );
                 printer.line(&format!(
-                    "{}  {}  {person}  {}  {}",
+                    "{}  {}  {person}  {resource}  {}  {}",
                     hold.id,
                     hold.tenant,
                     hold.since.to_jst(),
@@ -71,7 +86,7 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &TenantArgs) -
     }
 }
 
-async fn record_hold(data: &TenantData, printer: &Printer, hold: &DataHold, action: &str) -> bool {
+async fn record_hold(data: &TenantData, printer: &Printer, hold: &LegalHold, action: &str) -> bool {
     let id = hold.id.to_string();
     let deed = Deed {
         tenant: &hold.tenant,

@@ -10,6 +10,7 @@ use ops_core::ports::{
     Appended, ApprovalStore, ApprovalsFound, AuditEntry, AuditHead, AuditPage, AuditQuery, AuditReceipt,
     AuditStore, ChainReport, DatabaseCapability, DatabaseGuard, DrillLog, Held, Journal, JournalEntry,
     Notifier, Presence, ProcessId, ProcessRegistry, SwitchProcess, SwitchState, SwitchStore, SwitchedOff,
+    TrailEntry,
 };
 
 /// A store that could not be reached when the tool began. Every call says so at once, so that the spools take over and the rest of a
@@ -118,12 +119,7 @@ impl AuditStore for Unreachable {
         self.fail("search audit trail")
     }
 
-    async fn chain(
-        &self,
-        _tenant: &TenantId,
-        _after: u64,
-        _limit: u32,
-    ) -> Result<Vec<(AuditReceipt, AuditRecord)>> {
+    async fn chain(&self, _tenant: &TenantId, _after: u64, _limit: u32) -> Result<Vec<TrailEntry>> {
         self.fail("read audit trail")
     }
 

@@ -1,7 +1,8 @@
 use super::leaf::{content, link_content};
 use super::leaf_hash;
+use super::removals::Removals;
 use crate::model::{AuditRecord, Digest, TenantId};
-use crate::ports::{AuditFault, AuditReceipt, ChainReport};
+use crate::ports::{AuditFault, AuditReceipt, ChainReport, TrailEntry};
 
 /// The hash of `record` at `sequence` (from 1), after `previous` (`None` for the first record of a tenant).
 ///
@@ -46,6 +47,7 @@ pub struct ChainVerifier {
     tenant: Option<TenantId>,
     head: Option<AuditReceipt>,
     withheld: u64,
+    removals: Removals,
     faults: Vec<AuditFault>,
 }
 
@@ -68,6 +70,7 @@ impl ChainVerifier {
             tenant: None,
             head: None,
             withheld: 0,
+            removals: Removals::default(),
             faults: Vec::new(),
         }
     }
@@ -84,19 +87,41 @@ impl ChainVerifier {
         leaf_hash(content.as_bytes())
     }
 
+    /// Takes whatever stands next in the trail. What it is in the hash tree; `None` for what cannot be read.
+    pub fn push_entry(&mut self, entry: &TrailEntry) -> Option<Digest> {
+        match entry {
+            TrailEntry::Record { receipt, record } => Some(self.push_leaf(receipt, record)),
+            TrailEntry::Removed { receipt, content, .. } => {
+                self.records += 1;
+                self.removals.removed(receipt.sequence);
+                self.push_link(receipt, content);
+                Some(leaf_hash(content.as_bytes()))
+            }
+            TrailEntry::Unreadable { what, .. } => {
+                self.push_unreadable(what);
+                None
+            }
+        }
+    }
+
     fn push_content(&mut self, receipt: &AuditReceipt, record: &AuditRecord, content: &Digest) {
         self.records += 1;
         self.withheld += u64::from(!record.withheld.is_empty());
+        self.removals.record(receipt.sequence, record);
+        let tenant = self.tenant.get_or_insert_with(|| record.tenant.clone());
+        if *tenant != record.tenant {
+            self.fault(receipt.sequence, "belongs to another tenant");
+        }
+        self.push_link(receipt, content);
+    }
+
+    fn push_link(&mut self, receipt: &AuditReceipt, content: &Digest) {
         if receipt.sequence != self.expected {
             self.fault(
                 self.expected,
                 format!("expected position {}, found {}", self.expected, receipt.sequence),
             );
             self.previous = Previous::Lost;
-        }
-        let tenant = self.tenant.get_or_insert_with(|| record.tenant.clone());
-        if *tenant != record.tenant {
-            self.fault(receipt.sequence, "belongs to another tenant");
         }
         let fits = match self.previous {
             Previous::Beginning => link_content(None, receipt.sequence, content) == receipt.hash,
@@ -125,8 +150,11 @@ impl ChainVerifier {
     }
 
     /// What was found.
-    pub fn finish(self) -> ChainReport {
-        ChainReport::new(self.records, self.head, self.faults).with_withheld(self.withheld)
+    pub fn finish(mut self) -> ChainReport {
+        self.faults.extend(self.removals.faults());
+        ChainReport::new(self.records, self.head, self.faults)
+            .with_withheld(self.withheld)
+            .with_removed(self.removals.count())
     }
 
     fn fault(&mut self, sequence: u64, what: impl Into<String>) {

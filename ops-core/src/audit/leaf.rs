@@ -65,8 +65,8 @@ const RECORD: &[u8] = b"ops-audit-record/1";
 /// The same, with a commitment in place of each field that has a salt.
 const COMMITTED: &[u8] = b"ops-audit-record/2";
 
-/// The digest of all that a record says.
-pub(super) fn content(record: &AuditRecord) -> Digest {
+/// The digest of all that a record says: it is what the chain links and what the leaf of the hash tree is made of.
+pub fn content(record: &AuditRecord) -> Digest {
     let AuditRecord {
         id,
         at,

@@ -12,6 +12,8 @@ mod page;
 mod proof;
 mod reader;
 mod recorder;
+mod removals;
+mod retention;
 mod spool;
 mod traces;
 mod tree;
@@ -26,13 +28,14 @@ pub use self::evidence::{
     archive_evidence, check_dump,
 };
 pub use self::exposure::{Exposure, Touched};
-pub use self::leaf::{Linker, leaf};
+pub use self::leaf::{Linker, content, leaf};
 pub use self::note::{Note, NoteSigner, NoteVerifier};
 pub use self::page::PageCursor;
 pub(crate) use self::page::page;
 pub use self::proof::{RecordProof, growth_since, kept_tree, prove, tree};
 pub use self::reader::AuditReader;
 pub use self::recorder::{Recorded, Recorder};
+pub use self::retention::{EvidenceCover, MonthPlan, TenantMonth, TrailRetention};
 pub use self::spool::{Delivered, Spool, SpoolQuota, SpoolStatus};
 pub use self::traces::TracesInTrail;
 pub use self::tree::{Prover, Tree, leaf_hash, verify_consistency, verify_inclusion};

@@ -4,10 +4,10 @@ use uuid::Uuid;
 use super::checkpoint::{Checkpoint, Growth};
 use super::leaf::leaf;
 use super::note::{Note, NoteVerifier};
-use super::tree::{Prover, Tree, verify_inclusion};
+use super::tree::{Prover, Tree, leaf_hash, verify_inclusion};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{AuditRecord, Digest, TenantId};
-use crate::ports::{AuditReceipt, AuditStore};
+use crate::ports::{AuditStore, TrailEntry};
 
 /// The hash tree over the first `size` records of `tenant`, over all with `None`. Reads each of them once.
 ///
@@ -18,7 +18,7 @@ use crate::ports::{AuditReceipt, AuditStore};
 /// It changes nothing.
 pub async fn tree(store: &dyn AuditStore, tenant: &TenantId, size: Option<u64>) -> Result<Tree> {
     let mut tree = Tree::new();
-    walk(store, tenant, size, |_, record| tree.push(leaf(record))).await?;
+    walk(store, tenant, size, |_, leaf| tree.push(leaf)).await?;
     Ok(tree)
 }
 
@@ -79,13 +79,17 @@ pub async fn prove(
 ) -> Result<RecordProof> {
     let signed: Checkpoint = checkpoint.text().parse()?;
     owned(&signed, tenant)?;
-    let mut found = None;
+    let (mut found, mut removed) = (None, false);
     let mut tree = Tree::new();
-    walk(store, tenant, Some(signed.size), |receipt, record| {
-        if record.id == id {
-            found = Some((receipt.sequence, record.clone()));
+    walk(store, tenant, Some(signed.size), |entry, leaf| {
+        match entry {
+            TrailEntry::Record { receipt, record } if record.id == id => {
+                found = Some((receipt.sequence, record.clone()));
+            }
+            TrailEntry::Removed { id: gone, .. } => removed |= *gone == id,
+            _ => {}
         }
-        tree.push(leaf(record));
+        tree.push(leaf);
     })
     .await?;
     let failed = |kind, reason: &str| Error::new(kind, "prove audit record").context("reason", reason);
@@ -95,6 +99,12 @@ pub async fn prove(
             "the trail is no longer the one that the checkpoint was signed for",
         ));
     }
+    if removed {
+        return Err(failed(
+            ErrorKind::NotFound,
+            "retention has removed this record; it is in the evidence that was made before",
+        ));
+    }
     let Some((sequence, record)) = found else {
         return Err(failed(
             ErrorKind::NotFound,
@@ -102,10 +112,7 @@ pub async fn prove(
         ));
     };
     let mut prover = Prover::inclusion(sequence.saturating_sub(1), signed.size)?;
-    walk(store, tenant, Some(signed.size), |_, record| {
-        prover.push(leaf(record))
-    })
-    .await?;
+    walk(store, tenant, Some(signed.size), |_, leaf| prover.push(leaf)).await?;
     Ok(RecordProof {
         record,
         sequence,
@@ -159,12 +166,12 @@ impl RecordProof {
     }
 }
 
-/// Shows each record of the trail to `take`, oldest first, up to position `size`.
+/// Shows each entry of the trail to `take`, with what it is in the hash tree, oldest first, up to position `size`.
 async fn walk(
     store: &dyn AuditStore,
     tenant: &TenantId,
     size: Option<u64>,
-    mut take: impl FnMut(&AuditReceipt, &AuditRecord) + Send,
+    mut take: impl FnMut(&TrailEntry, Digest) + Send,
 ) -> Result<()> {
     let end = size.unwrap_or(u64::MAX);
     let mut last = 0;
@@ -174,17 +181,22 @@ async fn walk(
         if page.is_empty() {
             break;
         }
-        for (receipt, record) in &page {
-            if receipt.sequence != last + 1 || record.tenant != *tenant {
+        for entry in &page {
+            let leaf = match entry {
+                TrailEntry::Record { record, .. } => (record.tenant == *tenant).then(|| leaf(record)),
+                TrailEntry::Removed { content, .. } => Some(leaf_hash(content.as_bytes())),
+                TrailEntry::Unreadable { .. } => None,
+            };
+            let Some(leaf) = leaf.filter(|_| entry.sequence() == last + 1) else {
                 return Err(Error::new(ErrorKind::Unexpected, "read audit trail")
                     .context("position", (last + 1).to_string())
                     .context(
                         "reason",
-                        "the record is missing or belongs elsewhere; verify the chain",
+                        "the record is missing, cannot be read or belongs elsewhere; verify the chain",
                     ));
-            }
+            };
             last += 1;
-            take(receipt, record);
+            take(entry, leaf);
         }
     }
     Ok(())

@@ -291,7 +291,7 @@ impl Recorder {
     }
 
     /// Masked, with salts.
-    fn prepared(&self, record: AuditRecord) -> AuditRecord {
+    pub(super) fn prepared(&self, record: AuditRecord) -> AuditRecord {
         let mut record = self.masked(record);
         for field in &*self.personal {
             let tells_of_nobody = match field.as_str() {

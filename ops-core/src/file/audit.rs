@@ -12,14 +12,15 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::{AuditRecord, Digest, TenantId};
 use crate::ports::{
     Appended, AuditEntry, AuditHead, AuditOrigin, AuditPage, AuditQuery, AuditReceipt, AuditStore,
-    ChainReport,
+    ChainReport, TrailEntry,
 };
 
 /// An audit trail in a directory: one file per tenant, one line per record.
 ///
 /// `search` and `verify` read the whole file of the tenant, `append` what was added since the last time; about 150 bytes per
 /// record stay in memory to know the ids. Fine for hundreds of thousands of records; more belong into PostgreSQL. Lines are never rewritten, so
-/// that nobody can be forgotten in it: it is no [`AuditEraser`](crate::ports::AuditEraser).
+/// that nobody can be forgotten in it and nothing goes by its age: it is no [`AuditEraser`](crate::ports::AuditEraser) and no
+/// [`AuditPruner`](crate::ports::AuditPruner).
 #[derive(Clone, Debug)]
 pub struct FileAudit {
     trail: Arc<Trail>,
@@ -119,12 +120,7 @@ impl AuditStore for FileAudit {
     }
 
     /// Reads the whole file each time: ask for many at once.
-    async fn chain(
-        &self,
-        tenant: &TenantId,
-        after: u64,
-        limit: u32,
-    ) -> Result<Vec<(AuditReceipt, AuditRecord)>> {
+    async fn chain(&self, tenant: &TenantId, after: u64, limit: u32) -> Result<Vec<TrailEntry>> {
         let (trail, tenant) = (Arc::clone(&self.trail), tenant.clone());
         blocking("read audit records", move || {
             let log = trail.log(&tenant);
@@ -132,7 +128,7 @@ impl AuditStore for FileAudit {
             Ok(entries
                 .filter(|entry| entry.receipt.sequence > after)
                 .take(usize::try_from(limit).unwrap_or(usize::MAX))
-                .map(|entry| (entry.receipt, entry.record))
+                .map(|Entry { receipt, record, .. }| TrailEntry::Record { receipt, record })
                 .collect())
         })
         .await

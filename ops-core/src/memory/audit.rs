@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
 
 use async_trait::async_trait;
@@ -6,24 +6,26 @@ use uuid::Uuid;
 
 use super::lock;
 use super::plug::Plug;
-use crate::audit::{Linker, page, verify};
+use crate::audit::{ChainVerifier, Linker, content, page};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{AuditRecord, TenantId};
+use crate::model::{AuditRecord, LegalHold, Month, TenantId, Timestamp, Withheld};
 use crate::ports::{
-    Appended, AuditEntry, AuditEraser, AuditHead, AuditOrigin, AuditPage, AuditQuery, AuditReceipt,
-    AuditStore, ChainReport, Forgotten,
+    Appended, AuditEntry, AuditEraser, AuditHead, AuditOrigin, AuditPage, AuditPruner, AuditQuery,
+    AuditReceipt, AuditStore, ChainReport, Forgotten, LegalHolds, MonthReading, MonthRemoval, TrailEntry,
+    TrailMonth,
 };
 
 /// An audit trail in memory, chained and searchable as the durable ones.
 #[derive(Debug, Default)]
 pub struct InMemoryAudit {
     trail: Mutex<BTreeMap<TenantId, Chain>>,
+    holds: Mutex<Vec<LegalHold>>,
     plug: Plug,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Chain {
-    links: Vec<(AuditReceipt, AuditRecord)>,
+    links: Vec<TrailEntry>,
     origins: Vec<Option<AuditOrigin>>,
     known: HashMap<Uuid, usize>,
     linker: Linker,
@@ -35,8 +37,13 @@ impl InMemoryAudit {
         Self::default()
     }
 
-    /// All records of `tenant`, oldest first, with their receipts.
+    /// All records of `tenant`, oldest first, with their receipts; those that were removed are left out.
     pub fn chain(&self, tenant: &TenantId) -> Vec<(AuditReceipt, AuditRecord)> {
+        let links = self.links(tenant).into_iter();
+        links.filter_map(TrailEntry::into_record).collect()
+    }
+
+    fn links(&self, tenant: &TenantId) -> Vec<TrailEntry> {
         lock(&self.trail)
             .get(tenant)
             .map_or_else(Vec::new, |chain| chain.links.clone())
@@ -57,13 +64,26 @@ impl InMemoryAudit {
 
 impl Chain {
     fn append(&mut self, record: &AuditRecord, origin: Option<AuditOrigin>) -> Appended {
-        if let Some((receipt, known)) = self
+        if let Some(known) = self
             .known
             .get(&record.id)
             .and_then(|place| self.links.get(*place))
         {
-            if known.says_the_same(record) {
-                return Appended::Known(receipt.clone());
+            match known {
+                TrailEntry::Record {
+                    receipt,
+                    record: known,
+                } if known.says_the_same(record) => {
+                    return Appended::Known(receipt.clone());
+                }
+                TrailEntry::Removed {
+                    receipt,
+                    content: known,
+                    ..
+                } if *known == content(record) => {
+                    return Appended::Known(receipt.clone());
+                }
+                _ => {}
             }
             return Appended::Refused(
                 Error::new(ErrorKind::Conflict, APPEND)
@@ -74,7 +94,10 @@ impl Chain {
         }
         let receipt = self.linker.push(record);
         self.known.insert(record.id, self.links.len());
-        self.links.push((receipt.clone(), record.clone()));
+        self.links.push(TrailEntry::Record {
+            receipt: receipt.clone(),
+            record: record.clone(),
+        });
         self.origins.push(origin);
         Appended::Stored(receipt)
     }
@@ -106,15 +129,11 @@ impl AuditStore for InMemoryAudit {
         self.plug.check("search audit records")?;
         let trail = lock(&self.trail);
         let links = trail.get(tenant).map_or(&[][..], |chain| chain.links.as_slice());
-        page(links.iter().map(|(_, record)| record), tenant, query)
+        let records = links.iter().filter_map(TrailEntry::record);
+        page(records.map(|(_, record)| record), tenant, query)
     }
 
-    async fn chain(
-        &self,
-        tenant: &TenantId,
-        after: u64,
-        limit: u32,
-    ) -> Result<Vec<(AuditReceipt, AuditRecord)>> {
+    async fn chain(&self, tenant: &TenantId, after: u64, limit: u32) -> Result<Vec<TrailEntry>> {
         self.plug.check("read audit records")?;
         let trail = lock(&self.trail);
         let links = trail.get(tenant).map_or(&[][..], |chain| chain.links.as_slice());
@@ -132,7 +151,11 @@ impl AuditStore for InMemoryAudit {
 
     async fn verify(&self, tenant: &TenantId) -> Result<ChainReport> {
         self.plug.check("verify audit records")?;
-        Ok(verify(self.chain(tenant)))
+        let mut verifier = ChainVerifier::new();
+        for entry in self.links(tenant) {
+            verifier.push_entry(&entry);
+        }
+        Ok(verifier.finish())
     }
 }
 
@@ -141,16 +164,139 @@ impl AuditEraser for InMemoryAudit {
     async fn forget(&self, tenant: &TenantId, person: &str) -> Result<Forgotten> {
         self.plug.check("forget person in audit trail")?;
         let mut trail = lock(&self.trail);
+        let holds = self.held(tenant);
         let mut forgotten = Forgotten::default();
-        for (_, record) in trail
-            .get_mut(tenant)
-            .into_iter()
-            .flat_map(|chain| &mut chain.links)
-        {
-            forgotten.count(record.forget(person));
+        let chain = trail.get_mut(tenant).into_iter();
+        for entry in chain.flat_map(|chain| &mut chain.links) {
+            let TrailEntry::Record { record, .. } = entry else {
+                continue;
+            };
+            let mut without = record.clone();
+            let withheld = without.forget(person);
+            match holds.iter().any(|hold| hold.keeps(record)) {
+                true => forgotten.held += u64::from(withheld != Withheld::Unconcerned),
+                false => {
+                    forgotten.count(withheld);
+                    *record = without;
+                }
+            }
         }
         Ok(forgotten)
     }
 }
 
+#[async_trait]
+impl LegalHolds for InMemoryAudit {
+    async fn hold(&self, hold: &LegalHold) -> Result<()> {
+        self.plug.check(HOLD)?;
+        if hold.reason.trim().is_empty() {
+            return Err(Error::new(ErrorKind::InvalidInput, HOLD).context("reason", "must not be empty"));
+        }
+        lock(&self.holds).push(hold.clone());
+        Ok(())
+    }
+
+    async fn release(&self, id: Uuid, _at: Timestamp) -> Result<Option<LegalHold>> {
+        self.plug.check("release hold")?;
+        let mut holds = lock(&self.holds);
+        let place = holds.iter().position(|hold| hold.id == id);
+        Ok(place.map(|place| holds.remove(place)))
+    }
+
+    async fn open(&self) -> Result<Vec<LegalHold>> {
+        self.plug.check("list holds")?;
+        Ok(lock(&self.holds).clone())
+    }
+}
+
+#[async_trait]
+impl AuditPruner for InMemoryAudit {
+    async fn months(&self, until: Timestamp) -> Result<Vec<TrailMonth>> {
+        self.plug.check("list months of the audit trail")?;
+        let mut months: BTreeMap<Month, BTreeSet<TenantId>> = BTreeMap::new();
+        for (tenant, chain) in &*lock(&self.trail) {
+            for (_, record) in chain.links.iter().filter_map(TrailEntry::record) {
+                let month = Month::of(record.at);
+                if month.end() <= until {
+                    months.entry(month).or_default().insert(tenant.clone());
+                }
+            }
+        }
+        let month =
+            |(month, tenants): (_, BTreeSet<_>)| TrailMonth::new(month, tenants.into_iter().collect());
+        Ok(months.into_iter().map(month).collect())
+    }
+
+    async fn in_month(
+        &self,
+        tenant: &TenantId,
+        month: Month,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<TrailEntry>> {
+        self.plug.check("read month of the audit trail")?;
+        let mut links = self.links(tenant);
+        links.retain(|entry| entry.sequence() > after && is_of(entry, month));
+        links.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(links)
+    }
+
+    async fn holds_on(&self, tenant: &TenantId) -> Result<Vec<LegalHold>> {
+        self.plug.check("list holds")?;
+        Ok(self.held(tenant))
+    }
+
+    async fn prune(&self, month: Month, removals: &[MonthRemoval]) -> Result<()> {
+        self.plug.check(PRUNE)?;
+        let mut trail = lock(&self.trail);
+        let mut after = trail.clone();
+        for MonthRemoval { reading, record } in removals {
+            let holds = self.held(&reading.tenant);
+            let chain = after.entry(reading.tenant.clone()).or_default();
+            let mut again = MonthReading::new(reading.tenant.clone());
+            for entry in chain.links.iter_mut().filter(|entry| is_of(entry, month)) {
+                let Some((receipt, record)) = entry.record() else {
+                    continue;
+                };
+                let content = content(record);
+                if again.push(receipt, record, &content, &holds) {
+                    *entry = TrailEntry::Removed {
+                        receipt: receipt.clone(),
+                        id: record.id,
+                        content,
+                    };
+                }
+            }
+            if again != *reading {
+                return Err(Error::new(ErrorKind::Conflict, PRUNE)
+                    .context("tenant", reading.tenant.as_str())
+                    .context("reason", "its month is not what was read before; plan again"));
+            }
+            match chain.append(record, None) {
+                Appended::Stored(_) | Appended::Known(_) => {}
+                Appended::Refused(error) | Appended::Stuck(error) => return Err(error),
+            }
+        }
+        *trail = after;
+        Ok(())
+    }
+}
+
+impl InMemoryAudit {
+    fn held(&self, tenant: &TenantId) -> Vec<LegalHold> {
+        let mut holds = lock(&self.holds).clone();
+        holds.retain(|hold| hold.tenant == *tenant);
+        holds
+    }
+}
+
+/// Whether it is a record with a time in `month`.
+fn is_of(entry: &TrailEntry, month: Month) -> bool {
+    entry
+        .record()
+        .is_some_and(|(_, record)| Month::of(record.at) == month)
+}
+
 const APPEND: &str = "append audit record";
+const HOLD: &str = "hold data";
+const PRUNE: &str = "remove month of the audit trail";

@@ -5,12 +5,14 @@ mod approval;
 mod audit;
 mod drill;
 mod erasure;
+mod hold;
 mod id;
 mod limit;
 mod load;
 mod masking;
 mod migration;
 mod money;
+mod month;
 mod notice;
 mod observation;
 mod opening;
@@ -40,6 +42,7 @@ pub use self::approval::{Approval, ApprovalRequest, BrokenGlass};
 pub use self::audit::{AuditOutcome, AuditRecord, WITHHELD, Withheld};
 pub use self::drill::{DrillReport, DrillVerdict, DrilledStep, DrilledTarget, LastDrill};
 pub use self::erasure::{ErasureLine, ErasureReport};
+pub use self::hold::{HeldResource, LegalHold};
 pub use self::id::{IdempotencyKey, RunId};
 pub use self::limit::{
     AppliedLimit, AppliedLimits, EndpointClass, Gcra, LimitCaller, LimitChange, LimitDecision, LimitDigest,
@@ -58,6 +61,7 @@ pub use self::migration::{
     SchemaState, StatementTrace, StepDone, UnfinishedRun, Work,
 };
 pub use self::money::{Currency, Money};
+pub use self::month::Month;
 pub use self::notice::Notice;
 pub use self::observation::{Accepted, Observation, TargetState, Verdict};
 pub use self::opening::{AbortCause, Aborted, ClosedAgain, GateReport, GateResult, Opening, PlannedGate};

@@ -52,6 +52,19 @@ impl Timestamp {
         self.0.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
     }
 
+    /// Year and month in UTC.
+    pub(super) fn to_utc_month(self) -> (i16, i8) {
+        let date = jiff::tz::Offset::UTC.to_datetime(self.0);
+        (date.year(), date.month())
+    }
+
+    /// The first moment of a month in UTC; one that does not exist is clamped.
+    pub(super) fn of_utc_month(year: i16, month: i8) -> Self {
+        let first = jiff::civil::Date::new(year, month, 1)
+            .and_then(|first| jiff::tz::Offset::UTC.to_timestamp(first.at(0, 0, 0, 0)));
+        Self(first.unwrap_or(jiff::Timestamp::MAX))
+    }
+
     /// Date and time of day in Japan (UTC+9, no daylight saving), for people: `2026-01-30 09:15:02`.
     pub fn to_jst(self) -> String {
         TOKYO

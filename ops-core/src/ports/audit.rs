@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::TrailEntry;
 use crate::error::{Error, Result};
 use crate::model::{AuditRecord, Digest, TenantId, Timestamp, Withheld};
 
@@ -190,6 +191,10 @@ pub struct ChainReport {
     /// How many records have fields whose value was removed; the rest of such a record is verified all the same.
     #[serde(default)]
     pub withheld: u64,
+    /// How many of the records were removed by retention. What stands for them in the hashes was kept and is verified; that a record of the trail
+    /// says so, too.
+    #[serde(default)]
+    pub removed: u64,
 }
 
 impl ChainReport {
@@ -200,6 +205,7 @@ impl ChainReport {
             head,
             faults,
             withheld: 0,
+            removed: 0,
         }
     }
 
@@ -207,6 +213,13 @@ impl ChainReport {
     #[must_use]
     pub fn with_withheld(mut self, withheld: u64) -> Self {
         self.withheld = withheld;
+        self
+    }
+
+    /// Sets how many records were removed by retention.
+    #[must_use]
+    pub fn with_removed(mut self, removed: u64) -> Self {
+        self.removed = removed;
         self
     }
 
@@ -242,14 +255,9 @@ pub trait AuditStore: Debug + Send + Sync + 'static {
     async fn append_all(&self, entries: &[AuditEntry]) -> Result<Vec<Appended>>;
     /// Finds records of one tenant.
     async fn search(&self, tenant: &TenantId, query: &AuditQuery) -> Result<AuditPage>;
-    /// The records of one tenant behind position `after` (0: from the beginning), oldest first, at most `limit` of them, and those at the position of the last; none: there are
+    /// What stands behind position `after` of one tenant (0: from the beginning), oldest first, at most `limit` entries, and those at the position of the last; none: there are
     /// no more. Reads what is stored, fit or not: whoever asks checks it.
-    async fn chain(
-        &self,
-        tenant: &TenantId,
-        after: u64,
-        limit: u32,
-    ) -> Result<Vec<(AuditReceipt, AuditRecord)>>;
+    async fn chain(&self, tenant: &TenantId, after: u64, limit: u32) -> Result<Vec<TrailEntry>>;
     /// The end of the chain of one tenant, as it is kept: nothing is read through. `None` before the first record.
     async fn head(&self, tenant: &TenantId) -> Result<Option<AuditHead>>;
     /// Verifies the chain of one tenant.
@@ -261,6 +269,7 @@ pub trait AuditStore: Debug + Send + Sync + 'static {
 /// # Contract
 /// - Of a record whose actor is the person, the values and salts of all fields that have a salt are removed; of a record that names the person in another field
 ///   with a salt, those of this field. What stands for them in the hash stays: chain, tree, checkpoints and proofs of the rest hold as before.
+/// - What a legal hold keeps stays as it is, and is counted.
 /// - Doing it again removes what came since.
 ///
 /// # Errors
@@ -283,12 +292,19 @@ pub struct Forgotten {
     /// Records that name the person in a field without a salt, as those of before there were salts: they are left as they are, for their values are in the
     /// hashes themselves.
     pub left: u64,
+    /// Records that name the person and are kept as they are by a legal hold.
+    #[serde(default)]
+    pub held: u64,
 }
 
 impl Forgotten {
     /// What was removed.
     pub fn new(records: u64, left: u64) -> Self {
-        Self { records, left }
+        Self {
+            records,
+            left,
+            held: 0,
+        }
     }
 
     /// Counts what became of one record.

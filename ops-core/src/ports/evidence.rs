@@ -2,6 +2,7 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::{AuditQuery, AuditReceipt};
 use crate::error::Result;
@@ -76,12 +77,14 @@ pub enum TrailEntry {
         /// What was recorded.
         record: AuditRecord,
     },
-    /// A record that retention has removed: what stood for it in the hash tree was kept.
+    /// A record that retention has removed: what stood for it in the hashes was kept.
     Removed {
         /// Where it stood.
         receipt: AuditReceipt,
-        /// What stands for it in the hash tree.
-        leaf: Digest,
+        /// Its id.
+        id: Uuid,
+        /// The digest of all that it said ([`content`](crate::audit::content)).
+        content: Digest,
     },
     /// A row that is there and is no record.
     Unreadable {
@@ -98,6 +101,22 @@ impl TrailEntry {
         match self {
             Self::Record { receipt, .. } | Self::Removed { receipt, .. } => receipt.sequence,
             Self::Unreadable { sequence, .. } => *sequence,
+        }
+    }
+
+    /// The record with its receipt, if it is one.
+    pub fn record(&self) -> Option<(&AuditReceipt, &AuditRecord)> {
+        match self {
+            Self::Record { receipt, record } => Some((receipt, record)),
+            _ => None,
+        }
+    }
+
+    /// As [`record`](Self::record), by value.
+    pub fn into_record(self) -> Option<(AuditReceipt, AuditRecord)> {
+        match self {
+            Self::Record { receipt, record } => Some((receipt, record)),
+            _ => None,
         }
     }
 }

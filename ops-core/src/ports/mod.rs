@@ -24,6 +24,7 @@ mod process;
 mod queue;
 mod readiness;
 mod recognizer;
+mod retention;
 mod session;
 mod switch;
 mod tenant;
@@ -58,6 +59,7 @@ pub use self::process::{CallCount, Presence, ProcessId, ProcessRegistry, SwitchP
 pub use self::queue::{QueueInspector, QueuesFound};
 pub use self::readiness::ReadinessProbe;
 pub use self::recognizer::Recognizer;
+pub use self::retention::{AuditPruner, LegalHolds, MonthReading, MonthRemoval, TrailMonth};
 pub use self::session::{SessionRevoker, SessionsSeen};
 pub use self::switch::{SwitchHint, SwitchHints, SwitchLink, SwitchState, SwitchStore, SwitchedOff};
 pub use self::tenant::{TenantCreated, TenantDirectory};

@@ -7,7 +7,7 @@ use std::process::Command;
 use ops_core::audit::Spool;
 use ops_core::config::Env;
 use ops_core::file::FileAudit;
-use ops_core::ports::AuditStore;
+use ops_core::ports::{AuditStore, TrailEntry};
 
 use super::{record, tenant};
 
@@ -88,7 +88,8 @@ async fn a_crash_between_any_two_steps_of_a_delivery_loses_nothing_and_stores_no
     }
     let store = FileAudit::open(folder.path().join("audit")).unwrap();
     let chain = store.chain(&tenant(), 0, 10_000).await.unwrap();
-    let names: Vec<_> = chain.into_iter().map(|(_, record)| record.resource_id).collect();
+    let records = chain.into_iter().filter_map(TrailEntry::into_record);
+    let names: Vec<_> = records.map(|(_, record)| record.resource_id).collect();
     assert_eq!(names, wanted);
     assert!(store.verify(&tenant()).await.unwrap().intact());
 }

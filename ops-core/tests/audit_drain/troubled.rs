@@ -11,7 +11,7 @@ use ops_core::file::FileAudit;
 use ops_core::memory::InMemoryAudit;
 use ops_core::model::{AuditRecord, TenantId};
 use ops_core::ports::{
-    Appended, AuditEntry, AuditHead, AuditPage, AuditQuery, AuditReceipt, AuditStore, ChainReport,
+    Appended, AuditEntry, AuditHead, AuditPage, AuditQuery, AuditReceipt, AuditStore, ChainReport, TrailEntry,
 };
 use ops_core::testkit::ManualClock;
 
@@ -92,12 +92,7 @@ impl AuditStore for Troubled {
     async fn search(&self, tenant: &TenantId, query: &AuditQuery) -> Result<AuditPage> {
         self.0.search(tenant, query).await
     }
-    async fn chain(
-        &self,
-        tenant: &TenantId,
-        after: u64,
-        limit: u32,
-    ) -> Result<Vec<(AuditReceipt, AuditRecord)>> {
+    async fn chain(&self, tenant: &TenantId, after: u64, limit: u32) -> Result<Vec<TrailEntry>> {
         AuditStore::chain(&self.0, tenant, after, limit).await
     }
     async fn head(&self, tenant: &TenantId) -> Result<Option<AuditHead>> {
@@ -227,7 +222,8 @@ async fn a_tenant_whose_chain_cannot_be_read_holds_up_no_other_and_loses_nothing
     let delivered = spool.deliver(&store).await.unwrap();
     assert_eq!((delivered.stored, delivered.stuck, delivered.pending), (11, 0, 0));
     let chain = store.chain(&tenant(), 0, 100).await.unwrap();
-    let names: Vec<_> = chain.into_iter().map(|(_, record)| record.resource_id).collect();
+    let records = chain.into_iter().filter_map(TrailEntry::into_record);
+    let names: Vec<_> = records.map(|(_, record)| record.resource_id).collect();
     let wanted: Vec<_> = (0..22)
         .filter(|n| *n == 0 || n % 2 == 1)
         .map(|n: i64| n.to_string())

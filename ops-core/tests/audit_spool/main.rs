@@ -18,7 +18,7 @@ use ops_core::masking::BuiltinMasker;
 use ops_core::memory::InMemoryAudit;
 use ops_core::model::{Actor, AuditRecord, TenantId, Timestamp};
 use ops_core::ports::{
-    Appended, AuditEntry, AuditHead, AuditPage, AuditQuery, AuditReceipt, AuditStore, ChainReport,
+    Appended, AuditEntry, AuditHead, AuditPage, AuditQuery, AuditReceipt, AuditStore, ChainReport, TrailEntry,
 };
 
 fn tenant() -> TenantId {
@@ -111,12 +111,7 @@ impl AuditStore for LosesAnswers {
     async fn search(&self, tenant: &TenantId, query: &AuditQuery) -> Result<AuditPage> {
         self.inner.search(tenant, query).await
     }
-    async fn chain(
-        &self,
-        tenant: &TenantId,
-        after: u64,
-        limit: u32,
-    ) -> Result<Vec<(AuditReceipt, AuditRecord)>> {
+    async fn chain(&self, tenant: &TenantId, after: u64, limit: u32) -> Result<Vec<TrailEntry>> {
         AuditStore::chain(&self.inner, tenant, after, limit).await
     }
     async fn verify(&self, tenant: &TenantId) -> Result<ChainReport> {
@@ -161,7 +156,7 @@ impl AuditStore for Hangs {
     async fn search(&self, _: &TenantId, _: &AuditQuery) -> Result<AuditPage> {
         pending().await
     }
-    async fn chain(&self, _: &TenantId, _: u64, _: u32) -> Result<Vec<(AuditReceipt, AuditRecord)>> {
+    async fn chain(&self, _: &TenantId, _: u64, _: u32) -> Result<Vec<TrailEntry>> {
         pending().await
     }
     async fn verify(&self, _: &TenantId) -> Result<ChainReport> {

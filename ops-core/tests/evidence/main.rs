@@ -4,5 +4,6 @@
 mod archive;
 mod export;
 mod incident;
+mod retention;
 mod support;
 mod tampering;

@@ -2,17 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use ops_core::audit::{Linker, Tree};
+use ops_core::audit::{Linker, Tree, content};
 use ops_core::error::{Error, ErrorKind, Result};
-use ops_core::model::{AuditRecord, TenantId};
-use ops_core::ports::{Appended, AuditEntry, AuditHead, AuditReceipt};
+use ops_core::model::{AuditRecord, Digest, TenantId};
+use ops_core::ports::{Appended, AuditEntry, AuditHead, AuditReceipt, TrailEntry};
 use sqlx::error::DatabaseError;
 use sqlx::{AssertSqlSafe, Connection as _, PgPool, PgTransaction};
 use uuid::Uuid;
 
 use super::columns::{APPEND, Columns, Words, not_appended};
 use super::head::{Head, HeadRow, Trees};
-use super::row::{AuditRow, SALTED};
+use super::row::{AuditRow, KEPT, SALTED};
 use crate::error::error;
 
 /// Appends `entries` in one transaction, begun with `begin`.
@@ -52,13 +52,13 @@ pub(super) async fn append_all(
         .collect()
 }
 
-type Answers = Vec<(usize, Appended)>;
+pub(super) type Answers = Vec<(usize, Appended)>;
 
 /// What is wrong with one tenant, or with one of its records, costs no other: it is undone, and the transaction goes on.
 ///
 /// # Errors
 /// The store can take nothing now, of whatever tenant.
-async fn append_tenant(
+pub(super) async fn append_tenant(
     transaction: &mut PgTransaction<'_>,
     trees: &Trees,
     batch: Batch<'_>,
@@ -212,12 +212,13 @@ async fn append_part(
     .execute(&mut **transaction)
     .await
     .map_err(locked)?;
-    let linker = lock_head(transaction, batch.tenant, trees).await?;
+    let (linker, pruned) = lock_head(transaction, batch.tenant, trees).await?;
     let known = match look_up {
         true => batch.find(transaction).await?,
         false => batch.displaced(transaction).await?,
     };
-    let draft = batch.draft(linker, &known)?;
+    let removed = batch.removed(transaction, pruned).await?;
+    let draft = batch.draft(linker, &known, &removed)?;
     if draft.columns.len() > 0
         && let Some(head) = draft.linker.head()
     {
@@ -229,10 +230,10 @@ async fn append_part(
 
 /// The records of one tenant in a batch.
 #[derive(Clone, Copy)]
-struct Batch<'a> {
-    tenant: &'a TenantId,
-    entries: &'a [AuditEntry],
-    places: &'a [usize],
+pub(super) struct Batch<'a> {
+    pub(super) tenant: &'a TenantId,
+    pub(super) entries: &'a [AuditEntry],
+    pub(super) places: &'a [usize],
 }
 
 /// What is to be inserted, and what is answered when it was.
@@ -243,6 +244,8 @@ struct Draft {
 }
 
 type Known = HashMap<Uuid, (AuditReceipt, AuditRecord)>;
+/// Records that retention removed, by the digests of what they said.
+type Removed = HashMap<Uuid, (AuditReceipt, Digest)>;
 
 impl<'a> Batch<'a> {
     fn entries(self) -> impl Iterator<Item = (usize, &'a AuditEntry)> {
@@ -252,7 +255,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Links what is not known, in the order of the batch.
-    fn draft(self, mut linker: Linker, known: &Known) -> Result<Draft> {
+    fn draft(self, mut linker: Linker, known: &Known, removed: &Removed) -> Result<Draft> {
         let mut columns = Columns::default();
         let mut answers = Answers::with_capacity(self.places.len());
         let mut fresh: HashMap<Uuid, (AuditReceipt, &AuditRecord)> =
@@ -263,7 +266,12 @@ impl<'a> Batch<'a> {
                 .get(&record.id)
                 .map(|(receipt, stored)| (receipt, stored))
                 .or_else(|| fresh.get(&record.id).map(|(receipt, first)| (receipt, *first)));
+            let gone = removed.get(&record.id);
             let answer = match before {
+                None if let Some((receipt, said)) = gone => match *said == content(record) {
+                    true => Appended::Known(receipt.clone()),
+                    false => Appended::Refused(other_content(record)),
+                },
                 Some((receipt, stored)) if stored.says_the_same(record) => Appended::Known(receipt.clone()),
                 Some(_) => Appended::Refused(other_content(record)),
                 None => match Words::of(record) {
@@ -296,6 +304,33 @@ impl<'a> Batch<'a> {
         let mut known = find(transaction, self.tenant, keys).await?;
         known.extend(self.displaced(transaction).await?);
         Ok(known)
+    }
+
+    /// The records of the batch that were stored and removed. Nobody looks for those that are newer than what was ever removed of the tenant.
+    async fn removed(
+        self,
+        transaction: &mut PgTransaction<'_>,
+        pruned: Option<i64>,
+    ) -> Result<Removed, Failed> {
+        let ids: Vec<Uuid> = self
+            .entries()
+            .filter(|(_, entry)| pruned.is_some_and(|until| entry.record.at.as_unix_micros() < until))
+            .map(|(_, entry)| entry.record.id)
+            .collect();
+        if ids.is_empty() {
+            return Ok(Removed::new());
+        }
+        let statement = format!("{KEPT} where k.tenant = $1 and k.id = any($2)");
+        let rows: Vec<AuditRow> = sqlx::query_as(AssertSqlSafe(statement))
+            .bind(self.tenant.as_str())
+            .bind(ids)
+            .fetch_all(&mut **transaction)
+            .await?;
+        let removed = rows.into_iter().filter_map(|row| match row.entry(self.tenant) {
+            TrailEntry::Removed { receipt, id, content } => Some((id, (receipt, content))),
+            _ => None,
+        });
+        Ok(removed.collect())
     }
 
     /// The id tells when its record was made. Of a record that gives another time, the one that was stored at the time of the id.
@@ -361,31 +396,34 @@ fn other_content(record: &AuditRecord) -> Error {
         .context("reason", "the id is stored with another content")
 }
 
-/// The end of the chain with its tree, locked until the transaction ends.
+/// The end of the chain with its tree, locked until the transaction ends; and up to when records were removed.
 async fn lock_head(
     transaction: &mut PgTransaction<'_>,
     tenant: &TenantId,
     trees: &Trees,
-) -> Result<Linker, Failed> {
+) -> Result<(Linker, Option<i64>), Failed> {
     let head = sqlx::query_as(
         "insert into ops.audit_head as head (tenant, sequence) values ($1, 0)
          on conflict (tenant) do update set tenant = excluded.tenant
-         returning head.sequence, head.hash, head.peaks",
+         returning head.sequence, head.hash, head.peaks,
+             (select max(p.until) from ops.audit_pruned p where p.tenant = head.tenant) as pruned",
     );
     let row = head.bind(tenant.as_str()).fetch_one(&mut **transaction).await;
     let row: HeadRow = row.map_err(locked)?;
-    match row.head(APPEND)? {
-        Head::None => Ok(Linker::default()),
+    let pruned = row.pruned();
+    let linker = match row.head(APPEND)? {
+        Head::None => Linker::default(),
         Head::Whole(head) => {
             let tree = Tree::from_peaks(head.receipt.sequence, head.peaks)?;
-            Ok(Linker::new(Some(head.receipt), tree))
+            Linker::new(Some(head.receipt), tree)
         }
         // From before the tree was kept: read through once.
         Head::WithoutTree(last) => {
             let tree = trees.read(transaction, tenant).await?;
-            Ok(Linker::new(Some(last), tree))
+            Linker::new(Some(last), tree)
         }
-    }
+    };
+    Ok((linker, pruned))
 }
 
 async fn write_head(
@@ -404,7 +442,7 @@ async fn write_head(
     Ok(())
 }
 
-/// The records behind position `last`, oldest first, with their salts: `limit` of them, and those that stand in the place of the last. A row that was put in
+/// What stands behind position `last`, oldest first, records with their salts: `limit` entries, and those that stand in the place of the last. A row that was put in
 /// beside another must not fall between two pages.
 pub(super) async fn page_after(
     transaction: &mut PgTransaction<'_>,
@@ -413,7 +451,11 @@ pub(super) async fn page_after(
     limit: u32,
 ) -> sqlx::Result<Vec<AuditRow>> {
     let statement = format!(
-        "{SALTED} where l.tenant = $1 and l.sequence > $2 order by l.sequence fetch first $3 rows with ties"
+        "select * from (
+             ({SALTED} where l.tenant = $1 and l.sequence > $2 order by l.sequence fetch first $3 rows with ties)
+             union all
+             ({KEPT} where k.tenant = $1 and k.sequence > $2 order by k.sequence fetch first $3 rows with ties)
+         ) e order by e.sequence fetch first $3 rows with ties"
     );
     sqlx::query_as(AssertSqlSafe(statement))
         .bind(tenant.as_str())
@@ -426,7 +468,7 @@ pub(super) async fn page_after(
 /// The second half of the key of the lock; others may use the first half for something else.
 const LOCK: i64 = 0x6f70_735f_6175_6474;
 /// How long a tenant's chain is waited for.
-const LOCK_WAIT: &str = "5s";
+pub(super) const LOCK_WAIT: &str = "5s";
 /// The same once one of the batch was waited for in vain: many that are kept must not cost the batch its time.
 const NO_WAIT: &str = "250ms";
 

@@ -1,11 +1,12 @@
 use async_trait::async_trait;
 use ops_core::error::{ErrorKind, Result};
-use ops_core::model::{AuditRecord, TenantId, Withheld};
-use ops_core::ports::{AuditEraser, AuditReceipt, Forgotten};
+use ops_core::model::{TenantId, Withheld};
+use ops_core::ports::{AuditEraser, Forgotten, TrailEntry};
 
 use super::PostgresAuditStore;
 use super::append::page_after;
 use super::columns::json;
+use super::prune::holds;
 use super::store::WRITE;
 use crate::error::{error, failed};
 
@@ -18,6 +19,7 @@ impl AuditEraser for PostgresAuditStore {
         let mut last = 0;
         loop {
             let mut transaction = self.begin(WRITE, tenant, FORGET).await?;
+            let holds = holds(&mut transaction, tenant, FORGET).await?;
             let page = page_after(&mut transaction, tenant, last, PAGE)
                 .await
                 .map_err(failed(FORGET))?;
@@ -27,8 +29,21 @@ impl AuditEraser for PostgresAuditStore {
             last = end.sequence();
             for row in page {
                 let place = (row.sequence(), row.at_micros());
-                let (_, mut record): (AuditReceipt, AuditRecord) = row.read(tenant)?;
+                let mut record = match row.entry(tenant) {
+                    TrailEntry::Record { record, .. } => record,
+                    TrailEntry::Removed { .. } => continue,
+                    other => {
+                        return Err(error(ErrorKind::Unexpected, FORGET)
+                            .context("position", other.sequence().to_string())
+                            .context("reason", "the record cannot be read"));
+                    }
+                };
+                let held = holds.iter().any(|hold| hold.keeps(&record));
                 let (salts, withheld) = (record.salts.len(), record.forget(person));
+                if held {
+                    forgotten.held += u64::from(withheld != Withheld::Unconcerned);
+                    continue;
+                }
                 forgotten.count(withheld);
                 if withheld == Withheld::Unconcerned || record.salts.len() == salts {
                     continue;

@@ -24,6 +24,7 @@ impl PostgresStore {
                 and has_table_privilege($1, 'ops.audit_head', 'SELECT') and has_table_privilege($1, 'ops.audit_head', 'INSERT')
                 and has_table_privilege($1, 'ops.audit_head', 'UPDATE')
                 and has_table_privilege($1, 'ops.audit_salt', 'SELECT') and has_table_privilege($1, 'ops.audit_salt', 'INSERT')
+                and has_table_privilege($1, 'ops.audit_kept', 'SELECT') and has_table_privilege($1, 'ops.audit_pruned', 'SELECT')
                 and has_function_privilege($1, 'ops.audit_make_month(date)', 'EXECUTE')",
         )
         .bind(role)
@@ -40,6 +41,7 @@ impl PostgresStore {
              grant select, insert on ops.audit_log to {role};
              grant select, insert, update on ops.audit_head to {role};
              grant select, insert on ops.audit_salt to {role};
+             grant select on ops.audit_kept, ops.audit_pruned to {role};
              grant execute on function ops.audit_make_month(date) to {role};"
         );
         sqlx::raw_sql(AssertSqlSafe(statements))
@@ -114,25 +116,65 @@ impl PostgresStore {
     /// # Errors
     /// As [`grant_audit_writer`](Self::grant_audit_writer).
     pub async fn grant_audit_eraser(&self, role: &str) -> Result<()> {
-        self.grant_audit_writer(role).await?;
-        let granted: bool = sqlx::query_scalar("select has_function_privilege($1, $2, 'EXECUTE')")
-            .bind(role)
-            .bind(WITHHOLD)
-            .fetch_one(self.pool())
+        self.grant_functions(role, &[WITHHOLD, HOLDS], "grant the eraser of the audit trail")
             .await
-            .map_err(failed(GRANT_ERASER))?;
+    }
+
+    /// The same for the role `{database}_audit_pruner`, which can also remove months from the audit trail ([`grant_audit_pruner`](Self::grant_audit_pruner)). The connected role stays a
+    /// member.
+    ///
+    /// # Errors
+    /// As [`audit_writer`](Self::audit_writer).
+    pub async fn audit_pruner(&self) -> Result<String> {
+        let role = self.audit_role("pruner").await?;
+        self.grant_audit_pruner(&role).await?;
+        Ok(role)
+    }
+
+    /// Lets `role` append to and read the audit trail, learn of every tenant which months it has records of, and remove what no hold keeps
+    /// ([`AuditPruner`](ops_core::ports::AuditPruner)). Give it to a role of its own, not to the writer.
+    ///
+    /// # Errors
+    /// As [`grant_audit_writer`](Self::grant_audit_writer).
+    pub async fn grant_audit_pruner(&self, role: &str) -> Result<()> {
+        self.grant_functions(
+            role,
+            &[MONTHS, KEEP, DROP, HOLDS],
+            "grant the pruner of the audit trail",
+        )
+        .await
+    }
+
+    /// Lets a writer also call these.
+    async fn grant_functions(&self, role: &str, functions: &[&str], operation: &'static str) -> Result<()> {
+        self.grant_audit_writer(role).await?;
+        let granted: bool = sqlx::query_scalar(
+            "select bool_and(has_function_privilege($1, f, 'EXECUTE')) from unnest($2::text[]) as f",
+        )
+        .bind(role)
+        .bind(functions)
+        .fetch_one(self.pool())
+        .await
+        .map_err(failed(operation))?;
         if granted {
             return Ok(());
         }
-        let statement = format!("grant execute on function {WITHHOLD} to {}", quoted(role));
+        let statement = format!(
+            "grant execute on function {} to {}",
+            functions.join(", "),
+            quoted(role)
+        );
         sqlx::raw_sql(AssertSqlSafe(statement))
             .execute(self.pool())
             .await
-            .map_err(failed(GRANT_ERASER))?;
+            .map_err(failed(operation))?;
         Ok(())
     }
 }
 
 const MAKE_ROLE: &str = "make audit role";
-const GRANT_ERASER: &str = "grant the eraser of the audit trail";
 const WITHHOLD: &str = "ops.audit_withhold(text, bigint, bigint, text, text, text, text, text)";
+const HOLDS: &str = "ops.audit_holds(text)";
+const MONTHS: &str = "ops.audit_months(bigint)";
+const KEEP: &str = "ops.audit_keep(text, bigint, bigint, bigint[], bytea[])";
+const DROP: &str = "ops.audit_drop(bigint, bigint)";

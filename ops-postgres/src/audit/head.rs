@@ -1,10 +1,10 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ops_core::audit::{Tree, leaf};
+use ops_core::audit::{Tree, leaf, leaf_hash};
 use ops_core::error::{ErrorKind, Result};
 use ops_core::model::{Digest, TenantId};
-use ops_core::ports::{AuditHead, AuditReceipt};
+use ops_core::ports::{AuditHead, AuditReceipt, TrailEntry};
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, PgConnection, PgTransaction, Row as _};
 
@@ -17,6 +17,7 @@ pub(super) struct HeadRow {
     sequence: i64,
     hash: Option<Vec<u8>>,
     peaks: Option<Vec<u8>>,
+    pruned: Option<i64>,
 }
 
 impl FromRow<'_, PgRow> for HeadRow {
@@ -25,6 +26,7 @@ impl FromRow<'_, PgRow> for HeadRow {
             sequence: row.try_get("sequence")?,
             hash: row.try_get("hash")?,
             peaks: row.try_get("peaks")?,
+            pruned: row.try_get("pruned")?,
         })
     }
 }
@@ -40,6 +42,11 @@ pub(super) enum Head {
 }
 
 impl HeadRow {
+    /// Up to when records of the tenant were removed; `None` also where nobody asked.
+    pub(super) fn pruned(&self) -> Option<i64> {
+        self.pruned
+    }
+
     pub(super) fn head(self, operation: &'static str) -> Result<Head> {
         let unreadable =
             || error(ErrorKind::Unexpected, operation).context("reason", "the head is not readable");
@@ -62,12 +69,13 @@ pub(super) async fn read_head(
     tenant: &TenantId,
     operation: &'static str,
 ) -> Result<Head> {
-    let row: Option<HeadRow> =
-        sqlx::query_as("select sequence, hash, peaks from ops.audit_head where tenant = $1")
-            .bind(tenant.as_str())
-            .fetch_optional(connection)
-            .await
-            .map_err(failed(operation))?;
+    let row: Option<HeadRow> = sqlx::query_as(
+        "select sequence, hash, peaks, null::bigint as pruned from ops.audit_head where tenant = $1",
+    )
+    .bind(tenant.as_str())
+    .fetch_optional(connection)
+    .await
+    .map_err(failed(operation))?;
     row.map_or(Ok(Head::None), |row| row.head(operation))
 }
 
@@ -94,8 +102,18 @@ impl Trees {
             let page = page_after(transaction, tenant, last, PAGE).await?;
             let mut end = None;
             for row in page {
-                let (receipt, record) = row.read(tenant)?;
-                tree.push(leaf(&record));
+                let (receipt, leaf) = match row.entry(tenant) {
+                    TrailEntry::Record { receipt, record } => (receipt, leaf(&record)),
+                    TrailEntry::Removed { receipt, content, .. } => (receipt, leaf_hash(content.as_bytes())),
+                    other => {
+                        return Err(Failed::Chain(
+                            error(ErrorKind::Unexpected, "read audit tree")
+                                .context("position", other.sequence().to_string())
+                                .context("reason", "the record cannot be read"),
+                        ));
+                    }
+                };
+                tree.push(leaf);
                 end = Some(receipt);
             }
             let Some(end) = end else { return Ok(tree) };
@@ -115,12 +133,14 @@ async fn stands(
     tenant: &TenantId,
     receipt: &AuditReceipt,
 ) -> sqlx::Result<bool> {
-    let hashes: Vec<Vec<u8>> =
-        sqlx::query_scalar("select hash from ops.audit_log where tenant = $1 and sequence = $2")
-            .bind(tenant.as_str())
-            .bind(place(receipt.sequence))
-            .fetch_all(&mut **transaction)
-            .await?;
+    let hashes: Vec<Vec<u8>> = sqlx::query_scalar(
+        "select hash from ops.audit_log where tenant = $1 and sequence = $2
+             union all select hash from ops.audit_kept where tenant = $1 and sequence = $2",
+    )
+    .bind(tenant.as_str())
+    .bind(place(receipt.sequence))
+    .fetch_all(&mut **transaction)
+    .await?;
     Ok(matches!(&hashes[..], [hash] if hash[..] == receipt.hash.as_bytes()[..]))
 }
 

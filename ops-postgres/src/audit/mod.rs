@@ -7,6 +7,7 @@ mod export;
 mod grant;
 mod head;
 mod months;
+mod prune;
 mod role;
 mod row;
 mod store;

@@ -83,7 +83,7 @@ const TABLES: &str = "select c.relname::text as name,
      select coalesce(bool_and(polname = 'tenant_rows' and polcmd = '*' and polwithcheck is null
          and pg_get_expr(polqual, polrelid) like '%app.current_tenant%'), false) as ours
      from pg_policy where polrelid = c.oid and polpermissive) y
- where n.nspname = 'ops' and (c.relname in ('audit_log', 'audit_salt', 'audit_head')
+ where n.nspname = 'ops' and (c.relname in ('audit_log', 'audit_salt', 'audit_head', 'audit_kept', 'audit_pruned')
      or c.oid in (select i.inhrelid from pg_inherits i join pg_class p on p.oid = i.inhparent
                   join pg_namespace m on m.oid = p.relnamespace where m.nspname = 'ops' and p.relname = 'audit_log'))
  order by c.relname";

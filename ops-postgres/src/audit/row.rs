@@ -1,6 +1,6 @@
 use ops_core::error::{Error, ErrorKind, Result};
 use ops_core::model::{Actor, ActorKind, AuditRecord, Digest, RunId, TenantId, Timestamp};
-use ops_core::ports::AuditReceipt;
+use ops_core::ports::{AuditReceipt, TrailEntry};
 use serde::de::DeserializeOwned;
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Row};
@@ -10,12 +10,17 @@ use crate::error::error;
 
 /// What [`AuditRow`] is read from, without the salts: what a search gives.
 pub(super) const UNSALTED: &str = "select sequence, encode(hash, 'hex') as hash, id, at_micros, actor_kind, actor_id, action, \
-     resource_type, resource_id, outcome, run, details, withheld, null::text as salts from ops.audit_log";
+     resource_type, resource_id, outcome, run, details, withheld, null::text as salts, null::text as content from ops.audit_log";
 
 /// The same with the salts; the log is `l`.
 pub(super) const SALTED: &str = "select l.sequence, encode(l.hash, 'hex') as hash, l.id, l.at_micros, l.actor_kind, l.actor_id, l.action, \
-     l.resource_type, l.resource_id, l.outcome, l.run, l.details, l.withheld, s.salts \
+     l.resource_type, l.resource_id, l.outcome, l.run, l.details, l.withheld, s.salts, null::text as content \
      from ops.audit_log l left join ops.audit_salt s on s.tenant = l.tenant and s.sequence = l.sequence";
+
+/// What is kept of a record that was removed, in the columns of one.
+pub(super) const KEPT: &str = "select k.sequence, encode(k.hash, 'hex') as hash, k.id, 0::bigint as at_micros, ''::text as actor_kind, ''::text as actor_id, ''::text as action, \
+     ''::text as resource_type, ''::text as resource_id, ''::text as outcome, null::text as run, ''::text as details, null::text as withheld, null::text as salts, \
+     encode(k.content, 'hex') as content from ops.audit_kept k";
 
 /// A record as it is stored. Everything that was hashed is rebuilt from the columns, so that an edit of any of them shows.
 #[derive(Debug)]
@@ -34,6 +39,7 @@ pub(super) struct AuditRow {
     details: String,
     withheld: Option<String>,
     salts: Option<String>,
+    content: Option<String>,
 }
 
 impl AuditRow {
@@ -43,6 +49,24 @@ impl AuditRow {
 
     pub(super) fn at_micros(&self) -> i64 {
         self.at_micros
+    }
+
+    /// What it is, fit or not.
+    pub(super) fn entry(self, tenant: &TenantId) -> TrailEntry {
+        let (sequence, id) = (u64::try_from(self.sequence).unwrap_or(0), self.id);
+        let entry = match &self.content {
+            Some(content) => digest(content, "content").and_then(|content| {
+                let receipt = AuditReceipt::new(sequence, digest(&self.hash, "hash")?);
+                Ok(TrailEntry::Removed { receipt, id, content })
+            }),
+            None => self
+                .read(tenant)
+                .map(|(receipt, record)| TrailEntry::Record { receipt, record }),
+        };
+        entry.unwrap_or_else(|fault| TrailEntry::Unreadable {
+            sequence,
+            what: fault.to_string(),
+        })
     }
 
     /// The record, and where it stands.
@@ -71,7 +95,7 @@ impl AuditRow {
         record.details = serde_json::from_str(&self.details).map_err(|_| unreadable("details"))?;
         record.salts = objects(self.salts, "salts")?;
         record.withheld = objects(self.withheld, "withheld")?;
-        let hash: Digest = self.hash.parse().map_err(|_| unreadable("hash"))?;
+        let hash = digest(&self.hash, "hash")?;
         let sequence = u64::try_from(self.sequence).map_err(|_| unreadable("sequence"))?;
         Ok((AuditReceipt::new(sequence, hash), record))
     }
@@ -94,8 +118,13 @@ impl FromRow<'_, PgRow> for AuditRow {
             details: row.try_get("details")?,
             withheld: row.try_get("withheld")?,
             salts: row.try_get("salts")?,
+            content: row.try_get("content")?,
         })
     }
+}
+
+fn digest(text: &str, column: &'static str) -> Result<Digest> {
+    text.parse().map_err(|_| unreadable(column))
 }
 
 fn parse<T: DeserializeOwned>(name: &str, column: &'static str) -> Result<T> {

@@ -7,7 +7,8 @@ use ops_core::audit::{ChainVerifier, PageCursor, Tree};
 use ops_core::error::{ErrorKind, Result};
 use ops_core::model::{AuditRecord, TenantId, Timestamp};
 use ops_core::ports::{
-    Appended, AuditEntry, AuditFault, AuditHead, AuditPage, AuditQuery, AuditReceipt, AuditStore, ChainReport,
+    Appended, AuditEntry, AuditFault, AuditHead, AuditPage, AuditQuery, AuditReceipt, AuditStore,
+    ChainReport, TrailEntry,
 };
 use secrecy::SecretString;
 use sqlx::pool::PoolConnection;
@@ -36,11 +37,11 @@ use crate::error::{error, failed};
 /// wait elsewhere.
 #[derive(Clone)]
 pub struct PostgresAuditStore {
-    pool: PgPool,
+    pub(super) pool: PgPool,
     /// How a transaction that writes begins.
     begin: &'static str,
     months: Arc<Months>,
-    trees: Arc<Trees>,
+    pub(super) trees: Arc<Trees>,
 }
 
 impl PostgresAuditStore {
@@ -199,18 +200,13 @@ impl AuditStore for PostgresAuditStore {
         Ok(AuditPage::new(records, next))
     }
 
-    async fn chain(
-        &self,
-        tenant: &TenantId,
-        after: u64,
-        limit: u32,
-    ) -> Result<Vec<(AuditReceipt, AuditRecord)>> {
+    async fn chain(&self, tenant: &TenantId, after: u64, limit: u32) -> Result<Vec<TrailEntry>> {
         let mut transaction = self.begin("begin read only", tenant, READ).await?;
         let after = i64::try_from(after).unwrap_or(i64::MAX);
         let rows = page_after(&mut transaction, tenant, after, limit)
             .await
             .map_err(failed(READ))?;
-        rows.into_iter().map(|row| row.read(tenant)).collect()
+        Ok(rows.into_iter().map(|row| row.entry(tenant)).collect())
     }
 
     async fn head(&self, tenant: &TenantId) -> Result<Option<AuditHead>> {
@@ -241,9 +237,8 @@ impl AuditStore for PostgresAuditStore {
             let Some(end) = page.last() else { break };
             last = end.sequence();
             for row in page {
-                match row.read(tenant) {
-                    Ok((receipt, record)) => tree.push(verifier.push_leaf(&receipt, &record)),
-                    Err(fault) => verifier.push_unreadable(fault.to_string()),
+                if let Some(leaf) = verifier.push_entry(&row.entry(tenant)) {
+                    tree.push(leaf);
                 }
             }
         }

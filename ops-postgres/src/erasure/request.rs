@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use ops_core::error::{ErrorKind, Result};
 use ops_core::model::{
-    Actor, DataRule, Disposal, ErasureLine, ErasureReport, TableName, TenantId, TenantLayout, Timestamp,
+    Actor, DataRule, Disposal, ErasureLine, ErasureReport, LegalHold, TableName, TenantId, TenantLayout,
+    Timestamp,
 };
 use ops_core::ports::{Clock, ForgetPerson};
 use sqlx::PgPool;
@@ -13,8 +14,8 @@ use crate::PostgresStore;
 use crate::error::{error, failed};
 use crate::identifier::{literal, quoted};
 use crate::tenancy::{
-    Catalog, DataHold, DataHolds, Effect, OnProgress, Step, Sweep, children_first, hides_rows, is_held,
-    of_tenant, sees_the_whole_tenant, set_tenant, unseen,
+    Catalog, DataHolds, Effect, OnProgress, Step, Sweep, children_first, hides_rows, is_held, of_tenant,
+    sees_the_whole_tenant, set_tenant, unseen,
 };
 
 /// Erases a person's data on request, by a data map.
@@ -41,7 +42,7 @@ pub enum ErasureOutcome {
     /// Rows are left that others held, or traces that could not be reached: ask again.
     Left(ErasureReport),
     /// The person's data is held. The request is recorded and waits; nothing was changed.
-    Held(Vec<DataHold>),
+    Held(Vec<LegalHold>),
 }
 
 impl Erasure {

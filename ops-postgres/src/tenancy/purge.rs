@@ -1,14 +1,14 @@
 use std::time::Duration;
 
 use ops_core::error::{Error, ErrorKind, Result};
-use ops_core::model::{TableName, TenantId, TenantLayout, TenantState, Timestamp};
+use ops_core::model::{LegalHold, TableName, TenantId, TenantLayout, TenantState, Timestamp};
 use ops_core::ports::TenantDirectory;
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, PgPool};
 
 use super::back_fill::hides_rows;
 use super::check::{Catalog, Relation, RelationKind, sees_the_whole_tenant};
-use super::hold::{DataHold, DataHolds, is_held};
+use super::hold::{DataHolds, is_held};
 use super::order::children_first;
 use super::policy::relation;
 use super::sweep::{BLOCKS, Effect, OnProgress, Step, Sweep, count};
@@ -53,7 +53,7 @@ pub enum PurgeOutcome {
     /// Its data, or that of one of its people, is held. Nothing was changed by this run.
     Held {
         /// The holds.
-        holds: Vec<DataHold>,
+        holds: Vec<LegalHold>,
     },
 }
 

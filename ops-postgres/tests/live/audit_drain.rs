@@ -9,7 +9,7 @@ use ops_core::clock::SystemClock;
 use ops_core::config::Env;
 use ops_core::masking::BuiltinMasker;
 use ops_core::model::{Actor, AuditRecord, TenantId, Timestamp};
-use ops_core::ports::{AuditEntry, AuditStore};
+use ops_core::ports::{AuditEntry, AuditStore, TrailEntry};
 use ops_core::testkit::PostgresServer;
 use ops_postgres::{PostgresAuditStore, PostgresStore, ScratchDatabase};
 
@@ -58,7 +58,8 @@ async fn stored(store: &dyn AuditStore) -> Vec<String> {
         let report = store.verify(&tenant).await.unwrap();
         assert!(report.intact(), "{report:?}");
         let chain = store.chain(&tenant, 0, 1_000_000).await.unwrap();
-        names.extend(chain.into_iter().map(|(_, record)| record.resource_id));
+        let records = chain.into_iter().filter_map(TrailEntry::into_record);
+        names.extend(records.map(|(_, record)| record.resource_id));
     }
     names
 }

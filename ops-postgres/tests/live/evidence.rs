@@ -8,7 +8,7 @@ use ops_core::audit::{
 use ops_core::clock::SystemClock;
 use ops_core::error::{ErrorKind, Result};
 use ops_core::model::{Actor, AuditRecord, TenantId, Timestamp};
-use ops_core::ports::{AuditQuery, AuditStore, EvidenceFilter, EvidenceSource};
+use ops_core::ports::{AuditQuery, AuditStore, EvidenceFilter, EvidenceSource, TrailEntry};
 use ops_postgres::{PostgresAuditStore, PostgresStore};
 
 use super::world::{World, run};
@@ -82,6 +82,7 @@ async fn an_export_has_the_records_of_its_tenant_and_verifies_without_the_databa
         let chain = audit.chain(&tenant("org_a"), 0, 1000).await.unwrap();
         let wanted: Vec<_> = chain
             .into_iter()
+            .filter_map(TrailEntry::into_record)
             .filter(|(_, record)| query.matches(record))
             .collect();
         assert_eq!(shown, wanted);

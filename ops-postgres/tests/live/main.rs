@@ -6,6 +6,7 @@ mod again;
 mod audit;
 mod audit_drain;
 mod audit_months;
+mod audit_retention;
 mod audit_roles;
 mod damage;
 mod evidence;

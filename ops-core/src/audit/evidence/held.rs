@@ -3,27 +3,34 @@ use std::vec::IntoIter;
 use async_trait::async_trait;
 
 use crate::error::Result;
-use crate::model::AuditRecord;
 use crate::ports::{AuditReceipt, EvidenceFilter, TrailEntry, TrailExtent, TrailSnapshot};
 
 /// A snapshot that is held in memory, for stores that have all records at hand.
 #[derive(Debug)]
 pub(crate) struct HeldTrail {
     extent: TrailExtent,
-    entries: IntoIter<(AuditReceipt, AuditRecord)>,
+    entries: IntoIter<TrailEntry>,
 }
 
 impl HeldTrail {
-    pub(crate) fn new(
-        chain: Vec<(AuditReceipt, AuditRecord)>,
-        filter: &EvidenceFilter,
-        store: &'static str,
-    ) -> Self {
+    pub(crate) fn new(chain: Vec<TrailEntry>, filter: &EvidenceFilter, store: &'static str) -> Self {
         let query = filter.query();
-        let matching = chain.iter().filter(|(_, record)| query.matches(record)).count();
+        let matching = chain
+            .iter()
+            .filter_map(TrailEntry::record)
+            .filter(|(_, record)| query.matches(record))
+            .count();
+        let head = |entry: &TrailEntry| -> Option<AuditReceipt> {
+            match entry {
+                TrailEntry::Record { receipt, .. } | TrailEntry::Removed { receipt, .. } => {
+                    Some(receipt.clone())
+                }
+                TrailEntry::Unreadable { .. } => None,
+            }
+        };
         Self {
             extent: TrailExtent::new(
-                chain.last().map(|(receipt, _)| receipt.clone()),
+                chain.last().and_then(head),
                 u64::try_from(matching).unwrap_or(u64::MAX),
                 store,
             ),
@@ -39,10 +46,7 @@ impl TrailSnapshot for HeldTrail {
     }
 
     async fn next(&mut self) -> Result<Vec<TrailEntry>> {
-        let batch = self.entries.by_ref().take(BATCH);
-        Ok(batch
-            .map(|(receipt, record)| TrailEntry::Record { receipt, record })
-            .collect())
+        Ok(self.entries.by_ref().take(BATCH).collect())
     }
 }
 

@@ -116,7 +116,10 @@ impl EvidenceVerifier {
     }
 
     /// The manifest with the hash of its bytes, if a known key signed it.
-    pub(super) fn manifest_signed(&self, directory: &Path) -> Result<Option<(EvidenceManifest, Digest)>> {
+    pub(in crate::audit) fn manifest_signed(
+        &self,
+        directory: &Path,
+    ) -> Result<Option<(EvidenceManifest, Digest)>> {
         let Some(bytes) = read(&directory.join(MANIFEST))? else {
             return Ok(None);
         };

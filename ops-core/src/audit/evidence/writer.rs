@@ -8,6 +8,7 @@ use super::{PART, codec};
 use crate::audit::Checkpoint;
 use crate::audit::leaf::{content, link_content};
 use crate::audit::leaf_hash;
+use crate::audit::removals::Removals;
 use crate::durable::Directory;
 use crate::model::{Digest, TenantId};
 use crate::ports::{AuditFault, AuditQuery, TrailEntry};
@@ -24,6 +25,7 @@ pub(super) struct Writer {
     entries: Vec<u8>,
     pending: u64,
     gathering: Gathering,
+    removals: Removals,
     walked: Walked,
 }
 
@@ -67,6 +69,7 @@ impl Writer {
             entries: Vec::with_capacity(2 * FLUSH),
             pending: 0,
             gathering: Gathering::default(),
+            removals: Removals::default(),
             walked: Walked {
                 tree: Some(Forest::at(0)),
                 ..Walked::default()
@@ -99,6 +102,7 @@ impl Writer {
                         let what = "the record does not fit its hash and the record before";
                         self.walked.fault(sequence, what);
                     }
+                    self.removals.record(sequence, &record);
                     if record.tenant != self.tenant {
                         self.walked.fault(sequence, "belongs to another tenant");
                     }
@@ -118,7 +122,14 @@ impl Writer {
                     self.walked.grow(Some(leaf));
                     self.walked.head = Some(receipt.hash);
                 }
-                TrailEntry::Removed { receipt, leaf } => {
+                TrailEntry::Removed { receipt, content, .. } => {
+                    if follows && link_content(previous.as_ref(), sequence, &content) != receipt.hash {
+                        let what =
+                            "what stands for a removed record does not fit its hash and the record before";
+                        self.walked.fault(sequence, what);
+                    }
+                    self.removals.removed(sequence);
+                    let leaf = leaf_hash(content.as_bytes());
                     self.gathering.push(sequence, receipt.hash, leaf);
                     self.walked.left_out += 1;
                     self.walked.removed += 1;
@@ -148,6 +159,9 @@ impl Writer {
         self.flush()?;
         if let Some(part) = self.part.take() {
             self.walked.parts.push(part.finish()?);
+        }
+        for fault in self.removals.faults() {
+            self.walked.fault(fault.sequence, fault.what);
         }
         for seen in std::mem::take(&mut self.seen) {
             self.walked.fault(

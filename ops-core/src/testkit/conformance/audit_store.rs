@@ -2,7 +2,7 @@ use super::{at, fresh, ok, refused};
 use crate::audit::link;
 use crate::error::ErrorKind;
 use crate::model::{Actor, AuditOutcome, AuditRecord, TenantId};
-use crate::ports::{AuditQuery, AuditReceipt, AuditStore};
+use crate::ports::{AuditQuery, AuditReceipt, AuditStore, TrailEntry};
 
 /// The contract of [`AuditStore`]. It uses fresh tenants, so that it may run on a shared store; its records stay.
 ///
@@ -21,9 +21,9 @@ pub async fn audit_store(port: &dyn AuditStore) {
 
 async fn the_chain_is_read_oldest_first(port: &dyn AuditStore) {
     let (tenant, other) = (fresh_tenant(), fresh_tenant());
-    let records: Vec<_> = [3, 1, 2, 5, 4].map(|n| record(&tenant, n)).into();
+    let written: Vec<_> = [3, 1, 2, 5, 4].map(|n| record(&tenant, n)).into();
     let mut wanted = Vec::new();
-    for record in &records {
+    for record in &written {
         wanted.push((ok("append", port.append(record).await), record.clone()));
         ok(
             "append for another tenant",
@@ -33,7 +33,7 @@ async fn the_chain_is_read_oldest_first(port: &dyn AuditStore) {
     for page in [1, 2, 5, 100] {
         let (mut found, mut after) = (Vec::new(), 0);
         loop {
-            let links = ok("read of the chain", port.chain(&tenant, after, page).await);
+            let links = records(ok("read of the chain", port.chain(&tenant, after, page).await));
             assert!(
                 links.len() <= usize::try_from(page).unwrap_or(usize::MAX),
                 "no more records than asked for"
@@ -282,6 +282,16 @@ pub(super) fn record(tenant: &TenantId, n: i64) -> AuditRecord {
     )
     .with_detail("reason", "改行\nと \"引用\"")
     .with_detail("count", n.to_string())
+}
+
+/// All of them, which must be records.
+pub(super) fn records(entries: Vec<TrailEntry>) -> Vec<(AuditReceipt, AuditRecord)> {
+    let entries = entries.into_iter();
+    let record = |entry: TrailEntry| match entry {
+        TrailEntry::Record { receipt, record } => (receipt, record),
+        other => panic!("a record must be one: {other:?}"),
+    };
+    entries.map(record).collect()
 }
 
 pub(super) fn fresh_tenant() -> TenantId {

@@ -5,6 +5,7 @@
 mod action;
 mod approval_store;
 mod audit_batch;
+mod audit_pruner;
 mod audit_store;
 mod clock;
 mod database_guard;
@@ -32,6 +33,7 @@ mod traffic_controller;
 pub use self::action::action;
 pub use self::approval_store::approval_store;
 pub use self::audit_batch::audit_eraser;
+pub use self::audit_pruner::audit_pruner;
 pub use self::audit_store::audit_store;
 pub use self::clock::clock;
 pub use self::database_guard::database_guard;

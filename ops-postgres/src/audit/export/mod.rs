@@ -118,7 +118,14 @@ async fn copy(
     tenant: &TenantId,
     send: &Sender<Result<Vec<TrailEntry>>>,
 ) -> Result<()> {
-    let mut chunks = connection.copy_out_raw(row::COPY).await.map_err(failed(EXPORT))?;
+    let pruned: bool = sqlx::query_scalar(
+        "select exists (select from ops.audit_kept where tenant = current_setting('app.current_tenant'))",
+    )
+    .fetch_one(&mut *connection)
+    .await
+    .map_err(failed(EXPORT))?;
+    let statement = if pruned { row::COPY_KEPT } else { row::COPY };
+    let mut chunks = connection.copy_out_raw(statement).await.map_err(failed(EXPORT))?;
     let mut rows = CopyRows::default();
     let mut batch = Vec::with_capacity(BATCH);
     while let Some(chunk) = std::future::poll_fn(|context| chunks.as_mut().poll_next(context)).await {

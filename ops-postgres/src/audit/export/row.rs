@@ -7,11 +7,20 @@ use super::copy::Fields;
 
 /// Reads every row of the tenant that the transaction is for, in the order of the chain.
 pub(super) const COPY: &str = "copy (select l.sequence, l.hash, l.id, l.at_micros, l.actor_kind, l.actor_id, l.action, l.resource_type, \
-     l.resource_id, l.outcome, l.run, l.details, l.withheld, s.salts from ops.audit_log l \
+     l.resource_id, l.outcome, l.run, l.details, l.withheld, s.salts, null::bytea as content from ops.audit_log l \
      left join ops.audit_salt s on s.tenant = l.tenant and s.sequence = l.sequence \
      where l.tenant = current_setting('app.current_tenant') order by l.sequence) to stdout (format binary)";
+/// The same where records were removed: what was kept of them stands in their places.
+pub(super) const COPY_KEPT: &str = "copy (select * from ( \
+     (select l.sequence, l.hash, l.id, l.at_micros, l.actor_kind, l.actor_id, l.action, l.resource_type, \
+     l.resource_id, l.outcome, l.run, l.details, l.withheld, s.salts, null::bytea as content from ops.audit_log l \
+     left join ops.audit_salt s on s.tenant = l.tenant and s.sequence = l.sequence \
+     where l.tenant = current_setting('app.current_tenant') order by l.sequence) \
+     union all (select k.sequence, k.hash, k.id, null, null, null, null, null, null, null, null, null, null, null, k.content \
+     from ops.audit_kept k where k.tenant = current_setting('app.current_tenant') order by k.sequence)) e \
+     order by e.sequence) to stdout (format binary)";
 /// How many columns that are.
-pub(super) const FIELDS: usize = 14;
+pub(super) const FIELDS: usize = 15;
 
 /// What a row is. Everything that was hashed is rebuilt from the columns, so that an edit of any of them shows.
 pub(super) fn entry(fields: &Fields<'_>, tenant: &TenantId) -> TrailEntry {
@@ -19,13 +28,32 @@ pub(super) fn entry(fields: &Fields<'_>, tenant: &TenantId) -> TrailEntry {
         .and_then(number)
         .and_then(|sequence| u64::try_from(sequence).ok())
         .unwrap_or(0);
-    match record(fields, sequence, tenant) {
-        Ok((receipt, record)) => TrailEntry::Record { receipt, record },
+    let entry = match fields[FIELDS - 1] {
+        Some(content) => removed(fields, sequence, content),
+        None => {
+            record(fields, sequence, tenant).map(|(receipt, record)| TrailEntry::Record { receipt, record })
+        }
+    };
+    match entry {
+        Ok(entry) => entry,
         Err(column) => TrailEntry::Unreadable {
             sequence,
             what: format!("the row cannot be read (column: {column})"),
         },
     }
+}
+
+fn removed(fields: &Fields<'_>, sequence: u64, content: &[u8]) -> Result<TrailEntry, &'static str> {
+    let digest = |field: Option<&[u8]>, column| {
+        let bytes = field.and_then(|field| field.try_into().ok());
+        bytes.map(Digest::from_bytes).ok_or(column)
+    };
+    let id: [u8; 16] = fields[2].and_then(|id| id.try_into().ok()).ok_or("id")?;
+    Ok(TrailEntry::Removed {
+        receipt: AuditReceipt::new(sequence, digest(fields[1], "hash")?),
+        id: Uuid::from_bytes(id),
+        content: digest(Some(content), "content")?,
+    })
 }
 
 fn record(
@@ -48,6 +76,7 @@ fn record(
         details,
         withheld,
         salts,
+        _,
     ] = *fields;
     let hash: [u8; 32] = hash.and_then(|hash| hash.try_into().ok()).ok_or("hash")?;
     let id: [u8; 16] = id.and_then(|id| id.try_into().ok()).ok_or("id")?;

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use ops_core::error::ErrorKind;
 use ops_core::model::{NewTenant, TableName, TenantLayout, TenantState, Timestamp};
-use ops_core::ports::{TenantCreated, TenantDirectory};
+use ops_core::ports::{LegalHolds as _, TenantCreated, TenantDirectory};
 use ops_postgres::{BackFill, DataHolds, PURGE_AFTER, PostgresTenants, Progress, PurgeOutcome, TenantPurge};
 use tokio::sync::Semaphore;
 
 use super::super::world::{World, count, run};
-use super::{app_role, protect, tenant};
+use super::{app_role, held, protect, tenant};
 
 /// The tables of the runbook, behind policies.
 pub(crate) async fn organizations(world: &World) {
@@ -263,7 +263,7 @@ async fn a_purge_waits_thirty_days_spares_what_is_held_and_proves_that_nothing_i
         PurgeOutcome::NotYet { until }
     );
     let holds = DataHolds::new(&world.store);
-    let hold = holds.hold(&a, Some("usr_1"), "case 7", at(2)).await.unwrap();
+    let hold = held(&holds, &a, Some("usr_1"), "case 7", at(2)).await.unwrap();
     assert_eq!(
         purge.run(&a, until, &|_| {}).await.unwrap(),
         PurgeOutcome::Held {

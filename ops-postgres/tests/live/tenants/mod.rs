@@ -8,15 +8,30 @@ mod map;
 mod personal;
 mod purging;
 
-use ops_core::model::{Actor, TenantId, TenantLayout};
+use ops_core::error::Result;
+use ops_core::model::{Actor, LegalHold, TenantId, TenantLayout, Timestamp};
+use ops_core::ports::LegalHolds as _;
 use ops_core::tenancy::TenantContext;
-use ops_postgres::tenant_policies;
+use ops_postgres::{DataHolds, tenant_policies};
 use sqlx::{PgConnection, PgPool};
 
 use super::world::{World, run};
 
 pub(super) fn tenant(name: &str) -> TenantId {
     TenantId::new(name).unwrap()
+}
+
+pub(super) async fn held(
+    holds: &DataHolds,
+    tenant: &TenantId,
+    person: Option<&str>,
+    reason: &str,
+    since: Timestamp,
+) -> Result<LegalHold> {
+    let mut hold = LegalHold::new(tenant.clone(), reason, since);
+    hold.person = person.map(str::to_owned);
+    holds.hold(&hold).await?;
+    Ok(hold)
 }
 
 pub(super) fn context(name: &str) -> TenantContext {

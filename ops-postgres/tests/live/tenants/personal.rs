@@ -10,13 +10,14 @@ use ops_core::model::{
     Actor, DataRule, Disposal, Lang, RetentionEnd, RetentionRule, TenantLayout, Timestamp,
 };
 use ops_core::ports::Clock;
+use ops_core::ports::LegalHolds as _;
 use ops_core::testkit::ManualClock;
 use ops_postgres::{DataHolds, Erasure, ErasureOutcome, Retention};
 use tokio::sync::Semaphore;
 
 use super::super::world::{World, count, run};
 use super::life::cut_after;
-use super::{protect, tenant};
+use super::{held, protect, tenant};
 
 /// Two people of two tenants with the same id, in four tables.
 pub(super) async fn people(world: &World) {
@@ -274,8 +275,7 @@ async fn what_is_held_stays_and_a_map_that_does_not_fit_is_refused_whole() {
     people(&world).await;
     let (a, clock) = (tenant("org_a"), clock());
     let holds = DataHolds::new(&world.store);
-    let hold = holds
-        .hold(&a, Some("usr_1"), "case 7", clock.now())
+    let hold = held(&holds, &a, Some("usr_1"), "case 7", clock.now())
         .await
         .unwrap();
     let erasure = Erasure::new(&world.store, TenantLayout::default(), map());
@@ -394,8 +394,7 @@ async fn what_is_past_its_time_goes_to_the_microsecond_and_what_is_held_stays() 
         ),
     ];
     let holds = DataHolds::new(&world.store);
-    let hold = holds
-        .hold(&tenant("org_a"), Some("usr_1"), "case 7", now)
+    let hold = held(&holds, &tenant("org_a"), Some("usr_1"), "case 7", now)
         .await
         .unwrap();
     let retention = Retention::new(&world.store, TenantLayout::default(), rules).with_batch(1);

@@ -2,12 +2,13 @@
 
 use ops_core::error::ErrorKind;
 use ops_core::model::{RetentionEnd, RetentionRule, TenantState};
+use ops_core::ports::LegalHolds as _;
 use ops_core::ports::TenantDirectory;
 use ops_postgres::{BackFill, DataHolds, PostgresTenants, PurgeOutcome, PurgeProof, Retention, TenantPurge};
 
 use super::super::world::{World, count, run, session};
 use super::life::{at, fill, layout, new, organizations, rows_of};
-use super::tenant;
+use super::{held, tenant};
 
 /// Does something from outside in the middle of a call, and waits for it.
 pub(super) fn meanwhile(world: &World, statement: &str) {
@@ -140,7 +141,7 @@ async fn a_hold_that_is_placed_during_a_purge_keeps_what_is_left_and_nobody_take
         PurgeOutcome::Held { .. }
     ));
     let holds = DataHolds::new(&world.store);
-    for hold in holds.list().await.unwrap() {
+    for hold in holds.open().await.unwrap() {
         assert_eq!(holds.release(hold.id, at(41)).await.unwrap(), Some(hold));
     }
 
@@ -272,11 +273,10 @@ async fn a_deletion_that_finds_no_organisation_and_a_hold_on_nobody_are_refused(
     let Some(world) = World::new().await else { return };
     organizations(&world).await;
     let (tenants, holds) = (PostgresTenants::new(&world.store), DataHolds::new(&world.store));
-    let early = holds.hold(&tenant("org_a"), None, "case 7", at(0)).await;
+    let early = held(&holds, &tenant("org_a"), None, "case 7", at(0)).await;
     early.expect("there is no directory yet");
     let _ = tenants.create(&new("org_a"), at(0)).await.unwrap();
-    let typo = holds
-        .hold(&tenant("org_A"), None, "case 8", at(0))
+    let typo = held(&holds, &tenant("org_A"), None, "case 8", at(0))
         .await
         .unwrap_err();
     assert_eq!(typo.kind(), ErrorKind::NotFound, "{typo}");

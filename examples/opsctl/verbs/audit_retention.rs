@@ -1,0 +1,104 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use ops_core::audit::{EvidenceVerifier, MonthPlan, TrailRetention};
+use ops_postgres::PostgresAuditStore;
+use serde_json::json;
+
+use super::audit_proof::public_keys;
+use super::erase::same_trail;
+use super::tenant::document;
+use super::tenant_data::TenantData;
+use crate::cli::{Global, TrailRetentionArgs};
+use crate::exit::{Exit, Failure};
+use crate::print::Printer;
+
+/// Shows which months of the trail are past their time, and removes those that are in evidence.
+pub(crate) async fn run(
+    global: &Global,
+    printer: &Printer,
+    args: &TrailRetentionArgs,
+) -> Result<Exit, Failure> {
+    let data = TenantData::open(global, printer).await?;
+    let keys = match &args.public_key {
+        Some(file) => public_keys(file)?,
+        None => Vec::new(),
+    };
+    let verifier = EvidenceVerifier::new(keys);
+    let trail = match args.yes {
+        true => PostgresAuditStore::assume(&data.store, &data.store.audit_pruner().await?).await?,
+        // To look, no role is made.
+        false => PostgresAuditStore::unchecked(&data.store),
+    };
+    same_trail(&data, &trail, &data.tenant(None)?).await?;
+    let ops = &data.session.world.ops;
+    let clock = Arc::clone(&ops.providers().clock);
+    let keep = Duration::from_secs(u64::from(args.keep_days) * 24 * 60 * 60);
+    let retention = TrailRetention::new(Arc::new(trail), ops.recorder().clone(), clock, keep);
+    let plans = retention.plan(&args.evidence, &verifier).await?;
+    let mut removed = Vec::new();
+    let mut left = 0;
+    for plan in &plans {
+        if args.yes && plan.is_ready() {
+            retention.prune(plan, &data.session.actor).await?;
+            removed.push(plan.month.to_string());
+        } else {
+            left += plan.removable();
+        }
+        show(printer, plan, removed.last() == Some(&plan.month.to_string()));
+    }
+    if plans.is_empty() {
+        printer.line(&printer.pick(
+            &format!("{} 日より古い月はありません", args.keep_days),
+            &format!("no month is older than {} days", args.keep_days),
+        ));
+    } else if !args.yes {
+        printer.line(&printer.pick(
+            "  何も変更していません。削除する: 同じコマンドに --yes",
+            "  nothing was changed; to remove: the same command with --yes",
+        ));
+    }
+    let exit = match args.yes && left > 0 {
+        true => Exit::Partly,
+        false => Exit::Done,
+    };
+    document(
+        printer,
+        json!({"dry_run": !args.yes, "months": plans, "removed": removed, "left": left}),
+        exit,
+    )
+}
+
+fn show(printer: &Printer, plan: &MonthPlan, removed: bool) {
+    let (may, held) = (plan.removable(), plan.held());
+    let line = match (removed, plan.is_ready()) {
+        (true, _) => printer.pick(
+            &format!("  ✔ {}  {may} 件を削除 · 保全 {held} 件", plan.month),
+            &format!("  ✔ {}  {may} removed, {held} held", plan.month),
+        ),
+        (false, true) => printer.pick(
+            &format!("    {}  {may} 件を削除できます · 保全 {held} 件", plan.month),
+            &format!("    {}  {may} may go, {held} held", plan.month),
+        ),
+        (false, false) if may == 0 => printer.pick(
+            &format!("    {}  保全 {held} 件のみ", plan.month),
+            &format!("    {}  nothing but {held} held", plan.month),
+        ),
+        (false, false) => printer.pick(
+            &format!(
+                "  ✘ {}  期限切れ {may} 件 · 証跡がありません · 保全 {held} 件",
+                plan.month
+            ),
+            &format!(
+                "  ✘ {}  {may} past their time and not in evidence, {held} held",
+                plan.month
+            ),
+        ),
+    };
+    printer.line(&line);
+    for tenant in plan.tenants.iter().filter(|tenant| !tenant.is_ready()) {
+        let reason = tenant.uncovered.as_deref().unwrap_or_default();
+        let line = format!("      {}: {reason}", tenant.reading.tenant);
+        printer.line(&printer.warn(&line));
+    }
+}
