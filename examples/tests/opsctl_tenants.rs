@@ -2,8 +2,10 @@
 
 mod support;
 
+use ops_core::model::{Actor, AuditRecord, TenantId};
+use ops_core::ports::AuditStore as _;
 use ops_core::testkit::postgres_url;
-use ops_postgres::ScratchDatabase;
+use ops_postgres::{PostgresAuditStore, PostgresStore, ScratchDatabase};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -94,10 +96,14 @@ impl World {
         format!("{}_audit_eraser", self.database.name())
     }
 
-    /// Makes it, as an administrator.
     async fn make_eraser(&self) {
-        let (eraser, name) = (self.eraser(), self.database.name());
-        let make = format!("create role {eraser} nologin; grant {eraser} to {name}_owner");
+        self.make_role(&self.eraser()).await;
+    }
+
+    /// Makes it, as an administrator.
+    async fn make_role(&self, role: &str) {
+        let name = self.database.name();
+        let make = format!("create role {role} nologin; grant {role} to {name}_owner");
         sqlx::raw_sql(AssertSqlSafe(make))
             .execute(&mut self.root().await)
             .await
@@ -105,11 +111,11 @@ impl World {
     }
 
     async fn close(self) {
-        let eraser = self.eraser();
+        let (eraser, pruner) = (self.eraser(), format!("{}_audit_pruner", self.database.name()));
         self.database.drop_all().await.expect("dropped");
         let admin = postgres_url().await.expect("a server");
         let mut admin = PgConnection::connect(&admin).await.expect("a superuser");
-        sqlx::raw_sql(AssertSqlSafe(format!("drop role if exists {eraser}")))
+        sqlx::raw_sql(AssertSqlSafe(format!("drop role if exists {eraser}, {pruner}")))
             .execute(&mut admin)
             .await
             .expect("dropped");
@@ -364,4 +370,129 @@ async fn an_erasure_from_the_trail_is_refused_where_the_trail_that_is_written_is
     assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
     world.close().await;
     elsewhere.close().await;
+}
+
+#[tokio::test]
+async fn months_of_the_trail_go_when_evidence_has_them_and_what_is_held_stays() {
+    let Some(world) = World::start("trail_retention").await else {
+        return;
+    };
+    // Something to begin with, moved into a month of long ago by who can do that.
+    assert_eq!(world.run(&["audit", "search"]).code, 0);
+    let store = PostgresStore::connect(world.database.owner_url())
+        .await
+        .expect("the owner");
+    let audit = PostgresAuditStore::unchecked(&store);
+    let tenant = TenantId::new("org_soulsyncs").expect("a tenant");
+    for (who, n) in [("kazu", 1), ("hana", 2), ("kazu", 3)] {
+        let at = format!("2025-03-0{n}T00:00:00Z").parse().expect("a time");
+        let actor = Actor::person(who).expect("an actor");
+        let old = AuditRecord::new(at, tenant.clone(), actor, "export", "task", n.to_string());
+        audit.append(&old).await.expect("appended");
+    }
+    let held = world.run(&[
+        "tenant",
+        "hold",
+        "org_soulsyncs",
+        "--user",
+        "hana",
+        "--reason",
+        "case 7",
+    ]);
+    assert_eq!(held.code, 0, "{}{}", held.out, held.err);
+    let task = [
+        "tenant",
+        "hold",
+        "org_soulsyncs",
+        "--resource",
+        "task:3",
+        "--reason",
+        "case 8",
+    ];
+    assert_eq!(world.run(&task).code, 0);
+    let holds = world.run(&["tenant", "holds", "--json"]).json();
+    assert_eq!(holds["holds"][1]["resource"]["id"], "3", "{holds:#}");
+
+    let plan = world.run(&["audit", "retention", "--lang", "ja"]);
+    assert_eq!(plan.code, 0, "{}{}", plan.out, plan.err);
+    assert!(
+        plan.out.contains("2025-03")
+            && plan.out.contains("証跡がありません")
+            && plan.out.contains("何も変更していません"),
+        "{}",
+        plan.out
+    );
+    let (key, out) = (
+        world.dir.path().join("audit.key"),
+        world.dir.path().join("yearly"),
+    );
+    let (key, out) = (key.to_str().expect("a path"), out.to_str().expect("a path"));
+    let public = format!("{key}.pub");
+    assert_eq!(
+        world
+            .run(&["audit", "keygen", "audit.example.com", "--out", key])
+            .code,
+        0
+    );
+    let preserve = [
+        "audit",
+        "preserve",
+        "--incident",
+        "yearly",
+        "--key",
+        key,
+        "--out",
+        out,
+    ];
+    let preserved = world.run(&preserve);
+    assert_eq!(preserved.code, 0, "{}{}", preserved.out, preserved.err);
+    let prune = [
+        "audit",
+        "retention",
+        "--evidence",
+        out,
+        "--key",
+        &public,
+        "--yes",
+        "--json",
+    ];
+    // The owner of this database may make no role: an administrator does.
+    let ran = world.run(&prune);
+    assert!(
+        ran.code == 1 && ran.out.contains("_audit_pruner"),
+        "{}{}",
+        ran.out,
+        ran.err
+    );
+    world
+        .make_role(&format!("{}_audit_pruner", world.database.name()))
+        .await;
+    let without = world.run(&["audit", "retention", "--yes", "--json"]);
+    assert_eq!(
+        (without.code, without.json()["left"].as_i64()),
+        (3, Some(1)),
+        "{}",
+        without.out
+    );
+    let ran = world.run(&prune);
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    assert_eq!(ran.json()["removed"][0], "2025-03", "{}", ran.out);
+    let verified = world.run(&["audit", "verify", "--json"]);
+    assert_eq!(
+        (verified.code, verified.json()["removed"].as_i64()),
+        (0, Some(1)),
+        "{}{}",
+        verified.out,
+        verified.err
+    );
+    let told = world
+        .run(&["audit", "search", "--action", "audit.prune", "--json"])
+        .json();
+    assert_eq!(told["records"][0]["details"]["removed"], "1", "{told:#}");
+    let left = world
+        .run(&["audit", "search", "--until", "2025-04-01T00:00:00Z", "--json"])
+        .json();
+    assert_eq!(left["records"].as_array().map(Vec::len), Some(2), "{left:#}");
+    store.close().await;
+    world.close().await;
 }
