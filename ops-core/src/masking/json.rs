@@ -135,12 +135,19 @@ pub(super) struct Part {
 /// Cuts a place of `text` at what JSON needs to stay JSON: the inside of strings, and bare numbers and words as a whole.
 ///
 /// `state` is that at the beginning of the place. Text that is not JSON is one part.
-pub(super) fn parts(state: JsonState, text: &str, place: Range<usize>) -> Vec<Part> {
+pub(super) fn parts(state: JsonState, text: &str, place: Range<usize>) -> impl Iterator<Item = Part> {
+    // Most places are of one part, for which nothing is allocated.
+    let (first, rest) = first_and_rest(state, text, place);
+    first.into_iter().chain(rest)
+}
+
+fn first_and_rest(state: JsonState, text: &str, place: Range<usize>) -> (Option<Part>, Vec<Part>) {
     let whole = || {
-        vec![Part {
+        let whole = Part {
             range: place.clone(),
             bare: false,
-        }]
+        };
+        (Some(whole), Vec::new())
     };
     let bytes = text.as_bytes();
     let mut in_string = match state.line {
@@ -148,56 +155,66 @@ pub(super) fn parts(state: JsonState, text: &str, place: Range<usize>) -> Vec<Pa
         Line::Outside | Line::Begins => false,
         Line::Other => return whole(),
     };
-    let mut parts = Vec::new();
+    let (mut first, mut rest) = (None, Vec::new());
     let mut at = place.start;
     while at < place.end {
-        if in_string {
+        let (range, bare) = if in_string {
+            let from = at;
             let end = string_end(bytes, at, place.end);
             // A place that reaches over several strings may mask their values, and never takes a key away.
-            let is_key = !parts.is_empty() && is_key(&bytes[end..]);
-            if end > at && !is_key {
-                parts.push(Part {
-                    range: at..end,
-                    bare: false,
-                });
-            }
+            let is_key = first.is_some() && is_key(&bytes[end..]);
             at = end + 1;
             in_string = false;
-            continue;
-        }
-        match bytes[at] {
-            b'"' => {
-                in_string = true;
-                at += 1;
+            if end == from || is_key {
+                continue;
             }
-            b' ' | b'\t' | b'\r' | b'\n' | b':' | b',' | b'{' | b'}' | b'[' | b']' => at += 1,
-            byte if is_scalar_byte(byte) => {
-                let front = bytes[..at].iter().rev();
-                let start = at - front.take_while(|byte| is_scalar_byte(**byte)).count();
-                let end = at
-                    + bytes[at..]
-                        .iter()
-                        .take_while(|byte| is_scalar_byte(**byte))
-                        .count();
-                let begins = state.line == Line::Begins && state.document != Some(true) && parts.is_empty();
-                // What follows a scalar of JSON.
-                let after = bytes[end..]
-                    .iter()
-                    .find(|byte| !matches!(byte, b' ' | b'\t' | b'\r'));
-                let ends = matches!(after, None | Some(b',' | b'}' | b']' | b'\n'));
-                if begins || !ends || !is_scalar_text(&text[start..end]) {
-                    return whole();
+            (from..end, false)
+        } else {
+            match bytes[at] {
+                b'"' => {
+                    in_string = true;
+                    at += 1;
+                    continue;
                 }
-                parts.push(Part {
-                    range: start..end,
-                    bare: true,
-                });
-                at = end;
+                b' ' | b'\t' | b'\r' | b'\n' | b':' | b',' | b'{' | b'}' | b'[' | b']' => {
+                    at += 1;
+                    continue;
+                }
+                byte if is_scalar_byte(byte) => {
+                    let scalar = scalar_around(bytes, at);
+                    let begins =
+                        state.line == Line::Begins && state.document != Some(true) && first.is_none();
+                    if begins || !ends_scalar(&bytes[scalar.end..]) || !is_scalar_text(&text[scalar.clone()])
+                    {
+                        return whole();
+                    }
+                    at = scalar.end;
+                    (scalar, true)
+                }
+                _ => return whole(),
             }
-            _ => return whole(),
+        };
+        let part = Part { range, bare };
+        match first {
+            None => first = Some(part),
+            Some(_) => rest.push(part),
         }
     }
-    parts
+    (first, rest)
+}
+
+/// The number or word that `at` stands in.
+fn scalar_around(bytes: &[u8], at: usize) -> Range<usize> {
+    let front = bytes[..at].iter().rev();
+    let start = at - front.take_while(|byte| is_scalar_byte(**byte)).count();
+    let rest = bytes[at..].iter();
+    start..at + rest.take_while(|byte| is_scalar_byte(**byte)).count()
+}
+
+/// Whether `rest` follows a scalar of JSON.
+fn ends_scalar(rest: &[u8]) -> bool {
+    let after = rest.iter().find(|byte| !matches!(byte, b' ' | b'\t' | b'\r'));
+    matches!(after, None | Some(b',' | b'}' | b']' | b'\n'))
 }
 
 /// Whether the string that ends at the front of `bytes` is the key of a field.

@@ -1,11 +1,10 @@
 use std::borrow::Cow;
-use std::ops::Range;
 use std::sync::Arc;
 
 use super::form::{partial, placeholder};
-use super::json::{JsonState, outside_escapes, parts, push_escaped, unescaped};
+use super::json::JsonState;
 use super::pieces::{Pieces, WINDOW};
-use super::token::tokens;
+use super::token::{blind, tokens};
 use super::{Detector, MaskStream, MaskWriter, MaskingKeys};
 use crate::model::{Destination, MaskingPolicy, PiiSpan, PiiType, Treatment};
 use crate::ports::PiiMasker;
@@ -135,125 +134,7 @@ impl BuiltinMasker {
         found.retain(|span| self.treatment(span.kind) != Treatment::Keep);
         found
     }
-
-    /// `text` with the places in `found` masked; `None` if nothing changes. `state` is that of the beginning of `text`.
-    pub(super) fn edited(&self, text: &str, found: Vec<PiiSpan>, state: JsonState) -> Option<String> {
-        let mut edited: Option<String> = None;
-        let mut done = 0;
-        let mut found = found.into_iter().peekable();
-        while let Some(first) = found.next() {
-            // Lines are settled one by one: only those with something in them are looked at again.
-            let start = text[..first.start].rfind('\n').map_or(0, |at| at + 1);
-            let mut end = line_end(text, first.end);
-            let mut spans = vec![first];
-            while let Some(next) = found.next_if(|next| next.start <= end) {
-                end = line_end(text, next.end.max(end));
-                spans.push(next);
-            }
-            for span in &mut spans {
-                span.start -= start;
-                span.end -= start;
-            }
-            let state = if start == 0 { state } else { state.at_line_begin() };
-            if let Some(settled) = self.settled(&text[start..end], &spans, state) {
-                if start == 0 && end == text.len() {
-                    return Some(settled);
-                }
-                let edited = edited.get_or_insert_with(|| String::with_capacity(text.len()));
-                edited.push_str(&text[done..start]);
-                edited.push_str(&settled);
-                done = end;
-            }
-        }
-        edited.map(|edited| edited + &text[done..])
-    }
-
-    /// Masks until there is nothing left to mask: a mask may lay bare what the masked word was part of.
-    fn settled(&self, text: &str, found: &[PiiSpan], state: JsonState) -> Option<String> {
-        let mut settled = self.rewritten(text, found, state)?;
-        for _ in 1..ROUNDS {
-            let found = self.find(&settled);
-            match self.rewritten(&settled, &found, state) {
-                Some(rewritten) => settled = rewritten,
-                None => break,
-            }
-        }
-        Some(settled)
-    }
-
-    /// Masks each of the places once.
-    fn rewritten(&self, text: &str, found: &[PiiSpan], state: JsonState) -> Option<String> {
-        if found.is_empty() {
-            return None;
-        }
-        let masked = tokens(text);
-        let mut edits = Edits::new(text);
-        let (mut json, mut read) = (state, 0);
-        for span in found {
-            let place = outside_escapes(text, span.start..span.end);
-            let place = place.start.max(edits.done)..place.end;
-            if place.is_empty() {
-                continue;
-            }
-            let token = text.as_bytes()[read..place.start].iter().rev();
-            let token =
-                token.take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
-            let from = place.start - token.count();
-            json.advance(&text[read..from]);
-            read = from;
-            for part in parts(json, text, place) {
-                if masked.is_empty() {
-                    self.edit(&mut edits, span.kind, part.range, part.bare);
-                    continue;
-                }
-                for range in without(text, part.range, &masked) {
-                    self.edit(&mut edits, span.kind, range, part.bare);
-                }
-            }
-        }
-        edits.finish()
-    }
-
-    fn edit(&self, edits: &mut Edits<'_>, kind: PiiType, mut range: Range<usize>, bare: bool) {
-        if range.start < edits.done || range.is_empty() {
-            return;
-        }
-        let raw = &edits.text[range.clone()];
-        let escaped = raw.contains('\\');
-        let value = if escaped {
-            Cow::Owned(unescaped(raw))
-        } else {
-            Cow::Borrowed(raw)
-        };
-        let treatment = self.treatment(kind);
-        let shown = partial(kind, &value);
-        let added = match kind {
-            // What is left of a name may look like a whole one.
-            PiiType::Person => Some(NAME_MASK),
-            _ => shown.strip_prefix(&*value).filter(|added| !added.is_empty()),
-        };
-        if let Some(added) = added.filter(|added| edits.text[range.end..].starts_with(added)) {
-            // Masked already, as in `田中 *`. A stricter policy takes the rest of it too.
-            if treatment == Treatment::Partial {
-                return;
-            }
-            range.end += added.len();
-        }
-        let mask = match treatment {
-            Treatment::Partial => shown,
-            _ => self.mask_value(kind, &value),
-        };
-        if mask != raw {
-            edits.replace(range, &mask, escaped && value != raw, bare);
-        }
-    }
 }
-
-/// What stands in place of a given name.
-const NAME_MASK: &str = " *";
-
-/// More than any text was seen to need; it bounds the work for a hostile one.
-const ROUNDS: usize = 16;
 
 impl PiiMasker for BuiltinMasker {
     fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
@@ -270,88 +151,6 @@ impl PiiMasker for BuiltinMasker {
         };
         edited.map_or(Cow::Borrowed(text), Cow::Owned)
     }
-}
-
-/// A text with replacements, made from its front.
-struct Edits<'a> {
-    text: &'a str,
-    /// Up to where the text is copied.
-    done: usize,
-    edited: String,
-}
-
-impl<'a> Edits<'a> {
-    fn new(text: &'a str) -> Self {
-        Self {
-            text,
-            done: 0,
-            edited: String::new(),
-        }
-    }
-
-    fn replace(&mut self, range: Range<usize>, mask: &str, escape: bool, quote: bool) {
-        if self.done == 0 {
-            self.edited.reserve(self.text.len() + mask.len());
-        }
-        self.edited.push_str(&self.text[self.done..range.start]);
-        let quotation = if quote { "\"" } else { "" };
-        self.edited.push_str(quotation);
-        if escape {
-            push_escaped(mask, &mut self.edited);
-        } else {
-            self.edited.push_str(mask);
-        }
-        self.edited.push_str(quotation);
-        self.done = range.end;
-    }
-
-    fn finish(mut self) -> Option<String> {
-        if self.done == 0 {
-            return None;
-        }
-        self.edited.push_str(&self.text[self.done..]);
-        Some(self.edited)
-    }
-}
-
-/// `text` with nothing to read in the places of `masks`: what stands in a mask, perhaps by chance, says nothing about what is beside it.
-fn blind(text: &str, masks: &[Range<usize>]) -> String {
-    let (mut blind, mut done) = (String::with_capacity(text.len()), 0);
-    for mask in masks {
-        blind.push_str(&text[done..mask.start]);
-        blind.push('[');
-        blind.extend(std::iter::repeat_n('*', mask.len() - 2));
-        blind.push(']');
-        done = mask.end;
-    }
-    blind + &text[done..]
-}
-
-fn line_end(text: &str, at: usize) -> usize {
-    memchr::memchr(b'\n', &text.as_bytes()[at..]).map_or(text.len(), |length| at + length)
-}
-
-/// What of `range` is no mask yet. Beside a mask, a remainder counts only if it holds something.
-fn without(text: &str, range: Range<usize>, masked: &[Range<usize>]) -> Vec<Range<usize>> {
-    let first = masked.partition_point(|token| token.end <= range.start);
-    let tokens = masked[first..].iter().take_while(|token| token.start < range.end);
-    let (mut rest, mut at) = (Vec::new(), range.start);
-    for token in tokens {
-        rest.push(at..token.start.max(at));
-        at = token.end;
-    }
-    if at == range.start {
-        return vec![range];
-    }
-    rest.push(at..range.end.max(at));
-    rest.retain(|rest| {
-        text[rest.clone()]
-            .chars()
-            .filter(|c| c.is_alphanumeric())
-            .nth(1)
-            .is_some()
-    });
-    rest
 }
 
 #[cfg(test)]

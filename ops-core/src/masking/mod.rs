@@ -30,6 +30,8 @@ mod phone;
 mod pieces;
 mod scan;
 mod scrub;
+mod settle;
+mod splice;
 mod stream;
 mod structured;
 mod text;

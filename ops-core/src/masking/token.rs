@@ -73,6 +73,42 @@ pub(super) fn tokens(text: &str) -> Vec<Range<usize>> {
     found
 }
 
+/// `text` with nothing to read in the places of `masks`: what stands in a mask, perhaps by chance, says nothing about what is beside it.
+pub(super) fn blind(text: &str, masks: &[Range<usize>]) -> String {
+    let (mut blind, mut done) = (String::with_capacity(text.len()), 0);
+    for mask in masks {
+        blind.push_str(&text[done..mask.start]);
+        blind.push('[');
+        blind.extend(std::iter::repeat_n('*', mask.len() - 2));
+        blind.push(']');
+        done = mask.end;
+    }
+    blind + &text[done..]
+}
+
+/// What of `range` is no mask yet. Beside a mask, a remainder counts only if it holds something.
+pub(super) fn without(text: &str, range: Range<usize>, masked: &[Range<usize>]) -> Vec<Range<usize>> {
+    let first = masked.partition_point(|token| token.end <= range.start);
+    let tokens = masked[first..].iter().take_while(|token| token.start < range.end);
+    let (mut rest, mut at) = (Vec::new(), range.start);
+    for token in tokens {
+        rest.push(at..token.start.max(at));
+        at = token.end;
+    }
+    if at == range.start {
+        return vec![range];
+    }
+    rest.push(at..range.end.max(at));
+    rest.retain(|rest| {
+        text[rest.clone()]
+            .chars()
+            .filter(|c| c.is_alphanumeric())
+            .nth(1)
+            .is_some()
+    });
+    rest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

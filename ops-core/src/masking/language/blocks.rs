@@ -6,6 +6,9 @@ pub(super) const STEP: usize = 64;
 /// A step with the byte before it and the four after it.
 pub(super) type Window = [u8; STEP + 5];
 
+/// How many bytes before a step are in its window.
+const BEFORE: usize = 1;
+
 /// The first byte of kana; those of kanji follow.
 pub(super) const LEAD: u8 = 0xe3;
 
@@ -23,10 +26,11 @@ pub(in crate::masking) struct Marks {
     pub(super) sign: u64,
 }
 
-/// Makes `stretch` of the operations of a module of [`vector`](crate::masking::vector).
-macro_rules! stretch {
+/// Makes `marks` and `stretch` of the operations of a module of [`vector`](crate::masking::vector).
+macro_rules! marking {
     ($vectors:ident $(, #[$feature:meta])?) => {
-        use super::{LEAD, Marks, STEP, Stretch, Window};
+        use super::{BEFORE, LEAD, Marks, STEP, Stretch, Window};
+        use crate::masking::vector::stretch;
         use crate::masking::vector::$vectors::{WIDTH, and, bits, eq, load, or, small, within};
 
         $(#[$feature])?
@@ -61,43 +65,17 @@ macro_rules! stretch {
             marks
         }
 
-        /// The marks of the steps from `at` on, and how many steps there are.
-        $(#[$feature])?
-        pub(in crate::masking) fn stretch(bytes: &[u8], at: usize, stretch: &mut Stretch) -> usize {
-            let mut count = 0;
-            while count < stretch.len() && at + count * STEP < bytes.len() {
-                let place = at + count * STEP;
-                let window = place.checked_sub(1).and_then(|from| bytes[from..].first_chunk());
-                stretch[count] = match window {
-                    Some(window) => marks(window),
-                    None => marks(&super::padded(bytes, place)),
-                };
-                count += 1;
-            }
-            count
-        }
+        stretch!(b'\n' $(, #[$feature])?);
     };
 }
 
 pub(in crate::masking) mod portable {
-    stretch!(portable);
+    marking!(portable);
 }
 
 #[cfg(target_arch = "x86_64")]
 pub(in crate::masking) mod wide {
-    stretch!(wide, #[target_feature(enable = "avx2,bmi1,bmi2")]);
-}
-
-/// The window of the step at `at`, filled up with line breaks.
-#[cold]
-#[inline(never)]
-fn padded(bytes: &[u8], at: usize) -> Window {
-    let mut window = [b'\n'; size_of::<Window>()];
-    let from = at.saturating_sub(1);
-    let to = bytes.len().min(at + STEP + 4);
-    let shift = usize::from(at == 0);
-    window[shift..shift + to - from].copy_from_slice(&bytes[from..to]);
-    window
+    marking!(wide, #[target_feature(enable = "avx2,bmi1,bmi2")]);
 }
 
 #[cfg(test)]

@@ -136,10 +136,11 @@ impl Planes {
 /// The last letters of names of secrets.
 const NAMES: Letters = Letters::of(b"dtnyeslvcpw");
 
-/// Makes `stretch` of the operations of a module of [`vector`](crate::masking::vector).
-macro_rules! stretch {
+/// Makes `marks` and `stretch` of the operations of a module of [`vector`](crate::masking::vector).
+macro_rules! marking {
     ($vectors:ident $(, #[$feature:meta])?) => {
         use super::{BEFORE, Marks, NAMES, Planes, STEP, Stretch, Window};
+        use crate::masking::vector::stretch;
         use crate::masking::vector::$vectors::{WIDTH, and, bits, eq, letters, load, or, small, within};
 
         $(#[$feature])?
@@ -197,43 +198,17 @@ macro_rules! stretch {
             planes.marks()
         }
 
-        /// The marks of the steps from `at` on, and how many steps there are.
-        $(#[$feature])?
-        pub(in crate::masking) fn stretch(bytes: &[u8], at: usize, stretch: &mut Stretch) -> usize {
-            let mut count = 0;
-            while count < stretch.len() && at + count * STEP < bytes.len() {
-                let place = at + count * STEP;
-                let window = place.checked_sub(BEFORE).and_then(|from| bytes[from..].first_chunk());
-                stretch[count] = match window {
-                    Some(window) => marks(window),
-                    None => marks(&super::padded(bytes, place)),
-                };
-                count += 1;
-            }
-            count
-        }
+        stretch!(0 $(, #[$feature])?);
     };
 }
 
 pub(in crate::masking) mod portable {
-    stretch!(portable);
+    marking!(portable);
 }
 
 #[cfg(target_arch = "x86_64")]
 pub(in crate::masking) mod wide {
-    stretch!(wide, #[target_feature(enable = "avx2,bmi1,bmi2")]);
-}
-
-/// The window of the step at `at`, with zeros where there is no text.
-#[cold]
-#[inline(never)]
-fn padded(bytes: &[u8], at: usize) -> Window {
-    let mut window = [0; size_of::<Window>()];
-    let from = at.saturating_sub(BEFORE);
-    let shift = BEFORE.saturating_sub(at);
-    let length = (bytes.len() - from).min(window.len() - shift);
-    window[shift..shift + length].copy_from_slice(&bytes[from..from + length]);
-    window
+    marking!(wide, #[target_feature(enable = "avx2,bmi1,bmi2")]);
 }
 
 #[cfg(test)]

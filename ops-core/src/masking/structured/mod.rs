@@ -10,6 +10,7 @@ mod identity;
 mod ip;
 mod key;
 mod label;
+mod label_index;
 mod label_table;
 mod marks;
 mod number;

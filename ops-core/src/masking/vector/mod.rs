@@ -4,6 +4,29 @@
 //! Functions that read text a window at a time are written once, by a macro over the operations of [`portable`] and [`wide`], which have the
 //! same names.
 
+/// Makes the function that marks some steps in a row, of `marks` and the constants of the module around it.
+macro_rules! stretch {
+    ($fill:literal $(, #[$feature:meta])?) => {
+        /// The marks of the steps from `at` on, and how many steps there are.
+        $(#[$feature])?
+        pub(in crate::masking) fn stretch(bytes: &[u8], at: usize, stretch: &mut Stretch) -> usize {
+            let mut count = 0;
+            while count < stretch.len() && at + count * STEP < bytes.len() {
+                let place = at + count * STEP;
+                let window = place.checked_sub(BEFORE).and_then(|from| bytes[from..].first_chunk());
+                stretch[count] = match window {
+                    Some(window) => marks(window),
+                    None => marks(&$crate::masking::vector::padded(bytes, place, BEFORE, $fill)),
+                };
+                count += 1;
+            }
+            count
+        }
+    };
+}
+
+pub(super) use stretch;
+
 pub(super) mod portable;
 #[cfg(target_arch = "x86_64")]
 pub(super) mod wide;
@@ -38,6 +61,17 @@ pub(super) fn language(bytes: &[u8], at: usize, marks: &mut language::Stretch) -
         return unsafe { language::wide::stretch(bytes, at, marks) };
     }
     language::portable::stretch(bytes, at, marks)
+}
+
+/// The window of the step at `at`, which `before` bytes of the text belong to as well; filled up where there is no text.
+#[inline]
+pub(super) fn padded<const N: usize>(bytes: &[u8], at: usize, before: usize, fill: u8) -> [u8; N] {
+    let mut window = [fill; N];
+    let from = at.saturating_sub(before);
+    let shift = before.saturating_sub(at);
+    let length = (bytes.len() - from).min(N - shift);
+    window[shift..shift + length].copy_from_slice(&bytes[from..from + length]);
+    window
 }
 
 /// Whether the machine has the instructions that [`wide`] is compiled for.
