@@ -63,6 +63,12 @@ pub fn tenant_gap(name: &str, detail: &str) -> Text {
             "マテリアライズドビュー・外部表には行レベルセキュリティが効かない。アプリの役割から権限を外す".to_owned(),
             "row security does not exist for materialized views and foreign tables: take the rights from the application's roles".to_owned(),
         ),
+        "open_through_parent" => (
+            format!("継承元の {detail} を読めば、この表の行が全テナント分読める（アプリの役割から継承元の権限を外すか、NO INHERIT にする）"),
+            format!(
+                "who reads {detail}, from which it inherits, reads its rows of every tenant: take the rights on that one, or NO INHERIT"
+            ),
+        ),
         "key_without_tenant" => (
             format!("一意キー {detail} がテナント列で始まらない（他テナントの存在が分かり、自分の行が黙って捨てられる）"),
             format!("unique key {detail} does not begin with the tenant: it tells of other tenants' rows"),

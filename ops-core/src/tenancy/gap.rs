@@ -42,6 +42,11 @@ pub enum TenantGap {
     ViewRunsAsOwner,
     /// A materialized view or a foreign table: row security does not exist for it.
     BeyondRowSecurity,
+    /// The table inherits from one that knows no tenants: whoever reads that one, reads the rows of this one past its policies.
+    OpenThroughParent {
+        /// The table that it inherits from.
+        parent: String,
+    },
     /// A unique key does not begin with the tenant: a taken value tells of another tenant's row, and `on conflict do nothing` drops one's own.
     KeyWithoutTenant {
         /// The index.
@@ -95,6 +100,7 @@ impl TenantGap {
             Self::SlowPolicy { .. } => "slow_policy",
             Self::ViewRunsAsOwner => "view_runs_as_owner",
             Self::BeyondRowSecurity => "beyond_row_security",
+            Self::OpenThroughParent { .. } => "open_through_parent",
             Self::KeyWithoutTenant { .. } => "key_without_tenant",
             Self::ReferenceWithoutTenant { .. } => "reference_without_tenant",
             Self::SchemaUnchecked => "schema_unchecked",
@@ -114,6 +120,7 @@ impl TenantGap {
             | Self::UncheckedWrite { policy }
             | Self::NoisyPolicy { policy }
             | Self::SlowPolicy { policy } => policy,
+            Self::OpenThroughParent { parent } => parent,
             Self::KeyWithoutTenant { key } => key,
             Self::ReferenceWithoutTenant { constraint } => constraint,
             Self::RoleBypasses { through: role }
@@ -231,6 +238,9 @@ mod tests {
             },
             TenantGap::RoleMayTruncate { role: "r".to_owned() },
             TenantGap::BeyondRowSecurity,
+            TenantGap::OpenThroughParent {
+                parent: "p".to_owned(),
+            },
         ] {
             assert_eq!(serde_json::to_value(&gap).unwrap()["gap"], gap.name());
             assert!(!gap.text().get(crate::model::Lang::En).is_empty());

@@ -9,18 +9,19 @@ use crate::error::{error, failed};
 use crate::identifier::{literal, quoted};
 use crate::tenancy::{Catalog, Relation};
 
-/// Columns of the tables of a data map, as far as they are there.
+/// Columns of the tables of the catalogue.
 pub(super) struct Columns(Vec<(String, String, String, bool, Option<i32>)>);
 
 impl Columns {
-    pub(super) async fn read(connection: &mut PgConnection, schemas: &[String]) -> Result<Self> {
+    pub(super) async fn read(connection: &mut PgConnection, catalog: &Catalog) -> Result<Self> {
+        let tables: Vec<i64> = catalog.relations.keys().copied().collect();
         let rows = sqlx::query_as(
             "select n.nspname || '.' || c.relname, a.attname::text, format_type(a.atttypid, null), a.attnotnull,
                     case when a.atttypid in ('varchar'::regtype, 'bpchar'::regtype) and a.atttypmod > 4 then a.atttypmod - 4 end
              from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
-             where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p') and n.nspname = any($1)",
+             where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p') and c.oid::bigint = any($1)",
         )
-        .bind(schemas)
+        .bind(tables)
         .fetch_all(connection)
         .await
         .map_err(failed(ERASE))?;
@@ -63,6 +64,8 @@ pub(super) fn check(
     columns: &Columns,
 ) -> Result<()> {
     let mut faults = contradictions(map);
+    let named = named(map, catalog);
+    faults.extend(heirs_of_two(&named, catalog));
     for rule in map {
         let table = catalog.named(&rule.table);
         let Some(table) = table.filter(|_| rule.table.schema() != "ops") else {
@@ -76,12 +79,7 @@ pub(super) fn check(
                 rule.table
             ));
         }
-        if let Some(foreign) = catalog.foreign_partition(table.oid) {
-            faults.push(format!(
-                "{} is a foreign table, whose rows are not ours",
-                foreign.name
-            ));
-        }
+        faults.extend(out_of_reach(catalog, table.oid, &named));
         if columns.get(&rule.table, &rule.user_column).is_none() {
             faults.push(format!("{} has no column {}", rule.table, rule.user_column));
         }
@@ -96,21 +94,19 @@ pub(super) fn check(
         for column in changed {
             match columns.get(&rule.table, column) {
                 None => faults.push(format!("{} has no column {column}", rule.table)),
-                Some((_, true)) if becomes_null => {
-                    faults.push(format!(
-                        "{}.{column} must not be null: use a pseudonym",
-                        rule.table
-                    ));
+                Some(_) if becomes_null => {
+                    // What inherits may be stricter.
+                    let family = catalog.family(table.oid, &named);
+                    let strict =
+                        family.filter(|one| columns.get(&one.name, column).is_some_and(|(_, strict)| strict));
+                    faults.extend(
+                        strict.map(|one| format!("{}.{column} must not be null: use a pseudonym", one.name)),
+                    );
                 }
-                Some((kind, _))
-                    if !becomes_null && !matches!(kind, "text" | "character varying" | "character") =>
-                {
+                Some((kind, _)) if !matches!(kind, "text" | "character varying" | "character") => {
                     faults.push(format!("{}.{column} is no text: make it null", rule.table));
                 }
-                Some(_)
-                    if !becomes_null
-                        && columns.is_shorter(&rule.table, column, super::request::PSEUDONYM) =>
-                {
+                Some(_) if columns.is_shorter(&rule.table, column, super::request::PSEUDONYM) => {
                     faults.push(format!(
                         "{}.{column} is too short for a pseudonym of {} characters",
                         rule.table,
@@ -125,6 +121,47 @@ pub(super) fn check(
         true => Ok(()),
         false => Err(wrong(&faults.join("; "))),
     }
+}
+
+/// The tables that the map has rules for.
+pub(super) fn named(map: &[DataRule], catalog: &Catalog) -> Vec<i64> {
+    let tables = map.iter().filter_map(|rule| catalog.named(&rule.table));
+    tables.map(|table| table.oid).collect()
+}
+
+/// What holds rows of the table with this oid and cannot be reached from here.
+pub(super) fn out_of_reach(catalog: &Catalog, oid: i64, named: &[i64]) -> Vec<String> {
+    let mut faults = Vec::new();
+    for table in catalog.family(oid, named) {
+        if let Some(foreign) = catalog.foreign_part(table.oid) {
+            faults.push(format!(
+                "{} is a foreign table, whose rows are not ours",
+                foreign.name
+            ));
+        }
+    }
+    if let Some(unnamed) = catalog.unnamed_part(oid) {
+        faults.push(format!(
+            "{unnamed} holds rows of it and has a point in its name: rename it"
+        ));
+    }
+    faults
+}
+
+/// Tables that inherit from two others with rules, so that nobody knows by which they go.
+fn heirs_of_two(named: &[i64], catalog: &Catalog) -> Vec<String> {
+    let heirs = catalog
+        .relations
+        .values()
+        .filter(|table| catalog.rules_of(table, named).len() > 1);
+    heirs
+        .map(|table| {
+            format!(
+                "{} inherits from two tables with rules: give it rules of its own",
+                table.name
+            )
+        })
+        .collect()
 }
 
 /// Whether a row says whose tenant it is, or belongs to none by the layout.
@@ -194,12 +231,14 @@ pub(super) fn unmapped(map: &[DataRule], catalog: &Catalog, columns: &Columns) -
         .map(|rule| rule.user_column.as_str())
         .filter(|name| *name != "id")
         .collect();
-    let mapped: BTreeSet<&TableName> = map.iter().map(|rule| &rule.table).collect();
+    let mapped = named(map, catalog);
     let found = columns.with(&names);
     catalog
         .relations
         .values()
-        .filter(|table| table.is_table() && !table.is_partition && !mapped.contains(&table.name))
+        .filter(|table| {
+            table.is_table() && !table.is_partition && catalog.rules_of(table, &mapped).is_empty()
+        })
         .filter(|table| found.contains(table.name.to_string().as_str()))
         .map(|table| table.name.clone())
         .collect()

@@ -9,7 +9,7 @@ use ops_core::ports::{Clock, ForgetPerson};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::map::{Columns, check, condition, hides, in_order, unmapped};
+use super::map::{Columns, check, condition, hides, in_order, named, unmapped};
 use crate::PostgresStore;
 use crate::error::{error, failed};
 use crate::identifier::{literal, quoted};
@@ -236,16 +236,23 @@ impl Erasure {
             .map_err(failed(ERASE))?;
         set_tenant(&mut transaction, tenant, ERASE).await?;
         let catalog = Catalog::read(&mut transaction, &self.layout).await?;
-        let columns = Columns::read(&mut transaction, &self.layout.schemas).await?;
+        let columns = Columns::read(&mut transaction, &catalog).await?;
         check(&self.map, &self.layout, &catalog, &columns)?;
         report.unmapped = unmapped(&self.map, &catalog, &columns);
         let (deletions, changes): (Vec<&DataRule>, Vec<&DataRule>) = self
             .map
             .iter()
             .partition(|rule| rule.disposal == Disposal::Delete);
+        let named = named(&self.map, &catalog);
+        // A rule is one of what inherits from its table, too.
         let rooted = |rules: Vec<&'r DataRule>| -> Vec<(i64, &'r DataRule)> {
-            let root = |rule: &'r DataRule| Some((catalog.named(&rule.table)?.oid, rule));
-            rules.into_iter().filter_map(root).collect()
+            let mut roots = Vec::new();
+            for rule in rules {
+                if let Some(table) = catalog.named(&rule.table) {
+                    roots.extend(catalog.family(table.oid, &named).map(|one| (one.oid, rule)));
+                }
+            }
+            roots
         };
         // Checked above: there is such an order.
         let mut steps = rooted(in_order(&changes).unwrap_or(changes));

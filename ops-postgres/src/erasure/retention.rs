@@ -5,7 +5,7 @@ use ops_core::model::{RetentionEnd, RetentionRule, TableName, TenantId, TenantLa
 use serde::Serialize;
 use sqlx::PgPool;
 
-use super::map::{Columns, tells_tenants_apart};
+use super::map::{Columns, out_of_reach, tells_tenants_apart};
 use crate::PostgresStore;
 use crate::error::{error, failed};
 use crate::identifier::{literal, quoted};
@@ -141,13 +141,18 @@ impl Retention {
             .await
             .map_err(failed(RETAIN))?;
         let catalog = Catalog::read(&mut transaction, &self.layout).await?;
-        let columns = Columns::read(&mut transaction, &self.layout.schemas).await?;
+        let columns = Columns::read(&mut transaction, &catalog).await?;
         let known: Vec<String> =
             sqlx::query_scalar("select id from ops.tenant where state <> 'purged' order by id")
                 .fetch_all(&mut *transaction)
                 .await
                 .map_err(failed(RETAIN))?;
         let tenants = known.into_iter().map(TenantId::new).collect::<Result<Vec<_>>>()?;
+        let named: Vec<i64> = self
+            .rules
+            .iter()
+            .filter_map(|rule| Some(catalog.named(&rule.table)?.oid))
+            .collect();
         let mut steps = Vec::new();
         for rule in &self.rules {
             let root = catalog
@@ -159,11 +164,12 @@ impl Retention {
                 RetentionEnd::Leaving { users, .. } => catalog.named(users),
                 _ => None,
             };
-            if let Some(foreign) = catalog.foreign_partition(root.oid) {
-                let reason = format!("{} is a foreign table, whose rows are not ours", foreign.name);
-                return Err(wrong(rule, &reason));
+            let faults = out_of_reach(&catalog, root.oid, &named);
+            if !faults.is_empty() {
+                return Err(wrong(rule, &faults.join("; ")));
             }
-            for table in catalog.where_rows_are(root.oid) {
+            let family = catalog.family(root.oid, &named);
+            for table in family.flat_map(|one| catalog.where_rows_are(one.oid)) {
                 let stored = Stored {
                     name: table.name.clone(),
                     tenant: table.column.as_ref().map(|column| column.name.clone()),

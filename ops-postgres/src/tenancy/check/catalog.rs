@@ -28,6 +28,8 @@ pub(crate) struct Unchecked {
     pub(crate) subject: String,
     /// Whether the application may touch it. If not, it has the tenant's column.
     pub(crate) touched: bool,
+    /// The tables whose rows it holds, too: the root of its partitions, and those that it inherits from.
+    pub(crate) part_of: Vec<i64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +49,8 @@ pub(crate) struct Relation {
     pub(crate) is_partition: bool,
     /// The root of its partitions, or itself.
     pub(crate) root: i64,
+    /// The tables that it inherits from, near and far; not those of which it is a partition.
+    pub(crate) inherits: Vec<i64>,
     pub(crate) enabled: bool,
     pub(crate) forced: bool,
     pub(crate) column: Option<Column>,
@@ -142,9 +146,13 @@ impl Catalog {
         for row in &rows {
             let (schema, name): (String, String) = (get(row, "schema")?, get(row, "name")?);
             let Ok(table) = TableName::new(&schema, &name) else {
-                let subject = format!("table {schema}.{name}");
-                let touched = true;
-                unchecked.push(Unchecked { subject, touched });
+                let mut part_of: Vec<i64> = get(row, "inherits")?;
+                part_of.push(get(row, "root")?);
+                unchecked.push(Unchecked {
+                    subject: format!("table {schema}.{name}"),
+                    touched: true,
+                    part_of,
+                });
                 continue;
             };
             let relation = Relation::read(table, row)?;
@@ -208,6 +216,7 @@ impl Catalog {
         unchecked.extend(schemas.into_iter().map(|(schema, touched)| Unchecked {
             subject: format!("schema {schema}"),
             touched,
+            part_of: Vec::new(),
         }));
         Ok(Self {
             version,
@@ -232,10 +241,16 @@ impl Catalog {
             .filter(|table| table.kind == RelationKind::Table)
     }
 
-    /// Whether the table, or the root of its partitions, is listed as global.
+    /// Whether the table, or the root of its partitions, is listed as global. One that inherits from such a table is global too, unless it
+    /// says itself whose its rows are.
     pub(crate) fn is_global(&self, layout: &TenantLayout, relation: &Relation) -> bool {
-        let root = self.relations.get(&relation.root).unwrap_or(relation);
-        layout.global.contains_key(&root.name) || layout.global.contains_key(&relation.name)
+        let listed = |oid: &i64| {
+            let table = self.relations.get(oid);
+            table.is_some_and(|table| layout.global.contains_key(&table.name))
+        };
+        listed(&relation.root)
+            || listed(&relation.oid)
+            || (relation.column.is_none() && relation.inherits.iter().any(listed))
     }
 
     /// Where the rows of the table with this oid are stored: in itself, or in its partitions.
@@ -254,8 +269,8 @@ impl Catalog {
             .any(|part| part.root == root && part.kind != RelationKind::Partitioned)
     }
 
-    /// A partition that is stored somewhere else.
-    pub(crate) fn foreign_partition(&self, root: i64) -> Option<&Relation> {
+    /// What of the table with this oid is stored somewhere else: it, or a partition.
+    pub(crate) fn foreign_part(&self, root: i64) -> Option<&Relation> {
         self.relations
             .values()
             .find(|part| part.root == root && part.kind == RelationKind::Foreign)
@@ -293,6 +308,7 @@ impl Relation {
             },
             is_partition: get(row, "is_partition")?,
             root: get(row, "root")?,
+            inherits: get(row, "inherits")?,
             enabled: get(row, "enabled")?,
             forced: get(row, "forced")?,
             column: column.zip(column_type).map(|(name, kind)| {
@@ -368,11 +384,11 @@ where
     row.try_get(column).map_err(failed(CHECK))
 }
 
-// A partition belongs to its table, whatever schema it is in.
+// A partition belongs to its table, and what inherits to what it inherits from, whatever schema it is in.
 const RELATIONS: &str = "
     select c.oid::bigint as oid, n.nspname::text as schema, c.relname::text as name, c.relkind::text as kind,
            c.relispartition as is_partition,
-           root.oid::bigint as root, c.relispopulated as populated, c.relrowsecurity as enabled, c.relforcerowsecurity as forced,
+           root.oid::bigint as root, up.oids as inherits, c.relispopulated as populated, c.relrowsecurity as enabled, c.relforcerowsecurity as forced,
            a.attname::text as column_name, format_type(a.atttypid, null)::text as column_type, a.attnotnull as column_not_null,
            coalesce(c.reloptions && array['security_invoker=true', 'security_invoker=on', 'security_invoker=1', 'security_invoker=yes'], false) as invoker,
            o.rolname::text as owner, o.rolsuper or o.rolbypassrls as owner_bypasses,
@@ -388,10 +404,20 @@ const RELATIONS: &str = "
     join pg_roles o on o.oid = c.relowner
     join pg_class root on root.oid = coalesce(pg_partition_root(c.oid)::oid, c.oid)
     join pg_namespace rn on rn.oid = root.relnamespace
+    cross join lateral (select array(
+        with recursive up as (select i.inhparent from pg_inherits i where i.inhrelid = c.oid and not c.relispartition
+            union select i.inhparent from up join pg_inherits i on i.inhrelid = up.inhparent)
+        select inhparent::bigint from up order by 1) as oids) up
     left join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
         and a.attname = coalesce((select l.col from unnest($3::text[], $4::text[]) as l(tab, col)
-            where l.tab = rn.nspname || '.' || root.relname), $2)
-    where (n.nspname = any($1) or rn.nspname = any($1)) and c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relpersistence <> 't'
+            where l.tab = rn.nspname || '.' || root.relname),
+            (select l.col from unnest($3::text[], $4::text[]) as l(tab, col) join pg_namespace pn on true
+                join pg_class p on p.relnamespace = pn.oid and p.oid::bigint = any(up.oids)
+                where l.tab = pn.nspname || '.' || p.relname order by l.col limit 1), $2)
+    where (n.nspname = any($1) or rn.nspname = any($1)
+            or exists (select from pg_class p join pg_namespace pn on pn.oid = p.relnamespace
+                where p.oid::bigint = any(up.oids) and pn.nspname = any($1)))
+        and c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relpersistence <> 't'
         and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')";
 
 const POLICIES: &str = "
@@ -449,6 +475,11 @@ const UNCHECKED: &str = "
         join pg_namespace rn on rn.oid = root.relnamespace
         where c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relpersistence <> 't' and n.nspname <> all($1) and rn.nspname <> all($1)
             and n.nspname not in ('information_schema', 'ops') and n.nspname !~ '^pg_'
+            and not exists (
+                with recursive up as (select i.inhparent from pg_inherits i where i.inhrelid = c.oid and not c.relispartition
+                    union select i.inhparent from up join pg_inherits i on i.inhrelid = up.inhparent)
+                select from up join pg_class p on p.oid = up.inhparent join pg_namespace pn on pn.oid = p.relnamespace
+                where pn.nspname = any($1))
             and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
     ) found where touched or of_tenants group by 1 order by 1";
 

@@ -20,6 +20,7 @@ pub(super) fn judge(catalog: &Catalog, layout: &TenantLayout) -> TenantReport {
             RelationKind::Table | RelationKind::Partitioned => {
                 report.tables += usize::from(relation.column.is_some());
                 judge_table(relation, layout, &mut found);
+                judge_parents(catalog, relation, layout, &mut found);
             }
             RelationKind::View => judge_view(catalog, relation, &mut found),
             RelationKind::MaterializedView | RelationKind::Foreign => {
@@ -70,9 +71,10 @@ fn judge_table(relation: &Relation, layout: &TenantLayout, found: &mut impl FnMu
     {
         found(TenantGap::RoleMayTruncate { role: role.clone() });
     }
-    // Row security of the parent holds for those who come through the parent: a partition that nobody of the application may touch
-    // needs none of its own.
-    if relation.is_partition && !layout.app_roles.is_empty() && relation.granted.is_empty() {
+    // Row security of the parent holds for those who come through the parent: a partition, or a table that inherits, that nobody of the
+    // application may touch needs none of its own.
+    let has_parent = relation.is_partition || !relation.inherits.is_empty();
+    if has_parent && !layout.app_roles.is_empty() && relation.granted.is_empty() {
         return;
     }
     if !column.not_null && !relation.is_partition {
@@ -89,6 +91,30 @@ fn judge_table(relation: &Relation, layout: &TenantLayout, found: &mut impl FnMu
         found(TenantGap::NoPolicy);
     }
     judge_policies(relation, &column.name, found);
+}
+
+/// Who reads a table reads what inherits from it, too, and is held by the policies of that table only.
+fn judge_parents(
+    catalog: &Catalog,
+    relation: &Relation,
+    layout: &TenantLayout,
+    found: &mut impl FnMut(TenantGap),
+) {
+    if relation.column.is_none() {
+        return;
+    }
+    for parent in relation
+        .inherits
+        .iter()
+        .filter_map(|oid| catalog.relations.get(oid))
+    {
+        let judged = parent.column.is_some() && !catalog.is_global(layout, parent);
+        let touched = layout.app_roles.is_empty() || !parent.granted.is_empty();
+        if touched && !judged {
+            let parent = parent.name.to_string();
+            found(TenantGap::OpenThroughParent { parent });
+        }
+    }
 }
 
 fn judge_policies(relation: &Relation, column: &str, found: &mut impl FnMut(TenantGap)) {

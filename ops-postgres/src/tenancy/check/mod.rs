@@ -1,4 +1,5 @@
 mod catalog;
+mod heirs;
 mod judge;
 mod predicate;
 

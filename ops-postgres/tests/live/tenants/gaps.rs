@@ -96,6 +96,11 @@ async fn each_gap_is_found_by_its_name_and_goes_when_it_is_mended() {
             "public.kept beyond_row_security",
         ),
         (
+            "create schema other; create table other.t () inherits (tasks); grant usage on schema other to {role}; grant select on other.t to {role}",
+            "drop schema other cascade",
+            "other.t row_security_off",
+        ),
+        (
             "grant truncate on tasks to {role}",
             "revoke truncate on tasks from {role}",
             "public.tasks role_may_truncate",
@@ -153,6 +158,38 @@ async fn each_gap_is_found_by_its_name_and_goes_when_it_is_mended() {
     run(&mut root, &format!("create policy all_rows on tasks using (true); create policy wall on tasks as restrictive using {predicate}")).await.unwrap();
     assert_eq!(found(&world, &layout).await, [""; 0]);
     drop(root);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn who_reads_a_table_without_tenants_reads_what_inherits_from_it_past_its_policies() {
+    let Some(world) = World::new().await else { return };
+    let layout = tasks(&world)
+        .await
+        .with_global("trunk".parse().unwrap(), "ids only");
+    let (mut root, role) = (world.superuser().await, app_role(&world));
+    run(
+        &mut root,
+        "create table trunk (id int); alter table tasks inherit trunk",
+    )
+    .await
+    .unwrap();
+    assert_eq!(
+        found(&world, &layout).await,
+        [""; 0],
+        "the application may not read it"
+    );
+    run(&mut root, &format!("grant select on trunk to {role}"))
+        .await
+        .unwrap();
+    let mut app = world.app().await;
+    let naive: i64 = sqlx::query_scalar("select count(*) from trunk")
+        .fetch_one(&mut app)
+        .await
+        .unwrap();
+    assert_eq!(naive, 5, "every tenant's, without a tenant");
+    assert_eq!(found(&world, &layout).await, ["public.tasks open_through_parent"]);
+    drop((app, root));
     world.close().await;
 }
 

@@ -114,6 +114,162 @@ async fn a_map_that_contradicts_itself_or_could_mean_another_tenants_person_is_r
     world.close().await;
 }
 
+/// Two generations of children of `messages`, one of them in a schema that nobody names, each with a row for each person.
+async fn children(world: &World) {
+    let mut owner = world.owner().await;
+    run(
+        &mut owner,
+        "create schema attic;
+         create table messages_old (note text) inherits (messages);
+         create table attic.messages_older () inherits (messages_old);
+         insert into messages_old select 'org_a', n, null, 'usr_' || n, 'b', timestamptz '2001-01-01' from generate_series(1, 2) n;
+         insert into attic.messages_older select 'org_a', n, null, 'usr_' || n, 'b', timestamptz '2001-01-01' from generate_series(1, 2) n",
+    )
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn what_inherits_from_a_table_of_the_map_goes_with_it_unless_it_has_rules_of_its_own() {
+    let Some(world) = World::new().await else { return };
+    people(&world).await;
+    children(&world).await;
+    let (a, clock) = (tenant("org_a"), clock());
+    let delete = |table: &str| rule(table, "user_id", Disposal::Delete);
+    let erasure = |map| Erasure::new(&world.store, TenantLayout::default(), map);
+    let mut root = world.superuser().await;
+
+    let reason = "case 7".to_owned();
+    let kept = rule("messages_old", "user_id", Disposal::Keep { reason });
+    let report = erasure(vec![delete("messages"), kept])
+        .plan(&a, "usr_1", clock.now())
+        .await
+        .unwrap();
+    let lines: Vec<_> = report
+        .lines
+        .iter()
+        .map(|line| {
+            (
+                line.table.to_string(),
+                line.disposal == Disposal::Delete,
+                line.left,
+            )
+        })
+        .collect();
+    for wanted in [
+        ("public.messages".to_owned(), true, 200),
+        ("public.messages_old".to_owned(), false, 1),
+        ("attic.messages_older".to_owned(), false, 1),
+    ] {
+        assert!(lines.contains(&wanted), "{lines:?}");
+    }
+    assert_eq!(lines.len(), 3, "each table once: {lines:?}");
+
+    let whole = erasure(vec![delete("messages")]);
+    let ErasureOutcome::Done(report) = whole.run(&a, "usr_1", &by(), &clock, &|_| {}).await.unwrap() else {
+        panic!("nothing holds it up")
+    };
+    assert_eq!(report.lines.iter().map(|line| line.rows).sum::<u64>(), 202);
+    assert!(
+        !report
+            .unmapped
+            .iter()
+            .any(|table| table.name().starts_with("messages")),
+        "{:?}",
+        report.unmapped
+    );
+    let mine = "organization_id = 'org_a' and user_id";
+    assert_eq!(
+        count(&mut root, &format!("messages where {mine} = 'usr_1'")).await,
+        0
+    );
+    assert_eq!(
+        count(&mut root, &format!("messages_old where {mine} = 'usr_2'")).await,
+        2
+    );
+    drop(root);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn what_inherits_and_cannot_be_reached_makes_a_map_and_a_rule_of_retention_refused_by_its_name() {
+    let Some(world) = World::new().await else { return };
+    people(&world).await;
+    children(&world).await;
+    let mut root = world.superuser().await;
+    let (a, clock) = (tenant("org_a"), clock());
+    let delete = |table: &str| rule(table, "user_id", Disposal::Delete);
+    let by_age = || {
+        let end = RetentionEnd::Age {
+            column: "created_at".to_owned(),
+            keep: std::time::Duration::from_secs(60),
+        };
+        let rules = vec![RetentionRule::new("old", "messages".parse().unwrap(), end)];
+        Retention::new(&world.store, TenantLayout::default(), rules)
+    };
+    run(&mut root, "alter table messages_old alter body set not null")
+        .await
+        .unwrap();
+    for (make, map, wanted) in [
+        (
+            "",
+            vec![emptied("messages", "user_id", "body")],
+            "public.messages_old.body must not be null",
+        ),
+        (
+            "create foreign data wrapper nowhere; create server there foreign data wrapper nowhere;
+             create foreign table far () inherits (messages) server there",
+            vec![delete("messages")],
+            "public.far is a foreign table",
+        ),
+        (
+            "drop foreign data wrapper nowhere cascade; create table \"dotted.name\" () inherits (messages)",
+            vec![delete("messages")],
+            "table public.dotted.name holds rows of it",
+        ),
+        (
+            "drop table \"dotted.name\"; create table pair () inherits (messages, votes)",
+            vec![delete("messages"), delete("votes")],
+            "public.pair inherits from two tables with rules",
+        ),
+    ] {
+        if !make.is_empty() {
+            run(&mut root, make).await.unwrap();
+        }
+        let erasure = Erasure::new(&world.store, TenantLayout::default(), map);
+        let refused = erasure
+            .run(&a, "usr_1", &by(), &clock, &|_| {})
+            .await
+            .unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::InvalidConfig);
+        assert!(refused.to_string().contains(wanted), "{refused}");
+        if make.contains("server") || make.contains("create table \"") {
+            let refused = by_age().run(clock.now(), &|_| {}).await.unwrap_err();
+            assert!(refused.to_string().contains(wanted), "{refused}");
+        }
+    }
+    assert_eq!(
+        count(&mut root, "ops.deletion_requests").await,
+        0,
+        "refused whole"
+    );
+    run(
+        &mut root,
+        "drop table pair; alter table messages disable row level security",
+    )
+    .await
+    .unwrap();
+    let found = by_age().run(clock.now(), &|_| {}).await.unwrap();
+    let rows = |table: &str| {
+        let found = found.iter().find(|one| one.table.to_string() == table);
+        found.map(|one| (one.rows, one.left))
+    };
+    assert_eq!(rows("public.messages_old"), Some((2, 0)), "{found:?}");
+    assert_eq!(rows("attic.messages_older"), Some((2, 0)), "{found:?}");
+    drop(root);
+    world.close().await;
+}
+
 #[tokio::test]
 async fn a_hold_that_is_placed_during_an_erasure_keeps_what_is_left() {
     let Some(world) = World::new().await else { return };

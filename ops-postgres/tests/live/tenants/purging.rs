@@ -112,6 +112,33 @@ async fn a_partition_in_another_schema_and_a_copy_of_the_rows_are_part_of_the_pr
 }
 
 #[tokio::test]
+async fn what_inherits_is_purged_and_proven_whatever_schema_it_is_in() {
+    let Some(world) = World::new().await else { return };
+    organizations(&world).await;
+    deleted(&world, "org_a").await;
+    let mut owner = world.owner().await;
+    run(
+        &mut owner,
+        "create schema attic;
+         create table events (organization_id text not null, at date not null);
+         create table attic.events_old () inherits (events);
+         insert into attic.events_old select o, date '2001-01-02' from unnest(array['org_a', 'org_a', 'org_b']) o",
+    )
+    .await
+    .unwrap();
+    let purge = TenantPurge::new(&world.store, layout(&world));
+    let plan = purge.dry_run(&tenant("org_a"), at(40)).await.unwrap();
+    assert_eq!(line(&plan, "attic.events_old"), Some((0, 2)));
+    let PurgeOutcome::Purged(proof) = purge.run(&tenant("org_a"), at(40), &|_| {}).await.unwrap() else {
+        panic!("everything was looked at")
+    };
+    assert_eq!(line(&proof, "attic.events_old"), Some((2, 0)));
+    assert_eq!(count(&mut owner, "events").await, 1, "the other tenant's");
+    drop(owner);
+    world.close().await;
+}
+
+#[tokio::test]
 async fn a_hold_that_is_placed_during_a_purge_keeps_what_is_left_and_nobody_takes_it_back() {
     let Some(world) = World::new().await else { return };
     organizations(&world).await;
