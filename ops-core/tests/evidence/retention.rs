@@ -49,6 +49,18 @@ async fn trail() -> Arc<InMemoryAudit> {
     audit
 }
 
+/// On this day a year before, January was over and February was not.
+fn retention(audit: &Arc<InMemoryAudit>) -> TrailRetention {
+    let clock = Arc::new(ManualClock::new(at("2026-02-10T00:00:00Z")));
+    let (store, time) = (
+        Arc::<InMemoryAudit>::clone(audit),
+        Arc::<ManualClock>::clone(&clock),
+    );
+    let recorder = Recorder::new(store, Arc::new(BuiltinMasker::new()), time);
+    let store = Arc::<InMemoryAudit>::clone(audit);
+    TrailRetention::new(store, recorder, clock, 365 * DAY)
+}
+
 struct Desk {
     audit: Arc<InMemoryAudit>,
     signer: NoteSigner,
@@ -58,11 +70,8 @@ struct Desk {
 
 impl Desk {
     fn new(audit: Arc<InMemoryAudit>) -> Self {
-        // On this day a year before, January was over and February was not.
-        let clock = Arc::new(ManualClock::new(at("2026-02-10T00:00:00Z")));
-        let recorder = Recorder::new(audit.clone(), Arc::new(BuiltinMasker::new()), clock.clone());
         Self {
-            retention: TrailRetention::new(audit.clone(), recorder, clock, 365 * DAY),
+            retention: retention(&audit),
             signer: signer(),
             home: tempfile::tempdir().unwrap(),
             audit,
@@ -194,10 +203,10 @@ async fn a_record_that_is_not_the_one_in_evidence_stays() {
     for (_, record) in desk.audit.chain(&other()) {
         forged.append(&record).await.unwrap();
     }
-    let clock = Arc::new(ManualClock::new(at("2026-02-10T00:00:00Z")));
-    let recorder = Recorder::new(forged.clone(), Arc::new(BuiltinMasker::new()), clock.clone());
-    let retention = TrailRetention::new(forged, recorder, clock, 365 * DAY);
-    let plan = &retention.plan(&evidence, &desk.verifier()).await.unwrap()[0];
+    let plan = &retention(&forged)
+        .plan(&evidence, &desk.verifier())
+        .await
+        .unwrap()[0];
     let reason = uncovered(plan, &tenant()).unwrap();
     assert!(reason.contains("position 5"), "{reason}");
     assert_eq!(uncovered(plan, &other()), None);

@@ -53,10 +53,18 @@ impl Desk {
     async fn new(world: &World) -> Self {
         let trail = Arc::new(world.audit().await);
         let clock = Arc::new(ManualClock::new(at("2026-11-27T00:00:00Z")));
-        let recorder = Recorder::new(trail.clone(), Arc::new(BuiltinMasker::new()), clock.clone());
+        let (store, time) = (
+            Arc::<PostgresAuditStore>::clone(&trail),
+            Arc::<ManualClock>::clone(&clock),
+        );
+        let recorder = Recorder::new(store, Arc::new(BuiltinMasker::new()), time);
+        let (store, time) = (
+            Arc::<PostgresAuditStore>::clone(&trail),
+            Arc::<ManualClock>::clone(&clock),
+        );
         let year = Duration::from_secs(365 * 24 * 60 * 60);
         Self {
-            retention: TrailRetention::new(trail.clone(), recorder, clock.clone(), year),
+            retention: TrailRetention::new(store, recorder, time, year),
             signer: NoteSigner::generate("audit.example.com").unwrap(),
             home: tempfile::tempdir().unwrap(),
             trail,
@@ -66,7 +74,11 @@ impl Desk {
 
     async fn export(&self, of: &str, name: &str) -> std::path::PathBuf {
         let place = self.home.path().join(name);
-        let export = EvidenceExport::new(self.trail.clone(), self.signer.clone(), self.clock.clone());
+        let (store, time) = (
+            Arc::<PostgresAuditStore>::clone(&self.trail),
+            Arc::<ManualClock>::clone(&self.clock),
+        );
+        let export = EvidenceExport::new(store, self.signer.clone(), time);
         let request = EvidenceRequest::new(tenant(of), "yearly", Actor::person("kazu").unwrap());
         export.write(&request, &place).await.unwrap();
         place
