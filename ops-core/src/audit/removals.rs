@@ -1,10 +1,9 @@
 //! What was removed from a trail, and what the trail says about it.
 
 use crate::model::{AuditOutcome, AuditRecord};
-use crate::ports::AuditFault;
+use crate::ports::{AuditFault, MonthReading};
 
-/// The action of the record of a removal, and its details.
-pub(super) const PRUNE: &str = "audit.prune";
+/// The details of a record that tells of a removal.
 pub(super) const FIRST: &str = "first";
 pub(super) const LAST: &str = "last";
 pub(super) const REMOVED: &str = "removed";
@@ -38,7 +37,7 @@ impl Removals {
 
     /// Takes note of a record that tells of a removal before it.
     pub(super) fn record(&mut self, sequence: u64, record: &AuditRecord) {
-        if record.action != PRUNE || record.outcome != AuditOutcome::Succeeded {
+        if record.action != MonthReading::TOLD || record.outcome != AuditOutcome::Succeeded {
             return;
         }
         let number = |name: &str| record.details.get(name)?.parse().ok();
@@ -100,7 +99,7 @@ mod tests {
             Timestamp::UNIX_EPOCH,
             TenantId::new("org_a").unwrap(),
             Actor::person("kazu").unwrap(),
-            PRUNE,
+            MonthReading::TOLD,
             "audit_log",
             "2025-01",
         )

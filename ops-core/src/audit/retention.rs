@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::{Receiver, channel};
 
 use super::leaf::content;
-use super::removals::{FIRST, LAST, PRUNE, REMOVED};
+use super::removals::{FIRST, LAST, REMOVED};
 use super::{EvidenceManifest, EvidenceVerifier, Recorder};
 use crate::durable::blocking;
 use crate::error::{Error, ErrorKind, Result};
@@ -17,7 +17,7 @@ use crate::ports::{AuditPruner, Clock, MonthReading, MonthRemoval, TrailEntry};
 ///
 /// - A month goes as a whole: of every tenant that has records of it, what may go must be in evidence that verifies, record by record, with a signed checkpoint.
 /// - A [`LegalHold`] is stronger: what it keeps stays.
-/// - The trail of each tenant says what was removed, by whom, and what evidence has it.
+/// - The trail of each tenant says what was removed, by whom, and what evidence has it; the records that say so stay for good.
 #[derive(Clone, Debug)]
 pub struct TrailRetention {
     trail: Arc<dyn AuditPruner>,
@@ -73,6 +73,13 @@ impl MonthPlan {
         self.tenants.iter().map(|tenant| tenant.reading.removable).sum()
     }
 
+    /// Whether nothing is left of it but records that tell of removals, which stay for good.
+    pub fn is_over(&self) -> bool {
+        self.tenants
+            .iter()
+            .all(|tenant| tenant.reading.records == tenant.reading.telling)
+    }
+
     /// How many records are held.
     pub fn held(&self) -> u64 {
         self.tenants.iter().map(|tenant| tenant.reading.held).sum()
@@ -102,7 +109,7 @@ impl TrailRetention {
         }
     }
 
-    /// What is past its time, oldest month first, and which of `evidence` (directories of exports) has it. Changes nothing. Reads what it plans to remove, and
+    /// What is past its time and [not over](MonthPlan::is_over), oldest month first, and which of `evidence` (directories of exports) has it. Changes nothing. Reads what it plans to remove, and
     /// each fitting export once a month.
     ///
     /// # Errors
@@ -120,7 +127,9 @@ impl TrailRetention {
                 plan.tenants
                     .push(self.plan_tenant(tenant, month.month, &exports, verifier).await?);
             }
-            plans.push(plan);
+            if !plan.is_over() {
+                plans.push(plan);
+            }
         }
         Ok(plans)
     }
@@ -196,7 +205,7 @@ impl TrailRetention {
         Ok((reading, reason))
     }
 
-    /// Removes a month as planned, for `by`. The trail of each tenant tells of it.
+    /// Removes a month as planned, for `by`. The trail of each tenant tells of it. The evidence is not read again: plan and prune in one go.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] unless the plan [is ready](MonthPlan::is_ready); [`ErrorKind::Conflict`] when the trail or its holds have changed since, and nothing was removed; as
@@ -229,7 +238,7 @@ impl TrailRetention {
             self.clock.now(),
             reading.tenant.clone(),
             by.clone(),
-            PRUNE,
+            MonthReading::TOLD,
             "audit_log",
             month.to_string(),
         );

@@ -58,6 +58,9 @@ pub struct MonthReading {
     pub records: u64,
     /// How many of them a legal hold keeps.
     pub held: u64,
+    /// How many of them tell of a removal: they stay for good, or nobody could tell a removal from a theft.
+    #[serde(default)]
+    pub telling: u64,
     /// How many may go.
     pub removable: u64,
     /// The first position of those that may go.
@@ -69,12 +72,16 @@ pub struct MonthReading {
 }
 
 impl MonthReading {
+    /// The action of the records that tell of a removal.
+    pub const TOLD: &'static str = "audit.prune";
+
     /// Nothing was read yet.
     pub fn new(tenant: TenantId) -> Self {
         Self {
             tenant,
             records: 0,
             held: 0,
+            telling: 0,
             removable: 0,
             first: None,
             last: None,
@@ -82,7 +89,8 @@ impl MonthReading {
         }
     }
 
-    /// Takes the next record, whose content has this digest ([`content`](crate::audit::content)). Whether it may go: no hold keeps it.
+    /// Takes the next record, whose content has this digest ([`content`](crate::audit::content)). Whether it may go: no hold keeps it,
+    /// and it does not tell of a removal.
     pub fn push(
         &mut self,
         receipt: &AuditReceipt,
@@ -90,6 +98,7 @@ impl MonthReading {
         content: &Digest,
         holds: &[LegalHold],
     ) -> bool {
+        let tells = record.action == Self::TOLD;
         let held = holds.iter().any(|hold| hold.keeps(record));
         self.records += 1;
         self.digest = Digest::of_parts(&[
@@ -99,8 +108,9 @@ impl MonthReading {
             content.as_bytes(),
             &[u8::from(held)],
         ]);
-        if held {
-            self.held += 1;
+        if held || tells {
+            self.held += u64::from(held);
+            self.telling += u64::from(tells && !held);
             return false;
         }
         self.removable += 1;
@@ -133,7 +143,7 @@ impl MonthRemoval {
 ///
 /// # Contract
 /// - Of a record that is removed, position, id, chain hash and the digest of its content are kept: chain, tree, checkpoints and proofs of the rest hold as before, and the same record given again is known.
-/// - What an open [`LegalHold`] keeps stays, salts included; so does what is of tenants that `removals` does not name.
+/// - What an open [`LegalHold`] keeps stays, salts included; so does what tells of a removal ([`MonthReading::TOLD`]), and what is of tenants that `removals` does not name.
 /// - `prune` reads the month of each tenant again. Where it is not what `reading` says, by a record or by a hold, nothing is removed at all: `Conflict`.
 /// - The record of each removal gets its place in the trail in the same step: there is no removal without it.
 ///

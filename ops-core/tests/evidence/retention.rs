@@ -51,7 +51,11 @@ async fn trail() -> Arc<InMemoryAudit> {
 
 /// On this day a year before, January was over and February was not.
 fn retention(audit: &Arc<InMemoryAudit>) -> TrailRetention {
-    let clock = Arc::new(ManualClock::new(at("2026-02-10T00:00:00Z")));
+    retention_on("2026-02-10T00:00:00Z", audit)
+}
+
+fn retention_on(day: &str, audit: &Arc<InMemoryAudit>) -> TrailRetention {
+    let clock = Arc::new(ManualClock::new(at(day)));
     let (store, time) = (
         Arc::<InMemoryAudit>::clone(audit),
         Arc::<ManualClock>::clone(&clock),
@@ -319,4 +323,35 @@ async fn who_is_held_is_not_forgotten() {
     let forgotten = desk.audit.forget(&other(), "rei").await.unwrap();
     assert_eq!((forgotten.records, forgotten.left, forgotten.held), (0, 0, 1));
     assert_eq!(desk.audit.chain(&other())[0].1.actor.id(), "rei");
+}
+
+#[tokio::test]
+async fn years_later_the_trail_still_tells_of_the_first_removal() {
+    let mut desk = Desk::new(trail().await);
+    for year in 2026..2031 {
+        for month in ["02", "03", "04"] {
+            let name = format!("{year}-{month}");
+            desk.retention = retention_on(&format!("{name}-10T00:00:00Z"), &desk.audit);
+            desk.audit
+                .append(&made(&tenant(), at(&format!("{name}-05T00:00:00Z")), "kazu", "1"))
+                .await
+                .unwrap();
+            let evidence = [
+                desk.export(&format!("a{name}"), &tenant(), EvidenceFilter::default())
+                    .await,
+                desk.export(&format!("b{name}"), &other(), EvidenceFilter::default())
+                    .await,
+            ];
+            for plan in desk.plan(&evidence).await {
+                desk.prune(&plan).await.unwrap();
+            }
+            assert_eq!(desk.plan(&evidence).await, [], "{name}: nothing is left to do");
+            for tenant in [tenant(), other()] {
+                let report = desk.audit.verify(&tenant).await.unwrap();
+                assert!(report.intact(), "{name}: {report:?}");
+            }
+        }
+    }
+    let report = desk.audit.verify(&tenant()).await.unwrap();
+    assert!(report.removed > 40, "{report:?}");
 }

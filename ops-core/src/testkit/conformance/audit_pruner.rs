@@ -15,6 +15,7 @@ use crate::ports::{
 /// With the clause that `port` or `holds` breaks.
 pub async fn audit_pruner(port: &dyn AuditPruner, holds: &dyn LegalHolds) {
     a_month_goes_and_the_rest_holds(port, holds).await;
+    what_tells_of_a_removal_stays(port).await;
     what_has_changed_since_is_not_removed(port, holds).await;
 }
 
@@ -220,6 +221,28 @@ async fn a_month_goes_and_the_rest_holds(port: &dyn AuditPruner, holds: &dyn Leg
     );
 }
 
+async fn what_tells_of_a_removal_stays(port: &dyn AuditPruner) {
+    let tenant = fresh_tenant();
+    let month: Month = ok("a month", "2001-06".parse());
+    let mut telling = told(&MonthReading::new(tenant.clone()), month);
+    telling.at = month.begin();
+    append(port, &[made(&tenant, month.begin(), "kazu", "1"), telling]).await;
+    let reading = read(port, &tenant, month).await;
+    assert_eq!((reading.records, reading.telling, reading.removable), (2, 1, 1));
+    let record = told(&reading, month);
+    ok(
+        "prune",
+        port.prune(month, &[MonthRemoval::new(reading, record)]).await,
+    );
+    let chain = ok("chain", port.chain(&tenant, 0, 10).await);
+    let stays: Vec<_> = chain.iter().map(|entry| entry.record().is_some()).collect();
+    assert_eq!(
+        stays,
+        [false, true, true],
+        "a record that tells of a removal stays for good"
+    );
+}
+
 async fn what_has_changed_since_is_not_removed(port: &dyn AuditPruner, holds: &dyn LegalHolds) {
     let (tenant, other) = (fresh_tenant(), fresh_tenant());
     let month: Month = ok("a month", "2001-04".parse());
@@ -264,7 +287,7 @@ fn told(reading: &MonthReading, month: Month) -> AuditRecord {
         at,
         reading.tenant.clone(),
         actor,
-        "audit.prune",
+        MonthReading::TOLD,
         "audit_log",
         month.to_string(),
     )
