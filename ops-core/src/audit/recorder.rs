@@ -245,7 +245,8 @@ impl Recorder {
         let done = match &forgotten {
             Ok(forgotten) => record(AuditOutcome::Succeeded)
                 .with_detail("records", forgotten.records.to_string())
-                .with_detail("left", forgotten.left.to_string()),
+                .with_detail("left", forgotten.left.to_string())
+                .with_detail("held", forgotten.held.to_string()),
             Err(error) => record(AuditOutcome::Failed).with_detail("error", error.kind().to_string()),
         };
         if let Err(reason) = self.record(done.with_detail("step", "done")).await.kept() {

@@ -11,7 +11,7 @@ pub struct LegalHold {
     pub id: Uuid,
     /// Whose data.
     pub tenant: TenantId,
-    /// Of which person.
+    /// Of which person, as rows and trail call them: of a mail address used as an id the trail has the masked form.
     pub person: Option<String>,
     /// Of which resource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
