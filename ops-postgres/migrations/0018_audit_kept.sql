@@ -40,6 +40,15 @@ create function ops.audit_holds(of_tenant text)
 $$;
 revoke all on function ops.audit_holds(text) from public;
 
+-- Nobody places a hold from here on until the transaction ends.
+create function ops.audit_hold_still() returns void
+    language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+    lock table ops.data_hold in share mode;
+end
+$$;
+revoke all on function ops.audit_hold_still() from public;
+
 -- The months that ended by `until` and have records, with their tenants. The rows of a partition are open to its owner for a moment; nobody else sees it then.
 create function ops.audit_months(until bigint) returns table (first date, tenant text)
     language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -50,7 +59,9 @@ declare
 begin
     perform set_config('lock_timeout', '2s', true);
     for part in
-        select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = 'ops.audit_log'::regclass order by c.relname
+        -- In the order in which a reader takes them.
+        select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = 'ops.audit_log'::regclass
+        order by c.relname <> 'audit_log_before', c.relname
     loop
         if part ~ '^audit_log_[0-9]{6}$' then
             continue when extract(epoch from to_date(right(part, 6), 'YYYYMM') + interval '1 month') * 1000000 > until;
@@ -88,7 +99,9 @@ begin
     insert into ops.audit_kept (tenant, sequence, id, hash, content)
         select l.tenant, l.sequence, l.id, l.hash, w.content
         from unnest(sequences, contents) as w (sequence, content)
-        join ops.audit_log l on l.tenant = of_tenant and l.sequence = w.sequence and l.at_micros >= low and l.at_micros < high;
+        join ops.audit_log l on l.tenant = of_tenant and l.sequence = w.sequence and l.at_micros >= low and l.at_micros < high
+            -- What tells of a removal stays for good.
+            and l.action <> 'audit.prune';
     get diagnostics kept = row_count;
     delete from ops.audit_salt where tenant = of_tenant and sequence = any (sequences);
     insert into ops.audit_pruned (tenant, until) values (of_tenant, high) on conflict do nothing;
@@ -107,6 +120,8 @@ begin
     -- Behind a long reader it gives up: who waits here holds up every writer.
     perform set_config('lock_timeout', '2s', true);
     lock table ops.data_hold in share mode;
+    -- As a reader takes them: first the trail, then what was kept of it.
+    lock table only ops.audit_log in access exclusive mode;
     alter table ops.audit_kept no force row level security;
     for part in
         select c.relname as name, pg_get_expr(c.relpartbound, c.oid) as bound
@@ -136,9 +151,19 @@ revoke all on function ops.audit_drop(bigint, bigint) from public;
 do $$
 declare
     reader text;
+    function regprocedure;
 begin
+    -- No rights from the owner's default privileges.
     perform ops.audit_close_month('audit_kept');
     perform ops.audit_close_month('audit_pruned');
+    for function, reader in
+        select p.oid::regprocedure, quote_ident(pg_get_userbyid(a.grantee))
+        from pg_proc p join pg_namespace n on n.oid = p.pronamespace, aclexplode(p.proacl) a
+        where n.nspname = 'ops' and p.proname in ('audit_holds', 'audit_hold_still', 'audit_months', 'audit_keep', 'audit_drop')
+            and a.grantee not in (0, p.proowner)
+    loop
+        execute format('revoke all on function %s from %s cascade', function, reader);
+    end loop;
     for reader in
         select distinct case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end
         from pg_class c, aclexplode(c.relacl) a
@@ -152,7 +177,7 @@ begin
         where p.oid = 'ops.audit_withhold(text, bigint, bigint, text, text, text, text, text)'::regprocedure
             and a.grantee not in (0, p.proowner)
     loop
-        execute format('grant execute on function ops.audit_holds(text) to %s', reader);
+        execute format('grant execute on function ops.audit_holds(text), ops.audit_hold_still() to %s', reader);
     end loop;
 end
 $$;

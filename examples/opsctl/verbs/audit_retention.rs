@@ -37,15 +37,28 @@ pub(crate) async fn run(
     let retention = TrailRetention::new(Arc::new(trail), ops.recorder().clone(), clock, keep);
     let plans = retention.plan(&args.evidence, &verifier).await?;
     let mut removed = Vec::new();
-    let mut left = 0;
+    let (mut left, mut failure) = (0, None);
     for plan in &plans {
         if args.yes && plan.is_ready() {
-            retention.prune(plan, &data.session.actor).await?;
+            if let Err(error) = retention.prune(plan, &data.session.actor).await {
+                failure = Some(error);
+                break;
+            }
             removed.push(plan.month.to_string());
         } else {
             left += plan.removable();
         }
         show(printer, plan, removed.last() == Some(&plan.month.to_string()));
+    }
+    // What went before it is gone all the same, and said.
+    if let Some(error) = failure {
+        for month in &removed {
+            printer.error(&printer.pick(
+                &format!("  ✔ {month} は削除しました"),
+                &format!("  ✔ {month} was removed"),
+            ));
+        }
+        return Err(Failure::Failed(error));
     }
     if plans.is_empty() {
         printer.line(&printer.pick(

@@ -113,7 +113,8 @@ impl TrailRetention {
     /// each fitting export once a month.
     ///
     /// # Errors
-    /// As [`AuditPruner`], and when a file of an export cannot be read. Evidence that does not verify is no error: it covers nothing, and the plan says why.
+    /// As [`AuditPruner`], and when a file of an export cannot be read; [`ErrorKind::InvalidInput`] for a directory without a manifest that a known key signed. Evidence whose
+    /// records do not verify is no error: it covers nothing, and the plan says why.
     pub async fn plan(&self, evidence: &[PathBuf], verifier: &EvidenceVerifier) -> Result<Vec<MonthPlan>> {
         let until = self.clock.now() - self.keep;
         let exports = exports(evidence, verifier).await?;

@@ -80,7 +80,7 @@ impl Chain {
                     receipt,
                     content: known,
                     ..
-                } if *known == content(record) => {
+                } if *known == content(record) || !record.salts.is_empty() => {
                     return Appended::Known(receipt.clone());
                 }
                 _ => {}
@@ -189,9 +189,7 @@ impl AuditEraser for InMemoryAudit {
 impl LegalHolds for InMemoryAudit {
     async fn hold(&self, hold: &LegalHold) -> Result<()> {
         self.plug.check(HOLD)?;
-        if hold.reason.trim().is_empty() {
-            return Err(Error::new(ErrorKind::InvalidInput, HOLD).context("reason", "must not be empty"));
-        }
+        hold.check()?;
         lock(&self.holds).push(hold.clone());
         Ok(())
     }

@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{AuditRecord, TenantId, Timestamp};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Something that must not be deleted, whatever the rules say. With neither person nor resource: everything of the tenant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +68,29 @@ impl LegalHold {
     pub fn of_resource(mut self, resource: HeldResource) -> Self {
         self.resource = Some(resource);
         self
+    }
+
+    /// Refuses one that would keep nothing, or that nobody could tell the reason of.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] for an empty reason, person, or type or id of a resource.
+    pub fn check(&self) -> Result<()> {
+        let resource = self.resource.as_ref();
+        let fields = [
+            ("reason", Some(&self.reason)),
+            ("person", self.person.as_ref()),
+            ("resource type", resource.map(|held| &held.kind)),
+            ("resource id", resource.and_then(|held| held.id.as_ref())),
+        ];
+        match fields
+            .iter()
+            .find(|(_, text)| text.is_some_and(|text| text.trim().is_empty()))
+        {
+            Some((field, _)) => {
+                Err(Error::new(ErrorKind::InvalidInput, "hold data").context(field, "must not be empty"))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Whether it keeps `record`: one of the tenant that the person made, or that names the person as its resource or in a detail; one about the resource. With both, what meets both.

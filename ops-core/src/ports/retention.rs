@@ -142,7 +142,7 @@ impl MonthRemoval {
 /// Nobody calls it directly: [`TrailRetention`](crate::audit::TrailRetention) knows what may go.
 ///
 /// # Contract
-/// - Of a record that is removed, position, id, chain hash and the digest of its content are kept: chain, tree, checkpoints and proofs of the rest hold as before, and the same record given again is known.
+/// - Of a record that is removed, position, id, chain hash and the digest of its content are kept: chain, tree, checkpoints and proofs of the rest hold as before, and the same record given again is known (one with salts by its id).
 /// - What an open [`LegalHold`] keeps stays, salts included; so does what tells of a removal ([`MonthReading::TOLD`]), and what is of tenants that `removals` does not name.
 /// - `prune` reads the month of each tenant again. Where it is not what `reading` says, by a record or by a hold, nothing is removed at all: `Conflict`.
 /// - The record of each removal gets its place in the trail in the same step: there is no removal without it.

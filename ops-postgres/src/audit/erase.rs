@@ -19,6 +19,11 @@ impl AuditEraser for PostgresAuditStore {
         let mut last = 0;
         loop {
             let mut transaction = self.begin(WRITE, tenant, FORGET).await?;
+            // A hold that is placed meanwhile waits for this page.
+            sqlx::query("select set_config('lock_timeout', '5s', true), ops.audit_hold_still()")
+                .execute(&mut *transaction)
+                .await
+                .map_err(failed(FORGET))?;
             let holds = holds(&mut transaction, tenant, FORGET).await?;
             let page = page_after(&mut transaction, tenant, last, PAGE)
                 .await

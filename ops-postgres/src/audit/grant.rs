@@ -116,8 +116,12 @@ impl PostgresStore {
     /// # Errors
     /// As [`grant_audit_writer`](Self::grant_audit_writer).
     pub async fn grant_audit_eraser(&self, role: &str) -> Result<()> {
-        self.grant_functions(role, &[WITHHOLD, HOLDS], "grant the eraser of the audit trail")
-            .await
+        self.grant_functions(
+            role,
+            &[WITHHOLD, HOLDS, HOLD_STILL],
+            "grant the eraser of the audit trail",
+        )
+        .await
     }
 
     /// The same for the role `{database}_audit_pruner`, which can also remove months from the audit trail ([`grant_audit_pruner`](Self::grant_audit_pruner)). The connected role stays a
@@ -131,8 +135,9 @@ impl PostgresStore {
         Ok(role)
     }
 
-    /// Lets `role` append to and read the audit trail, learn of every tenant which months it has records of, and remove what no hold keeps
-    /// ([`AuditPruner`](ops_core::ports::AuditPruner)). Give it to a role of its own, not to the writer.
+    /// Lets `role` append to and read the audit trail, learn of every tenant which months it has records of, and remove records
+    /// ([`AuditPruner`](ops_core::ports::AuditPruner)). Holds and evidence are checked by this program, not by the server: who can run statements as this role
+    /// can remove any record and tell of it; a checkpoint and evidence kept elsewhere show that. Give it to a role of its own, not to the writer.
     ///
     /// # Errors
     /// As [`grant_audit_writer`](Self::grant_audit_writer).
@@ -175,6 +180,7 @@ impl PostgresStore {
 const MAKE_ROLE: &str = "make audit role";
 const WITHHOLD: &str = "ops.audit_withhold(text, bigint, bigint, text, text, text, text, text)";
 const HOLDS: &str = "ops.audit_holds(text)";
+const HOLD_STILL: &str = "ops.audit_hold_still()";
 const MONTHS: &str = "ops.audit_months(bigint)";
 const KEEP: &str = "ops.audit_keep(text, bigint, bigint, bigint[], bytea[])";
 const DROP: &str = "ops.audit_drop(bigint, bigint)";

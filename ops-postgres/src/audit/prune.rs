@@ -17,7 +17,8 @@ use crate::tenancy::{HoldRow, hold_of};
 /// Drops the partition of a month as a whole; what a hold keeps of it moves to the partition for the rest. The role needs what
 /// [`PostgresStore::grant_audit_pruner`](crate::PostgresStore::grant_audit_pruner) gives.
 ///
-/// At the end of [`prune`](AuditPruner::prune) the whole trail is locked for as long as a partition takes to be dropped. It waits two seconds for that; behind a
+/// At the end of [`prune`](AuditPruner::prune) the whole trail is locked, ten seconds at most, while what is held moves, the partitions without a month are gone through and the
+/// partition is dropped. [`months`](AuditPruner::months) locks each old partition for a moment. Either waits two seconds for a lock; behind a
 /// longer reader, such as an export, or beside a writer that waits for it in turn, it gives up with `Timeout` or `Unavailable`, and nothing is removed: do it again.
 #[async_trait]
 impl AuditPruner for PostgresAuditStore {
@@ -91,6 +92,11 @@ impl AuditPruner for PostgresAuditStore {
                 }
             }
         }
+        // Every writer waits from here on.
+        sqlx::query("select set_config('statement_timeout', '10s', true)")
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed(PRUNE))?;
         sqlx::query("select ops.audit_drop($1, $2)")
             .bind(month.begin().as_unix_micros())
             .bind(month.end().as_unix_micros())
@@ -103,9 +109,36 @@ impl AuditPruner for PostgresAuditStore {
             if holds(&mut transaction, tenant, PRUNE).await? != used {
                 return Err(changed(tenant));
             }
+            if stands_twice(&mut transaction, tenant, month).await? {
+                return Err(error(ErrorKind::Unexpected, PRUNE)
+                    .context("tenant", tenant.as_str())
+                    .context(
+                        "reason",
+                        "a partition of the trail that is no whole month keeps records of this one",
+                    ));
+            }
         }
         transaction.commit().await.map_err(failed(PRUNE))
     }
+}
+
+/// Whether a record of the month is still there beside what is kept of it.
+async fn stands_twice(transaction: &mut PgTransaction<'_>, tenant: &TenantId, month: Month) -> Result<bool> {
+    sqlx::query("select set_config('app.current_tenant', $1, true)")
+        .bind(tenant.as_str())
+        .execute(&mut **transaction)
+        .await
+        .map_err(failed(PRUNE))?;
+    sqlx::query_scalar(
+        "select exists (select from ops.audit_log l join ops.audit_kept k on k.tenant = l.tenant and k.sequence = l.sequence
+             where l.tenant = $1 and l.at_micros >= $2 and l.at_micros < $3)",
+    )
+    .bind(tenant.as_str())
+    .bind(month.begin().as_unix_micros())
+    .bind(month.end().as_unix_micros())
+    .fetch_one(&mut **transaction)
+    .await
+    .map_err(failed(PRUNE))
 }
 
 /// Keeps what stands for what may go of a month. The holds that were considered.

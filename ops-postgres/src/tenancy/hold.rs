@@ -37,9 +37,7 @@ impl DataHolds {
 impl LegalHolds for DataHolds {
     /// [`ErrorKind::NotFound`] for a tenant that the directory does not know, unless it knows none at all.
     async fn hold(&self, hold: &LegalHold) -> Result<()> {
-        if hold.reason.trim().is_empty() {
-            return Err(error(ErrorKind::InvalidInput, HOLD).context("reason", "must not be empty"));
-        }
+        hold.check()?;
         let resource = hold.resource.as_ref();
         let held = sqlx::query(
             "insert into ops.data_hold (id, tenant, person, reason, since, resource_type, resource_id) select $1, $2, $3, $4, $5, $6, $7

@@ -107,7 +107,7 @@ async fn the_table_of_before_becomes_a_partition_and_its_chain_goes_on() {
     let before = include_str!("../../migrations/0003_audit.sql");
     let back = format!(
         "drop table ops.audit_log, ops.audit_salt, ops.audit_head; drop function ops.audit_make_month(date); drop function ops.audit_close_month(text);
-         drop table ops.audit_kept, ops.audit_pruned; drop function ops.audit_holds(text); drop function ops.audit_months(bigint);
+         drop table ops.audit_kept, ops.audit_pruned; drop function ops.audit_holds(text); drop function ops.audit_hold_still(); drop function ops.audit_months(bigint);
          drop function ops.audit_keep(text, bigint, bigint, bigint[], bytea[]); drop function ops.audit_drop(bigint, bigint);
          drop function ops.audit_withhold(text, bigint, bigint, text, text, text, text, text);
          drop table ops.limit_table, ops.limit_state, ops.limit_denial, ops.tenant, ops.data_hold, ops.deletion_requests, ops.acl_order,

@@ -43,6 +43,21 @@ async fn a_month_goes_and_the_rest_holds(port: &dyn AuditPruner, holds: &dyn Leg
         holds.hold(&hold).await,
     );
     hold.reason = "case 7".to_owned();
+    let empty = hold
+        .clone()
+        .of_resource(HeldResource::new("list", Some(String::new())));
+    refused(
+        "a hold on nothing",
+        ErrorKind::InvalidInput,
+        holds.hold(&empty).await,
+    );
+    let mut empty = hold.clone();
+    empty.person = Some(String::new());
+    refused(
+        "a hold on nobody",
+        ErrorKind::InvalidInput,
+        holds.hold(&empty).await,
+    );
     let all = LegalHold::new(other.clone(), "case 8", begin);
     let task = LegalHold::new(tenant.clone(), "case 9", begin)
         .of_resource(HeldResource::new("list", Some("4".to_owned())));
@@ -169,7 +184,18 @@ async fn a_month_goes_and_the_rest_holds(port: &dyn AuditPruner, holds: &dyn Leg
         matches!(&again[..], [Appended::Known(receipt)] if *receipt == receipts[1]),
         "a late second delivery must bring nothing back: {again:?}"
     );
-    let mut changed = written[1].clone();
+    let salted = written[1]
+        .clone()
+        .with_salt("details.reason", ok("a salt", Salt::random()));
+    let again = ok(
+        "append with another salt",
+        port.append_all(&[AuditEntry::from(salted)]).await,
+    );
+    assert!(
+        matches!(&again[..], [Appended::Known(receipt)] if *receipt == receipts[1]),
+        "a salt is no content: {again:?}"
+    );
+    let mut changed = written[5].clone();
     changed.action.push('x');
     refused(
         "append of a removed id with another content",
