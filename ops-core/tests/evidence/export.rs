@@ -3,8 +3,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use ops_core::audit::{
-    Checkpoint, EvidenceFaultKind, EvidenceManifest, EvidenceVerifier, Note, Tree, archive_evidence, content,
-    leaf,
+    Checkpoint, EvidenceFaultKind, EvidenceManifest, EvidenceVerifier, Note, Tree, archive_evidence, leaf,
 };
 use ops_core::clock::SystemClock;
 use ops_core::error::{ErrorKind, Result};
@@ -231,9 +230,9 @@ async fn the_file_store_exports_the_same_records() {
 
 /// Gives what it was told to give.
 #[derive(Debug)]
-struct Scripted {
-    entries: Vec<TrailEntry>,
-    extent: TrailExtent,
+pub(crate) struct Scripted {
+    pub(crate) entries: Vec<TrailEntry>,
+    pub(crate) extent: TrailExtent,
 }
 
 #[async_trait]
@@ -260,7 +259,7 @@ async fn scripted(records: i64) -> Scripted {
     scripted_of(&*trail(records).await)
 }
 
-fn scripted_of(audit: &ops_core::memory::InMemoryAudit) -> Scripted {
+pub(crate) fn scripted_of(audit: &ops_core::memory::InMemoryAudit) -> Scripted {
     let chain = audit.chain(&tenant());
     let head = chain.last().map(|(receipt, _)| receipt.clone());
     let matching = chain.len() as u64;
@@ -273,7 +272,7 @@ fn scripted_of(audit: &ops_core::memory::InMemoryAudit) -> Scripted {
     }
 }
 
-async fn export_of(
+pub(crate) async fn export_of(
     source: Scripted,
     signer: &ops_core::audit::NoteSigner,
     out: &std::path::Path,
@@ -338,51 +337,6 @@ async fn a_trail_with_faults_is_kept_and_named_and_no_checkpoint_is_signed() {
     .await;
     assert_eq!(manifest.records, 8);
     assert!(verdict.names(EvidenceFaultKind::Unreadable), "{verdict:?}");
-}
-
-#[tokio::test]
-async fn records_that_retention_removed_stay_in_the_tree() {
-    let audit = trail(20).await;
-    let mut told = record(20)
-        .with_detail("first", "1")
-        .with_detail("last", "12")
-        .with_detail("removed", "12");
-    told.action = "audit.prune".to_owned();
-    audit.append(&told).await.unwrap();
-    let mut source = scripted_of(&audit);
-    for entry in &mut source.entries[..12] {
-        if let TrailEntry::Record { receipt, record } = entry {
-            *entry = TrailEntry::Removed {
-                receipt: receipt.clone(),
-                id: record.id,
-                content: content(record),
-            };
-        }
-    }
-    source.extent.matching = 9;
-    let mut untold = scripted_of(&audit);
-    let (signer, out) = (signer(), tempfile::tempdir().unwrap());
-    let manifest = export_of(source, &signer, out.path()).await.unwrap();
-    assert_eq!(
-        (manifest.records, manifest.left_out, manifest.removed),
-        (9, 12, 12)
-    );
-    assert!(verify(&signer, out.path()).intact());
-
-    // The trail does not tell of the last one.
-    for entry in &mut untold.entries[..13] {
-        if let TrailEntry::Record { receipt, record } = entry {
-            *entry = TrailEntry::Removed {
-                receipt: receipt.clone(),
-                id: record.id,
-                content: content(record),
-            };
-        }
-    }
-    untold.extent.matching = 8;
-    let out = tempfile::tempdir().unwrap();
-    let manifest = export_of(untold, &signer, out.path()).await.unwrap();
-    assert_eq!((manifest.checkpoint, manifest.faults[0].sequence), (None, 13));
 }
 
 #[tokio::test]

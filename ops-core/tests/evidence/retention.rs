@@ -4,16 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ops_core::audit::{
-    EvidenceRequest, EvidenceVerifier, MonthPlan, NoteSigner, Recorder, TrailRetention, growth_since, prove,
+    EvidenceRequest, EvidenceVerifier, MonthPlan, NoteSigner, Recorder, TrailRetention, content,
+    growth_since, prove,
 };
 use ops_core::error::ErrorKind;
 use ops_core::masking::BuiltinMasker;
 use ops_core::memory::InMemoryAudit;
 use ops_core::model::{Actor, AuditRecord, HeldResource, LegalHold, Month, TenantId, Timestamp};
-use ops_core::ports::{AuditEraser, AuditStore, EvidenceFilter, LegalHolds};
+use ops_core::ports::{AuditEraser, AuditStore, EvidenceFilter, LegalHolds, TrailEntry};
 use ops_core::testkit::ManualClock;
 
-use super::support::{export, signer, tenant, verify};
+use super::export::{export_of, scripted_of};
+use super::support::{self, export, signer, tenant, verify};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -354,4 +356,49 @@ async fn years_later_the_trail_still_tells_of_the_first_removal() {
     }
     let report = desk.audit.verify(&tenant()).await.unwrap();
     assert!(report.removed > 40, "{report:?}");
+}
+
+#[tokio::test]
+async fn records_that_retention_removed_stay_in_the_tree() {
+    let audit = support::trail(20).await;
+    let mut told = support::record(20)
+        .with_detail("first", "1")
+        .with_detail("last", "12")
+        .with_detail("removed", "12");
+    told.action = "audit.prune".to_owned();
+    audit.append(&told).await.unwrap();
+    let mut source = scripted_of(&audit);
+    for entry in &mut source.entries[..12] {
+        if let TrailEntry::Record { receipt, record } = entry {
+            *entry = TrailEntry::Removed {
+                receipt: receipt.clone(),
+                id: record.id,
+                content: content(record),
+            };
+        }
+    }
+    source.extent.matching = 9;
+    let mut untold = scripted_of(&audit);
+    let (signer, out) = (signer(), tempfile::tempdir().unwrap());
+    let manifest = export_of(source, &signer, out.path()).await.unwrap();
+    assert_eq!(
+        (manifest.records, manifest.left_out, manifest.removed),
+        (9, 12, 12)
+    );
+    assert!(verify(&signer, out.path()).intact());
+
+    // The trail does not tell of the last one.
+    for entry in &mut untold.entries[..13] {
+        if let TrailEntry::Record { receipt, record } = entry {
+            *entry = TrailEntry::Removed {
+                receipt: receipt.clone(),
+                id: record.id,
+                content: content(record),
+            };
+        }
+    }
+    untold.extent.matching = 8;
+    let out = tempfile::tempdir().unwrap();
+    let manifest = export_of(untold, &signer, out.path()).await.unwrap();
+    assert_eq!((manifest.checkpoint, manifest.faults[0].sequence), (None, 13));
 }
