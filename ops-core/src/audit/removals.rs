@@ -44,7 +44,8 @@ impl Removals {
         let (Some(first), Some(last), Some(removed)) = (number(FIRST), number(LAST), number(REMOVED)) else {
             return;
         };
-        if first <= last && last < sequence {
+        // No more than have a place there.
+        if first <= last && last < sequence && removed <= last - first + 1 {
             self.told.push(Told { first, last, removed });
         }
     }
@@ -137,9 +138,10 @@ mod tests {
         let mut removals = Removals::default();
         removals.removed(4);
         removals.record(3, &told(1, 9, 9));
-        removals.record(5, &told(1, 5, 9));
-        removals.record(6, &told(1, 5, 9).with_outcome(AuditOutcome::Failed));
-        removals.record(7, &told(5, 1, 9));
+        removals.record(5, &told(1, 5, 5));
+        removals.record(6, &told(1, 5, 5).with_outcome(AuditOutcome::Failed));
+        removals.record(7, &told(5, 1, 1));
+        removals.record(7, &told(1, 5, 6));
         assert_eq!(places(&removals), [4]);
         removals.record(8, &told(4, 4, 1));
         assert!(removals.faults().is_empty());

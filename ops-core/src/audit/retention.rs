@@ -209,7 +209,7 @@ impl TrailRetention {
     /// Removes a month as planned, for `by`. The trail of each tenant tells of it. The evidence is not read again: plan and prune in one go.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] unless the plan [is ready](MonthPlan::is_ready); [`ErrorKind::Conflict`] when the trail or its holds have changed since, and nothing was removed; as
+    /// [`ErrorKind::InvalidInput`] unless the plan [is ready](MonthPlan::is_ready) and the month past its time; [`ErrorKind::Conflict`] when the trail or its holds have changed since, and nothing was removed; as
     /// [`AuditPruner::prune`].
     ///
     /// # Cancellation
@@ -219,6 +219,11 @@ impl TrailRetention {
             return Err(Error::new(ErrorKind::InvalidInput, REMOVE)
                 .context("month", plan.month.to_string())
                 .context("reason", "not all of it is in evidence that verifies"));
+        }
+        if plan.month.end() > self.clock.now() - self.keep {
+            return Err(Error::new(ErrorKind::InvalidInput, REMOVE)
+                .context("month", plan.month.to_string())
+                .context("reason", "it is not past its time"));
         }
         let removals: Vec<_> = plan
             .tenants
@@ -245,6 +250,7 @@ impl TrailRetention {
         );
         let mut record = self.recorder.prepared(record);
         // Numbers and hashes of our own: a masker must not take one for a telephone number.
+        record.action = MonthReading::TOLD.to_owned();
         record.resource_id = month.to_string();
         record.details = [
             (FIRST, reading.first?.to_string()),

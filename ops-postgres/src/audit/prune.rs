@@ -17,13 +17,19 @@ use crate::tenancy::{HoldRow, hold_of};
 /// Drops the partition of a month as a whole; what a hold keeps of it moves to the partition for the rest. The role needs what
 /// [`PostgresStore::grant_audit_pruner`](crate::PostgresStore::grant_audit_pruner) gives.
 ///
-/// At the end of [`prune`](AuditPruner::prune) the whole trail is locked, ten seconds at most, while what is held moves, the partitions without a month are gone through and the
-/// partition is dropped. [`months`](AuditPruner::months) locks each old partition for a moment. Either waits two seconds for a lock; behind a
+/// At the end of [`prune`](AuditPruner::prune) the whole trail is locked while what is held moves, the partitions without a month are gone through and the
+/// partition is dropped, ten seconds at most, and then for a few short statements a tenant. [`months`](AuditPruner::months) keeps every old partition and the one for the
+/// rest locked until it ends, ten seconds at most. Either waits two seconds for a lock; behind a
 /// longer reader, such as an export, or beside a writer that waits for it in turn, it gives up with `Timeout` or `Unavailable`, and nothing is removed: do it again.
 #[async_trait]
 impl AuditPruner for PostgresAuditStore {
     async fn months(&self, until: Timestamp) -> Result<Vec<TrailMonth>> {
         let mut transaction = self.pool.begin_with(WRITE).await.map_err(failed(MONTHS))?;
+        // Old partitions and the one for the rest stay locked until this ends.
+        sqlx::query("select set_config('statement_timeout', '10s', true)")
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed(MONTHS))?;
         let rows: Vec<(String, String)> = sqlx::query_as(
             "select distinct to_char(first, 'YYYY-MM'), tenant from ops.audit_months($1) order by 1, 2",
         )

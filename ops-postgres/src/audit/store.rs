@@ -131,6 +131,13 @@ impl PostgresAuditStore {
         operation: &'static str,
     ) -> Result<PgTransaction<'static>> {
         let mut transaction = self.pool.begin_with(kind).await.map_err(failed(operation))?;
+        if kind.contains("repeatable read") {
+            // Before the snapshot is taken: it must not be from before a removal that is waited for.
+            sqlx::raw_sql("lock table only ops.audit_log in access share mode")
+                .execute(&mut *transaction)
+                .await
+                .map_err(failed(operation))?;
+        }
         sqlx::query(SET_TENANT)
             .bind(tenant.as_str())
             .execute(&mut *transaction)

@@ -26,7 +26,12 @@ use crate::store::LATEST;
 impl EvidenceSource for PostgresAuditStore {
     async fn snapshot(&self, tenant: &TenantId, filter: &EvidenceFilter) -> Result<Box<dyn TrailSnapshot>> {
         let mut connection = self
-            .begin_apart("begin isolation level repeatable read read only", tenant, EXPORT)
+            // Locked before the snapshot is taken: it must not be from before a removal that is waited for.
+            .begin_apart(
+                "begin isolation level repeatable read read only; lock table only ops.audit_log in access share mode",
+                tenant,
+                EXPORT,
+            )
             .await?;
         // A whole trail takes longer than any other statement may. In the order of an index: sorting it would need its size in disk.
         sqlx::raw_sql("set local statement_timeout = 0; set local enable_sort = off")
