@@ -2,11 +2,20 @@
 
 use super::tree::{Tree, leaf_hash};
 use crate::model::{ActorKind, AuditOutcome, AuditRecord, Digest, WITHHELD};
-use crate::ports::{AuditHead, AuditReceipt};
+use crate::ports::{AuditHead, AuditReceipt, TrailEntry};
 
 /// What stands for `record` in the hash tree of its tenant, over the same bytes as [`link`](super::link).
 pub fn leaf(record: &AuditRecord) -> Digest {
     leaf_hash(content(record).as_bytes())
+}
+
+/// What stands for an entry of the trail in the hash tree, removed or not; `None` for what cannot be read.
+pub fn entry_leaf(entry: &TrailEntry) -> Option<Digest> {
+    match entry {
+        TrailEntry::Record { record, .. } => Some(leaf(record)),
+        TrailEntry::Removed { content, .. } => Some(leaf_hash(content.as_bytes())),
+        TrailEntry::Unreadable { .. } => None,
+    }
 }
 
 /// Appends records to a chain and to its hash tree: what every [`AuditStore`](crate::ports::AuditStore) computes its receipts with.

@@ -28,7 +28,7 @@ pub use self::evidence::{
     archive_evidence, check_dump,
 };
 pub use self::exposure::{Exposure, Touched};
-pub use self::leaf::{Linker, content, leaf};
+pub use self::leaf::{Linker, content, entry_leaf, leaf};
 pub use self::note::{Note, NoteSigner, NoteVerifier};
 pub use self::page::PageCursor;
 pub(crate) use self::page::page;

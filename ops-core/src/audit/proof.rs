@@ -2,9 +2,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::checkpoint::{Checkpoint, Growth};
-use super::leaf::leaf;
+use super::leaf::{entry_leaf, leaf};
 use super::note::{Note, NoteVerifier};
-use super::tree::{Prover, Tree, leaf_hash, verify_inclusion};
+use super::tree::{Prover, Tree, verify_inclusion};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{AuditRecord, Digest, TenantId};
 use crate::ports::{AuditStore, TrailEntry};
@@ -182,12 +182,9 @@ async fn walk(
             break;
         }
         for entry in &page {
-            let leaf = match entry {
-                TrailEntry::Record { record, .. } => (record.tenant == *tenant).then(|| leaf(record)),
-                TrailEntry::Removed { content, .. } => Some(leaf_hash(content.as_bytes())),
-                TrailEntry::Unreadable { .. } => None,
-            };
-            let Some(leaf) = leaf.filter(|_| entry.sequence() == last + 1) else {
+            let foreign = entry.record().is_some_and(|(_, record)| record.tenant != *tenant);
+            let leaf = entry_leaf(entry).filter(|_| !foreign && entry.sequence() == last + 1);
+            let Some(leaf) = leaf else {
                 return Err(Error::new(ErrorKind::Unexpected, "read audit trail")
                     .context("position", (last + 1).to_string())
                     .context(

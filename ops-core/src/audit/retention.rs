@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::sync::mpsc::{Receiver, channel};
 
 use super::leaf::content;
@@ -27,7 +27,7 @@ pub struct TrailRetention {
 }
 
 /// What is to become of a month.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct MonthPlan {
     /// The month.
@@ -37,7 +37,7 @@ pub struct MonthPlan {
 }
 
 /// What is to become of one tenant's records of a month.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct TenantMonth {
     /// What was read.
@@ -49,7 +49,7 @@ pub struct TenantMonth {
 }
 
 /// Evidence that has every record of a month.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct EvidenceCover {
     /// Its directory.

@@ -104,6 +104,14 @@ impl TrailEntry {
         }
     }
 
+    /// Where it stands in the chain; `None` for what cannot be read.
+    pub fn receipt(&self) -> Option<&AuditReceipt> {
+        match self {
+            Self::Record { receipt, .. } | Self::Removed { receipt, .. } => Some(receipt),
+            Self::Unreadable { .. } => None,
+        }
+    }
+
     /// The record with its receipt, if it is one.
     pub fn record(&self) -> Option<(&AuditReceipt, &AuditRecord)> {
         match self {

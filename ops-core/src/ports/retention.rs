@@ -49,7 +49,7 @@ impl TrailMonth {
 /// What was read of one tenant's records of a month, and what of it may go.
 ///
 /// Two readings are equal when they are of the same records with the same holds on them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct MonthReading {
     /// Whose.
@@ -59,7 +59,6 @@ pub struct MonthReading {
     /// How many of them a legal hold keeps.
     pub held: u64,
     /// How many of them tell of a removal: they stay for good, or nobody could tell a removal from a theft.
-    #[serde(default)]
     pub telling: u64,
     /// How many may go.
     pub removable: u64,

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use ops_core::error::ErrorKind;
 use ops_core::masking::BuiltinMasker;
 use ops_core::memory::InMemoryAudit;
 use ops_core::model::{Actor, AuditRecord, HeldResource, LegalHold, Month, TenantId, Timestamp};
-use ops_core::ports::{AuditEraser, AuditStore, EvidenceFilter, LegalHolds, TrailEntry};
+use ops_core::ports::{AuditEraser, AuditStore, EvidenceFilter, LegalHolds, PiiMasker, TrailEntry};
 use ops_core::testkit::ManualClock;
 
 use super::export::{export_of, scripted_of};
@@ -401,4 +402,58 @@ async fn records_that_retention_removed_stay_in_the_tree() {
     let out = tempfile::tempdir().unwrap();
     let manifest = export_of(untold, &signer, out.path()).await.unwrap();
     assert_eq!((manifest.checkpoint, manifest.faults[0].sequence), (None, 13));
+}
+
+#[tokio::test]
+async fn a_month_within_its_time_stays_whoever_planned_it() {
+    let desk = Desk::new(trail().await);
+    let evidence = [
+        desk.export("a", &tenant(), EvidenceFilter::default()).await,
+        desk.export("b", &other(), EvidenceFilter::default()).await,
+    ];
+    let hasty = retention_on("2027-02-10T00:00:00Z", &desk.audit);
+    let plans = hasty.plan(&evidence, &desk.verifier()).await.unwrap();
+    let february = plans
+        .iter()
+        .find(|plan| plan.month.to_string() == "2025-02")
+        .unwrap();
+    assert!(february.is_ready());
+    let refused = desk.prune(february).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidInput, "{refused}");
+    assert_eq!(desk.audit.chain(&tenant()).len(), 30, "nothing went");
+}
+
+/// Takes everything for something to mask.
+#[derive(Debug)]
+struct MasksAll;
+
+impl PiiMasker for MasksAll {
+    fn mask<'a>(&self, _: &'a str) -> Cow<'a, str> {
+        Cow::Borrowed("x")
+    }
+}
+
+#[tokio::test]
+async fn a_removal_is_told_of_whatever_the_masker_takes_for_personal() {
+    let desk = Desk::new(trail().await);
+    let clock = Arc::new(ManualClock::new(at("2026-02-10T00:00:00Z")));
+    let (store, time) = (
+        Arc::<InMemoryAudit>::clone(&desk.audit),
+        Arc::<ManualClock>::clone(&clock),
+    );
+    let recorder = Recorder::new(store, Arc::new(MasksAll), time);
+    let store = Arc::<InMemoryAudit>::clone(&desk.audit);
+    let retention = TrailRetention::new(store, recorder, clock, 365 * DAY);
+    let evidence = [
+        desk.export("a", &tenant(), EvidenceFilter::default()).await,
+        desk.export("b", &other(), EvidenceFilter::default()).await,
+    ];
+    let plan = &retention.plan(&evidence, &desk.verifier()).await.unwrap()[0];
+    retention
+        .prune(plan, &Actor::person("kazu").unwrap())
+        .await
+        .unwrap();
+    let report = desk.audit.verify(&tenant()).await.unwrap();
+    assert!(report.intact() && report.removed == 15, "{report:?}");
+    assert_eq!(desk.audit.chain(&tenant()).last().unwrap().1.actor.id(), "x");
 }

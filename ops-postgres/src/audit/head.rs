@@ -1,10 +1,10 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ops_core::audit::{Tree, leaf, leaf_hash};
+use ops_core::audit::{Tree, entry_leaf};
 use ops_core::error::{ErrorKind, Result};
 use ops_core::model::{Digest, TenantId};
-use ops_core::ports::{AuditHead, AuditReceipt, TrailEntry};
+use ops_core::ports::{AuditHead, AuditReceipt};
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, PgConnection, PgTransaction, Row as _};
 
@@ -102,19 +102,16 @@ impl Trees {
             let page = page_after(transaction, tenant, last, PAGE).await?;
             let mut end = None;
             for row in page {
-                let (receipt, leaf) = match row.entry(tenant) {
-                    TrailEntry::Record { receipt, record } => (receipt, leaf(&record)),
-                    TrailEntry::Removed { receipt, content, .. } => (receipt, leaf_hash(content.as_bytes())),
-                    other => {
-                        return Err(Failed::Chain(
-                            error(ErrorKind::Unexpected, "read audit tree")
-                                .context("position", other.sequence().to_string())
-                                .context("reason", "the record cannot be read"),
-                        ));
-                    }
+                let entry = row.entry(tenant);
+                let (Some(receipt), Some(leaf)) = (entry.receipt(), entry_leaf(&entry)) else {
+                    return Err(Failed::Chain(
+                        error(ErrorKind::Unexpected, "read audit tree")
+                            .context("position", entry.sequence().to_string())
+                            .context("reason", "the record cannot be read"),
+                    ));
                 };
                 tree.push(leaf);
-                end = Some(receipt);
+                end = Some(receipt.clone());
             }
             let Some(end) = end else { return Ok(tree) };
             last = place(end.sequence);

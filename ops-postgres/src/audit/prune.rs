@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, PgTransaction};
 use super::PostgresAuditStore;
 use super::append::{Batch, LOCK_WAIT, append_tenant};
 use super::row::{AuditRow, SALTED};
-use super::store::WRITE;
+use super::store::{SET_TENANT, WRITE};
 use crate::error::{error, failed};
 use crate::tenancy::{HoldRow, hold_of};
 
@@ -130,7 +130,7 @@ impl AuditPruner for PostgresAuditStore {
 
 /// Whether a record of the month is still there beside what is kept of it.
 async fn stands_twice(transaction: &mut PgTransaction<'_>, tenant: &TenantId, month: Month) -> Result<bool> {
-    sqlx::query("select set_config('app.current_tenant', $1, true)")
+    sqlx::query(SET_TENANT)
         .bind(tenant.as_str())
         .execute(&mut **transaction)
         .await
@@ -154,7 +154,7 @@ async fn keep(
     reading: &MonthReading,
 ) -> Result<Vec<LegalHold>> {
     let tenant = &reading.tenant;
-    sqlx::query("select set_config('app.current_tenant', $1, true)")
+    sqlx::query(SET_TENANT)
         .bind(tenant.as_str())
         .execute(&mut **transaction)
         .await

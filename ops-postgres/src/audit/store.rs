@@ -350,7 +350,7 @@ pub(super) fn conditions(statement: &mut QueryBuilder<Postgres>, query: &AuditQu
 pub(super) const WRITE: &str = "begin isolation level read committed read write";
 /// The same, unless the session is read-only.
 const WRITE_WHERE_ALLOWED: &str = "begin isolation level read committed";
-const SET_TENANT: &str = "select set_config('app.current_tenant', $1, true)";
+pub(super) const SET_TENANT: &str = "select set_config('app.current_tenant', $1, true)";
 const SEARCH: &str = "search audit records";
 const READ: &str = "read audit chain";
 const VERIFY: &str = "verify audit chain";

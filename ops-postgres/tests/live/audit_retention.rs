@@ -320,3 +320,54 @@ async fn a_legal_hold_is_stronger_than_forgetting() {
     assert_eq!((forgotten.records, forgotten.held), (1, 0));
     world.close().await;
 }
+
+#[tokio::test]
+async fn a_verification_that_waits_for_a_removal_sees_what_was_kept() {
+    let Some(world) = World::new().await else { return };
+    let audit = Arc::new(world.audit().await);
+    for n in 0..3 {
+        audit
+            .append(&record("org_a", "2025-03-01", "kazu", n))
+            .await
+            .unwrap();
+    }
+    let content = {
+        let chain = audit.chain(&tenant("org_a"), 0, 10).await.unwrap();
+        let contents = chain.iter().filter_map(|entry| entry.record());
+        contents
+            .map(|(_, record)| ops_core::audit::content(record).to_string())
+            .collect::<Vec<_>>()
+    };
+    let mut root = world.superuser().await;
+    run(
+        &mut root,
+        "begin; lock table ops.audit_log in access exclusive mode",
+    )
+    .await
+    .unwrap();
+    let reader = Arc::<PostgresAuditStore>::clone(&audit);
+    let verifying = tokio::spawn(async move { reader.verify(&tenant("org_a")).await });
+    let mut watch = world.superuser().await;
+    let waits =
+        "select count(*)::text from pg_locks where not granted and relation = 'ops.audit_log'::regclass";
+    while texts(&mut watch, waits).await == ["0"] {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    for (at, content) in (1..).zip(&content) {
+        let keep = format!(
+            "insert into ops.audit_kept select tenant, sequence, id, hash, decode('{content}', 'hex') from ops.audit_log where sequence = {at}"
+        );
+        run(&mut root, &keep).await.unwrap();
+    }
+    run(&mut root, "drop table ops.audit_log_202503; commit")
+        .await
+        .unwrap();
+    let report = verifying.await.unwrap().unwrap();
+    assert_eq!((report.records, report.removed), (3, 3), "{report:?}");
+    // Only that nobody told of it.
+    assert!(
+        report.faults.len() == 1 && report.faults[0].what.contains("says so"),
+        "{report:?}"
+    );
+    world.close().await;
+}

@@ -3,7 +3,7 @@ use std::vec::IntoIter;
 use async_trait::async_trait;
 
 use crate::error::Result;
-use crate::ports::{AuditReceipt, EvidenceFilter, TrailEntry, TrailExtent, TrailSnapshot};
+use crate::ports::{EvidenceFilter, TrailEntry, TrailExtent, TrailSnapshot};
 
 /// A snapshot that is held in memory, for stores that have all records at hand.
 #[derive(Debug)]
@@ -20,17 +20,9 @@ impl HeldTrail {
             .filter_map(TrailEntry::record)
             .filter(|(_, record)| query.matches(record))
             .count();
-        let head = |entry: &TrailEntry| -> Option<AuditReceipt> {
-            match entry {
-                TrailEntry::Record { receipt, .. } | TrailEntry::Removed { receipt, .. } => {
-                    Some(receipt.clone())
-                }
-                TrailEntry::Unreadable { .. } => None,
-            }
-        };
         Self {
             extent: TrailExtent::new(
-                chain.last().and_then(head),
+                chain.last().and_then(TrailEntry::receipt).cloned(),
                 u64::try_from(matching).unwrap_or(u64::MAX),
                 store,
             ),

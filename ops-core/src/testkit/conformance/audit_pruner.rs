@@ -1,6 +1,6 @@
 use super::audit_store::fresh_tenant;
 use super::{ok, refused};
-use crate::audit::{Tree, content, kept_tree, leaf, leaf_hash};
+use crate::audit::{Tree, content, entry_leaf, kept_tree, leaf};
 use crate::error::ErrorKind;
 use crate::model::{Actor, AuditRecord, HeldResource, LegalHold, Month, Salt, TenantId, Timestamp};
 use crate::ports::{
@@ -140,7 +140,7 @@ async fn a_month_goes_and_the_rest_holds(port: &dyn AuditPruner, holds: &dyn Leg
         Some(&record),
         "the trail must tell of it"
     );
-    let mut leaves: Tree = chain[..6].iter().map(leaf_of).collect();
+    let mut leaves: Tree = chain[..6].iter().filter_map(entry_leaf).collect();
     assert_eq!(leaves.root(), root, "checkpoints from before must hold");
     leaves.push(leaf(&record));
     assert_eq!(
@@ -320,14 +320,6 @@ fn told(reading: &MonthReading, month: Month) -> AuditRecord {
     .with_detail("first", number(reading.first))
     .with_detail("last", number(reading.last))
     .with_detail("removed", reading.removable.to_string())
-}
-
-fn leaf_of(entry: &TrailEntry) -> crate::model::Digest {
-    match entry {
-        TrailEntry::Record { record, .. } => leaf(record),
-        TrailEntry::Removed { content, .. } => leaf_hash(content.as_bytes()),
-        other => panic!("an entry must be readable: {other:?}"),
-    }
 }
 
 async fn read(port: &dyn AuditPruner, tenant: &TenantId, month: Month) -> MonthReading {
