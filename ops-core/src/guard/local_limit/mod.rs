@@ -187,6 +187,21 @@ impl LocalLimiter {
             self.refresh(&mut part, generation, now);
         }
         let Part { force, store, .. } = &mut *part;
+        let mut applying = force.rules.applying(request);
+        let (first, second) = (applying.next(), applying.next());
+        if let (Some(applied), None) = (&first, &second)
+            && (applied.rule.scope != LimitScope::Tenant
+                || matches!(request.key.caller(), LimitCaller::Address(_)))
+        {
+            let fine = &force.fine[applied.position];
+            let (standing, own) = store.count(fine.kind, applied, mix(user ^ fine.salt), now, request.cost);
+            if !own {
+                self.spilled.fetch_add(1, Ordering::Relaxed);
+            }
+            let mut decision = LimitDecision::unlimited();
+            decision.push(LimitVerdict::new(applied.rule, applied.limit, standing));
+            return decision;
+        }
         let mut tenant = None;
         // An address belongs to no tenant.
         if force.has_shared && matches!(request.key.caller(), LimitCaller::User(_)) {
@@ -385,8 +400,7 @@ impl Store {
             Kind::Ring => {
                 let ring = self.rings.get(id, applied.position, now);
                 let (standing, ring) = Strict::new(applied.limit, applied.rule.per()).decide(ring, now, cost);
-                let free = LimitTime::from(Duration::from_micros(now.as_micros()) + standing.reset);
-                (standing, State::Ring(ring, free))
+                (standing, State::Ring(ring, given_back(now, &standing)))
             }
             Kind::Packed => {
                 let at = self.packed.get(id, applied.position, now);
@@ -401,6 +415,35 @@ impl Store {
         }
     }
 
+    /// Looks and, if that admits, stores: what a lone limit decides needs no other. Whether there was room for a key of its own.
+    #[inline]
+    fn count(
+        &mut self,
+        kind: Kind,
+        applied: &AppliedLimit<'_>,
+        id: u64,
+        now: LimitTime,
+        cost: u32,
+    ) -> (Standing, bool) {
+        let lane = applied.position;
+        let stored = |standing: &Standing| standing.admitted && cost > 0;
+        let burst = |at| {
+            let (standing, at) = Gcra::new(applied.limit, applied.rule.per()).decide(at, now, cost);
+            (standing, stored(&standing).then_some((at, at)))
+        };
+        match kind {
+            Kind::Ring => self.rings.change(id, lane, now, |ring| {
+                let (standing, ring) = Strict::new(applied.limit, applied.rule.per()).decide(ring, now, cost);
+                (
+                    standing,
+                    stored(&standing).then(|| (ring, given_back(now, &standing))),
+                )
+            }),
+            Kind::Packed => self.packed.change(id, lane, now, burst),
+            Kind::Fine => self.fine.change(id, lane, now, burst),
+        }
+    }
+
     /// Whether there was room for a key of its own.
     #[inline]
     fn put(&mut self, id: u64, lane: usize, state: State, now: LimitTime) -> bool {
@@ -410,6 +453,12 @@ impl Store {
             State::Fine(at) => self.fine.put(id, lane, at, at, now),
         }
     }
+}
+
+/// When a ring is that of a key that was never seen.
+#[inline]
+fn given_back(now: LimitTime, standing: &Standing) -> LimitTime {
+    LimitTime::from(Duration::from_micros(now.as_micros()) + standing.reset)
 }
 
 /// Nothing that holds a lock can panic half way.
