@@ -6,7 +6,7 @@ use std::time::Duration;
 use ops_core::model::{Gcra, LimitDigest, LimitSemantics, LimitTime, Standing, Strict};
 use ops_core::ports::LimitCheck;
 
-use super::single::part;
+use super::alike::part;
 
 #[derive(Default)]
 pub(super) struct Places {

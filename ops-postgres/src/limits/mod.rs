@@ -1,5 +1,5 @@
+mod alike;
 mod arrays;
-mod single;
 mod sweep;
 
 use std::fmt;
@@ -14,16 +14,16 @@ use ops_core::ports::{
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{PgPool, Row};
 
+use self::alike::{Admitted, Alike};
 use self::arrays::{Places, Verdicts};
-use self::single::Single;
 use self::sweep::Sweeper;
 use crate::PostgresStore;
 use crate::error::{error, failed};
 
 /// Limits that instances share, in the schema `ops`: for a service that has PostgreSQL and no Redis.
 ///
-/// It has two connections of its own. One statement decides all checks of a call by the server's clock; a check that is denied changes no state (its row may be locked). A call
-/// with one check of one limit is admitted by a plain statement, and only asked about a second time where that does not admit it.
+/// It has two connections of its own. One statement decides all checks of a call by the server's clock; a check that is denied changes no state (its row may be locked). Checks
+/// of one limit each that differ only in the caller are admitted by a plain statement, and only asked about a second time where that does not admit them.
 /// Every minute a task goes through the states and deletes those that count no more. They stand in an unlogged table: a crash of the server gives everybody a fresh allowance, and a replica cannot be asked. The table
 /// of limits is a logged one and survives.
 ///
@@ -76,6 +76,41 @@ impl PostgresLimits {
         self.pool.close().await;
     }
 
+    /// Those who were not admitted, by the function. Where other limits have come to hold meanwhile, all are told so: who was counted already
+    /// is counted again when it asks anew, which makes its limit stricter by that.
+    async fn decide_others(
+        &self,
+        stamp: LimitStamp,
+        checks: &[LimitCheck],
+        admitted: Admitted,
+    ) -> Result<LimitsChecked> {
+        let standing = |check: &LimitCheck| admitted.standings.get(&check.limits().next()?.key).copied();
+        let others: Vec<LimitCheck> = checks
+            .iter()
+            .filter(|check| standing(check).is_none())
+            .copied()
+            .collect();
+        let mut at = admitted.at;
+        let mut rest = Vec::new();
+        if !others.is_empty() {
+            match self.decide(stamp, &others).await? {
+                LimitsChecked::Decided { at: later, standings } => {
+                    at = later;
+                    rest = standings;
+                }
+                superseded => return Ok(superseded),
+            }
+        }
+        let mut rest = rest.into_iter();
+        let standings = checks
+            .iter()
+            .filter_map(|check| standing(check).or_else(|| rest.next()));
+        Ok(LimitsChecked::Decided {
+            at,
+            standings: standings.collect(),
+        })
+    }
+
     /// By the function, whatever they are.
     async fn decide(&self, stamp: LimitStamp, checks: &[LimitCheck]) -> Result<LimitsChecked> {
         let places = Places::of(checks);
@@ -117,12 +152,12 @@ impl PostgresLimits {
 #[async_trait]
 impl LimitStore for PostgresLimits {
     async fn check(&self, stamp: LimitStamp, checks: &[LimitCheck]) -> Result<LimitsChecked> {
-        let admitted = match Single::of(checks) {
-            Some(single) => single.admit(&self.pool, stamp).await.map_err(failed(CHECK))?,
+        let admitted = match Alike::of(checks) {
+            Some(alike) => alike.admit(&self.pool, stamp).await.map_err(failed(CHECK))?,
             None => None,
         };
         let checked = match admitted {
-            Some(checked) => checked,
+            Some(admitted) => self.decide_others(stamp, checks, admitted).await?,
             None => self.decide(stamp, checks).await?,
         };
         let (LimitsChecked::Decided { at, .. } | LimitsChecked::Superseded { at, .. }) = &checked;

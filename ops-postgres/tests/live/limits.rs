@@ -333,3 +333,88 @@ async fn alone_too_other_limits_are_told_and_a_server_that_takes_no_writes_still
     closed.close().await;
     world.close().await;
 }
+
+/// Callers alike in everything else: what the plain statement admits together, and the function for whoever it does not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn alike_callers_together_get_exactly_their_limits_and_what_is_denied_is_told_to_the_right_ones() {
+    let Some(world) = World::new().await else { return };
+    a_table_of_no_version(&world).await;
+    let stores = [0, 1].map(|_| Arc::new(PostgresLimits::new(&world.store)));
+    for semantics in SEMANTICS {
+        let of = move |user: usize| {
+            let key = digest(&format!("{semantics:?} {user}"));
+            check(
+                1,
+                CountedLimit::new(key, semantics, 7, Duration::from_secs(3_600)),
+            )
+        };
+        let admitted = Arc::new([const { AtomicU32::new(0) }; 20]);
+        let tasks: Vec<_> = (0..6)
+            .map(|task| {
+                let (store, admitted) = (Arc::clone(&stores[task % 2]), Arc::clone(&admitted));
+                tokio::spawn(async move {
+                    for round in 0..12 {
+                        // Each time others, in another order.
+                        let users: Vec<usize> = (0..20).map(|n| (n * 7 + task * 3 + round) % 20).collect();
+                        let asked = &users[..8 + round % 9];
+                        let checks: Vec<_> = asked.iter().map(|user| of(*user)).collect();
+                        let told = store.check(LimitStamp::of_version(0), &checks).await.unwrap();
+                        let LimitsChecked::Decided { standings, .. } = told else {
+                            panic!("{told:?}")
+                        };
+                        assert_eq!(standings.len(), asked.len());
+                        for (user, standing) in asked.iter().zip(standings) {
+                            let before =
+                                admitted[*user].fetch_add(u32::from(standing.admitted), Ordering::SeqCst);
+                            assert!(before < 7 || !standing.admitted, "{user} has had its own");
+                            assert_eq!(standing.retry_after == Some(Duration::ZERO), standing.admitted);
+                        }
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let admitted: Vec<_> = admitted.iter().map(|of| of.load(Ordering::SeqCst)).collect();
+        assert_eq!(admitted, [7; 20], "{semantics:?}");
+    }
+
+    let [store, other] = stores;
+    let fresh = |user: &str| {
+        let key = digest(user);
+        check(
+            2,
+            CountedLimit::new(key, LimitSemantics::Burst, 5, Duration::from_secs(3_600)),
+        )
+    };
+    let (a, b) = (fresh("a"), fresh("b"));
+    let told = store.check(LimitStamp::of_version(7), &[a, b]).await.unwrap();
+    assert!(
+        matches!(told, LimitsChecked::Superseded { version: 0, .. }),
+        "{told:?}"
+    );
+    let remaining =
+        async |checks: &[LimitCheck]| match store.check(LimitStamp::of_version(0), checks).await.unwrap() {
+            LimitsChecked::Decided { standings, .. } => standings
+                .iter()
+                .map(|standing| standing.remaining)
+                .collect::<Vec<_>>(),
+            told => panic!("{told:?}"),
+        };
+    assert_eq!(
+        remaining(&[a, b]).await,
+        [3, 3],
+        "nothing was counted under other limits"
+    );
+    assert_eq!(remaining(&[b]).await, [1]);
+    assert_eq!(
+        remaining(&[a, b]).await,
+        [1, 1],
+        "the first is admitted, the second denied"
+    );
+    assert_eq!(remaining(&[a, a]).await, [1, 1], "a caller may be named twice");
+    store.close().await;
+    other.close().await;
+    world.close().await;
+}
