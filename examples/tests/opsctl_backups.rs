@@ -95,7 +95,7 @@ async fn a_check_tells_what_would_be_lost_and_changes_nothing() {
         assert!(told.out.contains(wanted), "{}", told.out);
     }
 
-    let old = SystemTime::now() - Duration::from_secs(25 * 60 * 60);
+    let old = SystemTime::UNIX_EPOCH + Duration::from_secs(25 * 60 * 60);
     let opened = std::fs::File::options().write(true).open(&file).expect("a file");
     opened.set_modified(old).expect("a time");
     let stale = run(dir.path(), &database, &check);
@@ -218,6 +218,47 @@ async fn a_restore_is_tried_kept_as_evidence_recorded_and_known_to_the_next_chec
     let left = std::fs::read_dir(dir.path().join("tmp")).expect("a folder");
     assert_eq!(left.count(), 0, "no throw-away server is left");
     database.drop_all().await.expect("dropped");
+}
+
+/// In the middle: while the server is made, started, or restored into.
+#[tokio::test]
+async fn a_test_that_is_killed_leaves_no_server_and_no_file() {
+    let Some(database) = scratch("killed").await else {
+        return;
+    };
+    let dir = folder(CONFIG);
+    let file = dir.path().join("dumps/shop.dump");
+    dump(&database, &["-Fc"], &file).await;
+    let (tmp, tests) = (dir.path().join("tmp"), dir.path().join(".ops/restore-tests"));
+    let entries = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten().count();
+    for signal in ["KILL", "INT"] {
+        let mut child = opsctl(dir.path())
+            .env("DATABASE_URL", database.owner_url().expose_secret())
+            .env("TMPDIR", &tmp)
+            .args(["backups", "test", "dumps/shop.dump"])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("opsctl starts");
+        until("a server is made", || entries(&tmp) > 0).await;
+        let pid = child.id().to_string();
+        let sent = Command::new("kill").args(["-s", signal, &pid]).status();
+        assert!(sent.expect("kill runs").success());
+        child.wait().expect("it ends");
+        until("the server is gone", || entries(&tmp) == 0).await;
+        assert_eq!(entries(&tests), 0, "no evidence of what did not end");
+    }
+    database.drop_all().await.expect("dropped");
+}
+
+async fn until(what: &str, done: impl Fn() -> bool) {
+    for _ in 0..600 {
+        if done() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("not in time: {what}");
 }
 
 #[tokio::test]

@@ -74,14 +74,14 @@ impl BackupConfig {
 
     /// What backups have to be like.
     pub fn policy(&self) -> BackupPolicy {
-        let mut policy = BackupPolicy::default();
-        policy.rpo = self.rpo;
-        policy.every = self.every;
-        policy.rto = self.rto;
-        policy.keep = DAY * self.keep_days;
-        policy.test_every = DAY * self.test_every_days;
-        policy.min_standbys = self.min_standbys;
-        policy
+        BackupPolicy {
+            rpo: self.rpo,
+            every: self.every,
+            keep: DAY * self.keep_days,
+            min_standbys: self.min_standbys,
+            rto: self.rto,
+            test_every: DAY * self.test_every_days,
+        }
     }
 }
 

@@ -196,7 +196,8 @@ if "$2/initdb" -D "$1/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"
         done
         run "$@"
     done
-    kill -QUIT "$server" 2>/dev/null
+    # What sh starts in the background ignores QUIT until it has set its own handlers: ask until it is gone.
+    while kill -QUIT "$server" 2>/dev/null; do sleep 0.1; done
     wait "$server"
 else
     echo "FATAL: initdb failed" >>"$1/log"

@@ -88,12 +88,13 @@ impl PostgresBackups {
         let mut archiving = archiver(&row).map_err(failed(INSPECT))?;
         let mut newest = archiving.last.as_ref().map(|last| last.segment.clone());
         if may_list && archiving.mode != ArchiveMode::Off {
-            let listed: (i64, Option<String>, Option<i64>) = sqlx::query_as(STATUS)
+            let listed: (i64, Option<String>, Option<i64>, Option<i64>) = sqlx::query_as(STATUS)
                 .fetch_one(&mut *connection)
                 .await
                 .map_err(failed(INSPECT))?;
             archiving.waiting = Some(listed.0.unsigned_abs());
             archiving.complete_until = listed.2.map(Timestamp::from_unix_micros);
+            archiving.oldest_waiting = listed.3.map(Timestamp::from_unix_micros);
             newest = listed.1.or(newest);
         }
         let place = || Ok((row.try_get::<i64, _>("segment_bytes")?, row.try_get("position")?));
@@ -243,11 +244,13 @@ select current_setting('archive_mode') as mode,
 from pg_stat_archiver";
 
 // A full segment gets a `.ready`, which is renamed to `.done` once it is archived and keeps the time at which the segment was full.
+// The `.done` goes with its segment, after the next checkpoint.
 const STATUS: &str = r#"
 with listed as (select name collate "C" as name, modification from pg_ls_archive_statusdir() where name ~ '^[0-9A-F]{24}\.(ready|done)$'),
-     ready as (select substr(name, 1, 24) as segment from listed where name like '%.ready'),
+     ready as (select substr(name, 1, 24) as segment, modification from listed where name like '%.ready'),
      done as (select substr(name, 1, 24) as segment, modification from listed where name like '%.done')
-select (select count(*) from ready), newest.segment::text, (extract(epoch from newest.modification) * 1000000)::bigint
+select (select count(*) from ready), newest.segment::text, (extract(epoch from newest.modification) * 1000000)::bigint,
+       (select (extract(epoch from min(modification)) * 1000000)::bigint from ready)
 from (values (1)) as one left join lateral
      (select segment, modification from done
       where segment < coalesce((select min(segment) from ready), 'Z') order by segment desc limit 1) as newest on true"#;

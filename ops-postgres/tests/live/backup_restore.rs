@@ -17,20 +17,35 @@ use secrecy::SecretString;
 use super::backup_files::dump;
 use super::world::{World, run};
 
-async fn tried(path: &Path, live: Option<&SecretString>) -> Result<RestoreTest> {
-    let server = PostgresServer::start().await?;
-    let url = SecretString::from(server.url());
-    let (masker, clock) = (Arc::new(BuiltinMasker::new()), Arc::new(SystemClock::new()));
-    let trial = RestoreTrial::new(&url, server.programs(), masker, clock)?;
-    let copy = DumpFiles::one(path)?;
-    let mut test = RestoreTest::new(
-        RunId::generate(Timestamp::UNIX_EPOCH),
-        Timestamp::UNIX_EPOCH,
-        "dump",
-    );
-    test.rto = Duration::from_secs(3600);
-    trial.run(path, &copy, live, &mut test).await?;
-    Ok(test)
+/// A throw-away server to try restores on, one after the other.
+struct Bench {
+    _server: PostgresServer,
+    trial: RestoreTrial,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let server = PostgresServer::start().await.unwrap();
+        let url = SecretString::from(server.url());
+        let (masker, clock) = (Arc::new(BuiltinMasker::new()), Arc::new(SystemClock::new()));
+        let trial = RestoreTrial::new(&url, server.programs(), masker, clock).unwrap();
+        Self {
+            _server: server,
+            trial,
+        }
+    }
+
+    async fn tried(&self, path: &Path, live: Option<&SecretString>) -> Result<RestoreTest> {
+        let copy = DumpFiles::one(path)?;
+        let mut test = RestoreTest::new(
+            RunId::generate(Timestamp::UNIX_EPOCH),
+            Timestamp::UNIX_EPOCH,
+            "dump",
+        );
+        test.rto = Duration::from_secs(3600);
+        self.trial.run(path, &copy, live, &mut test).await?;
+        Ok(test)
+    }
 }
 
 fn rows(test: &RestoreTest, table: &str) -> Option<i64> {
@@ -58,6 +73,7 @@ async fn a_good_dump_of_each_form_restores_with_its_rows_its_roles_and_its_audit
         audit.append(&record(id)).await.unwrap();
     }
     let dir = tempfile::tempdir().unwrap();
+    let bench = Bench::new().await;
     for (arguments, name) in [
         (&["-Fc"][..], "custom.dump"),
         (&["-Fd"], "directory"),
@@ -66,7 +82,7 @@ async fn a_good_dump_of_each_form_restores_with_its_rows_its_roles_and_its_audit
     ] {
         let path = dir.path().join(name);
         dump(&world.superuser_url(), arguments, &path);
-        let test = tried(&path, Some(world.scratch.owner_url())).await.unwrap();
+        let test = bench.tried(&path, Some(world.scratch.owner_url())).await.unwrap();
         assert!(test.passed(), "{name}: {test:?}");
         assert_eq!(rows(&test, "public.conversations"), Some(2), "{name}");
         assert_eq!(rows(&test, "public.memories"), Some(2), "{name}");
@@ -87,7 +103,7 @@ async fn a_good_dump_of_each_form_restores_with_its_rows_its_roles_and_its_audit
     .unwrap();
     let path = dir.path().join("changed.dump");
     dump(&world.superuser_url(), &["-Fc"], &path);
-    let test = tried(&path, None).await.unwrap();
+    let test = bench.tried(&path, None).await.unwrap();
     assert!(
         !test.passed() && test.failures[0].contains("audit trail"),
         "{test:?}"
@@ -99,6 +115,7 @@ async fn a_good_dump_of_each_form_restores_with_its_rows_its_roles_and_its_audit
 async fn a_damaged_dump_fails_and_what_fails_shows_no_row() {
     let Some(world) = World::new().await else { return };
     let dir = tempfile::tempdir().unwrap();
+    let bench = Bench::new().await;
     let (good, cut) = (dir.path().join("good.dump"), dir.path().join("cut.dump"));
     dump(&world.superuser_url(), &["-Fc"], &good);
     fs::copy(&good, &cut).unwrap();
@@ -109,7 +126,7 @@ async fn a_damaged_dump_fails_and_what_fails_shows_no_row() {
         .unwrap()
         .set_len(length - 40)
         .unwrap();
-    let test = tried(&cut, None).await.unwrap();
+    let test = bench.tried(&cut, None).await.unwrap();
     assert!(!test.passed() && !test.failures.is_empty(), "{test:?}");
 
     // A row that breaks a foreign key, one that is no number, and one that is there twice.
@@ -127,7 +144,7 @@ async fn a_damaged_dump_fails_and_what_fails_shows_no_row() {
     ] {
         assert!(text.contains(from));
         fs::write(&plain, text.replace(from, to)).unwrap();
-        let test = tried(&plain, None).await.unwrap();
+        let test = bench.tried(&plain, None).await.unwrap();
         let said = test.failures.join("\n");
         assert!(!test.passed() && said.contains(wanted), "{said}");
         assert!(!said.contains("secretword") && !said.contains("9876"), "{said}");
@@ -139,19 +156,20 @@ async fn a_damaged_dump_fails_and_what_fails_shows_no_row() {
 async fn a_dump_without_a_table_of_the_live_database_fails_and_one_that_has_more_is_said() {
     let Some(world) = World::new().await else { return };
     let dir = tempfile::tempdir().unwrap();
+    let bench = Bench::new().await;
     let path = dir.path().join("less.dump");
     dump(&world.superuser_url(), &["-Fc", "-T", "public.memories"], &path);
-    let test = tried(&path, Some(world.scratch.owner_url())).await.unwrap();
+    let test = bench.tried(&path, Some(world.scratch.owner_url())).await.unwrap();
     assert_eq!(test.missing, ["public.memories"]);
     assert!(!test.passed() && test.failures.is_empty(), "{test:?}");
     // Without a live database nobody knows.
-    assert!(tried(&path, None).await.unwrap().passed());
+    assert!(bench.tried(&path, None).await.unwrap().passed());
 
     dump(&world.superuser_url(), &["-Fc"], &path);
     run(&mut world.owner().await, "drop table public.memories")
         .await
         .unwrap();
-    let test = tried(&path, Some(world.scratch.owner_url())).await.unwrap();
+    let test = bench.tried(&path, Some(world.scratch.owner_url())).await.unwrap();
     assert_eq!(
         (test.passed(), test.extra),
         (true, vec!["public.memories".to_owned()])

@@ -169,6 +169,7 @@ async fn an_archive_that_fails_is_said_with_what_waits_until_it_works_again() {
         archiving.is_failing() && archiving.waiting >= Some(1),
         "{archiving:?}"
     );
+    assert!(archiving.oldest_waiting.is_some(), "{archiving:?}");
     let report = judged(&state);
     assert!(kinds(&report).contains(&"archive_failing"), "{report:?}");
     assert_eq!(report.worst(), Some(BackupSeverity::Failed));

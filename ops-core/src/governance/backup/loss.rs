@@ -129,7 +129,11 @@ fn archive(server: &ServerBackups) -> Option<Loss> {
     if nothing_waits && archiving.bytes_behind.is_some_and(|bytes| bytes <= EMPTY) {
         return loss(server.at, true);
     }
-    let since = archiving.complete_until.unwrap_or(last.at);
+    // A server forgets when its segments were full. An archiver that lags has archived an old one lately: what waits is older than that.
+    let lately = archiving
+        .oldest_waiting
+        .map_or(last.at, |oldest| oldest.min(last.at));
+    let since = archiving.complete_until.unwrap_or(lately);
     let exact = archiving.complete_until.is_some();
     // The server closes a segment by itself after this time if anything was written that matters.
     let closes = !archiving.timeout.is_zero();

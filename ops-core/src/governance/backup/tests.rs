@@ -45,10 +45,11 @@ fn tested() -> RestoreTest {
 }
 
 fn good() -> BackupState {
-    let mut state = BackupState::default();
-    state.server = Some(archiving());
-    state.copies = Some(copies());
-    state
+    BackupState {
+        server: Some(archiving()),
+        copies: Some(copies()),
+        ..BackupState::default()
+    }
 }
 
 fn report(state: &BackupState) -> BackupReport {
@@ -109,6 +110,25 @@ fn a_full_segment_that_waits_is_lost_however_short_the_timeout_is() {
     let found = report(&state);
     assert_eq!(found.destroyed.most, Some(MINUTE * 40));
     assert_eq!(found.worst(), Some(BackupSeverity::Failed));
+}
+
+#[test]
+fn an_archiver_that_lags_is_not_judged_by_the_old_segment_that_it_archived_lately() {
+    let mut state = good();
+    let archiving = &mut state.server.as_mut().unwrap().archiving;
+    archiving.complete_until = None;
+    archiving.waiting = Some(90);
+    archiving.last.as_mut().unwrap().at = now() - Duration::from_secs(5);
+    archiving.oldest_waiting = Some(now() - MINUTE * 50);
+    let found = report(&state).destroyed;
+    assert_eq!(
+        (found.by, found.most, found.exact),
+        (LossBy::Archive, Some(MINUTE * 50), false)
+    );
+    assert!(
+        found.text.get(Lang::En).starts_with("at least 50 min"),
+        "{found:?}"
+    );
 }
 
 #[test]

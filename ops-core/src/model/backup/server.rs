@@ -94,6 +94,8 @@ pub struct Archiving {
     pub last_failure: Option<Archived>,
     /// Full segments that wait; `None`: not to be seen.
     pub waiting: Option<u64>,
+    /// When the oldest of them was full: it begins earlier. `None`: none waits, or that is not to be seen.
+    pub oldest_waiting: Option<Timestamp>,
     /// Bytes of log that are in no archived segment; `None`: not to be seen.
     pub bytes_behind: Option<u64>,
     /// After how long a segment that is not full is closed if something was written; zero: never.
