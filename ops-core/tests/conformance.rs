@@ -15,15 +15,17 @@ use ops_core::guard::{GovernorLimiter, LocalLimiter, RateLimits};
 use ops_core::http::HttpHealthProbe;
 use ops_core::masking::{BuiltinMasker, MaskingKeys};
 use ops_core::memory::{
-    InMemoryApprovals, InMemoryAudit, InMemoryDatabase, InMemoryDrillLog, InMemoryHealth, InMemoryInventory,
-    InMemoryJournal, InMemoryLimits, InMemoryNotifier, InMemoryProcesses, InMemoryQueues, InMemoryReadiness,
-    InMemorySwitches, InMemoryTraffic,
+    InMemoryApprovals, InMemoryAudit, InMemoryBackups, InMemoryDatabase, InMemoryDrillLog, InMemoryHealth,
+    InMemoryInventory, InMemoryJournal, InMemoryLimits, InMemoryNotifier, InMemoryProcesses, InMemoryQueues,
+    InMemoryReadiness, InMemorySwitches, InMemoryTraffic,
 };
 use ops_core::model::{
-    Actor, Destination, FeedingQueue, LimitTable, QueueKind, QueueMatch, TargetId, Timestamp, Verdict,
+    Actor, BackupCopy, CopyKind, Destination, FeedingQueue, LimitTable, QueueKind, QueueMatch, ServerBackups,
+    TargetId, Timestamp, Verdict,
 };
 use ops_core::ports::{
-    HealthProbe, Notifier, Presence, ProcessId, ProcessRegistry, SwitchProcess, TrafficController,
+    BackupInspector, HealthProbe, Notifier, Presence, ProcessId, ProcessRegistry, SwitchProcess,
+    TrafficController,
 };
 use ops_core::testkit::{self, Handler, LoopbackServer, Reply, SimRequest};
 use secrecy::SecretString;
@@ -343,4 +345,22 @@ async fn an_unplugged_provider_fails_and_changes_nothing() {
     assert!(port.observe(&target).await.is_err());
     port.set_reachable(true);
     assert!(port.observe(&target).await.is_ok());
+}
+
+#[tokio::test]
+async fn in_memory_backups() {
+    let port = InMemoryBackups::new();
+    let at = Timestamp::from_unix_micros(1_000_000);
+    port.set_server(ServerBackups::new(at, "shop"));
+    port.add(BackupCopy::new(
+        "old",
+        CopyKind::PlainDump,
+        Timestamp::UNIX_EPOCH,
+        10,
+    ));
+    port.add(BackupCopy::new("new", CopyKind::PlainDump, at, 10).with_fault(Some(false), "cut off"));
+    testkit::backup_inspector(&port).await;
+    port.set_reachable(false);
+    let error = port.inspect().await.unwrap_err();
+    assert_eq!(error.kind(), ops_core::error::ErrorKind::Unavailable);
 }

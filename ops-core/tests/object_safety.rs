@@ -35,6 +35,7 @@ ports!(
     AuditEraser,
     AuditPruner,
     AuditStore,
+    BackupInspector,
     Clock,
     DatabaseGuard,
     DrillLog,

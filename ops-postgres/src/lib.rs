@@ -5,6 +5,7 @@
 //! - [`PostgresLoad`] shows connections, blockers, tables and replication, and ends what a rule says; [`PostgresTimeouts`] tightens timeouts.
 //! - [`PostgresAuditStore`] keeps one hash chain for each tenant, behind row level security.
 //! - [`PostgresJournal`] holds prior states: the first writer wins, across all processes.
+//! - [`PostgresBackups`] tells what of the data is in an archive or on a standby, and what would be lost; [`DumpFiles`] judges copies, [`RestoreTrial`] restores them.
 //! - [`PostgresDrillLog`] keeps the evidence of drills.
 //! - [`PostgresApprovals`] brings approvals from one machine to another.
 //! - [`PostgresSwitchStore`] shares which features are stopped, [`PostgresSwitchHints`] tells early, [`PostgresProcesses`] knows who has applied it.
@@ -41,6 +42,7 @@
 
 mod approval;
 mod audit;
+mod backup;
 mod drill_log;
 mod erasure;
 mod error;
@@ -60,6 +62,7 @@ mod tenancy;
 
 pub use self::approval::PostgresApprovals;
 pub use self::audit::PostgresAuditStore;
+pub use self::backup::{DumpFiles, PostgresBackups, RestoreTrial};
 pub use self::drill_log::PostgresDrillLog;
 pub use self::erasure::{Erasure, ErasureOutcome, Expired, Retention};
 pub use self::guard::{PostgresDatabaseGuard, PostgresReadiness, WriteProbe};

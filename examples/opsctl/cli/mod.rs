@@ -1,6 +1,7 @@
 //! The command line: every verb and its options.
 
 mod audit;
+mod backups;
 mod db;
 mod drill;
 mod limits;
@@ -17,6 +18,7 @@ use ops_core::model::Lang;
 pub(crate) use self::audit::{
     AuditArgs, AuditVerb, FilterArgs, IncidentArgs, PreserveArgs, SearchArgs, TrailRetentionArgs, VerifyArgs,
 };
+pub(crate) use self::backups::{BackupsArgs, BackupsTestArgs, BackupsVerb};
 pub(crate) use self::db::{DbArgs, DbVerb, OnOff};
 pub(crate) use self::drill::{DoctorArgs, DrillArgs, DrillVerb, MetricsArgs, SimArgs, WorldName};
 pub(crate) use self::limits::{LimitsArgs, LimitsVerb, WhichLimits};
@@ -116,6 +118,8 @@ pub(crate) enum Verb {
     Erase(EraseArgs),
     /// Delete what is past its retention period
     Retention(RetentionArgs),
+    /// Backups: what would be lost now, and does one restore
+    Backups(BackupsArgs),
     /// Migrations: what state a database is in, what a script would do to it, and running it so that nobody waits
     Migrations(MigrationsArgs),
     /// Mask personal data: standard input to standard output

@@ -4,16 +4,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ops_core::audit::Recorded;
+use ops_core::config::OpsConfig;
 use ops_core::error::{Error, ErrorKind, Result as OpsResult};
 use ops_core::governance::migration::{
     BACKUP_AGE, Evidence, MigrationFolder, MigrationPlan, MigrationRunner, RestartHook, RunPolicy, RunReport,
     RunStatus, checklist,
 };
 use ops_core::model::{
-    AuditOutcome, AuditRecord, Check, CheckState, Text, Timestamp, UnfinishedRun, Weekday, Window,
+    AuditOutcome, AuditRecord, BackupCopy, Check, CheckState, Text, Timestamp, UnfinishedRun, Weekday, Window,
 };
-use ops_core::ports::{MigrationExecutor, MigrationInspector};
-use ops_postgres::{PostgresMigrations, PostgresStore};
+use ops_core::ports::{BackupInspector, MigrationExecutor, MigrationInspector};
+use ops_postgres::{DumpFiles, PostgresMigrations, PostgresStore};
+use secrecy::SecretString;
 use serde_json::json;
 
 use super::migrations::database_url;
@@ -37,13 +39,23 @@ pub(crate) async fn run(
     let plan = MigrationPlan::new(&folder, &migrations.state().await?, &schema)?;
     let mut evidence = Evidence::default();
     evidence.tested = kept(&evidence_dir);
-    evidence.backup = args.backup_at.as_deref().map(time).transpose()?;
+    let copy = match args.backup_at {
+        Some(_) => None,
+        None => newest_copy(&session.world.config, &url).await,
+    };
+    evidence.backup = match &args.backup_at {
+        Some(at) => Some(time(at)?),
+        None => copy.as_ref().map(|copy| copy.at),
+    };
     evidence.quiet = args
         .quiet
         .iter()
         .map(|text| window(text))
         .collect::<Result<_, _>>()?;
-    let checks = checklist(&plan, &evidence, BACKUP_AGE, session.world.now());
+    let mut checks = checklist(&plan, &evidence, BACKUP_AGE, session.world.now());
+    if let Some(copy) = &copy {
+        name_copy(&mut checks, copy);
+    }
     show_plan(printer, &plan, &checks, args);
     let open: Vec<&str> = checks
         .iter()
@@ -120,6 +132,24 @@ pub(crate) async fn run(
         );
     }
     Ok(exit)
+}
+
+/// The newest complete copy in `[backup] directory`, if there is one; what cannot be looked at counts as none.
+async fn newest_copy(config: &OpsConfig, url: &SecretString) -> Option<BackupCopy> {
+    let directory = config.backup.as_ref()?.directory.as_ref()?;
+    let state = DumpFiles::new(directory).inspect().await.ok()?;
+    let database = PostgresStore::database_in(url).ok();
+    state.newest_complete(database.as_deref()).cloned()
+}
+
+fn name_copy(checks: &mut [Check], copy: &BackupCopy) {
+    for check in checks.iter_mut().filter(|check| check.name == "backup") {
+        let said = format!("{} ({})", copy.name, copy.at.to_jst());
+        check.detail = Some(match check.detail.take() {
+            Some(detail) => format!("{detail}: {said}"),
+            None => said,
+        });
+    }
 }
 
 /// What is about to be run (its outcome is unknown as yet), was refused, or has ended; what was gone ahead without, and why. Whether the

@@ -9,6 +9,7 @@ pub(super) const ROOT: &[&str] = &[
     "vercel",
     "database",
     "shared_limits",
+    "backup",
     "service",
     "switch",
     "contact",
@@ -90,6 +91,16 @@ pub(super) const DATABASE: &[&str] = &[
 ];
 /// The keys of a `[[database.session_rule]]`.
 pub(super) const SESSION_RULE: &[&str] = &["name", "when", "longer_than", "deed", "role", "application"];
+/// The keys of `[backup]`.
+pub(super) const BACKUP: &[&str] = &[
+    "directory",
+    "rpo",
+    "every",
+    "rto",
+    "keep_days",
+    "test_every_days",
+    "min_standbys",
+];
 /// The keys of `[shared_limits]`.
 pub(super) const SHARED_LIMITS: &[&str] = &[
     "store",
@@ -256,6 +267,7 @@ mod tests {
             APPROVALS,
             APPROVER,
             AUTOMATION,
+            BACKUP,
             CONTACT,
             DATABASE,
             GCP,

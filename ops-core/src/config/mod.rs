@@ -20,6 +20,7 @@
 //! ```
 
 mod approval;
+mod backup;
 mod contact;
 mod database;
 mod env;
@@ -52,6 +53,7 @@ use serde::Serialize;
 use toml::de::DeTable;
 
 pub use self::approval::{ApprovalsConfig, ApproverConfig};
+pub use self::backup::BackupConfig;
 pub use self::contact::ContactConfig;
 pub use self::database::DatabaseConfig;
 pub use self::env::Env;
@@ -103,6 +105,9 @@ pub struct OpsConfig {
     /// Where limits are counted that instances share. Default: nowhere, each instance counts for itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shared_limits: Option<SharedLimitsConfig>,
+    /// Where copies of the database are, and what backups have to be like. Default: nowhere, and as the runbook says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup: Option<BackupConfig>,
     /// The services. Default: none.
     #[serde(rename = "service", skip_serializing_if = "Vec::is_empty")]
     pub services: Vec<ServiceConfig>,
@@ -187,6 +192,13 @@ impl OpsConfig {
         let mut config = Self::parse(&text).map_err(|faults| failed().source(faults))?;
         if let Some(directory) = path.parent() {
             config.state_dir = directory.join(&config.state_dir);
+            let copies = config
+                .backup
+                .as_mut()
+                .and_then(|backup| backup.directory.as_mut());
+            if let Some(copies) = copies {
+                *copies = directory.join(&*copies);
+            }
         }
         Ok(config)
     }
@@ -241,6 +253,9 @@ fn read(root: &Section<'_>, report: &mut Report<'_>) -> Option<OpsConfig> {
     let shared_limits = root
         .section("shared_limits", key::SHARED_LIMITS, report)
         .map(|section| SharedLimitsConfig::read(&section, report));
+    let backup = root
+        .section("backup", key::BACKUP, report)
+        .map(|section| BackupConfig::read(&section, report));
 
     let service_sections = root.sections("service", key::SERVICE, report);
     let services: Vec<Option<ServiceConfig>> = service_sections
@@ -353,6 +368,7 @@ fn read(root: &Section<'_>, report: &mut Report<'_>) -> Option<OpsConfig> {
         vercel,
         database,
         shared_limits,
+        backup,
         services: services.into_iter().collect::<Option<_>>()?,
         switches,
         contacts,

@@ -16,6 +16,7 @@ mod limits;
 mod notices;
 mod processes;
 mod readiness;
+mod restore_tests;
 mod switches;
 
 pub use self::approval::FileApprovals;
@@ -27,4 +28,5 @@ pub use self::limits::FileLimits;
 pub use self::notices::FileNotices;
 pub use self::processes::FileProcesses;
 pub use self::readiness::FileReadiness;
+pub use self::restore_tests::FileRestoreTests;
 pub use self::switches::FileSwitches;

@@ -28,6 +28,7 @@
 mod approval;
 mod archive;
 mod audit;
+mod backup;
 mod database;
 mod drill_log;
 mod evidence;
@@ -50,6 +51,7 @@ mod traffic;
 pub use self::approval::InMemoryApprovals;
 pub use self::archive::InMemoryArchive;
 pub use self::audit::InMemoryAudit;
+pub use self::backup::InMemoryBackups;
 pub use self::database::{InMemoryDatabase, Session};
 pub use self::drill_log::InMemoryDrillLog;
 pub use self::forget::InMemoryTraces;

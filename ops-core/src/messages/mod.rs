@@ -2,6 +2,8 @@
 //!
 //! Plan, audit record, notice and report take their words from here, so they cannot drift apart.
 
+/// What is wrong with backups, and what to do.
+pub mod backup;
 mod erasure;
 mod incident;
 mod leak;

@@ -3,6 +3,7 @@
 mod actor;
 mod approval;
 mod audit;
+mod backup;
 mod drill;
 mod erasure;
 mod hold;
@@ -40,6 +41,10 @@ mod window;
 pub use self::actor::{Actor, ActorKind};
 pub use self::approval::{Approval, ApprovalRequest, BrokenGlass};
 pub use self::audit::{AuditOutcome, AuditRecord, WITHHELD, Withheld};
+pub use self::backup::{
+    ArchiveMode, Archived, Archiving, BackupCopy, BackupPolicy, BackupState, CopyKind, ReplicationSlot,
+    RestoreTest, RestoredTable, ServerBackups, Standby, Unseen,
+};
 pub use self::drill::{DrillReport, DrillVerdict, DrilledStep, DrilledTarget, LastDrill};
 pub use self::erasure::{ErasureLine, ErasureReport};
 pub use self::hold::{HeldResource, LegalHold};

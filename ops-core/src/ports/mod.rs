@@ -7,6 +7,7 @@ mod action;
 mod approval;
 mod archive;
 mod audit;
+mod backup;
 mod clock;
 mod database;
 mod drill_log;
@@ -39,6 +40,7 @@ pub use self::audit::{
     Appended, AuditEntry, AuditEraser, AuditFault, AuditHead, AuditOrigin, AuditPage, AuditQuery,
     AuditReceipt, AuditStore, ChainReport, Forgotten,
 };
+pub use self::backup::{BackupCapability, BackupInspector};
 pub use self::clock::Clock;
 pub use self::database::{DatabaseCapability, DatabaseGuard};
 pub use self::drill_log::DrillLog;

@@ -23,6 +23,7 @@ pub struct PostgresServer {
     guardian: Child,
     port: u16,
     folder: PathBuf,
+    programs: PathBuf,
 }
 
 impl PostgresServer {
@@ -67,6 +68,11 @@ impl PostgresServer {
             }
         }
         Err(failed("it did not come back in time"))
+    }
+
+    /// The folder with the server's own programs. Those of clients, such as `pg_restore`, are there too where they are installed.
+    pub fn programs(&self) -> &Path {
+        &self.programs
     }
 
     /// The superuser's URL of the database `postgres`.
@@ -154,6 +160,7 @@ fn launch(programs: &Path, folder: &Path, user: Option<(u32, u32)>, sync: &str) 
         guardian,
         port,
         folder: folder.to_owned(),
+        programs: programs.to_owned(),
     };
     for _ in 0..PATIENCE {
         if is_ready(folder) {
@@ -189,7 +196,8 @@ if "$2/initdb" -D "$1/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"
         done
         run "$@"
     done
-    kill -QUIT "$server" 2>/dev/null
+    # What sh starts in the background ignores QUIT until it has set its own handlers: ask until it is gone.
+    while kill -QUIT "$server" 2>/dev/null; do sleep 0.1; done
     wait "$server"
 else
     echo "FATAL: initdb failed" >>"$1/log"

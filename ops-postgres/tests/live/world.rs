@@ -69,6 +69,14 @@ impl World {
             .unwrap()
     }
 
+    /// A superuser's URL of this database, for other programs.
+    pub(crate) fn superuser_url(&self) -> SecretString {
+        let admin = self.admin.expose_secret();
+        let server = admin.split_once('?').map_or(admin, |(plain, _)| plain);
+        let server = server.rsplit_once('/').map_or(server, |(server, _)| server);
+        SecretString::from(format!("{server}/{}", self.scratch.name()))
+    }
+
     /// What an application that knows nothing of us would use.
     pub(crate) async fn app_pool(&self) -> PgPool {
         PgPoolOptions::new()

@@ -1,0 +1,14 @@
+//! Backups: what the server says of its archive and its standbys, which copies a directory holds, and whether a dump restores.
+
+mod base;
+mod files;
+mod judge;
+mod program;
+mod restore;
+mod segment;
+mod server;
+mod toc;
+
+pub use self::files::DumpFiles;
+pub use self::restore::RestoreTrial;
+pub use self::server::PostgresBackups;
