@@ -42,6 +42,7 @@ ports!(
     EvidenceSource,
     ForgetPerson,
     HealthProbe,
+    IncidentStore,
     Inventory,
     Journal,
     LegalHolds,

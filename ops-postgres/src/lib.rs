@@ -6,6 +6,7 @@
 //! - [`PostgresAuditStore`] keeps one hash chain for each tenant, behind row level security.
 //! - [`PostgresJournal`] holds prior states: the first writer wins, across all processes.
 //! - [`PostgresDrillLog`] keeps the evidence of drills.
+//! - [`PostgresIncidents`] keeps the logs of incidents.
 //! - [`PostgresApprovals`] brings approvals from one machine to another.
 //! - [`PostgresSwitchStore`] shares which features are stopped, [`PostgresSwitchHints`] tells early, [`PostgresProcesses`] knows who has applied it.
 //! - [`PostgresLimits`] counts limits for all instances.
@@ -47,6 +48,7 @@ mod error;
 mod guard;
 mod hints;
 mod identifier;
+mod incident;
 mod journal;
 mod limits;
 mod load;
@@ -64,6 +66,7 @@ pub use self::drill_log::PostgresDrillLog;
 pub use self::erasure::{Erasure, ErasureOutcome, Expired, Retention};
 pub use self::guard::{PostgresDatabaseGuard, PostgresReadiness, WriteProbe};
 pub use self::hints::PostgresSwitchHints;
+pub use self::incident::PostgresIncidents;
 pub use self::journal::PostgresJournal;
 pub use self::limits::PostgresLimits;
 pub use self::load::{

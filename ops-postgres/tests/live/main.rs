@@ -11,6 +11,7 @@ mod audit_roles;
 mod damage;
 mod evidence;
 mod exact;
+mod incidents;
 mod journal;
 mod limits;
 mod load;
