@@ -174,12 +174,11 @@ impl<'a> Desk<'a> {
             return self
                 .change(&id, IncidentChange::Layer { layer })
                 .await
-                .map_err(|failure| {
+                .inspect_err(|_| {
                     self.printer.error(&self.printer.pick(
                         &format!("障害 {id} は登録済みですが、層は記録できていません"),
                         &format!("incident {id} is open, but its layer was not written"),
                     ));
-                    failure
                 });
         }
         let incident = opened?.map(|(incident, _)| incident);
