@@ -76,6 +76,7 @@ async fn run(cli: &Arc<Cli>, printer: &Arc<Printer>) -> Exit {
         Verb::Limits(args) => verbs::limits::run(global, printer, args).await,
         Verb::Doctor(args) => verbs::doctor::run(global, printer, args).await,
         Verb::Metrics(args) => verbs::metrics::run(global, printer, args).await,
+        Verb::Incident(args) => verbs::incident::run(global, printer, args).await,
         Verb::Tenant(args) => verbs::tenant::run(global, printer, args).await,
         Verb::Erase(args) => verbs::erase::run(global, printer, args).await,
         Verb::Retention(args) => verbs::retention::run(global, printer, args).await,

@@ -21,6 +21,7 @@ pub mod file;
 pub mod governance;
 pub mod guard;
 pub mod http;
+pub mod incidents;
 pub mod masking;
 pub mod memory;
 pub mod messages;

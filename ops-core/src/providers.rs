@@ -5,15 +5,17 @@ use crate::audit::Spool;
 use crate::clock::SystemClock;
 use crate::error::Result;
 use crate::file::{
-    FileApprovals, FileAudit, FileDrillLog, FileJournal, FileNotices, FileProcesses, FileSwitches,
+    FileApprovals, FileAudit, FileDrillLog, FileIncidents, FileJournal, FileNotices, FileProcesses,
+    FileSwitches,
 };
 use crate::masking::BuiltinMasker;
 use crate::memory::{
-    InMemoryApprovals, InMemoryAudit, InMemoryDrillLog, InMemoryJournal, InMemoryNotifier, InMemoryProcesses,
-    InMemorySwitches,
+    InMemoryApprovals, InMemoryAudit, InMemoryDrillLog, InMemoryIncidents, InMemoryJournal, InMemoryNotifier,
+    InMemoryProcesses, InMemorySwitches,
 };
 use crate::ports::{
-    ApprovalStore, AuditStore, Clock, DrillLog, Journal, Notifier, PiiMasker, ProcessRegistry, SwitchStore,
+    ApprovalStore, AuditStore, Clock, DrillLog, IncidentStore, Journal, Notifier, PiiMasker, ProcessRegistry,
+    SwitchStore,
 };
 
 /// The parts that an [`Ops`](crate::Ops) is made of; replace one and keep the rest:
@@ -43,6 +45,8 @@ pub struct Providers {
     pub switches: Arc<dyn SwitchStore>,
     /// The evidence of drills.
     pub drills: Arc<dyn DrillLog>,
+    /// The logs of incidents.
+    pub incidents: Arc<dyn IncidentStore>,
     /// Which processes there are, and which generation of the switches each has applied.
     pub processes: Arc<dyn ProcessRegistry>,
     /// Tells people.
@@ -64,6 +68,7 @@ impl Providers {
             audit_spool: None,
             switches: Arc::new(InMemorySwitches::new()),
             drills: Arc::new(InMemoryDrillLog::new()),
+            incidents: Arc::new(InMemoryIncidents::new()),
             processes: Arc::new(InMemoryProcesses::new()),
             notifier: Arc::new(InMemoryNotifier::new()),
             masker: Arc::new(BuiltinMasker::new()),
@@ -84,6 +89,7 @@ impl Providers {
             audit_spool: Some(Spool::open(directory.join("audit-spool"))?),
             switches: Arc::new(FileSwitches::open(directory.join("switches"))?),
             drills: Arc::new(FileDrillLog::open(directory.join("drills"))?),
+            incidents: Arc::new(FileIncidents::open(directory.join("incidents"))?),
             processes: Arc::new(FileProcesses::open(directory.join("processes"))?),
             notifier: Arc::new(FileNotices::open(directory.join("notices"))?),
             ..Self::in_memory()

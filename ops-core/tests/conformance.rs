@@ -9,15 +9,16 @@ use async_trait::async_trait;
 use ops_core::actions::{MakeReadOnly, StopTraffic, SwitchOff};
 use ops_core::clock::SystemClock;
 use ops_core::file::{
-    FileApprovals, FileAudit, FileDrillLog, FileJournal, FileNotices, FileProcesses, FileSwitches,
+    FileApprovals, FileAudit, FileDrillLog, FileIncidents, FileJournal, FileNotices, FileProcesses,
+    FileSwitches,
 };
 use ops_core::guard::{GovernorLimiter, LocalLimiter, RateLimits};
 use ops_core::http::HttpHealthProbe;
 use ops_core::masking::{BuiltinMasker, MaskingKeys};
 use ops_core::memory::{
     InMemoryApprovals, InMemoryAudit, InMemoryBackups, InMemoryDatabase, InMemoryDrillLog, InMemoryHealth,
-    InMemoryInventory, InMemoryJournal, InMemoryLimits, InMemoryNotifier, InMemoryProcesses, InMemoryQueues,
-    InMemoryReadiness, InMemorySwitches, InMemoryTraffic,
+    InMemoryIncidents, InMemoryInventory, InMemoryJournal, InMemoryLimits, InMemoryNotifier,
+    InMemoryProcesses, InMemoryQueues, InMemoryReadiness, InMemorySwitches, InMemoryTraffic,
 };
 use ops_core::model::{
     Actor, BackupCopy, CopyKind, Destination, FeedingQueue, LimitTable, QueueKind, QueueMatch, ServerBackups,
@@ -181,6 +182,19 @@ async fn in_memory_traces() {
     );
     traces.leave(&tenant, "usr_1");
     testkit::forget_person(&traces, &tenant, "usr_1").await;
+}
+
+#[tokio::test]
+async fn in_memory_incidents() {
+    testkit::incident_store(&InMemoryIncidents::new()).await;
+}
+
+#[tokio::test]
+async fn file_incidents() {
+    let directory = tempfile::tempdir().unwrap();
+    testkit::incident_store(&FileIncidents::open(directory.path()).unwrap()).await;
+    // Again, after a restart.
+    testkit::incident_store(&FileIncidents::open(directory.path()).unwrap()).await;
 }
 
 #[tokio::test]

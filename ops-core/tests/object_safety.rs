@@ -43,6 +43,7 @@ ports!(
     EvidenceSource,
     ForgetPerson,
     HealthProbe,
+    IncidentStore,
     Inventory,
     Journal,
     LegalHolds,

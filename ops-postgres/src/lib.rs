@@ -7,6 +7,7 @@
 //! - [`PostgresJournal`] holds prior states: the first writer wins, across all processes.
 //! - [`PostgresBackups`] tells what of the data is in an archive or on a standby, and what would be lost; [`DumpFiles`] judges copies, [`RestoreTrial`] restores them.
 //! - [`PostgresDrillLog`] keeps the evidence of drills.
+//! - [`PostgresIncidents`] keeps the logs of incidents.
 //! - [`PostgresApprovals`] brings approvals from one machine to another.
 //! - [`PostgresSwitchStore`] shares which features are stopped, [`PostgresSwitchHints`] tells early, [`PostgresProcesses`] knows who has applied it.
 //! - [`PostgresLimits`] counts limits for all instances.
@@ -49,6 +50,7 @@ mod error;
 mod guard;
 mod hints;
 mod identifier;
+mod incident;
 mod journal;
 mod limits;
 mod load;
@@ -67,6 +69,7 @@ pub use self::drill_log::PostgresDrillLog;
 pub use self::erasure::{Erasure, ErasureOutcome, Expired, Retention};
 pub use self::guard::{PostgresDatabaseGuard, PostgresReadiness, WriteProbe};
 pub use self::hints::PostgresSwitchHints;
+pub use self::incident::PostgresIncidents;
 pub use self::journal::PostgresJournal;
 pub use self::limits::PostgresLimits;
 pub use self::load::{

@@ -4,6 +4,7 @@ mod audit;
 mod backups;
 mod db;
 mod drill;
+mod incident;
 mod limits;
 mod mask;
 mod migrations;
@@ -21,6 +22,7 @@ pub(crate) use self::audit::{
 pub(crate) use self::backups::{BackupsArgs, BackupsTestArgs, BackupsVerb};
 pub(crate) use self::db::{DbArgs, DbVerb, OnOff};
 pub(crate) use self::drill::{DoctorArgs, DrillArgs, DrillVerb, MetricsArgs, SimArgs, WorldName};
+pub(crate) use self::incident::{IncidentLogArgs, IncidentVerb, OpenArgs};
 pub(crate) use self::limits::{LimitsArgs, LimitsVerb, WhichLimits};
 pub(crate) use self::mask::MaskArgs;
 pub(crate) use self::migrations::{MigrationsArgs, MigrationsCheckArgs, MigrationsRunArgs, MigrationsVerb};
@@ -112,6 +114,8 @@ pub(crate) enum Verb {
     Doctor(DoctorArgs),
     /// Print the figures of all runs, drills and records that are kept, in the text format of Prometheus
     Metrics(MetricsArgs),
+    /// Incidents: open, note, resolve, report
+    Incident(IncidentLogArgs),
     /// Tenants: make, check, back-fill, delete, purge, hold
     Tenant(TenantArgs),
     /// Erase a person's data on request; without --yes show what would go where

@@ -17,6 +17,8 @@ pub(crate) mod drill;
 pub(crate) mod drill_evidence;
 pub(crate) mod erase;
 pub(crate) mod forget;
+pub(crate) mod incident;
+mod incident_show;
 mod limit_table;
 pub(crate) mod limits;
 pub(crate) mod mask;

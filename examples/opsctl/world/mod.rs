@@ -3,6 +3,7 @@
 mod checkup;
 mod drills;
 mod evidence;
+mod incidents;
 mod platforms;
 mod rules;
 mod storage;
@@ -28,6 +29,7 @@ use ops_postgres::{PostgresLoad, PostgresTimeouts};
 pub(crate) use self::checkup::examination;
 pub(crate) use self::drills::DrillsTogether;
 pub(crate) use self::evidence::evidence_source;
+pub(crate) use self::incidents::{IncidentsTogether, perhaps_elsewhere};
 use self::platforms::Platforms;
 use self::storage::Storage;
 pub(crate) use self::storage::shared_drills;
@@ -102,6 +104,7 @@ pub(crate) struct World {
     /// What could not be connected, for the operator.
     pub(crate) warnings: Vec<Text>,
     pub(crate) progress: Arc<Progress>,
+    pub(crate) incidents: Arc<IncidentsTogether>,
     platforms: Platforms,
     database: Option<Database>,
     hints: Option<Arc<dyn SwitchHints>>,
@@ -125,6 +128,7 @@ impl World {
             database: configured,
             mut warnings,
             hints,
+            incidents,
         } = Storage::connect(&config, env, database.is_none()).await?;
         let mut platforms = Platforms::new(&config, env, &providers.clock)?;
         warnings.append(&mut platforms.warnings);
@@ -159,6 +163,7 @@ impl World {
             approvers,
             warnings,
             progress,
+            incidents,
             platforms,
             database,
             hints,

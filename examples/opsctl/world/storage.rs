@@ -7,22 +7,25 @@ use ops_core::clock::SystemClock;
 use ops_core::config::{DatabaseConfig, Env, OpsConfig};
 use ops_core::error::{Error, ErrorKind, Result};
 use ops_core::file::{
-    FileApprovals, FileAudit, FileDrillLog, FileJournal, FileNotices, FileProcesses, FileSwitches,
+    FileApprovals, FileAudit, FileDrillLog, FileIncidents, FileJournal, FileNotices, FileProcesses,
+    FileSwitches,
 };
 use ops_core::masking::BuiltinMasker;
 use ops_core::model::{TargetId, Text};
 use ops_core::ports::{
-    ApprovalStore, AuditStore, DrillLog, Journal, Notifier, ProcessRegistry, SwitchHints, SwitchStore,
+    ApprovalStore, AuditStore, DrillLog, IncidentStore, Journal, Notifier, ProcessRegistry, SwitchHints,
+    SwitchStore,
 };
 use ops_postgres::{
-    PostgresApprovals, PostgresAuditStore, PostgresDatabaseGuard, PostgresDrillLog, PostgresJournal,
-    PostgresLoad, PostgresProcesses, PostgresStore, PostgresSwitchHints, PostgresSwitchStore,
-    PostgresTimeouts, TimeoutLimits, WriteProbe,
+    PostgresApprovals, PostgresAuditStore, PostgresDatabaseGuard, PostgresDrillLog, PostgresIncidents,
+    PostgresJournal, PostgresLoad, PostgresProcesses, PostgresStore, PostgresSwitchHints,
+    PostgresSwitchStore, PostgresTimeouts, TimeoutLimits, WriteProbe,
 };
 use secrecy::SecretString;
 
 use super::Database;
 use super::drills::DrillsTogether;
+use super::incidents::IncidentsTogether;
 use super::unreachable::Unreachable;
 use crate::exit::Failure;
 
@@ -34,6 +37,7 @@ pub(super) struct Storage {
     pub(super) warnings: Vec<Text>,
     /// Early news of switch changes, where the store has them.
     pub(super) hints: Option<Arc<dyn SwitchHints>>,
+    pub(super) incidents: Arc<IncidentsTogether>,
 }
 
 impl Storage {
@@ -77,10 +81,15 @@ impl Storage {
             Ok(drills) => Arc::new(drills),
             Err(error) => failed(("訓練の記録", "evidence of drills"), error),
         };
+        let incidents: Arc<dyn IncidentStore> = match FileIncidents::open(dir.join("incidents")) {
+            Ok(incidents) => Arc::new(incidents),
+            Err(error) => failed(("障害の記録", "log of incidents"), error),
+        };
         let approvals: Arc<dyn ApprovalStore> = match FileApprovals::open(dir.join("approvals")) {
             Ok(approvals) => Arc::new(approvals),
             Err(error) => failed(("承認の保管場所", "store of approvals"), error),
         };
+        let incidents = Arc::new(IncidentsTogether::here(incidents));
         let audit_spool = Spool::open(dir.join("audit-spool")).ok();
         let masker = Arc::new(BuiltinMasker::new().with_policy(config.masking));
         let clock = Arc::new(SystemClock::new());
@@ -92,6 +101,7 @@ impl Storage {
             audit_spool,
             switches,
             drills,
+            incidents: Arc::clone(&incidents) as _,
             processes,
             notifier,
             masker,
@@ -102,6 +112,7 @@ impl Storage {
             database: None,
             warnings,
             hints: None,
+            incidents,
         };
         if let Some(database) = config.database.as_ref().filter(|_| with_database) {
             storage.add_database(database, env).await?;
@@ -216,6 +227,7 @@ impl Storage {
             here: Arc::clone(&self.providers.drills),
             shared: Arc::new(PostgresDrillLog::new(store)),
         });
+        self.share_incidents(Arc::new(PostgresIncidents::new(store)));
         self.put(journal, switches, audit, database);
         self.providers.processes = Arc::new(PostgresProcesses::new(store));
         self.hints = Some(Arc::new(PostgresSwitchHints::new(store)));
@@ -262,8 +274,14 @@ impl Storage {
         let nothing = Arc::new(Unreachable::new(error.to_string()));
         let database = Database::new(target, |_| nothing.clone());
         self.providers.processes = nothing.clone();
+        self.share_incidents(nothing.clone());
         self.put(nothing.clone(), nothing.clone(), nothing, database);
         Ok(())
+    }
+
+    fn share_incidents(&mut self, shared: Arc<dyn IncidentStore>) {
+        self.incidents = Arc::new(self.incidents.with_shared(shared));
+        self.providers.incidents = Arc::clone(&self.incidents) as _;
     }
 
     /// PostgreSQL in front, the files of this machine behind it.

@@ -3,14 +3,14 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use ops_core::error::{Error, ErrorKind, Result};
 use ops_core::model::{
-    Accepted, Approval, ApprovalRequest, AuditRecord, Digest, DrillReport, IdempotencyKey, Notice,
-    Observation, RunId, Snapshot, TargetId, TenantId, Timestamp,
+    Accepted, Approval, ApprovalRequest, AuditRecord, Digest, DrillReport, IdempotencyKey, IncidentEntry,
+    IncidentId, Notice, Observation, RunId, Snapshot, TargetId, TenantId, Timestamp,
 };
 use ops_core::ports::{
     Appended, ApprovalStore, ApprovalsFound, AuditEntry, AuditHead, AuditPage, AuditQuery, AuditReceipt,
-    AuditStore, ChainReport, DatabaseCapability, DatabaseGuard, DrillLog, Held, Journal, JournalEntry,
-    Notifier, Presence, ProcessId, ProcessRegistry, SwitchProcess, SwitchState, SwitchStore, SwitchedOff,
-    TrailEntry,
+    AuditStore, ChainReport, DatabaseCapability, DatabaseGuard, DrillLog, Held, IncidentPage, IncidentQuery,
+    IncidentStore, Journal, JournalEntry, Notifier, Presence, ProcessId, ProcessRegistry, SwitchProcess,
+    SwitchState, SwitchStore, SwitchedOff, TrailEntry,
 };
 
 /// A store that could not be reached when the tool began. Every call says so at once, so that the spools take over and the rest of a
@@ -177,5 +177,20 @@ impl DrillLog for Unreachable {
 
     async fn list(&self) -> Result<Vec<DrillReport>> {
         self.fail("read drill reports")
+    }
+}
+
+#[async_trait]
+impl IncidentStore for Unreachable {
+    async fn append(&self, _entry: &IncidentEntry) -> Result<()> {
+        self.fail("keep incident entry")
+    }
+
+    async fn entries(&self, _incident: &IncidentId) -> Result<Vec<IncidentEntry>> {
+        self.fail("read incident")
+    }
+
+    async fn list(&self, _query: &IncidentQuery) -> Result<IncidentPage> {
+        self.fail("list incidents")
     }
 }

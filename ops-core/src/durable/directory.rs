@@ -117,6 +117,23 @@ pub(crate) fn file_name(text: &str) -> String {
     name
 }
 
+/// The text whose [`file_name`] this is.
+pub(crate) fn text_of(name: &str) -> Option<String> {
+    let mut bytes = Vec::new();
+    let mut rest = name;
+    while let Some(first) = rest.chars().next() {
+        if first == '%' {
+            bytes.push(u8::from_str_radix(rest.get(1..3)?, 16).ok()?);
+            rest = rest.get(3..)?;
+        } else {
+            bytes.extend_from_slice(rest.get(..first.len_utf8())?.as_bytes());
+            rest = rest.get(first.len_utf8()..)?;
+        }
+    }
+    let text = String::from_utf8(bytes).ok()?;
+    (file_name(&text) == name).then_some(text)
+}
+
 /// Makes the names in a directory survive a crash. Only unix can, and only unix needs it.
 pub(super) fn sync(path: &Path) -> io::Result<()> {
     if cfg!(unix) {

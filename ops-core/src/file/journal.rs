@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::group::{Group, ended};
 use crate::durable::{
-    Directory, Lock, Log, blocking, damaged, file_name, other_format, read_whole, write_new,
+    Directory, Lock, Log, blocking, damaged, file_name, other_format, read_whole, text_of, write_new,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint::fail_point;
@@ -313,17 +313,5 @@ fn read_held(path: &Path) -> Result<Option<Held>> {
 
 /// The run whose file has this name.
 fn run_of(name: &str) -> Option<RunId> {
-    let mut bytes = Vec::new();
-    let mut rest = name;
-    while let Some(first) = rest.chars().next() {
-        if first == '%' {
-            bytes.push(u8::from_str_radix(rest.get(1..3)?, 16).ok()?);
-            rest = rest.get(3..)?;
-        } else {
-            bytes.extend_from_slice(rest.get(..first.len_utf8())?.as_bytes());
-            rest = rest.get(first.len_utf8()..)?;
-        }
-    }
-    let run = RunId::new(String::from_utf8(bytes).ok()?).ok()?;
-    (file_name(run.as_str()) == name).then_some(run)
+    RunId::new(text_of(name)?).ok()
 }

@@ -6,6 +6,7 @@
 pub mod backup;
 mod erasure;
 mod incident;
+mod incident_report;
 mod leak;
 mod limit;
 /// What migrations do to others, and what is better.
@@ -18,6 +19,7 @@ mod tenant;
 mod timeline;
 pub use self::erasure::{disposal, erasure_report};
 pub use self::incident::*;
+pub use self::incident_report::*;
 pub use self::leak::{pii_leak_first_action, pii_leaked};
 pub use self::limit::{feature_stopped, rate_limit_exceeded, rate_limit_first_action, too_many_requests};
 pub use self::queue::*;

@@ -8,6 +8,7 @@ mod drill;
 mod erasure;
 mod hold;
 mod id;
+mod incident;
 mod limit;
 mod load;
 mod masking;
@@ -48,7 +49,11 @@ pub use self::backup::{
 pub use self::drill::{DrillReport, DrillVerdict, DrilledStep, DrilledTarget, LastDrill};
 pub use self::erasure::{ErasureLine, ErasureReport};
 pub use self::hold::{HeldResource, LegalHold};
-pub use self::id::{IdempotencyKey, RunId};
+pub use self::id::{IdempotencyKey, IncidentId, RunId};
+pub use self::incident::{
+    Incident, IncidentChange, IncidentEntry, IncidentLayer, IncidentRule, IncidentStatus, IncidentSummary,
+    Prevention, UnknownChange, WithoutEffect,
+};
 pub use self::limit::{
     AppliedLimit, AppliedLimits, EndpointClass, Gcra, LimitCaller, LimitChange, LimitDecision, LimitDigest,
     LimitKey, LimitName, LimitOverride, LimitRequest, LimitRule, LimitScope, LimitSemantics, LimitTable,

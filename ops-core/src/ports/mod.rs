@@ -14,6 +14,7 @@ mod drill_log;
 mod evidence;
 mod forget;
 mod health;
+mod incident;
 mod inventory;
 mod journal;
 mod limit_store;
@@ -47,6 +48,7 @@ pub use self::drill_log::DrillLog;
 pub use self::evidence::{EvidenceFilter, EvidenceSource, TrailEntry, TrailExtent, TrailSnapshot};
 pub use self::forget::ForgetPerson;
 pub use self::health::HealthProbe;
+pub use self::incident::{IncidentPage, IncidentQuery, IncidentStore};
 pub use self::inventory::{Deployed, DeployedService, Inventory};
 pub use self::journal::{GateMoment, Held, Journal, JournalEntry, JournalEvent};
 pub use self::limit_store::{

@@ -14,6 +14,7 @@ mod backups;
 mod damage;
 mod evidence;
 mod exact;
+mod incidents;
 mod journal;
 mod limits;
 mod load;

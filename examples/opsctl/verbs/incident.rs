@@ -1,0 +1,264 @@
+use std::sync::Arc;
+
+use ops_core::audit::Recorded;
+use ops_core::incidents::{Added, Incidents, NewIncident};
+use ops_core::messages::{incident_rule, incident_status};
+use ops_core::model::{
+    AuditRecord, Incident, IncidentChange, IncidentId, IncidentLayer, Lang, RunId, Severity, TenantId,
+    Timestamp,
+};
+use ops_core::ports::IncidentQuery;
+use serde_json::json;
+
+use super::incident_show;
+use crate::cli::{Global, IncidentLogArgs, IncidentVerb, OpenArgs};
+use crate::exit::{Exit, Failure};
+use crate::print::Printer;
+use crate::session::Session;
+use crate::world::perhaps_elsewhere;
+
+pub(crate) async fn run(global: &Global, printer: &Printer, args: &IncidentLogArgs) -> Result<Exit, Failure> {
+    let desk = Desk::open(global, printer).await?;
+    let text = String::clone;
+    let (id, change) = match &args.verb {
+        IncidentVerb::Open(args) => return desk.begin(args).await,
+        IncidentVerb::List { all, tenant } => {
+            return incident_show::list(&desk, *all, tenant.as_deref()).await;
+        }
+        IncidentVerb::Show { id } => return incident_show::show(&desk, id).await,
+        IncidentVerb::Report { id, out } => return incident_show::report(&desk, id, out.as_deref()).await,
+        IncidentVerb::Ack { id } => (id, IncidentChange::Acknowledged),
+        IncidentVerb::Layer { id, layer } => {
+            let layer = layer.parse::<IncidentLayer>()?;
+            (id, IncidentChange::Layer { layer })
+        }
+        IncidentVerb::Note { id, text: note } => (id, IncidentChange::Note { text: text(note) }),
+        IncidentVerb::Severity { id, severity, why } => {
+            let (severity, why) = (severity.parse::<Severity>()?, text(why));
+            (id, IncidentChange::Severity { severity, why })
+        }
+        IncidentVerb::Link { id, run } => (
+            id,
+            IncidentChange::Linked {
+                run: RunId::new(run.as_str())?,
+            },
+        ),
+        IncidentVerb::Impact { id, text: impact } => (id, IncidentChange::Impact { text: text(impact) }),
+        IncidentVerb::Cause { id, text: cause } => (id, IncidentChange::Cause { text: text(cause) }),
+        IncidentVerb::Prevent {
+            id,
+            text: what,
+            owner,
+        } => {
+            let (what, owner) = (text(what), text(owner));
+            (id, IncidentChange::Prevention { text: what, owner })
+        }
+        IncidentVerb::Resolve { id, text: what } => (id, IncidentChange::Resolved { text: text(what) }),
+        IncidentVerb::Reopen { id, text: why } => (id, IncidentChange::Reopened { text: text(why) }),
+    };
+    let id = desk.find(id).await?;
+    desk.change(&id, change).await
+}
+
+/// Who writes incidents, where, and who is told.
+pub(super) struct Desk<'a> {
+    pub(super) session: Session,
+    pub(super) incidents: Incidents,
+    pub(super) printer: &'a Printer,
+}
+
+impl<'a> Desk<'a> {
+    /// Brings first what was written here while the database was away.
+    async fn open(global: &Global, printer: &'a Printer) -> Result<Self, Failure> {
+        let session = Session::open(global, printer).await?;
+        let world = &session.world;
+        match world.incidents.catch_up().await {
+            Ok(brought) if brought.entries > 0 => printer.error(&printer.pick(
+                &format!(
+                    "この端末に残っていた記録 {} 件をデータベースに移しました",
+                    brought.entries
+                ),
+                &format!(
+                    "{} entries that waited on this machine are in the database now",
+                    brought.entries
+                ),
+            )),
+            Ok(_) => {}
+            Err(error) => printer.error(&printer.warn(&printer.pick(
+                &format!("⚠ この端末の記録をデータベースに移せません ({error})"),
+                &format!("⚠ what is on this machine cannot be brought to the database ({error})"),
+            ))),
+        }
+        let providers = world.ops.providers();
+        let incidents = Incidents::new(
+            Arc::clone(&providers.incidents),
+            Arc::clone(&providers.masker),
+            Arc::clone(&providers.clock),
+        );
+        Ok(Self {
+            session,
+            incidents,
+            printer,
+        })
+    }
+
+    pub(super) fn alone(&self) -> bool {
+        self.session.world.incidents.is_alone()
+    }
+
+    /// Says where it looked, if that is not everywhere.
+    pub(super) fn say_if_alone(&self) {
+        if self.alone() {
+            let printer = self.printer;
+            printer.error(&printer.warn(&printer.pick(
+                "⚠ データベースに届かないため、この端末の記録だけを読み書きしています。届くようになれば次の opsctl incident で移します",
+                "⚠ the database cannot be reached: only what is on this machine is read and written; the next opsctl incident that reaches it brings it there",
+            )));
+        }
+    }
+
+    /// The one incident whose id ends so.
+    pub(super) async fn find(&self, end: &str) -> Result<IncidentId, Failure> {
+        let end = end.trim_start_matches('…').to_ascii_lowercase();
+        if end.len() < SHORTEST || !end.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(Failure::usage(
+                format!("an incident is named by the end of its id, at least {SHORTEST} characters"),
+                "see `opsctl incident list`",
+            ));
+        }
+        let query = IncidentQuery::all().ending(end.as_str()).at_most(9);
+        let found = self.incidents.store().list(&query).await?.incidents;
+        match found.as_slice() {
+            [one] => Ok(one.id.clone()),
+            [] if self.alone() => Err(Failure::Failed(perhaps_elsewhere())),
+            [] => Err(Failure::usage(
+                "there is no incident whose id ends so",
+                "see `opsctl incident list --all`",
+            )),
+            several => {
+                let ids: Vec<_> = several.iter().map(|one| one.id.as_str()).collect();
+                Err(Failure::usage(
+                    "more than one incident has an id that ends so",
+                    format!("give more of it: {}", ids.join(" ")),
+                ))
+            }
+        }
+    }
+
+    async fn begin(&self, args: &OpenArgs) -> Result<Exit, Failure> {
+        let mut new = NewIncident::new(args.title.as_str(), args.severity.parse::<Severity>()?);
+        if let Some(tenant) = &args.tenant {
+            new = new.of_tenant(TenantId::new(tenant.as_str())?);
+        }
+        if let Some(at) = &args.detected_at {
+            new = new.detected_at(at.parse::<Timestamp>()?);
+        }
+        let layer = args
+            .layer
+            .as_deref()
+            .map(str::parse::<IncidentLayer>)
+            .transpose()?;
+        let id = self.incidents.open(new, &self.session.actor).await?;
+        let opened = self.incidents.read(&id).await;
+        let (tenant, title) = match &opened {
+            Ok(Some((incident, _))) => (incident.tenant.clone(), incident.title.clone()),
+            _ => (None, String::new()),
+        };
+        let audited = self.record(&id, tenant.as_ref(), "opened", 1).await;
+        self.printer.line(&self.printer.pick(
+            &format!("障害 …{} を登録しました: {title}", id.short()),
+            &format!("incident …{} is open: {title}", id.short()),
+        ));
+        self.printer.line(&format!("  {id}"));
+        if let Some(layer) = layer {
+            return self
+                .change(&id, IncidentChange::Layer { layer })
+                .await
+                .inspect_err(|_| {
+                    self.printer.error(&self.printer.pick(
+                        &format!("障害 {id} は登録済みですが、層は記録できていません"),
+                        &format!("incident {id} is open, but its layer was not written"),
+                    ));
+                });
+        }
+        let incident = opened?.map(|(incident, _)| incident);
+        Ok(self.end(incident.as_ref(), 1, audited))
+    }
+
+    async fn change(&self, id: &IncidentId, change: IncidentChange) -> Result<Exit, Failure> {
+        let kind = change.kind().to_owned();
+        let printer = self.printer;
+        match self.incidents.add(id, change, &self.session.actor).await? {
+            Added::Written { number, incident } => {
+                let audited = self.record(id, incident.tenant.as_ref(), &kind, number).await;
+                let status = incident_status(incident.status);
+                let status = printer.text(&status);
+                printer.line(&printer.pick(
+                    &format!(
+                        "障害 …{} に記録しました (#{number}, {kind})。状態: {status}",
+                        id.short()
+                    ),
+                    &format!(
+                        "incident …{}: entry #{number}, {kind}; it is {status}",
+                        id.short()
+                    ),
+                ));
+                Ok(self.end(Some(&incident), number, audited))
+            }
+            Added::Denied(rule) => {
+                let why = incident_rule(rule);
+                let why_en = why.get(Lang::En);
+                let why = printer.text(&why);
+                printer.error(&printer.pick(
+                    &format!("拒否: {why}\n  何も記録していません"),
+                    &format!("refused: {why}\n  nothing was written"),
+                ));
+                if printer.json() {
+                    let error = json!({"kind": "denied", "message": why_en, "rule": rule.name()});
+                    printer.document(&json!({"error": error, "exit_code": Exit::Refused.code()}));
+                }
+                Ok(Exit::Refused)
+            }
+            Added::Unknown => Err(Failure::Failed(perhaps_elsewhere())),
+        }
+    }
+
+    fn end(&self, incident: Option<&Incident>, number: u32, audited: bool) -> Exit {
+        self.say_if_alone();
+        let exit = if self.alone() { Exit::Partly } else { Exit::Done };
+        if self.printer.json() {
+            self.printer.document(&json!({
+                "incident": incident, "number": number, "only_on_this_machine": self.alone(),
+                "audited": audited, "exit_code": exit.code(),
+            }));
+        }
+        exit
+    }
+
+    /// What was done, not what was said: the texts are in the incident.
+    async fn record(&self, id: &IncidentId, tenant: Option<&TenantId>, kind: &str, number: u32) -> bool {
+        let world = &self.session.world;
+        let tenant = tenant.unwrap_or(&world.config.tenant).clone();
+        let action = format!("incident.{kind}");
+        let record = AuditRecord::new(
+            world.now(),
+            tenant,
+            self.session.actor.clone(),
+            action,
+            "incident",
+            id.as_str(),
+        )
+        .with_detail("number", number.to_string());
+        let audited = matches!(world.ops.record(record).await, Recorded::Stored(_));
+        if !audited {
+            self.printer.error(&self.printer.warn(&self.printer.pick(
+                "⚠ 監査ログにまだ記録されていません",
+                "⚠ not in the audit trail yet",
+            )));
+        }
+        audited
+    }
+}
+
+/// Fewer characters are met by chance.
+const SHORTEST: usize = 4;
