@@ -38,6 +38,7 @@ ports!(
     Clock,
     DatabaseGuard,
     DrillLog,
+    DueDates,
     EvidenceArchive,
     EvidenceSource,
     ForgetPerson,

@@ -6,6 +6,7 @@
 //! - [`PostgresAuditStore`] keeps one hash chain for each tenant, behind row level security.
 //! - [`PostgresJournal`] holds prior states: the first writer wins, across all processes.
 //! - [`PostgresDrillLog`] keeps the evidence of drills.
+//! - [`PostgresDueDates`] keeps what was due and what was done.
 //! - [`PostgresApprovals`] brings approvals from one machine to another.
 //! - [`PostgresSwitchStore`] shares which features are stopped, [`PostgresSwitchHints`] tells early, [`PostgresProcesses`] knows who has applied it.
 //! - [`PostgresLimits`] counts limits for all instances.
@@ -42,6 +43,7 @@
 mod approval;
 mod audit;
 mod drill_log;
+mod due;
 mod erasure;
 mod error;
 mod guard;
@@ -61,6 +63,7 @@ mod tenancy;
 pub use self::approval::PostgresApprovals;
 pub use self::audit::PostgresAuditStore;
 pub use self::drill_log::PostgresDrillLog;
+pub use self::due::PostgresDueDates;
 pub use self::erasure::{Erasure, ErasureOutcome, Expired, Retention};
 pub use self::guard::{PostgresDatabaseGuard, PostgresReadiness, WriteProbe};
 pub use self::hints::PostgresSwitchHints;

@@ -337,6 +337,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "kept of the audit trail",
         include_str!("../migrations/0018_audit_kept.sql"),
     ),
+    (21, "due dates", include_str!("../migrations/0021_due.sql")),
 ];
 
 /// The tables of the schema `ops` that our migrations make, that of the versions included.

@@ -1,6 +1,7 @@
 //! The command line: every verb and its options.
 
 mod audit;
+mod calendar;
 mod db;
 mod drill;
 mod limits;
@@ -17,6 +18,7 @@ use ops_core::model::Lang;
 pub(crate) use self::audit::{
     AuditArgs, AuditVerb, FilterArgs, IncidentArgs, PreserveArgs, SearchArgs, TrailRetentionArgs, VerifyArgs,
 };
+pub(crate) use self::calendar::{CalendarArgs, CalendarVerb};
 pub(crate) use self::db::{DbArgs, DbVerb, OnOff};
 pub(crate) use self::drill::{DoctorArgs, DrillArgs, DrillVerb, MetricsArgs, SimArgs, WorldName};
 pub(crate) use self::limits::{LimitsArgs, LimitsVerb, WhichLimits};
@@ -118,6 +120,8 @@ pub(crate) enum Verb {
     Retention(RetentionArgs),
     /// Migrations: what state a database is in, what a script would do to it, and running it so that nobody waits
     Migrations(MigrationsArgs),
+    /// What is to be done and by when: maintenance, checks, reports
+    Calendar(CalendarArgs),
     /// Mask personal data: standard input to standard output
     Mask(MaskArgs),
     /// Find personal data: a line {"text": …} in, a line {"spans": […]} out

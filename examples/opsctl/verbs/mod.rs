@@ -7,6 +7,8 @@ pub(crate) mod audit_evidence;
 pub(crate) mod audit_incident;
 pub(crate) mod audit_proof;
 mod audit_retention;
+pub(crate) mod calendar;
+mod calendar_deed;
 pub(crate) mod db;
 pub(crate) mod db_load;
 pub(crate) mod detect;

@@ -1,6 +1,7 @@
 //! The configuration made real: providers, procedures, approvers.
 
 mod checkup;
+mod dates;
 mod drills;
 mod evidence;
 mod platforms;
@@ -26,6 +27,7 @@ use ops_core::procedures::{LlmBrain, api_stop, database_read_only, llm_brain_sto
 use ops_postgres::{PostgresLoad, PostgresTimeouts};
 
 pub(crate) use self::checkup::examination;
+pub(crate) use self::dates::{Dates, Known, Written};
 pub(crate) use self::drills::DrillsTogether;
 pub(crate) use self::evidence::evidence_source;
 use self::platforms::Platforms;
@@ -102,6 +104,8 @@ pub(crate) struct World {
     /// What could not be connected, for the operator.
     pub(crate) warnings: Vec<Text>,
     pub(crate) progress: Arc<Progress>,
+    /// What is due, and what was done.
+    pub(crate) dates: Dates,
     platforms: Platforms,
     database: Option<Database>,
     hints: Option<Arc<dyn SwitchHints>>,
@@ -125,6 +129,7 @@ impl World {
             database: configured,
             mut warnings,
             hints,
+            dates,
         } = Storage::connect(&config, env, database.is_none()).await?;
         let mut platforms = Platforms::new(&config, env, &providers.clock)?;
         warnings.append(&mut platforms.warnings);
@@ -159,6 +164,7 @@ impl World {
             approvers,
             warnings,
             progress,
+            dates,
             platforms,
             database,
             hints,

@@ -7,21 +7,24 @@ use ops_core::clock::SystemClock;
 use ops_core::config::{DatabaseConfig, Env, OpsConfig};
 use ops_core::error::{Error, ErrorKind, Result};
 use ops_core::file::{
-    FileApprovals, FileAudit, FileDrillLog, FileJournal, FileNotices, FileProcesses, FileSwitches,
+    FileApprovals, FileAudit, FileDrillLog, FileDueDates, FileJournal, FileNotices, FileProcesses,
+    FileSwitches,
 };
 use ops_core::masking::BuiltinMasker;
 use ops_core::model::{TargetId, Text};
 use ops_core::ports::{
-    ApprovalStore, AuditStore, DrillLog, Journal, Notifier, ProcessRegistry, SwitchHints, SwitchStore,
+    ApprovalStore, AuditStore, DrillLog, DueDates, Journal, Notifier, ProcessRegistry, SwitchHints,
+    SwitchStore,
 };
 use ops_postgres::{
-    PostgresApprovals, PostgresAuditStore, PostgresDatabaseGuard, PostgresDrillLog, PostgresJournal,
-    PostgresLoad, PostgresProcesses, PostgresStore, PostgresSwitchHints, PostgresSwitchStore,
-    PostgresTimeouts, TimeoutLimits, WriteProbe,
+    PostgresApprovals, PostgresAuditStore, PostgresDatabaseGuard, PostgresDrillLog, PostgresDueDates,
+    PostgresJournal, PostgresLoad, PostgresProcesses, PostgresStore, PostgresSwitchHints,
+    PostgresSwitchStore, PostgresTimeouts, TimeoutLimits, WriteProbe,
 };
 use secrecy::SecretString;
 
 use super::Database;
+use super::dates::Dates;
 use super::drills::DrillsTogether;
 use super::unreachable::Unreachable;
 use crate::exit::Failure;
@@ -34,6 +37,7 @@ pub(super) struct Storage {
     pub(super) warnings: Vec<Text>,
     /// Early news of switch changes, where the store has them.
     pub(super) hints: Option<Arc<dyn SwitchHints>>,
+    pub(super) dates: Dates,
 }
 
 impl Storage {
@@ -81,6 +85,10 @@ impl Storage {
             Ok(approvals) => Arc::new(approvals),
             Err(error) => failed(("承認の保管場所", "store of approvals"), error),
         };
+        let due: Arc<dyn DueDates> = match FileDueDates::open(dir.join("due")) {
+            Ok(due) => Arc::new(due),
+            Err(error) => failed(("期限の記録", "store of due dates"), error),
+        };
         let audit_spool = Spool::open(dir.join("audit-spool")).ok();
         let masker = Arc::new(BuiltinMasker::new().with_policy(config.masking));
         let clock = Arc::new(SystemClock::new());
@@ -102,6 +110,10 @@ impl Storage {
             database: None,
             warnings,
             hints: None,
+            dates: Dates {
+                here: due,
+                shared: None,
+            },
         };
         if let Some(database) = config.database.as_ref().filter(|_| with_database) {
             storage.add_database(database, env).await?;
@@ -216,6 +228,7 @@ impl Storage {
             here: Arc::clone(&self.providers.drills),
             shared: Arc::new(PostgresDrillLog::new(store)),
         });
+        self.dates.shared = Some(Arc::new(PostgresDueDates::new(store)));
         self.put(journal, switches, audit, database);
         self.providers.processes = Arc::new(PostgresProcesses::new(store));
         self.hints = Some(Arc::new(PostgresSwitchHints::new(store)));
@@ -262,6 +275,7 @@ impl Storage {
         let nothing = Arc::new(Unreachable::new(error.to_string()));
         let database = Database::new(target, |_| nothing.clone());
         self.providers.processes = nothing.clone();
+        self.dates.shared = Some(nothing.clone());
         self.put(nothing.clone(), nothing.clone(), nothing, database);
         Ok(())
     }

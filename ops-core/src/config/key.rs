@@ -23,6 +23,11 @@ pub(super) const ROOT: &[&str] = &[
     "tenancy",
     "personal_data",
     "retention",
+    "calendar",
+];
+/// The keys of a `[[calendar]]`.
+pub(super) const CALENDAR: &[&str] = &[
+    "id", "title", "every", "weekday", "day", "month", "since", "owner", "runbook", "command",
 ];
 /// The keys of `[tenancy]`.
 pub(super) const TENANCY: &[&str] = &[
@@ -256,6 +261,7 @@ mod tests {
             APPROVALS,
             APPROVER,
             AUTOMATION,
+            CALENDAR,
             CONTACT,
             DATABASE,
             GCP,

@@ -20,6 +20,7 @@
 //! ```
 
 mod approval;
+mod calendar;
 mod contact;
 mod database;
 mod env;
@@ -52,6 +53,7 @@ use serde::Serialize;
 use toml::de::DeTable;
 
 pub use self::approval::{ApprovalsConfig, ApproverConfig};
+pub use self::calendar::CalendarConfig;
 pub use self::contact::ContactConfig;
 pub use self::database::DatabaseConfig;
 pub use self::env::Env;
@@ -143,6 +145,9 @@ pub struct OpsConfig {
     /// How long data is kept. Default: for ever.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub retention: Vec<RetentionConfig>,
+    /// What is to be done again and again. Default: nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub calendar: Vec<CalendarConfig>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -342,6 +347,12 @@ fn read(root: &Section<'_>, report: &mut Report<'_>) -> Option<OpsConfig> {
         .map(|section| RetentionConfig::read(section, report))
         .collect();
     report_repeated(&retention_sections, "name", report);
+    let calendar_sections = root.sections("calendar", key::CALENDAR, report);
+    let calendar: Vec<Option<CalendarConfig>> = calendar_sections
+        .iter()
+        .map(|section| CalendarConfig::read(section, report))
+        .collect();
+    report_repeated(&calendar_sections, "id", report);
 
     Some(OpsConfig {
         lang: root.choice("lang", LANGS, report).unwrap_or_default(),
@@ -373,6 +384,7 @@ fn read(root: &Section<'_>, report: &mut Report<'_>) -> Option<OpsConfig> {
             }),
         personal_data: personal_data.into_iter().collect::<Option<_>>()?,
         retention: retention.into_iter().collect::<Option<_>>()?,
+        calendar: calendar.into_iter().collect::<Option<_>>()?,
     })
 }
 

@@ -1,6 +1,7 @@
 //! What is looked after between emergencies: would the button work, today?
 
 mod approvers;
+mod calendar;
 mod coverage;
 mod credentials;
 mod diagnosis;
@@ -9,6 +10,7 @@ pub mod migration;
 mod queues;
 
 pub use self::approvers::check_approvers;
+pub use self::calendar::{Agenda, AgendaEntry, DueState, MAX_AHEAD, MAX_MISSED, agenda};
 pub use self::coverage::Ignored;
 pub use self::credentials::{Credential, check_credential};
 pub use self::diagnosis::Diagnosis;

@@ -10,6 +10,7 @@ mod audit;
 mod clock;
 mod database;
 mod drill_log;
+mod due;
 mod evidence;
 mod forget;
 mod health;
@@ -42,6 +43,7 @@ pub use self::audit::{
 pub use self::clock::Clock;
 pub use self::database::{DatabaseCapability, DatabaseGuard};
 pub use self::drill_log::DrillLog;
+pub use self::due::DueDates;
 pub use self::evidence::{EvidenceFilter, EvidenceSource, TrailEntry, TrailExtent, TrailSnapshot};
 pub use self::forget::ForgetPerson;
 pub use self::health::HealthProbe;

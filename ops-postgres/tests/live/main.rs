@@ -9,6 +9,7 @@ mod audit_months;
 mod audit_retention;
 mod audit_roles;
 mod damage;
+mod due;
 mod evidence;
 mod exact;
 mod journal;
