@@ -82,6 +82,7 @@ async fn run(cli: &Arc<Cli>, printer: &Arc<Printer>) -> Exit {
         Verb::Retention(args) => verbs::retention::run(global, printer, args).await,
         Verb::Backups(args) => verbs::backups::run(global, printer, args).await,
         Verb::Migrations(args) => verbs::migrations::run(global, printer, args).await,
+        Verb::Calendar(args) => verbs::calendar::run(global, printer, args).await,
         Verb::Mask(_) | Verb::Detect => filter(cli, printer).await,
     };
     result.unwrap_or_else(|failure| failure.show(printer))

@@ -9,15 +9,15 @@ use async_trait::async_trait;
 use ops_core::actions::{MakeReadOnly, StopTraffic, SwitchOff};
 use ops_core::clock::SystemClock;
 use ops_core::file::{
-    FileApprovals, FileAudit, FileDrillLog, FileIncidents, FileJournal, FileNotices, FileProcesses,
-    FileSwitches,
+    FileApprovals, FileAudit, FileDrillLog, FileDueDates, FileIncidents, FileJournal, FileNotices,
+    FileProcesses, FileSwitches,
 };
 use ops_core::guard::{GovernorLimiter, LocalLimiter, RateLimits};
 use ops_core::http::HttpHealthProbe;
 use ops_core::masking::{BuiltinMasker, MaskingKeys};
 use ops_core::memory::{
-    InMemoryApprovals, InMemoryAudit, InMemoryBackups, InMemoryDatabase, InMemoryDrillLog, InMemoryHealth,
-    InMemoryIncidents, InMemoryInventory, InMemoryJournal, InMemoryLimits, InMemoryNotifier,
+    InMemoryApprovals, InMemoryAudit, InMemoryBackups, InMemoryDatabase, InMemoryDrillLog, InMemoryDueDates,
+    InMemoryHealth, InMemoryIncidents, InMemoryInventory, InMemoryJournal, InMemoryLimits, InMemoryNotifier,
     InMemoryProcesses, InMemoryQueues, InMemoryReadiness, InMemorySwitches, InMemoryTraffic,
 };
 use ops_core::model::{
@@ -208,6 +208,23 @@ async fn file_drill_log() {
     testkit::drill_log(&FileDrillLog::open(directory.path()).unwrap()).await;
     // Again in the same directory: the suite may run on a shared log.
     testkit::drill_log(&FileDrillLog::open(directory.path()).unwrap()).await;
+}
+
+#[tokio::test]
+async fn in_memory_due_dates() {
+    let dates = InMemoryDueDates::new();
+    testkit::due_dates(&dates).await;
+    dates.set_reachable(false);
+    let error = ops_core::ports::DueDates::dates(&dates).await.unwrap_err();
+    assert_eq!(error.kind(), ops_core::error::ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn file_due_dates() {
+    let directory = tempfile::tempdir().unwrap();
+    testkit::due_dates(&FileDueDates::open(directory.path()).unwrap()).await;
+    // Again in the same directory: the suite may run on a shared store.
+    testkit::due_dates(&FileDueDates::open(directory.path()).unwrap()).await;
 }
 
 #[tokio::test]

@@ -39,6 +39,7 @@ ports!(
     Clock,
     DatabaseGuard,
     DrillLog,
+    DueDates,
     EvidenceArchive,
     EvidenceSource,
     ForgetPerson,

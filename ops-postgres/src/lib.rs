@@ -8,6 +8,7 @@
 //! - [`PostgresBackups`] tells what of the data is in an archive or on a standby, and what would be lost; [`DumpFiles`] judges copies, [`RestoreTrial`] restores them.
 //! - [`PostgresDrillLog`] keeps the evidence of drills.
 //! - [`PostgresIncidents`] keeps the logs of incidents.
+//! - [`PostgresDueDates`] keeps what was due and what was done.
 //! - [`PostgresApprovals`] brings approvals from one machine to another.
 //! - [`PostgresSwitchStore`] shares which features are stopped, [`PostgresSwitchHints`] tells early, [`PostgresProcesses`] knows who has applied it.
 //! - [`PostgresLimits`] counts limits for all instances.
@@ -45,6 +46,7 @@ mod approval;
 mod audit;
 mod backup;
 mod drill_log;
+mod due;
 mod erasure;
 mod error;
 mod guard;
@@ -66,6 +68,7 @@ pub use self::approval::PostgresApprovals;
 pub use self::audit::PostgresAuditStore;
 pub use self::backup::{DumpFiles, PostgresBackups, RestoreTrial};
 pub use self::drill_log::PostgresDrillLog;
+pub use self::due::PostgresDueDates;
 pub use self::erasure::{Erasure, ErasureOutcome, Expired, Retention};
 pub use self::guard::{PostgresDatabaseGuard, PostgresReadiness, WriteProbe};
 pub use self::hints::PostgresSwitchHints;

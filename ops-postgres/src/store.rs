@@ -338,6 +338,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         include_str!("../migrations/0018_audit_kept.sql"),
     ),
     (19, "incident", include_str!("../migrations/0019_incident.sql")),
+    (21, "due dates", include_str!("../migrations/0021_due.sql")),
 ];
 
 /// The tables of the schema `ops` that our migrations make, that of the versions included.

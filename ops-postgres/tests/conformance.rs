@@ -8,8 +8,8 @@ mod world;
 
 use ops_core::testkit;
 use ops_postgres::{
-    DataHolds, PostgresApprovals, PostgresAuditStore, PostgresDrillLog, PostgresIncidents, PostgresJournal,
-    PostgresLimits, PostgresProcesses, PostgresSwitchStore,
+    DataHolds, PostgresApprovals, PostgresAuditStore, PostgresDrillLog, PostgresDueDates, PostgresIncidents,
+    PostgresJournal, PostgresLimits, PostgresProcesses, PostgresSwitchStore,
 };
 
 use self::world::World;
@@ -57,6 +57,13 @@ async fn the_drill_log_keeps_its_contract() {
 async fn the_incident_store_keeps_its_contract() {
     let Some(world) = World::new().await else { return };
     testkit::incident_store(&PostgresIncidents::new(&world.store)).await;
+    world.close().await;
+}
+
+#[tokio::test]
+async fn the_due_dates_keep_their_contract() {
+    let Some(world) = World::new().await else { return };
+    testkit::due_dates(&PostgresDueDates::new(&world.store)).await;
     world.close().await;
 }
 

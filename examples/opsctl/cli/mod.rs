@@ -2,6 +2,7 @@
 
 mod audit;
 mod backups;
+mod calendar;
 mod db;
 mod drill;
 mod incident;
@@ -20,6 +21,7 @@ pub(crate) use self::audit::{
     AuditArgs, AuditVerb, FilterArgs, IncidentArgs, PreserveArgs, SearchArgs, TrailRetentionArgs, VerifyArgs,
 };
 pub(crate) use self::backups::{BackupsArgs, BackupsTestArgs, BackupsVerb};
+pub(crate) use self::calendar::{CalendarArgs, CalendarVerb};
 pub(crate) use self::db::{DbArgs, DbVerb, OnOff};
 pub(crate) use self::drill::{DoctorArgs, DrillArgs, DrillVerb, MetricsArgs, SimArgs, WorldName};
 pub(crate) use self::incident::{IncidentLogArgs, IncidentVerb, OpenArgs};
@@ -126,6 +128,8 @@ pub(crate) enum Verb {
     Backups(BackupsArgs),
     /// Migrations: what state a database is in, what a script would do to it, and running it so that nobody waits
     Migrations(MigrationsArgs),
+    /// What is to be done and by when: maintenance, checks, reports
+    Calendar(CalendarArgs),
     /// Mask personal data: standard input to standard output
     Mask(MaskArgs),
     /// Find personal data: a line {"text": …} in, a line {"spans": […]} out

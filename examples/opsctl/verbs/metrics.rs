@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
+use super::calendar::figures;
 use super::doctor::write;
 use crate::cli::{Global, MetricsArgs};
 use crate::exit::{Exit, Failure};
@@ -18,6 +19,7 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &MetricsArgs) 
         .map(|procedure| procedure.name.as_str())
         .collect();
     let mut text = session.world.ops.durable_metrics(&procedures).await?;
+    text += &figures(&session).await?;
     if let Some(doctor) = of_doctor(args.doctor.as_deref(), &config.state_dir)? {
         text += &doctor;
     }

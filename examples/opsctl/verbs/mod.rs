@@ -9,6 +9,8 @@ pub(crate) mod audit_proof;
 mod audit_retention;
 pub(crate) mod backups;
 mod backups_test;
+pub(crate) mod calendar;
+mod calendar_deed;
 pub(crate) mod db;
 pub(crate) mod db_load;
 pub(crate) mod detect;

@@ -1,6 +1,7 @@
 //! The configuration made real: providers, procedures, approvers.
 
 mod checkup;
+mod dates;
 mod drills;
 mod evidence;
 mod incidents;
@@ -27,6 +28,7 @@ use ops_core::procedures::{LlmBrain, api_stop, database_read_only, llm_brain_sto
 use ops_postgres::{PostgresLoad, PostgresTimeouts};
 
 pub(crate) use self::checkup::examination;
+pub(crate) use self::dates::{Dates, Known, Written};
 pub(crate) use self::drills::DrillsTogether;
 pub(crate) use self::evidence::evidence_source;
 pub(crate) use self::incidents::{IncidentsTogether, perhaps_elsewhere};
@@ -105,6 +107,8 @@ pub(crate) struct World {
     pub(crate) warnings: Vec<Text>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) incidents: Arc<IncidentsTogether>,
+    /// What is due, and what was done.
+    pub(crate) dates: Dates,
     platforms: Platforms,
     database: Option<Database>,
     hints: Option<Arc<dyn SwitchHints>>,
@@ -129,6 +133,7 @@ impl World {
             mut warnings,
             hints,
             incidents,
+            dates,
         } = Storage::connect(&config, env, database.is_none()).await?;
         let mut platforms = Platforms::new(&config, env, &providers.clock)?;
         warnings.append(&mut platforms.warnings);
@@ -164,6 +169,7 @@ impl World {
             warnings,
             progress,
             incidents,
+            dates,
             platforms,
             database,
             hints,

@@ -7,23 +7,24 @@ use ops_core::clock::SystemClock;
 use ops_core::config::{DatabaseConfig, Env, OpsConfig};
 use ops_core::error::{Error, ErrorKind, Result};
 use ops_core::file::{
-    FileApprovals, FileAudit, FileDrillLog, FileIncidents, FileJournal, FileNotices, FileProcesses,
-    FileSwitches,
+    FileApprovals, FileAudit, FileDrillLog, FileDueDates, FileIncidents, FileJournal, FileNotices,
+    FileProcesses, FileSwitches,
 };
 use ops_core::masking::BuiltinMasker;
 use ops_core::model::{TargetId, Text};
 use ops_core::ports::{
-    ApprovalStore, AuditStore, DrillLog, IncidentStore, Journal, Notifier, ProcessRegistry, SwitchHints,
-    SwitchStore,
+    ApprovalStore, AuditStore, DrillLog, DueDates, IncidentStore, Journal, Notifier, ProcessRegistry,
+    SwitchHints, SwitchStore,
 };
 use ops_postgres::{
-    PostgresApprovals, PostgresAuditStore, PostgresDatabaseGuard, PostgresDrillLog, PostgresIncidents,
-    PostgresJournal, PostgresLoad, PostgresProcesses, PostgresStore, PostgresSwitchHints,
+    PostgresApprovals, PostgresAuditStore, PostgresDatabaseGuard, PostgresDrillLog, PostgresDueDates,
+    PostgresIncidents, PostgresJournal, PostgresLoad, PostgresProcesses, PostgresStore, PostgresSwitchHints,
     PostgresSwitchStore, PostgresTimeouts, TimeoutLimits, WriteProbe,
 };
 use secrecy::SecretString;
 
 use super::Database;
+use super::dates::Dates;
 use super::drills::DrillsTogether;
 use super::incidents::IncidentsTogether;
 use super::unreachable::Unreachable;
@@ -38,6 +39,7 @@ pub(super) struct Storage {
     /// Early news of switch changes, where the store has them.
     pub(super) hints: Option<Arc<dyn SwitchHints>>,
     pub(super) incidents: Arc<IncidentsTogether>,
+    pub(super) dates: Dates,
 }
 
 impl Storage {
@@ -90,6 +92,10 @@ impl Storage {
             Err(error) => failed(("承認の保管場所", "store of approvals"), error),
         };
         let incidents = Arc::new(IncidentsTogether::here(incidents));
+        let due: Arc<dyn DueDates> = match FileDueDates::open(dir.join("due")) {
+            Ok(due) => Arc::new(due),
+            Err(error) => failed(("期限の記録", "store of due dates"), error),
+        };
         let audit_spool = Spool::open(dir.join("audit-spool")).ok();
         let masker = Arc::new(BuiltinMasker::new().with_policy(config.masking));
         let clock = Arc::new(SystemClock::new());
@@ -113,6 +119,10 @@ impl Storage {
             warnings,
             hints: None,
             incidents,
+            dates: Dates {
+                here: due,
+                shared: None,
+            },
         };
         if let Some(database) = config.database.as_ref().filter(|_| with_database) {
             storage.add_database(database, env).await?;
@@ -228,6 +238,7 @@ impl Storage {
             shared: Arc::new(PostgresDrillLog::new(store)),
         });
         self.share_incidents(Arc::new(PostgresIncidents::new(store)));
+        self.dates.shared = Some(Arc::new(PostgresDueDates::new(store)));
         self.put(journal, switches, audit, database);
         self.providers.processes = Arc::new(PostgresProcesses::new(store));
         self.hints = Some(Arc::new(PostgresSwitchHints::new(store)));
@@ -275,6 +286,7 @@ impl Storage {
         let database = Database::new(target, |_| nothing.clone());
         self.providers.processes = nothing.clone();
         self.share_incidents(nothing.clone());
+        self.dates.shared = Some(nothing.clone());
         self.put(nothing.clone(), nothing.clone(), nothing, database);
         Ok(())
     }

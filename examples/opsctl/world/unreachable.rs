@@ -3,14 +3,15 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use ops_core::error::{Error, ErrorKind, Result};
 use ops_core::model::{
-    Accepted, Approval, ApprovalRequest, AuditRecord, Digest, DrillReport, IdempotencyKey, IncidentEntry,
-    IncidentId, Notice, Observation, RunId, Snapshot, TargetId, TenantId, Timestamp,
+    Accepted, Approval, ApprovalRequest, AuditRecord, Completion, Digest, DrillReport, DueDate,
+    IdempotencyKey, IncidentEntry, IncidentId, Notice, Observation, RunId, Snapshot, TargetId, TenantId,
+    Timestamp,
 };
 use ops_core::ports::{
     Appended, ApprovalStore, ApprovalsFound, AuditEntry, AuditHead, AuditPage, AuditQuery, AuditReceipt,
-    AuditStore, ChainReport, DatabaseCapability, DatabaseGuard, DrillLog, Held, IncidentPage, IncidentQuery,
-    IncidentStore, Journal, JournalEntry, Notifier, Presence, ProcessId, ProcessRegistry, SwitchProcess,
-    SwitchState, SwitchStore, SwitchedOff, TrailEntry,
+    AuditStore, ChainReport, DatabaseCapability, DatabaseGuard, DrillLog, DueDates, Held, IncidentPage,
+    IncidentQuery, IncidentStore, Journal, JournalEntry, Notifier, Presence, ProcessId, ProcessRegistry,
+    SwitchProcess, SwitchState, SwitchStore, SwitchedOff, TrailEntry,
 };
 
 /// A store that could not be reached when the tool began. Every call says so at once, so that the spools take over and the rest of a
@@ -192,5 +193,28 @@ impl IncidentStore for Unreachable {
 
     async fn list(&self, _query: &IncidentQuery) -> Result<IncidentPage> {
         self.fail("list incidents")
+    }
+}
+
+#[async_trait]
+impl DueDates for Unreachable {
+    async fn begin(&self, _item: &str, _at: Timestamp) -> Result<Timestamp> {
+        self.fail("begin calendar")
+    }
+
+    async fn set(&self, _date: &DueDate) -> Result<()> {
+        self.fail("set due date")
+    }
+
+    async fn complete(&self, _completion: &Completion) -> Result<Completion> {
+        self.fail("complete due date")
+    }
+
+    async fn dates(&self) -> Result<Vec<DueDate>> {
+        self.fail("read due dates")
+    }
+
+    async fn completions(&self, _since: Timestamp) -> Result<Vec<Completion>> {
+        self.fail("read completions")
     }
 }

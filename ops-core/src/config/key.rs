@@ -24,6 +24,11 @@ pub(super) const ROOT: &[&str] = &[
     "tenancy",
     "personal_data",
     "retention",
+    "calendar",
+];
+/// The keys of a `[[calendar]]`.
+pub(super) const CALENDAR: &[&str] = &[
+    "id", "title", "every", "weekday", "day", "month", "since", "owner", "runbook", "command",
 ];
 /// The keys of `[tenancy]`.
 pub(super) const TENANCY: &[&str] = &[
@@ -268,6 +273,7 @@ mod tests {
             APPROVER,
             AUTOMATION,
             BACKUP,
+            CALENDAR,
             CONTACT,
             DATABASE,
             GCP,

@@ -21,6 +21,7 @@
 
 mod approval;
 mod backup;
+mod calendar;
 mod contact;
 mod database;
 mod env;
@@ -54,6 +55,7 @@ use toml::de::DeTable;
 
 pub use self::approval::{ApprovalsConfig, ApproverConfig};
 pub use self::backup::BackupConfig;
+pub use self::calendar::CalendarConfig;
 pub use self::contact::ContactConfig;
 pub use self::database::DatabaseConfig;
 pub use self::env::Env;
@@ -148,6 +150,9 @@ pub struct OpsConfig {
     /// How long data is kept. Default: for ever.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub retention: Vec<RetentionConfig>,
+    /// What is to be done again and again. Default: nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub calendar: Vec<CalendarConfig>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -357,6 +362,12 @@ fn read(root: &Section<'_>, report: &mut Report<'_>) -> Option<OpsConfig> {
         .map(|section| RetentionConfig::read(section, report))
         .collect();
     report_repeated(&retention_sections, "name", report);
+    let calendar_sections = root.sections("calendar", key::CALENDAR, report);
+    let calendar: Vec<Option<CalendarConfig>> = calendar_sections
+        .iter()
+        .map(|section| CalendarConfig::read(section, report))
+        .collect();
+    report_repeated(&calendar_sections, "id", report);
 
     Some(OpsConfig {
         lang: root.choice("lang", LANGS, report).unwrap_or_default(),
@@ -389,6 +400,7 @@ fn read(root: &Section<'_>, report: &mut Report<'_>) -> Option<OpsConfig> {
             }),
         personal_data: personal_data.into_iter().collect::<Option<_>>()?,
         retention: retention.into_iter().collect::<Option<_>>()?,
+        calendar: calendar.into_iter().collect::<Option<_>>()?,
     })
 }
 

@@ -2,6 +2,7 @@
 
 mod approvers;
 mod backup;
+mod calendar;
 mod coverage;
 mod credentials;
 mod diagnosis;
@@ -13,6 +14,7 @@ pub use self::approvers::check_approvers;
 pub use self::backup::{
     BackupFinding, BackupReport, BackupSeverity, Loss, LossBy, backup_report, inspect_backups,
 };
+pub use self::calendar::{Agenda, AgendaEntry, DueState, MAX_AHEAD, MAX_MISSED, agenda};
 pub use self::coverage::Ignored;
 pub use self::credentials::{Credential, check_credential};
 pub use self::diagnosis::Diagnosis;

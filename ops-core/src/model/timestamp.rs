@@ -65,6 +65,39 @@ impl Timestamp {
         Self(first.unwrap_or(jiff::Timestamp::MAX))
     }
 
+    /// Year, month and day in Japan.
+    pub(super) fn to_jst_date(self) -> (i16, i8, i8) {
+        let date = TOKYO.to_datetime(self.0);
+        (date.year(), date.month(), date.day())
+    }
+
+    /// ISO year and week in Japan: a week belongs to the year of its Thursday.
+    pub(super) fn to_jst_week(self) -> (i16, i8) {
+        let week = TOKYO.to_datetime(self.0).date().iso_week_date();
+        (week.year(), week.week())
+    }
+
+    /// The first moment of a day in Japan; `None` for a day that does not exist.
+    pub(super) fn of_jst_date(year: i16, month: i8, day: i8) -> Option<Self> {
+        Self::of_jst_day(jiff::civil::Date::new(year, month, day).ok()?)
+    }
+
+    /// The first moment of the last day of a month in Japan, or of day `at_most` where that is sooner.
+    pub(super) fn of_jst_month_day(year: i16, month: i8, at_most: i8) -> Option<Self> {
+        let last = jiff::civil::Date::new(year, month, 1).ok()?.last_of_month();
+        Self::of_jst_date(year, month, last.day().min(at_most))
+    }
+
+    /// The first moment of the Monday of an ISO week in Japan; `None` for a week that the year does not have.
+    pub(super) fn of_jst_week(year: i16, week: i8) -> Option<Self> {
+        let monday = jiff::civil::ISOWeekDate::new(year, week, jiff::civil::Weekday::Monday).ok()?;
+        Self::of_jst_day(monday.date())
+    }
+
+    fn of_jst_day(date: jiff::civil::Date) -> Option<Self> {
+        TOKYO.to_timestamp(date.at(0, 0, 0, 0)).ok().map(Self)
+    }
+
     /// Date and time of day in Japan (UTC+9, no daylight saving), for people: `2026-01-30 09:15:02`.
     pub fn to_jst(self) -> String {
         TOKYO

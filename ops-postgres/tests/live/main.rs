@@ -12,6 +12,7 @@ mod backup_files;
 mod backup_restore;
 mod backups;
 mod damage;
+mod due;
 mod evidence;
 mod exact;
 mod incidents;

@@ -22,6 +22,7 @@ fn line() -> impl Strategy<Value = String> {
             key::TENANT_TABLE,
             key::PERSONAL_DATA,
             key::RETENTION,
+            key::CALENDAR,
         ]
         .concat(),
     );

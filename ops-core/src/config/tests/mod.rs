@@ -1,4 +1,5 @@
 mod any_text;
+mod calendar;
 mod consistency;
 mod database;
 mod gates;
