@@ -9,6 +9,7 @@ pub(crate) mod audit_proof;
 mod audit_retention;
 pub(crate) mod db;
 pub(crate) mod db_load;
+mod db_migrate;
 pub(crate) mod detect;
 pub(crate) mod doctor;
 pub(crate) mod drill;

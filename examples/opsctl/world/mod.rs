@@ -4,8 +4,10 @@ mod checkup;
 mod drills;
 mod evidence;
 mod platforms;
+mod purpose;
 mod rules;
 mod storage;
+mod trail;
 mod unreachable;
 
 use std::collections::BTreeMap;
@@ -29,6 +31,7 @@ pub(crate) use self::checkup::examination;
 pub(crate) use self::drills::DrillsTogether;
 pub(crate) use self::evidence::evidence_source;
 use self::platforms::Platforms;
+pub(crate) use self::purpose::Purpose;
 use self::storage::Storage;
 pub(crate) use self::storage::shared_drills;
 use crate::exit::Failure;
@@ -119,13 +122,14 @@ impl World {
         actor: &Actor,
         database: Option<Database>,
         progress: Arc<Progress>,
+        purpose: Purpose,
     ) -> Result<Self, Failure> {
         let Storage {
             providers,
             database: configured,
             mut warnings,
             hints,
-        } = Storage::connect(&config, env, database.is_none()).await?;
+        } = Storage::connect(&config, env, database.is_none(), purpose).await?;
         let mut platforms = Platforms::new(&config, env, &providers.clock)?;
         warnings.append(&mut platforms.warnings);
         let approvers = config
