@@ -191,7 +191,7 @@ impl PostgresStore {
             None => wrong(
                 ErrorKind::InvalidConfig,
                 "there is no table ops.switch_state",
-                "migrate the schema first (PostgresStore::migrate), and check the database's name",
+                "migrate the schema first (opsctl db migrate, or PostgresStore::migrate), and check the database's name",
             ),
             Some(row) if row.try_get::<bool, _>(0).map_err(failed(CHECK_SWITCHES))? => Ok(()),
             Some(_) => wrong(
