@@ -12,7 +12,7 @@ use crate::cli::Global;
 use crate::exit::Failure;
 use crate::print::Printer;
 use crate::progress::Progress;
-use crate::world::{World, evidence_source};
+use crate::world::{Purpose, World, evidence_source};
 
 /// A verb's configuration, who acts, and the world it acts on.
 #[derive(Debug)]
@@ -20,26 +20,41 @@ pub(crate) struct Session {
     pub(crate) world: World,
     pub(crate) actor: Actor,
     env: Env,
+    purpose: Purpose,
 }
 
 impl Session {
-    /// Reads the configuration and connects. A database that cannot be reached does not keep a stop from being possible.
-    pub(crate) async fn open(global: &Global, printer: &Printer) -> Result<Self, Failure> {
+    /// Reads the configuration and connects. A database that cannot be reached does not keep a stop from being possible; one in which our schema is missing or older
+    /// keeps nothing from being looked at that does not need it.
+    pub(crate) async fn open(global: &Global, printer: &Printer, purpose: Purpose) -> Result<Self, Failure> {
         let env = Env::process();
         let actor = actor(global, &env)?;
         let config = load(global, printer)?;
-        let world = World::build(config, &env, &actor, None, Progress::for_run(printer)).await?;
+        let world = World::build(config, &env, &actor, None, Progress::for_run(printer), purpose).await?;
         world
             .warnings
             .iter()
             .for_each(|warning| printer.error(&printer.warn(&format!("⚠ {}", printer.text(warning)))));
-        Ok(Self { world, actor, env })
+        Ok(Self {
+            world,
+            actor,
+            env,
+            purpose,
+        })
     }
 
     /// The same world, connected afresh: nothing remembered can answer.
     pub(crate) async fn fresh(&self) -> Result<World, Failure> {
         let config = self.world.config.clone();
-        World::build(config, &self.env, &self.actor, None, Progress::new(true)).await
+        World::build(
+            config,
+            &self.env,
+            &self.actor,
+            None,
+            Progress::new(true),
+            self.purpose,
+        )
+        .await
     }
 
     pub(crate) fn procedure(&self, name: &str, params: &[String]) -> Result<Procedure, Failure> {

@@ -197,6 +197,7 @@ async fn on_postgresql_the_list_and_the_doctor_say_whether_notifications_arrive(
             .env("OPS_AUDIT_DATABASE_URL", database.audit_url().expose_secret());
         support::Ran::of(command.args(arguments).output().expect("opsctl runs"))
     };
+    assert_eq!(run(&["db", "migrate"]).code, 0);
     let listed = run(&["switch", "list", "--json"]);
     assert_eq!(
         listed.json()["notifications_arrive"],

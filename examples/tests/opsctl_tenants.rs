@@ -263,6 +263,7 @@ async fn an_erasure_shows_its_plan_first_and_then_what_the_person_is_told() {
              insert into conversation_summaries values ('org_soulsyncs', 1, now() - interval '366 days'), ('org_soulsyncs', 2, now())",
         )
         .await;
+    assert_eq!(world.run(&["db", "migrate"]).code, 0);
     let plan = world.run(&["erase", "usr_1", "--json"]);
     assert_eq!(plan.code, 0, "{}{}", plan.out, plan.err);
     assert_eq!(plan.json()["dry_run"], true);
@@ -354,7 +355,7 @@ async fn an_erasure_from_the_trail_is_refused_where_the_trail_that_is_written_is
     let (here, there) = (&world.database, &elsewhere.database);
     // Each has a trail of its own, and the schema.
     for database in [here, there] {
-        let ran = run(database.owner_url(), database.audit_url(), &["audit", "search"]);
+        let ran = run(database.owner_url(), database.audit_url(), &["db", "migrate"]);
         assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
     }
     let erase = ["erase", "usr_1", "--trail", "--yes"];
@@ -378,7 +379,7 @@ async fn months_of_the_trail_go_when_evidence_has_them_and_what_is_held_stays() 
         return;
     };
     // Something to begin with, moved into a month of long ago by who can do that.
-    assert_eq!(world.run(&["audit", "search"]).code, 0);
+    assert_eq!(world.run(&["db", "migrate"]).code, 0);
     let store = PostgresStore::connect(world.database.owner_url())
         .await
         .expect("the owner");

@@ -58,6 +58,7 @@ mod limits;
 mod load;
 mod migrations;
 mod process;
+mod schema;
 mod scratch;
 mod store;
 mod stored;
@@ -81,6 +82,7 @@ pub use self::load::{
 };
 pub use self::migrations::{PostgresMigrations, PostgresTrial, schema_dump};
 pub use self::process::PostgresProcesses;
+pub use self::schema::{SchemaState, SchemaUpgrade};
 pub use self::scratch::ScratchDatabase;
 pub use self::store::PostgresStore;
 pub use self::switch::PostgresSwitchStore;

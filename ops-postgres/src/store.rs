@@ -9,7 +9,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgPool, Row, SqlSafeStr};
 use uuid::Uuid;
 
-use crate::error::{error, failed, migration_failed};
+use crate::error::{error, failed};
 use crate::identifier::quoted;
 
 /// A connection pool to one database, and our tables in its schema `ops`.
@@ -57,15 +57,7 @@ impl PostgresStore {
     /// `PermissionDenied` unless the role may create a schema (or owns `ops`); `InvalidConfig` when the schema is newer than
     /// this program or its history was changed.
     pub async fn migrate(&self) -> Result<()> {
-        match self.schema_version().await? {
-            Some(LATEST) => return Ok(()),
-            Some(newer) if newer > LATEST => return Err(other_schema(MIGRATE, Some(newer))),
-            _ => {}
-        }
-        migrator()
-            .run(&self.pool)
-            .await
-            .map_err(migration_failed(MIGRATE))
+        self.upgrade().await.map(drop)
     }
 
     /// Checks that the schema `ops` is the one that this program expects.
@@ -73,10 +65,7 @@ impl PostgresStore {
     /// # Errors
     /// `InvalidConfig` when it is missing, older or newer.
     pub async fn check_schema(&self) -> Result<()> {
-        match self.schema_version().await? {
-            Some(LATEST) => Ok(()),
-            found => Err(other_schema("check schema ops", found)),
-        }
+        self.schema_state().await?.check()
     }
 
     /// Lets `role`, an application's, read the switches, stop and open features, hear of changes, and say what it has applied; nothing else. Without it a
@@ -202,7 +191,7 @@ impl PostgresStore {
             None => wrong(
                 ErrorKind::InvalidConfig,
                 "there is no table ops.switch_state",
-                "migrate the schema first (PostgresStore::migrate), and check the database's name",
+                "migrate the schema first (opsctl db migrate, or PostgresStore::migrate), and check the database's name",
             ),
             Some(row) if row.try_get::<bool, _>(0).map_err(failed(CHECK_SWITCHES))? => Ok(()),
             Some(_) => wrong(
@@ -211,23 +200,6 @@ impl PostgresStore {
                 "let the owner of the schema grant it (PostgresStore::grant_switches)",
             ),
         }
-    }
-
-    async fn schema_version(&self) -> Result<Option<i64>> {
-        let exists: bool = sqlx::query_scalar(
-            "select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
-             where n.nspname = 'ops' and c.relname = 'schema_migration')",
-        )
-        .fetch_one(&self.pool)
-        .await
-        .map_err(failed("read schema version"))?;
-        if !exists {
-            return Ok(None);
-        }
-        sqlx::query_scalar("select max(version) from ops.schema_migration where success")
-            .fetch_one(&self.pool)
-            .await
-            .map_err(failed("read schema version"))
     }
 }
 
@@ -261,13 +233,31 @@ async fn current_database(options: &PgConnectOptions) -> sqlx::Result<String> {
     Ok(database)
 }
 
+/// The newest version of the schema that was reached; `None` where there is no schema.
+pub(crate) async fn version(connection: &mut PgConnection) -> Result<Option<i64>> {
+    let exists: bool = sqlx::query_scalar(
+        "select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+         where n.nspname = 'ops' and c.relname = 'schema_migration')",
+    )
+    .fetch_one(&mut *connection)
+    .await
+    .map_err(failed("read schema version"))?;
+    if !exists {
+        return Ok(None);
+    }
+    sqlx::query_scalar("select max(version) from ops.schema_migration where success")
+        .fetch_one(connection)
+        .await
+        .map_err(failed("read schema version"))
+}
+
 /// The schema is not that of this program.
-fn other_schema(operation: &'static str, found: Option<i64>) -> Error {
+pub(crate) fn other_schema(operation: &'static str, found: Option<i64>) -> Error {
     let remedy = match found {
         Some(found) if found > LATEST => {
             "a newer version of this program made it: use that version; nothing was changed"
         }
-        _ => "any verb that stops or restores brings it up to date",
+        _ => "`opsctl db migrate` brings it up to date, or PostgresStore::migrate; nothing was changed",
     };
     error(ErrorKind::InvalidConfig, operation)
         .context("expected", LATEST.to_string())
@@ -278,7 +268,7 @@ fn other_schema(operation: &'static str, found: Option<i64>) -> Error {
         .context("remedy", remedy)
 }
 
-fn migrator() -> Migrator {
+pub(crate) fn migrator() -> Migrator {
     let migrations = MIGRATIONS
         .iter()
         .map(|(version, description, sql)| {
@@ -374,7 +364,7 @@ const SESSION_SETTINGS: [(&str, &str); 5] = [
 ];
 
 const CONNECT: &str = "connect";
-const MIGRATE: &str = "migrate schema ops";
+pub(crate) const MIGRATE: &str = "migrate schema ops";
 const GRANT_SWITCHES: &str = "grant the switches";
 const CHECK_SWITCHES: &str = "check the table of switches";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);

@@ -11,6 +11,8 @@ pub(crate) struct DbArgs {
 pub(crate) enum DbVerb {
     /// Who can write now, and what weighs on the database
     Status,
+    /// Bring our own schema (ops) up to date; safe to run twice, and by many at once
+    Migrate,
     /// Who keeps whom waiting
     Blockers,
     /// Cancel statements or end sessions, by the rules of ops.toml or one by its number; shows only, unless --act is given

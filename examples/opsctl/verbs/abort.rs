@@ -6,9 +6,10 @@ use crate::cli::{AbortArgs, Global};
 use crate::exit::{Exit, Failure};
 use crate::print::{Printer, report_document};
 use crate::session::{Session, started};
+use crate::world::Purpose;
 
 pub(crate) async fn run(global: &Global, printer: &Printer, args: &AbortArgs) -> Result<Exit, Failure> {
-    let session = Session::open(global, printer).await?;
+    let session = Session::open(global, printer, Purpose::Act).await?;
     let (world, run) = (&session.world, RunId::new(&args.run)?);
     let entries = world.ops.engine().entries(&run).await?;
     let (name, kind) = started(&entries).ok_or_else(|| unknown(&run))?;

@@ -9,9 +9,10 @@ use crate::cli::{ApproveArgs, Global};
 use crate::exit::{Exit, Failure};
 use crate::print::Printer;
 use crate::session::Session;
+use crate::world::Purpose;
 
 pub(crate) async fn run(global: &Global, printer: &Printer, args: &ApproveArgs) -> Result<Exit, Failure> {
-    let session = Session::open(global, printer).await?;
+    let session = Session::open(global, printer, Purpose::Act).await?;
     let digest: Digest = args.plan.parse()?;
     let seed = fs::read_to_string(&args.key).map_err(|error| {
         Failure::usage(

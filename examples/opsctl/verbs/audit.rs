@@ -7,6 +7,7 @@ use crate::cli::{AuditArgs, AuditVerb, FilterArgs, Global, SearchArgs, VerifyArg
 use crate::exit::{Exit, Failure};
 use crate::print::Printer;
 use crate::session::Session;
+use crate::world::Purpose;
 
 pub(crate) async fn run(global: &Global, printer: &Printer, args: &AuditArgs) -> Result<Exit, Failure> {
     match &args.verb {
@@ -29,7 +30,7 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &AuditArgs) ->
         AuditVerb::Retention(args) => return audit_retention::run(global, printer, args).await,
         _ => {}
     }
-    let session = Session::open(global, printer).await?;
+    let session = Session::open(global, printer, Purpose::Look).await?;
     // What waits in the spool belongs to the trail; if it cannot be delivered, the answer says so.
     let waiting = session.world.deliver_audit().await;
     if let Some(waiting) = &waiting {

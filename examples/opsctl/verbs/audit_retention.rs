@@ -12,6 +12,7 @@ use super::tenant_data::TenantData;
 use crate::cli::{Global, TrailRetentionArgs};
 use crate::exit::{Exit, Failure};
 use crate::print::Printer;
+use crate::world::Purpose;
 
 /// Shows which months of the trail are past their time, and removes those that are in evidence.
 pub(crate) async fn run(
@@ -19,7 +20,10 @@ pub(crate) async fn run(
     printer: &Printer,
     args: &TrailRetentionArgs,
 ) -> Result<Exit, Failure> {
-    let data = TenantData::open(global, printer).await?;
+    let data = TenantData::open(global, printer, Purpose::to_act_if(args.yes))
+        .await?
+        .with_schema()
+        .await?;
     let keys = match &args.public_key {
         Some(file) => public_keys(file)?,
         None => Vec::new(),

@@ -16,6 +16,7 @@ use crate::cli::{BackupsTestArgs, Global};
 use crate::exit::{Exit, Failure};
 use crate::print::{Printer, seconds};
 use crate::session::Session;
+use crate::world::Purpose;
 
 pub(crate) async fn run(global: &Global, printer: &Printer, args: &BackupsTestArgs) -> Result<Exit, Failure> {
     let copy = DumpFiles::one(&args.dump).map_err(|error| match error.kind() {
@@ -36,7 +37,7 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &BackupsTestAr
             "decompress it first, and give the dump itself",
         ));
     }
-    let session = Session::open(global, printer).await?;
+    let session = Session::open(global, printer, Purpose::Look).await?;
     let (config, url) = configured(global, printer)?;
     let url = url.filter(|_| !args.alone);
     let policy = config.and_then(|config| config.backup).unwrap_or_default();

@@ -11,10 +11,11 @@ use crate::cli::{CalendarArgs, CalendarVerb, Global};
 use crate::exit::{Exit, Failure};
 use crate::print::Printer;
 use crate::session::Session;
-use crate::world::Known;
+use crate::world::{Known, Purpose};
 
 pub(crate) async fn run(global: &Global, printer: &Printer, args: &CalendarArgs) -> Result<Exit, Failure> {
-    let session = Session::open(global, printer).await?;
+    let looks = matches!(args.verb, CalendarVerb::Due { .. } | CalendarVerb::History { .. });
+    let session = Session::open(global, printer, Purpose::to_act_if(!looks)).await?;
     match &args.verb {
         CalendarVerb::Due { within, all } => due(&session, printer, *within, *all).await,
         CalendarVerb::Done {

@@ -6,11 +6,12 @@ use crate::cli::{DbArgs, DbVerb, Global, OnOff, PlanArgs, RestoreArgs, StopArgs}
 use crate::exit::{Exit, Failure};
 use crate::print::Printer;
 use crate::session::{Session, holder};
-use crate::world::{DATABASE_PROCEDURE, TIMEOUTS_PROCEDURE, database_procedure};
+use crate::world::{DATABASE_PROCEDURE, Purpose, TIMEOUTS_PROCEDURE, database_procedure};
 
 pub(crate) async fn run(global: &Global, printer: &Printer, args: &DbArgs) -> Result<Exit, Failure> {
     match &args.verb {
         DbVerb::Status => status(global, printer).await,
+        DbVerb::Migrate => super::db_migrate::run(global, printer).await,
         DbVerb::Blockers => db_load::blockers(global, printer).await,
         DbVerb::Cancel { rule, pid, end, act } => {
             let which = db_load::Which {
@@ -39,7 +40,7 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &DbArgs) -> Re
             accept_drift,
             ..
         } => {
-            let session = Session::open(global, printer).await?;
+            let session = Session::open(global, printer, Purpose::Act).await?;
             let target = session.world.database_target()?;
             off(
                 global,
@@ -56,7 +57,7 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &DbArgs) -> Re
             mode: OnOff::Off,
             accept_drift,
         } => {
-            let session = Session::open(global, printer).await?;
+            let session = Session::open(global, printer, Purpose::Act).await?;
             let target = session.world.timeouts_target()?;
             off(
                 global,
@@ -103,7 +104,7 @@ async fn off(
 }
 
 async fn status(global: &Global, printer: &Printer) -> Result<Exit, Failure> {
-    let session = Session::open(global, printer).await?;
+    let session = Session::open(global, printer, Purpose::Look).await?;
     let observed: Observation = session.world.observe_database().await?;
     let state = match observed.state() {
         TargetState::Serving => printer.pick("書き込み可", "can be written"),

@@ -15,6 +15,7 @@ use crate::cli::Global;
 use crate::exit::{Exit, Failure};
 use crate::print::Printer;
 use crate::session::Session;
+use crate::world::Purpose;
 
 /// What weighs on the database, shown; the document for it. What cannot be read is said and is no failure.
 pub(super) async fn status(session: &Session, printer: &Printer) -> Value {
@@ -96,7 +97,7 @@ fn show(report: &LoadReport, printer: &Printer) {
 }
 
 pub(super) async fn blockers(global: &Global, printer: &Printer) -> Result<Exit, Failure> {
-    let session = Session::open(global, printer).await?;
+    let session = Session::open(global, printer, Purpose::Look).await?;
     let sessions = session.world.load()?.sessions().await?;
     let chains = blocking_chains(&sessions);
     let known: BTreeMap<i32, &DatabaseSession> =
@@ -147,7 +148,7 @@ pub(super) async fn cancel(
     which: Which<'_>,
     act: bool,
 ) -> Result<Exit, Failure> {
-    let session = Session::open(global, printer).await?;
+    let session = Session::open(global, printer, Purpose::to_act_if(act)).await?;
     let load = session.world.load()?;
     let sessions = load.sessions().await?;
     let chosen = choose(&session, &sessions, &which)?;
@@ -369,7 +370,7 @@ async fn record(
 }
 
 pub(super) async fn tables(global: &Global, printer: &Printer, most: u32) -> Result<Exit, Failure> {
-    let session = Session::open(global, printer).await?;
+    let session = Session::open(global, printer, Purpose::Look).await?;
     let tables = session.world.load()?.tables(most).await?;
     printer.heading(&printer.pick(
         "      サイズ    うち索引    空き(推定)      死んだ行  表",

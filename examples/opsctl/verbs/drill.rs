@@ -19,7 +19,7 @@ use crate::exit::{Exit, Failure};
 use crate::print::{Printer, millis, steps_document};
 use crate::progress::Progress;
 use crate::sim_world::{Extras, SimWorld};
-use crate::world::{Database, World};
+use crate::world::{Database, Purpose, World};
 
 const DRILLER: &str = "drill-operator";
 const DATABASE_URL: &str = "DATABASE_URL";
@@ -194,6 +194,7 @@ impl Drill {
             &actor,
             database.clone(),
             Progress::new(false),
+            Purpose::Act,
         )
         .await?;
         Ok(Self {
@@ -239,6 +240,7 @@ impl Drill {
                 &self.actor,
                 self.database.clone(),
                 Progress::new(true),
+                Purpose::Act,
             )
             .await?;
             let procedure = fresh.procedure(name, &None)?;

@@ -9,6 +9,7 @@ use crate::evidence::Evidence;
 use crate::exit::{Exit, Failure};
 use crate::print::{Printer, millis, seconds};
 use crate::session::Session;
+use crate::world::Purpose;
 
 /// `drill list` and `drill show`.
 pub(crate) async fn run(global: &Global, printer: &Printer, verb: &DrillVerb) -> Result<Exit, Failure> {
@@ -135,7 +136,7 @@ async fn prove(
     if named.is_some() {
         return Ok(evidence.ops.prove_drill(report).await?);
     }
-    let session = Session::open(global, printer).await?;
+    let session = Session::open(global, printer, Purpose::Look).await?;
     session.world.deliver_audit().await;
     Ok(session.world.ops.prove_drill(report).await?)
 }

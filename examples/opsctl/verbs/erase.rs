@@ -13,9 +13,13 @@ use super::tenant_data::{Deed, Tally, TenantData};
 use crate::cli::{EraseArgs, Global};
 use crate::exit::{Exit, Failure};
 use crate::print::Printer;
+use crate::world::Purpose;
 
 pub(crate) async fn run(global: &Global, printer: &Printer, args: &EraseArgs) -> Result<Exit, Failure> {
-    let data = TenantData::open(global, printer).await?;
+    let data = TenantData::open(global, printer, Purpose::to_act_if(args.yes))
+        .await?
+        .with_schema()
+        .await?;
     let tenant = data.tenant(args.tenant.as_deref())?;
     let map = data.map();
     if map.is_empty() {

@@ -9,9 +9,10 @@ use crate::cli::{ForgetArgs, Global};
 use crate::exit::{Exit, Failure};
 use crate::print::Printer;
 use crate::session::Session;
+use crate::world::Purpose;
 
 pub(crate) async fn run(global: &Global, printer: &Printer, args: &ForgetArgs) -> Result<Exit, Failure> {
-    let session = Session::open(global, printer).await?;
+    let session = Session::open(global, printer, Purpose::to_act_if(!args.dry_run)).await?;
     let (world, run) = (&session.world, RunId::new(&args.run)?);
     let targets = args
         .target

@@ -15,10 +15,14 @@ use crate::cli::{Global, IncidentLogArgs, IncidentVerb, OpenArgs};
 use crate::exit::{Exit, Failure};
 use crate::print::Printer;
 use crate::session::Session;
-use crate::world::perhaps_elsewhere;
+use crate::world::{Purpose, perhaps_elsewhere};
 
 pub(crate) async fn run(global: &Global, printer: &Printer, args: &IncidentLogArgs) -> Result<Exit, Failure> {
-    let desk = Desk::open(global, printer).await?;
+    let looks = matches!(
+        args.verb,
+        IncidentVerb::List { .. } | IncidentVerb::Show { .. } | IncidentVerb::Report { .. }
+    );
+    let desk = Desk::open(global, printer, Purpose::to_act_if(!looks)).await?;
     let text = String::clone;
     let (id, change) = match &args.verb {
         IncidentVerb::Open(args) => return desk.begin(args).await,
@@ -69,8 +73,8 @@ pub(super) struct Desk<'a> {
 
 impl<'a> Desk<'a> {
     /// Brings first what was written here while the database was away.
-    async fn open(global: &Global, printer: &'a Printer) -> Result<Self, Failure> {
-        let session = Session::open(global, printer).await?;
+    async fn open(global: &Global, printer: &'a Printer, purpose: Purpose) -> Result<Self, Failure> {
+        let session = Session::open(global, printer, purpose).await?;
         let world = &session.world;
         match world.incidents.catch_up().await {
             Ok(brought) if brought.entries > 0 => printer.error(&printer.pick(

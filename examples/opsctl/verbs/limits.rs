@@ -9,9 +9,15 @@ use crate::cli::{Global, LimitsArgs, LimitsVerb, WhichLimits};
 use crate::exit::{Exit, Failure};
 use crate::print::Printer;
 use crate::session::Session;
+use crate::world::Purpose;
 
 pub(crate) async fn run(global: &Global, printer: &Printer, args: &LimitsArgs) -> Result<Exit, Failure> {
-    let session = Session::open(global, printer).await?;
+    let session = Session::open(
+        global,
+        printer,
+        Purpose::to_act_if(!matches!(args.verb, LimitsVerb::Show)),
+    )
+    .await?;
     let limits = Limits::of(&session.world.config).await?;
     let now = session.world.now();
     let (action, (table, holds)) = match &args.verb {

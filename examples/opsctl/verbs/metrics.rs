@@ -8,10 +8,11 @@ use crate::cli::{Global, MetricsArgs};
 use crate::exit::{Exit, Failure};
 use crate::print::Printer;
 use crate::session::Session;
+use crate::world::Purpose;
 
 /// The figures of what is kept, and those of the last doctor: for a job that pushes or a collector that reads a file.
 pub(crate) async fn run(global: &Global, printer: &Printer, args: &MetricsArgs) -> Result<Exit, Failure> {
-    let session = Session::open(global, printer).await?;
+    let session = Session::open(global, printer, Purpose::Look).await?;
     let config = &session.world.config;
     let procedures: Vec<_> = config
         .procedures

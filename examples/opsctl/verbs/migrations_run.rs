@@ -23,6 +23,7 @@ use crate::cli::{Global, MigrationsRunArgs};
 use crate::exit::{Exit, Failure};
 use crate::print::Printer;
 use crate::session::{Session, load};
+use crate::world::Purpose;
 
 pub(crate) async fn run(
     global: &Global,
@@ -30,7 +31,7 @@ pub(crate) async fn run(
     args: &MigrationsRunArgs,
 ) -> Result<Exit, Failure> {
     let evidence_dir = proofs(global, printer)?;
-    let session = Session::open(global, printer).await?;
+    let session = Session::open(global, printer, Purpose::to_act_if(!args.dry_run)).await?;
     let url = database_url(global, printer)?;
     let migrations = PostgresMigrations::new(&url)?.with_time_zone(&args.time_zone);
     let folder = MigrationFolder::read(&args.dir)?;

@@ -13,6 +13,7 @@ pub(crate) mod calendar;
 mod calendar_deed;
 pub(crate) mod db;
 pub(crate) mod db_load;
+mod db_migrate;
 pub(crate) mod detect;
 pub(crate) mod doctor;
 pub(crate) mod drill;

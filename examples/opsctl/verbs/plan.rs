@@ -3,9 +3,10 @@ use crate::exit::{Exit, Failure};
 use crate::print::{Printer, last_drill_document, plan_document};
 use crate::queues::{self, Looking};
 use crate::session::Session;
+use crate::world::Purpose;
 
 pub(crate) async fn run(global: &Global, printer: &Printer, args: &PlanArgs) -> Result<Exit, Failure> {
-    let session = Session::open(global, printer).await?;
+    let session = Session::open(global, printer, Purpose::Look).await?;
     let procedure = session.procedure(&args.procedure, &args.param)?;
     let plan = session.world.ops.plan(&procedure).await;
     let looking = Looking::begin(&session.world, plan.steps());

@@ -9,9 +9,10 @@ use crate::exit::{Exit, Failure};
 use crate::print::{Printer, plan_document, report_document};
 use crate::queues::{self, Looking};
 use crate::session::{Session, started};
+use crate::world::Purpose;
 
 pub(crate) async fn run(global: &Global, printer: &Printer, args: &RestoreArgs) -> Result<Exit, Failure> {
-    let session = Session::open(global, printer).await?;
+    let session = Session::open(global, printer, Purpose::to_act_if(!args.dry_run)).await?;
     let (world, stopped) = (&session.world, RunId::new(&args.run)?);
     let entries = world.ops.engine().entries(&stopped).await?;
     let (name, _) = started(&entries).ok_or_else(|| unknown(&stopped))?;

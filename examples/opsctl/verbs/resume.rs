@@ -6,9 +6,10 @@ use crate::exit::{Exit, Failure};
 use crate::print::{Printer, report_document};
 use crate::queues::{self, Looking};
 use crate::session::{Session, started};
+use crate::world::Purpose;
 
 pub(crate) async fn run(global: &Global, printer: &Printer, args: &ResumeArgs) -> Result<Exit, Failure> {
-    let session = Session::open(global, printer).await?;
+    let session = Session::open(global, printer, Purpose::Act).await?;
     let engine = session.world.ops.engine();
     let run = match &args.run {
         Some(run) => RunId::new(run)?,

@@ -9,10 +9,14 @@ use super::tenant_data::{Deed, Tally, TenantData};
 use crate::cli::{Global, RetentionArgs, RetentionVerb};
 use crate::exit::{Exit, Failure};
 use crate::print::Printer;
+use crate::world::Purpose;
 
 pub(crate) async fn run(global: &Global, printer: &Printer, args: &RetentionArgs) -> Result<Exit, Failure> {
     let RetentionVerb::Run { dry_run } = args.verb;
-    let data = TenantData::open(global, printer).await?;
+    let data = TenantData::open(global, printer, Purpose::to_act_if(!dry_run))
+        .await?
+        .with_schema()
+        .await?;
     let rules = data.rules();
     if rules.is_empty() {
         return Err(Failure::usage(

@@ -6,9 +6,10 @@ use crate::cli::{Global, ReviewArgs};
 use crate::exit::{Exit, Failure};
 use crate::print::Printer;
 use crate::session::Session;
+use crate::world::Purpose;
 
 pub(crate) async fn list(global: &Global, printer: &Printer) -> Result<Exit, Failure> {
-    let session = Session::open(global, printer).await?;
+    let session = Session::open(global, printer, Purpose::Look).await?;
     let now = session.world.now();
     let reviews = session.world.ops.engine().reviews().await?;
     for review in &reviews {
@@ -47,7 +48,7 @@ pub(crate) async fn list(global: &Global, printer: &Printer) -> Result<Exit, Fai
 }
 
 pub(crate) async fn close(global: &Global, printer: &Printer, args: &ReviewArgs) -> Result<Exit, Failure> {
-    let session = Session::open(global, printer).await?;
+    let session = Session::open(global, printer, Purpose::Act).await?;
     let run = RunId::new(&args.run)?;
     let (review, recorded) = session.world.ops.review(&run, &session.actor, &args.note).await?;
     let audited = matches!(recorded, Recorded::Stored(_));

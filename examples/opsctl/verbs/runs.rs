@@ -9,9 +9,10 @@ use crate::cli::{Global, RunsArgs};
 use crate::exit::{Exit, Failure};
 use crate::print::Printer;
 use crate::session::{Session, published, started};
+use crate::world::Purpose;
 
 pub(crate) async fn run(global: &Global, printer: &Printer, args: &RunsArgs) -> Result<Exit, Failure> {
-    let session = Session::open(global, printer).await?;
+    let session = Session::open(global, printer, Purpose::Look).await?;
     if let Some(run) = &args.run {
         return timeline::run(&session, printer, &RunId::new(run)?, args.markdown).await;
     }

@@ -5,12 +5,13 @@ use crate::exit::{Exit, Failure};
 use crate::print::{Printer, report_document};
 use crate::queues::{self, Looking};
 use crate::session::Session;
+use crate::world::Purpose;
 
 pub(crate) async fn run(global: &Global, printer: &Printer, args: &StopArgs) -> Result<Exit, Failure> {
     if args.dry_run {
         return super::plan::run(global, printer, &args.plan).await;
     }
-    let session = Session::open(global, printer).await?;
+    let session = Session::open(global, printer, Purpose::Act).await?;
     let world = &session.world;
     let procedure = session.procedure(&args.plan.procedure, &args.plan.param)?;
     let plan = world.ops.plan(&procedure).await;

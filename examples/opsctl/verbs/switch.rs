@@ -8,11 +8,11 @@ use crate::cli::{Global, PlanArgs, RestoreArgs, StopArgs, SwitchArgs, SwitchVerb
 use crate::exit::{Exit, Failure};
 use crate::print::Printer;
 use crate::session::{Session, holder};
-use crate::world::{SWITCH_PROCEDURE, switch_target};
+use crate::world::{Purpose, SWITCH_PROCEDURE, switch_target};
 
 pub(crate) async fn run(global: &Global, printer: &Printer, args: &SwitchArgs) -> Result<Exit, Failure> {
     match &args.verb {
-        SwitchVerb::List => list(&Session::open(global, printer).await?, printer).await,
+        SwitchVerb::List => list(&Session::open(global, printer, Purpose::Look).await?, printer).await,
         SwitchVerb::Stop { feature } => {
             let plan = PlanArgs {
                 procedure: format!("{SWITCH_PROCEDURE}{feature}"),
@@ -31,7 +31,7 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &SwitchArgs) -
             .await
         }
         SwitchVerb::Open { feature } => {
-            let session = Session::open(global, printer).await?;
+            let session = Session::open(global, printer, Purpose::Act).await?;
             let (procedure, target) = (format!("{SWITCH_PROCEDURE}{feature}"), switch_target(feature)?);
             session.procedure(&procedure, &[])?;
             let held = session.world.ops.engine().held().await?;

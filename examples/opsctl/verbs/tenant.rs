@@ -9,9 +9,15 @@ use super::tenant_data::{Deed, Tally, TenantData};
 use crate::cli::{Global, TenantArgs, TenantVerb};
 use crate::exit::{Exit, Failure};
 use crate::print::Printer;
+use crate::world::Purpose;
 
 pub(crate) async fn run(global: &Global, printer: &Printer, args: &TenantArgs) -> Result<Exit, Failure> {
-    let data = TenantData::open(global, printer).await?;
+    let data = TenantData::open(global, printer, purpose(&args.verb)).await?;
+    // These two read the tables of the application, and none of ours.
+    let data = match &args.verb {
+        TenantVerb::Check { .. } | TenantVerb::BackFill { dry_run: true, .. } => data,
+        _ => data.with_schema().await?,
+    };
     match &args.verb {
         TenantVerb::Check { sql } => check(&data, printer, *sql).await,
         TenantVerb::List => list(&data, printer).await,
@@ -83,6 +89,15 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &TenantArgs) -
             }
             document(printer, json!({"holds": holds}), Exit::Done)
         }
+    }
+}
+
+fn purpose(verb: &TenantVerb) -> Purpose {
+    match verb {
+        TenantVerb::Check { .. } | TenantVerb::List | TenantVerb::Holds => Purpose::Look,
+        TenantVerb::BackFill { dry_run, .. } => Purpose::to_act_if(!dry_run),
+        TenantVerb::Purge { yes, .. } => Purpose::to_act_if(*yes),
+        _ => Purpose::Act,
     }
 }
 

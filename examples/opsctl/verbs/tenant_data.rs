@@ -7,23 +7,25 @@ use ops_core::error::Error;
 use ops_core::model::{
     AuditOutcome, AuditRecord, DataRule, RetentionRule, TableName, TenantId, TenantLayout,
 };
-use ops_postgres::{PostgresStore, Progress};
+use ops_postgres::{PostgresStore, Progress, SchemaState};
 
 use crate::cli::Global;
 use crate::exit::Failure;
 use crate::print::Printer;
 use crate::session::Session;
+use crate::world::Purpose;
 
-/// The application's database with our schema in it, and the session that acts on it.
+/// The application's database, and the session that looks at it or acts on it.
 pub(super) struct TenantData {
     pub(super) session: Session,
     pub(super) store: PostgresStore,
 }
 
 impl TenantData {
-    /// Without a database there is nothing to do.
-    pub(super) async fn open(global: &Global, printer: &Printer) -> Result<Self, Failure> {
-        let session = Session::open(global, printer).await?;
+    /// Without a database there is nothing to do. To act, our schema is brought up to date; to look it is left as it is, and what needs it asks for it
+    /// ([`with_schema`](Self::with_schema)).
+    pub(super) async fn open(global: &Global, printer: &Printer, purpose: Purpose) -> Result<Self, Failure> {
+        let session = Session::open(global, printer, purpose).await?;
         let Some(database) = &session.world.config.database else {
             let remedy = "add a [database] table to the configuration";
             return Err(Failure::usage("there is no database to work on", remedy));
@@ -36,8 +38,18 @@ impl TenantData {
             ));
         };
         let store = PostgresStore::connect(&url).await?;
-        store.migrate().await?;
+        match (purpose, store.schema_state().await?) {
+            (Purpose::Act, _) => store.migrate().await?,
+            (Purpose::Look, newer @ SchemaState::Newer(_)) => newer.check()?,
+            (Purpose::Look, _) => {}
+        }
         Ok(Self { session, store })
+    }
+
+    /// The same where our schema is the one that this program expects.
+    pub(super) async fn with_schema(self) -> Result<Self, Failure> {
+        self.store.check_schema().await?;
+        Ok(self)
     }
 
     pub(super) fn layout(&self) -> TenantLayout {

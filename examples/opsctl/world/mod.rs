@@ -6,8 +6,10 @@ mod drills;
 mod evidence;
 mod incidents;
 mod platforms;
+mod purpose;
 mod rules;
 mod storage;
+mod trail;
 mod unreachable;
 
 use std::collections::BTreeMap;
@@ -33,6 +35,7 @@ pub(crate) use self::drills::DrillsTogether;
 pub(crate) use self::evidence::evidence_source;
 pub(crate) use self::incidents::{IncidentsTogether, perhaps_elsewhere};
 use self::platforms::Platforms;
+pub(crate) use self::purpose::Purpose;
 use self::storage::Storage;
 pub(crate) use self::storage::shared_drills;
 use crate::exit::Failure;
@@ -126,6 +129,7 @@ impl World {
         actor: &Actor,
         database: Option<Database>,
         progress: Arc<Progress>,
+        purpose: Purpose,
     ) -> Result<Self, Failure> {
         let Storage {
             providers,
@@ -134,7 +138,7 @@ impl World {
             hints,
             incidents,
             dates,
-        } = Storage::connect(&config, env, database.is_none()).await?;
+        } = Storage::connect(&config, env, database.is_none(), purpose).await?;
         let mut platforms = Platforms::new(&config, env, &providers.clock)?;
         warnings.append(&mut platforms.warnings);
         let approvers = config

@@ -17,9 +17,9 @@ use ops_core::ports::{
     SwitchHints, SwitchStore,
 };
 use ops_postgres::{
-    PostgresApprovals, PostgresAuditStore, PostgresDatabaseGuard, PostgresDrillLog, PostgresDueDates,
-    PostgresIncidents, PostgresJournal, PostgresLoad, PostgresProcesses, PostgresStore, PostgresSwitchHints,
-    PostgresSwitchStore, PostgresTimeouts, TimeoutLimits, WriteProbe,
+    PostgresApprovals, PostgresDatabaseGuard, PostgresDrillLog, PostgresDueDates, PostgresIncidents,
+    PostgresJournal, PostgresLoad, PostgresProcesses, PostgresStore, PostgresSwitchHints,
+    PostgresSwitchStore, PostgresTimeouts, SchemaState, TimeoutLimits, WriteProbe,
 };
 use secrecy::SecretString;
 
@@ -27,6 +27,8 @@ use super::Database;
 use super::dates::Dates;
 use super::drills::DrillsTogether;
 use super::incidents::IncidentsTogether;
+use super::purpose::Purpose;
+use super::trail::Trail;
 use super::unreachable::Unreachable;
 use crate::exit::Failure;
 
@@ -43,7 +45,12 @@ pub(super) struct Storage {
 }
 
 impl Storage {
-    pub(super) async fn connect(config: &OpsConfig, env: &Env, with_database: bool) -> Result<Self, Failure> {
+    pub(super) async fn connect(
+        config: &OpsConfig,
+        env: &Env,
+        with_database: bool,
+        purpose: Purpose,
+    ) -> Result<Self, Failure> {
         let dir = &config.state_dir;
         let mut warnings = Vec::new();
         let mut failed = |part: (&str, &str), error: Error| {
@@ -125,12 +132,17 @@ impl Storage {
             },
         };
         if let Some(database) = config.database.as_ref().filter(|_| with_database) {
-            storage.add_database(database, env).await?;
+            storage.add_database(database, env, purpose).await?;
         }
         Ok(storage)
     }
 
-    async fn add_database(&mut self, database: &DatabaseConfig, env: &Env) -> Result<(), Failure> {
+    async fn add_database(
+        &mut self,
+        database: &DatabaseConfig,
+        env: &Env,
+        purpose: Purpose,
+    ) -> Result<(), Failure> {
         let missing = || {
             let fault = Error::new(ErrorKind::InvalidConfig, "connect");
             fault.context(
@@ -140,11 +152,18 @@ impl Storage {
         };
         let url = env.secret(&database.url_env);
         let opened = match &url {
-            Some(url) => open(url).await,
+            Some(url) => open(url, purpose).await,
             None => Err(missing()),
         };
         match opened {
-            Ok(store) => self.use_postgres(&store, database, env).await?,
+            Ok((store, SchemaState::Current)) => self.use_postgres(&store, database, env, purpose).await?,
+            Ok((store, SchemaState::Missing | SchemaState::Older(_))) => {
+                self.look_without_schema(&store, database, env).await?;
+            }
+            Ok((_, newer @ SchemaState::Newer(_))) => {
+                let error = newer.check().err().unwrap_or_else(missing);
+                self.go_on_without(&error, database, url.as_ref())?;
+            }
             Err(error) => self.go_on_without(&error, database, url.as_ref())?,
         }
         Ok(())
@@ -155,60 +174,69 @@ impl Storage {
         store: &PostgresStore,
         database: &DatabaseConfig,
         env: &Env,
+        purpose: Purpose,
     ) -> Result<()> {
-        let mut guard = PostgresDatabaseGuard::new(store);
-        let mut exempt = None;
-        let audit: Arc<dyn AuditStore> = match database
-            .audit_url_env
-            .as_deref()
-            .and_then(|name| env.secret(name))
-        {
-            None => {
-                match assume_writer(store).await {
-                    Ok((audit, role)) => {
-                        guard = guard.with_exempt_role(role);
-                        Arc::new(audit)
-                    }
-                    // One login, which may make no other: as good a trail as it allows.
-                    Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                        self.warnings.push(Text::new(
-                            format!("監査証跡を、その表の所有者として書きます。所有者は証跡を書き換えられます ({error})"),
-                            format!("the audit trail is written as the owner of its tables, who could change it ({error})"),
-                        ));
-                        Arc::new(PostgresAuditStore::unchecked(store))
-                    }
-                    Err(error) => {
-                        self.warnings.push(Text::new(
-                        format!("監査用の役割がありません ({error})。監査記録はスプールに残します"),
-                        format!("there is no role for the audit trail ({error}): audit records wait in the spool"),
-                    ));
-                        Arc::new(Unreachable::new(error.to_string()))
-                    }
-                }
-            }
-            Some(url) => {
-                match open_audit(&url, store).await {
-                    Ok((audit, role, granted)) => {
-                        if let Err(error) = granted {
-                            self.warnings.push(Text::new(
-                                format!("監査用の役割に権限を与えられません ({error})"),
-                                format!("the audit role cannot be granted its rights ({error})"),
-                            ));
-                        }
-                        guard = guard.with_exempt_role(&role);
-                        exempt = Some(role);
-                        Arc::new(audit)
-                    }
-                    Err(error) => {
-                        self.warnings.push(Text::new(
-                        format!("監査用の接続ができません ({error})。監査記録はスプールに残します"),
-                        format!("the audit connection cannot be made ({error}): audit records wait in the spool"),
-                    ));
-                        Arc::new(Unreachable::new(error.to_string()))
-                    }
-                }
-            }
+        let trail = Trail::open(store, database, env, purpose).await;
+        self.warnings.extend(trail.warning);
+        let exempt = trail.role.as_deref();
+        let database = self.watched(store, database, env, exempt, trail.logs_in)?;
+        let (journal, switches) = (
+            Arc::new(PostgresJournal::new(store)),
+            Arc::new(PostgresSwitchStore::new(store)),
+        );
+        self.providers.approvals = Arc::new(PostgresApprovals::new(store));
+        self.providers.drills = Arc::new(DrillsTogether {
+            here: Arc::clone(&self.providers.drills),
+            shared: Arc::new(PostgresDrillLog::new(store)),
+        });
+        self.share_incidents(Arc::new(PostgresIncidents::new(store)));
+        self.dates.shared = Some(Arc::new(PostgresDueDates::new(store)));
+        self.put(journal, switches, trail.store, database);
+        self.providers.processes = Arc::new(PostgresProcesses::new(store));
+        self.hints = Some(Arc::new(PostgresSwitchHints::new(store)));
+        Ok(())
+    }
+
+    /// The database is seen, and what is kept in our schema is not: that says what is missing and how it comes there.
+    async fn look_without_schema(
+        &mut self,
+        store: &PostgresStore,
+        database: &DatabaseConfig,
+        env: &Env,
+    ) -> Result<()> {
+        let Err(error) = store.schema_state().await?.check() else {
+            // Somebody has brought it up to date in between.
+            return self.use_postgres(store, database, env, Purpose::Look).await;
         };
+        self.warnings.push(Text::new(
+            format!("スキーマ ops がないか、古いため、そこにある記録は読めません。何も変更していません ({error})"),
+            format!("the schema ops is missing or older, so what is kept there cannot be read; nothing was changed ({error})"),
+        ));
+        // The role of the trail keeps its exemption, whether or not the trail can be read.
+        let exempt = Trail::role(store, database, env).await;
+        let database = self.watched(store, database, env, exempt.as_deref(), false)?;
+        let nothing = Arc::new(Unreachable::as_of(&error));
+        self.providers.approvals = nothing.clone();
+        self.providers.processes = nothing.clone();
+        self.share_incidents(nothing.clone());
+        self.dates.shared = Some(nothing.clone());
+        self.put(nothing.clone(), nothing.clone(), nothing, database);
+        Ok(())
+    }
+
+    /// The database itself: who may write, and what weighs on it. Needs none of our tables.
+    fn watched(
+        &mut self,
+        store: &PostgresStore,
+        database: &DatabaseConfig,
+        env: &Env,
+        exempt: Option<&str>,
+        logs_in: bool,
+    ) -> Result<Database> {
+        let mut guard = PostgresDatabaseGuard::new(store);
+        if let Some(role) = exempt {
+            guard = guard.with_exempt_role(role);
+        }
         let target = PostgresDatabaseGuard::target(database.name.as_deref().unwrap_or(store.database()))?;
         guard = guard
             .with_spared(database.spared())
@@ -223,26 +251,11 @@ impl Storage {
         );
         let timeouts = PostgresTimeouts::new(store, limits)?;
         let mut load = PostgresLoad::new(store, Arc::clone(&self.providers.masker));
-        if let Some(role) = exempt {
+        if let Some(role) = exempt.filter(|_| logs_in) {
             load = load.with_exempt_role(role);
         }
-        let database = Database::new(target, |strength| Arc::new(guard.clone().with_strength(strength)))
-            .with_load(load, timeouts);
-        let (journal, switches) = (
-            Arc::new(PostgresJournal::new(store)),
-            Arc::new(PostgresSwitchStore::new(store)),
-        );
-        self.providers.approvals = Arc::new(PostgresApprovals::new(store));
-        self.providers.drills = Arc::new(DrillsTogether {
-            here: Arc::clone(&self.providers.drills),
-            shared: Arc::new(PostgresDrillLog::new(store)),
-        });
-        self.share_incidents(Arc::new(PostgresIncidents::new(store)));
-        self.dates.shared = Some(Arc::new(PostgresDueDates::new(store)));
-        self.put(journal, switches, audit, database);
-        self.providers.processes = Arc::new(PostgresProcesses::new(store));
-        self.hints = Some(Arc::new(PostgresSwitchHints::new(store)));
-        Ok(())
+        let database = Database::new(target, |strength| Arc::new(guard.clone().with_strength(strength)));
+        Ok(database.with_load(load, timeouts))
     }
 
     /// What tries writes as the application, if it is configured. That it cannot be used keeps no stop from going on.
@@ -315,11 +328,15 @@ impl Storage {
 /// A database connection may delay a stop by this much, once.
 const CONNECT_BUDGET: Duration = Duration::from_secs(4);
 
-async fn open(url: &SecretString) -> Result<PostgresStore> {
+/// The store, and how its schema stands: as it was found to look, brought up to date to act.
+async fn open(url: &SecretString, purpose: Purpose) -> Result<(PostgresStore, SchemaState)> {
     within_budget(async {
         let store = PostgresStore::connect(url).await?;
-        store.migrate().await?;
-        Ok(store)
+        if purpose == Purpose::Act {
+            store.migrate().await?;
+        }
+        let state = store.schema_state().await?;
+        Ok((store, state))
     })
     .await
 }
@@ -334,32 +351,9 @@ pub(crate) async fn shared_drills(url: &SecretString) -> Result<PostgresDrillLog
     .await
 }
 
-async fn within_budget<T>(connect: impl Future<Output = Result<T>>) -> Result<T> {
+pub(super) async fn within_budget<T>(connect: impl Future<Output = Result<T>>) -> Result<T> {
     let late = |_| Error::new(ErrorKind::Timeout, "connect").context("database", "no answer in time");
     tokio::time::timeout(CONNECT_BUDGET, connect)
         .await
         .map_err(late)?
-}
-
-/// The audit trail through its own role, the role's name, and whether the owner could give it its rights.
-async fn open_audit(
-    url: &SecretString,
-    owner: &PostgresStore,
-) -> Result<(PostgresAuditStore, String, Result<()>)> {
-    within_budget(async {
-        let store = PostgresStore::connect(url).await?;
-        let role = store.role().await?;
-        let granted = owner.grant_audit_writer(&role).await;
-        Ok((PostgresAuditStore::open(&store).await?, role, granted))
-    })
-    .await
-}
-
-/// The audit trail through a role that the owner of the schema makes and takes: with one login only.
-async fn assume_writer(owner: &PostgresStore) -> Result<(PostgresAuditStore, String)> {
-    within_budget(async {
-        let role = owner.audit_writer().await?;
-        Ok((PostgresAuditStore::assume(owner, &role).await?, role))
-    })
-    .await
 }

@@ -18,18 +18,28 @@ use ops_core::ports::{
 /// stop goes on; nothing pretends that something else is the store.
 #[derive(Clone, Debug)]
 pub(super) struct Unreachable {
+    kind: ErrorKind,
     reason: String,
 }
 
 impl Unreachable {
     pub(super) fn new(reason: impl Into<String>) -> Self {
         Self {
+            kind: ErrorKind::Unavailable,
             reason: reason.into(),
         }
     }
 
+    /// A store that is of no use for this reason, of its kind: it will be of none either when it is asked again.
+    pub(super) fn as_of(error: &Error) -> Self {
+        Self {
+            kind: error.kind(),
+            reason: error.to_string(),
+        }
+    }
+
     fn fail<T>(&self, operation: &'static str) -> Result<T> {
-        Err(Error::new(ErrorKind::Unavailable, operation).context("cause", self.reason.clone()))
+        Err(Error::new(self.kind, operation).context("cause", self.reason.clone()))
     }
 }
 

@@ -17,21 +17,7 @@ impl PostgresStore {
     /// `PermissionDenied` unless the connected role owns the schema.
     pub async fn grant_audit_writer(&self, role: &str) -> Result<()> {
         // Granting again is harmless but writes the catalogue, which parallel processes must not fight over in an emergency.
-        let granted: bool = sqlx::query_scalar(
-            "select has_schema_privilege($1, 'ops', 'USAGE')
-                and has_table_privilege($1, 'ops.schema_migration', 'SELECT')
-                and has_table_privilege($1, 'ops.audit_log', 'SELECT') and has_table_privilege($1, 'ops.audit_log', 'INSERT')
-                and has_table_privilege($1, 'ops.audit_head', 'SELECT') and has_table_privilege($1, 'ops.audit_head', 'INSERT')
-                and has_table_privilege($1, 'ops.audit_head', 'UPDATE')
-                and has_table_privilege($1, 'ops.audit_salt', 'SELECT') and has_table_privilege($1, 'ops.audit_salt', 'INSERT')
-                and has_table_privilege($1, 'ops.audit_kept', 'SELECT') and has_table_privilege($1, 'ops.audit_pruned', 'SELECT')
-                and has_function_privilege($1, 'ops.audit_make_month(date)', 'EXECUTE')",
-        )
-        .bind(role)
-        .fetch_one(self.pool())
-        .await
-        .map_err(failed("grant the audit trail"))?;
-        if granted {
+        if self.writes_audit_trail(role).await? {
             return Ok(());
         }
         let role = quoted(role);
@@ -49,6 +35,51 @@ impl PostgresStore {
             .await
             .map_err(failed("grant the audit trail"))?;
         Ok(())
+    }
+
+    /// Whether `role` has the rights that [`grant_audit_writer`](Self::grant_audit_writer) gives. Reads, and changes nothing.
+    ///
+    /// # Errors
+    /// `InvalidConfig` where the schema is missing or older; `Unavailable`, `Timeout`.
+    pub async fn writes_audit_trail(&self, role: &str) -> Result<bool> {
+        sqlx::query_scalar(WRITES)
+            .bind(role)
+            .fetch_one(self.pool())
+            .await
+            .map_err(failed("grant the audit trail"))
+    }
+
+    /// The role that [`audit_writer`](Self::audit_writer) makes, if it is there, and whether it can write the trail and the connected role is a member of it. Reads, and
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// `InvalidConfig` where the schema is missing or older; `Unavailable`, `Timeout`.
+    pub async fn find_audit_writer(&self) -> Result<Option<(String, bool)>> {
+        let Some(role) = self.audit_writer_made().await? else {
+            return Ok(None);
+        };
+        let member = self.is_member(&role).await? == Some(true);
+        let writes = member && self.writes_audit_trail(&role).await?;
+        Ok(Some((role, writes)))
+    }
+
+    /// The name of the role that [`audit_writer`](Self::audit_writer) makes, if it is there; whatever the schema is. Reads, and changes nothing.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Timeout`.
+    pub async fn audit_writer_made(&self) -> Result<Option<String>> {
+        let role = format!("{}_audit_writer", self.database());
+        let member = self.is_member(&role).await?;
+        Ok(member.map(|_| role))
+    }
+
+    /// Whether the connected role is a member of `role`; `None`: there is no such role.
+    async fn is_member(&self, role: &str) -> Result<Option<bool>> {
+        sqlx::query_scalar("select pg_has_role(oid, 'MEMBER') from pg_roles where rolname = $1")
+            .bind(role)
+            .fetch_optional(self.pool())
+            .await
+            .map_err(failed(MAKE_ROLE))
     }
 
     /// Makes the role `{database}_audit_writer`, which cannot log in, lets it write the audit trail and nothing else, and makes the connected role a member of it: for
@@ -83,12 +114,7 @@ impl PostgresStore {
                 .context("remedy", "make the role by hand and connect as it"));
         }
         let role = format!("{}_audit_{does}", self.database());
-        let known: Option<bool> =
-            sqlx::query_scalar("select pg_has_role(oid, 'MEMBER') from pg_roles where rolname = $1")
-                .bind(&role)
-                .fetch_optional(self.pool())
-                .await
-                .map_err(failed(MAKE_ROLE))?;
+        let known = self.is_member(&role).await?;
         let mut statements = String::new();
         if known.is_none() {
             statements += &format!("create role {} nologin;", quoted(&role));
@@ -177,6 +203,14 @@ impl PostgresStore {
     }
 }
 
+const WRITES: &str = "select has_schema_privilege($1, 'ops', 'USAGE')
+    and has_table_privilege($1, 'ops.schema_migration', 'SELECT')
+    and has_table_privilege($1, 'ops.audit_log', 'SELECT') and has_table_privilege($1, 'ops.audit_log', 'INSERT')
+    and has_table_privilege($1, 'ops.audit_head', 'SELECT') and has_table_privilege($1, 'ops.audit_head', 'INSERT')
+    and has_table_privilege($1, 'ops.audit_head', 'UPDATE')
+    and has_table_privilege($1, 'ops.audit_salt', 'SELECT') and has_table_privilege($1, 'ops.audit_salt', 'INSERT')
+    and has_table_privilege($1, 'ops.audit_kept', 'SELECT') and has_table_privilege($1, 'ops.audit_pruned', 'SELECT')
+    and has_function_privilege($1, 'ops.audit_make_month(date)', 'EXECUTE')";
 const MAKE_ROLE: &str = "make audit role";
 const WITHHOLD: &str = "ops.audit_withhold(text, bigint, bigint, text, text, text, text, text)";
 const HOLDS: &str = "ops.audit_holds(text)";
