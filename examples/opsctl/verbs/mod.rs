@@ -10,6 +10,7 @@ mod audit_retention;
 pub(crate) mod db;
 pub(crate) mod db_load;
 mod db_migrate;
+mod db_triage;
 pub(crate) mod detect;
 pub(crate) mod doctor;
 pub(crate) mod drill;
