@@ -74,6 +74,15 @@ impl Failure {
         }
     }
 
+    /// Why, on one line, for a report that goes on without it.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Usage { what, .. } => what.clone(),
+            Self::Failed(error) => error.to_string(),
+            other => format!("exit code {}", other.exit().code()),
+        }
+    }
+
     fn exit(&self) -> Exit {
         match self {
             Self::Usage { .. } | Self::Config { .. } => Exit::Usage,

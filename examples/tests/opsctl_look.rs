@@ -229,6 +229,7 @@ const LOOKS: &[(&[&str], Ends)] = &[
     (&["reviews"], Ends::Told),
     (&["switch", "list"], Ends::Told),
     (&["db", "status"], Ends::With(0)),
+    (&["db", "triage"], Ends::With(0)),
     (&["db", "blockers"], Ends::With(0)),
     (&["db", "tables"], Ends::With(0)),
     (&["db", "cancel"], Ends::With(0)),

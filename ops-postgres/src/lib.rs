@@ -78,7 +78,7 @@ pub use self::journal::PostgresJournal;
 pub use self::limits::PostgresLimits;
 pub use self::load::{
     LoadReport, PostgresLoad, PostgresTimeouts, ReplicaLag, SignalResult, SlowQueries, SlowQuery, TableSize,
-    TimeoutLimits,
+    TimeoutLimits, database_reach,
 };
 pub use self::migrations::{PostgresMigrations, PostgresTrial, schema_dump};
 pub use self::process::PostgresProcesses;

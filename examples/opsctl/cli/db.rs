@@ -11,6 +11,8 @@ pub(crate) struct DbArgs {
 pub(crate) enum DbVerb {
     /// Who can write now, and what weighs on the database
     Status,
+    /// What is likely the matter and what to do about it; also where it cannot be reached
+    Triage,
     /// Bring our own schema (ops) up to date; safe to run twice, and by many at once
     Migrate,
     /// Who keeps whom waiting

@@ -11,6 +11,7 @@ use crate::world::{DATABASE_PROCEDURE, Purpose, TIMEOUTS_PROCEDURE, database_pro
 pub(crate) async fn run(global: &Global, printer: &Printer, args: &DbArgs) -> Result<Exit, Failure> {
     match &args.verb {
         DbVerb::Status => status(global, printer).await,
+        DbVerb::Triage => super::db_triage::run(global, printer).await,
         DbVerb::Migrate => super::db_migrate::run(global, printer).await,
         DbVerb::Blockers => db_load::blockers(global, printer).await,
         DbVerb::Cancel { rule, pid, end, act } => {

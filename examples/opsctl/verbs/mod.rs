@@ -14,6 +14,7 @@ mod calendar_deed;
 pub(crate) mod db;
 pub(crate) mod db_load;
 mod db_migrate;
+mod db_triage;
 pub(crate) mod detect;
 pub(crate) mod doctor;
 pub(crate) mod drill;

@@ -9,6 +9,7 @@ mod diagnosis;
 mod doctor;
 pub mod migration;
 mod queues;
+mod triage;
 
 pub use self::approvers::check_approvers;
 pub use self::backup::{
@@ -20,3 +21,4 @@ pub use self::credentials::{Credential, check_credential};
 pub use self::diagnosis::Diagnosis;
 pub use self::doctor::{Examination, doctor};
 pub use self::queues::queues_feeding;
+pub use self::triage::{TriageFinding, TriageStep, triage};

@@ -17,6 +17,7 @@ mod refusal;
 mod rollback;
 mod tenant;
 mod timeline;
+mod triage;
 pub use self::erasure::{disposal, erasure_report};
 pub use self::incident::*;
 pub use self::incident_report::*;
@@ -31,6 +32,7 @@ pub use self::timeline::{
     gate_moment, run_aborted, run_began, run_ended, run_forgotten, run_published, run_reviewed,
     step_answered, step_began, step_ended, target_closed_again, timeline_heading,
 };
+pub use self::triage::*;
 use crate::model::{
     AbortCause, Aborted, GateReport, GateResult, Lang, OutcomeStatus, PlanKind, Prior, ReadOnlyStrength,
     RunId, Share, StepResult, TargetId, Text, Timestamp, Verdict,

@@ -40,6 +40,7 @@ mod tenant;
 mod tenant_layout;
 mod text;
 mod timestamp;
+mod triage;
 mod window;
 
 pub use self::actor::{Actor, ActorKind};
@@ -100,6 +101,7 @@ pub use self::tenant::{NewTenant, PermissionLevel, Tenant, TenantId, TenantState
 pub use self::tenant_layout::{AcceptedGap, TenantLayout};
 pub use self::text::{Lang, Text};
 pub use self::timestamp::Timestamp;
+pub use self::triage::{DatabaseCause, DatabaseFacts, DatabaseReach, ReplicaFacts, SlowFacts, TableFacts};
 pub use self::window::{TimeOfDay, Weekday, Window};
 
 /// A string newtype that accepts 1 to `$max` visible ASCII characters.

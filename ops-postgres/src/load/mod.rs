@@ -1,5 +1,6 @@
 //! What weighs on the database: connections, sessions, blockers, tables, replication; and what is done about a session.
 
+mod reach;
 mod report;
 mod sessions;
 mod statement;
@@ -12,6 +13,7 @@ use ops_core::error::Result;
 use ops_core::model::{ConnectionUse, DatabaseSession, SessionDeed};
 use ops_core::ports::PiiMasker;
 
+pub use self::reach::database_reach;
 pub use self::report::{LoadReport, ReplicaLag, SlowQueries, SlowQuery, TableSize};
 pub use self::sessions::SignalResult;
 pub use self::timeouts::{PostgresTimeouts, TimeoutLimits};
