@@ -44,6 +44,7 @@ ports!(
     HealthProbe,
     Inventory,
     Journal,
+    LeaseStore,
     LegalHolds,
     LimitStore,
     MigrationExecutor,

@@ -7,6 +7,7 @@ mod drill;
 mod erasure;
 mod hold;
 mod id;
+mod lease;
 mod limit;
 mod load;
 mod masking;
@@ -44,6 +45,8 @@ pub use self::drill::{DrillReport, DrillVerdict, DrilledStep, DrilledTarget, Las
 pub use self::erasure::{ErasureLine, ErasureReport};
 pub use self::hold::{HeldResource, LegalHold};
 pub use self::id::{IdempotencyKey, RunId};
+pub(crate) use self::lease::LeaseTable;
+pub use self::lease::{Lease, LeaseRequest, LeaseState, Taken};
 pub use self::limit::{
     AppliedLimit, AppliedLimits, EndpointClass, Gcra, LimitCaller, LimitChange, LimitDecision, LimitDigest,
     LimitKey, LimitName, LimitOverride, LimitRequest, LimitRule, LimitScope, LimitSemantics, LimitTable,

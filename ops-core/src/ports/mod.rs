@@ -15,6 +15,7 @@ mod forget;
 mod health;
 mod inventory;
 mod journal;
+mod lease;
 mod limit_store;
 mod limiter;
 mod masker;
@@ -47,6 +48,7 @@ pub use self::forget::ForgetPerson;
 pub use self::health::HealthProbe;
 pub use self::inventory::{Deployed, DeployedService, Inventory};
 pub use self::journal::{GateMoment, Held, Journal, JournalEntry, JournalEvent};
+pub use self::lease::LeaseStore;
 pub use self::limit_store::{
     CountedLimit, DenialCount, DenialTotal, DenialsCounted, LimitCheck, LimitStamp, LimitStore,
     LimitsChecked, Published,

@@ -14,7 +14,7 @@ mod server;
 pub use self::clock::ManualClock;
 pub use self::conformance::{
     Health, action, approval_store, audit_eraser, audit_pruner, audit_store, clock, database_guard,
-    drill_log, evidence_archive, forget_person, health_probe, inventory, journal, limit_store,
+    drill_log, evidence_archive, forget_person, health_probe, inventory, journal, lease_store, limit_store,
     migration_executor, migration_inspector, notifier, pii_masker, pii_masker_forms, process_registry,
     queue_inspector, rate_limiter, readiness_probe, session_revoker, switch_store, tenant_directory,
     traffic_controller,
