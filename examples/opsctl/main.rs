@@ -79,6 +79,7 @@ async fn run(cli: &Arc<Cli>, printer: &Arc<Printer>) -> Exit {
         Verb::Tenant(args) => verbs::tenant::run(global, printer, args).await,
         Verb::Erase(args) => verbs::erase::run(global, printer, args).await,
         Verb::Retention(args) => verbs::retention::run(global, printer, args).await,
+        Verb::Leases(args) => verbs::leases::run(global, printer, args).await,
         Verb::Migrations(args) => verbs::migrations::run(global, printer, args).await,
         Verb::Mask(_) | Verb::Detect => filter(cli, printer).await,
     };

@@ -6,6 +6,7 @@
 //! - [`PostgresAuditStore`] keeps one hash chain for each tenant, behind row level security.
 //! - [`PostgresJournal`] holds prior states: the first writer wins, across all processes.
 //! - [`PostgresDrillLog`] keeps the evidence of drills.
+//! - [`PostgresLeases`] says which one of many processes does a job now.
 //! - [`PostgresApprovals`] brings approvals from one machine to another.
 //! - [`PostgresSwitchStore`] shares which features are stopped, [`PostgresSwitchHints`] tells early, [`PostgresProcesses`] knows who has applied it.
 //! - [`PostgresLimits`] counts limits for all instances.
@@ -48,6 +49,7 @@ mod guard;
 mod hints;
 mod identifier;
 mod journal;
+mod lease;
 mod limits;
 mod load;
 mod migrations;
@@ -65,6 +67,7 @@ pub use self::erasure::{Erasure, ErasureOutcome, Expired, Retention};
 pub use self::guard::{PostgresDatabaseGuard, PostgresReadiness, WriteProbe};
 pub use self::hints::PostgresSwitchHints;
 pub use self::journal::PostgresJournal;
+pub use self::lease::PostgresLeases;
 pub use self::limits::PostgresLimits;
 pub use self::load::{
     LoadReport, PostgresLoad, PostgresTimeouts, ReplicaLag, SignalResult, SlowQueries, SlowQuery, TableSize,

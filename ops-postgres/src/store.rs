@@ -337,6 +337,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "kept of the audit trail",
         include_str!("../migrations/0018_audit_kept.sql"),
     ),
+    (20, "lease", include_str!("../migrations/0020_lease.sql")),
 ];
 
 /// The tables of the schema `ops` that our migrations make, that of the versions included.

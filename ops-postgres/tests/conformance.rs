@@ -8,8 +8,8 @@ mod world;
 
 use ops_core::testkit;
 use ops_postgres::{
-    DataHolds, PostgresApprovals, PostgresAuditStore, PostgresDrillLog, PostgresJournal, PostgresLimits,
-    PostgresProcesses, PostgresSwitchStore,
+    DataHolds, PostgresApprovals, PostgresAuditStore, PostgresDrillLog, PostgresJournal, PostgresLeases,
+    PostgresLimits, PostgresProcesses, PostgresSwitchStore,
 };
 
 use self::world::World;
@@ -50,6 +50,21 @@ async fn the_switch_store_keeps_its_contract() {
 async fn the_drill_log_keeps_its_contract() {
     let Some(world) = World::new().await else { return };
     testkit::drill_log(&PostgresDrillLog::new(&world.store)).await;
+    world.close().await;
+}
+
+#[tokio::test]
+async fn the_store_of_leases_keeps_its_contract() {
+    let Some(world) = World::new().await else { return };
+    // The server's clock cannot be moved: what it has written down can.
+    let pass = async |by: std::time::Duration| {
+        let shift = format!(
+            "update ops.lease set since = since - interval '{0} s', until = until - interval '{0} s'",
+            by.as_secs()
+        );
+        world::run(&mut world.owner().await, &shift).await.unwrap();
+    };
+    testkit::lease_store(&PostgresLeases::new(&world.store), pass).await;
     world.close().await;
 }
 

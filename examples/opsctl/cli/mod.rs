@@ -3,6 +3,7 @@
 mod audit;
 mod db;
 mod drill;
+mod leases;
 mod limits;
 mod mask;
 mod migrations;
@@ -19,6 +20,7 @@ pub(crate) use self::audit::{
 };
 pub(crate) use self::db::{DbArgs, DbVerb, OnOff};
 pub(crate) use self::drill::{DoctorArgs, DrillArgs, DrillVerb, MetricsArgs, SimArgs, WorldName};
+pub(crate) use self::leases::{LeasesArgs, LeasesVerb};
 pub(crate) use self::limits::{LimitsArgs, LimitsVerb, WhichLimits};
 pub(crate) use self::mask::MaskArgs;
 pub(crate) use self::migrations::{MigrationsArgs, MigrationsCheckArgs, MigrationsRunArgs, MigrationsVerb};
@@ -116,6 +118,8 @@ pub(crate) enum Verb {
     Erase(EraseArgs),
     /// Delete what is past its retention period
     Retention(RetentionArgs),
+    /// Who runs what must not run twice at once, until when; take it from a run that hangs
+    Leases(LeasesArgs),
     /// Migrations: what state a database is in, what a script would do to it, and running it so that nobody waits
     Migrations(MigrationsArgs),
     /// Mask personal data: standard input to standard output

@@ -1,6 +1,7 @@
 //! One file a verb.
 
 pub(crate) mod abort;
+mod alone;
 pub(crate) mod approve;
 pub(crate) mod audit;
 pub(crate) mod audit_evidence;
@@ -15,6 +16,7 @@ pub(crate) mod drill;
 pub(crate) mod drill_evidence;
 pub(crate) mod erase;
 pub(crate) mod forget;
+pub(crate) mod leases;
 mod limit_table;
 pub(crate) mod limits;
 pub(crate) mod mask;

@@ -111,7 +111,7 @@ async fn the_table_of_before_becomes_a_partition_and_its_chain_goes_on() {
          drop function ops.audit_keep(text, bigint, bigint, bigint[], bytea[]); drop function ops.audit_drop(bigint, bigint);
          drop function ops.audit_withhold(text, bigint, bigint, text, text, text, text, text);
          drop table ops.limit_table, ops.limit_state, ops.limit_denial, ops.tenant, ops.data_hold, ops.deletion_requests, ops.acl_order,
-             ops.migration_step, ops.migration_run, ops.read_only_setting;
+             ops.migration_step, ops.migration_run, ops.read_only_setting, ops.lease;
          drop function ops.check_limits; drop function ops.count_denials;
          {before} delete from ops.schema_migration where version >= 8"
     );

@@ -12,6 +12,7 @@ mod damage;
 mod evidence;
 mod exact;
 mod journal;
+mod lease;
 mod limits;
 mod load;
 mod obstacles;
