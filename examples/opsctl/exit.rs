@@ -3,7 +3,7 @@ use std::process::ExitCode;
 use ops_core::config::ConfigFaults;
 use ops_core::emergency::Refusal;
 use ops_core::error::{Error, ErrorKind};
-use ops_core::model::{Lang, OutcomeStatus, Text};
+use ops_core::model::{Lang, LeaseState, OutcomeStatus, Text};
 use serde_json::json;
 
 use crate::print::Printer;
@@ -62,6 +62,8 @@ pub(crate) enum Failure {
     Refused(Refusal),
     /// The world moved between what was agreed on and the change; nothing was changed.
     Overtaken { what: Text, remedy: String },
+    /// Somebody else runs it now; nothing was changed.
+    Held(LeaseState),
     /// It could not be done.
     Failed(Error),
 }
@@ -88,7 +90,7 @@ impl Failure {
             Self::Usage { .. } | Self::Config { .. } => Exit::Usage,
             Self::Refused(Refusal::Undecided(_)) => Exit::Failed,
             Self::Refused(Refusal::UnknownRun { .. } | Refusal::UnknownRule { .. }) => Exit::Usage,
-            Self::Refused(_) | Self::Overtaken { .. } => Exit::Refused,
+            Self::Refused(_) | Self::Overtaken { .. } | Self::Held(_) => Exit::Refused,
             Self::Failed(error) if error.kind() == ErrorKind::InvalidConfig => Exit::Usage,
             Self::Failed(error) if error.kind() == ErrorKind::InvalidInput => Exit::Usage,
             Self::Failed(_) => Exit::Failed,
@@ -144,6 +146,16 @@ impl Failure {
                 printer.error(&format!("  → {remedy}"));
                 printer.error(&printer.pick("  何も変更していません", "  nothing has been changed"));
             }
+            Self::Held(lease) => {
+                let (who, since) = (lease.holder.as_deref().unwrap_or("-"), lease.since.to_jst());
+                let (name, until) = (&lease.name, lease.until.to_jst());
+                printer.error(&printer.pick(
+                    &format!("拒否: {name} は {who} が {since} から実行中です（{until} まで。終わるまで延長されます）"),
+                    &format!("refused: {name} is run by {who} since {since} JST, until {until} JST, which it renews until it ends"),
+                ));
+                printer.error("  → opsctl leases");
+                printer.error(&printer.pick("  何も変更していません", "  nothing has been changed"));
+            }
             Self::Failed(error) => printer.error(&format!("opsctl: {error}")),
         }
         exit
@@ -180,6 +192,9 @@ impl Failure {
             Self::Refused(refusal) => json!({"kind": "refused", "message": refusal.to_string()}),
             Self::Overtaken { what, remedy } => {
                 json!({"kind": "overtaken", "message": what.get(Lang::En), "remedy": remedy})
+            }
+            Self::Held(lease) => {
+                json!({"kind": "held", "message": "somebody else runs it now; nothing was changed", "lease": lease})
             }
             Self::Failed(error) => json!({"kind": error.kind().to_string(), "message": error.to_string()}),
         };

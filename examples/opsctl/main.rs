@@ -81,6 +81,7 @@ async fn run(cli: &Arc<Cli>, printer: &Arc<Printer>) -> Exit {
         Verb::Erase(args) => verbs::erase::run(global, printer, args).await,
         Verb::Retention(args) => verbs::retention::run(global, printer, args).await,
         Verb::Backups(args) => verbs::backups::run(global, printer, args).await,
+        Verb::Leases(args) => verbs::leases::run(global, printer, args).await,
         Verb::Migrations(args) => verbs::migrations::run(global, printer, args).await,
         Verb::Calendar(args) => verbs::calendar::run(global, printer, args).await,
         Verb::Mask(_) | Verb::Detect => filter(cli, printer).await,

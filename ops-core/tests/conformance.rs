@@ -228,6 +228,23 @@ async fn file_due_dates() {
 }
 
 #[tokio::test]
+async fn in_memory_leases() {
+    let clock = Arc::new(testkit::ManualClock::new(Timestamp::UNIX_EPOCH));
+    let leases = ops_core::memory::InMemoryLeases::new(clock.clone());
+    testkit::lease_store(&leases, async |by| clock.advance(by)).await;
+}
+
+#[tokio::test]
+async fn file_leases() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Arc::new(testkit::ManualClock::new(Timestamp::UNIX_EPOCH));
+    for _ in 0..2 {
+        let leases = ops_core::file::FileLeases::open(directory.path(), clock.clone()).unwrap();
+        testkit::lease_store(&leases, async |by| clock.advance(by)).await;
+    }
+}
+
+#[tokio::test]
 async fn in_memory_readiness() {
     let port = InMemoryReadiness::new();
     let gone = TargetId::new("memory:gone").unwrap();

@@ -44,7 +44,7 @@ impl Desk {
 
     async fn open(&self, severity: Severity) -> IncidentId {
         let new = NewIncident::new("answers take a minute", severity);
-        self.incidents.open(new, &self.alice).await.unwrap()
+        self.incidents.open(new, &self.alice).await.unwrap().id
     }
 
     async fn add(&self, id: &IncidentId, change: IncidentChange) -> Added {
@@ -156,7 +156,7 @@ async fn times_count_from_detection_and_lowering_the_severity_loosens_nothing() 
     let desk = Desk::new();
     let new = NewIncident::new("down", Severity::P1)
         .detected_at(Timestamp::from_unix_micros(NINE) - Duration::from_secs(15 * 60));
-    let id = desk.incidents.open(new, &desk.alice).await.unwrap();
+    let id = desk.incidents.open(new, &desk.alice).await.unwrap().id;
     desk.written(&id, severity(Severity::P3)).await;
     desk.written(&id, IncidentChange::Acknowledged).await;
     let (incident, _) = desk.incidents.read(&id).await.unwrap().unwrap();
@@ -180,7 +180,7 @@ async fn nothing_raw_gets_into_the_store_into_an_error_or_into_debug() {
     let new = NewIncident::new(format!("{raw} sees another's data"), Severity::P1);
     assert!(!format!("{new:?}").contains("tanaka"));
     let bob = Actor::person("tanaka@example.com").unwrap();
-    let id = desk.incidents.open(new, &bob).await.unwrap();
+    let id = desk.incidents.open(new, &bob).await.unwrap().id;
     for change in [
         note(raw),
         IncidentChange::Severity {
@@ -406,7 +406,8 @@ async fn a_summary_that_a_crash_left_behind_is_made_again_from_the_log() {
     let id = incidents
         .open(NewIncident::new("slow", Severity::P2), &desk.alice)
         .await
-        .unwrap();
+        .unwrap()
+        .id;
     let summary = directory.path().join(format!("{id}.summary"));
     let before = fs::read(&summary).unwrap();
     let _ = incidents.add(&id, resolved(), &desk.alice).await.unwrap();

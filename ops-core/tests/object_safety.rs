@@ -47,6 +47,7 @@ ports!(
     IncidentStore,
     Inventory,
     Journal,
+    LeaseStore,
     LegalHolds,
     LimitStore,
     MigrationExecutor,

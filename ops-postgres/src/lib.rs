@@ -9,6 +9,7 @@
 //! - [`PostgresDrillLog`] keeps the evidence of drills.
 //! - [`PostgresIncidents`] keeps the logs of incidents.
 //! - [`PostgresDueDates`] keeps what was due and what was done.
+//! - [`PostgresLeases`] says which one of many processes does a job now.
 //! - [`PostgresApprovals`] brings approvals from one machine to another.
 //! - [`PostgresSwitchStore`] shares which features are stopped, [`PostgresSwitchHints`] tells early, [`PostgresProcesses`] knows who has applied it.
 //! - [`PostgresLimits`] counts limits for all instances.
@@ -54,6 +55,7 @@ mod hints;
 mod identifier;
 mod incident;
 mod journal;
+mod lease;
 mod limits;
 mod load;
 mod migrations;
@@ -75,6 +77,7 @@ pub use self::guard::{PostgresDatabaseGuard, PostgresReadiness, WriteProbe};
 pub use self::hints::PostgresSwitchHints;
 pub use self::incident::PostgresIncidents;
 pub use self::journal::PostgresJournal;
+pub use self::lease::PostgresLeases;
 pub use self::limits::PostgresLimits;
 pub use self::load::{
     LoadReport, PostgresLoad, PostgresTimeouts, ReplicaLag, SignalResult, SlowQueries, SlowQuery, TableSize,

@@ -328,6 +328,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         include_str!("../migrations/0018_audit_kept.sql"),
     ),
     (19, "incident", include_str!("../migrations/0019_incident.sql")),
+    (20, "lease", include_str!("../migrations/0020_lease.sql")),
     (21, "due dates", include_str!("../migrations/0021_due.sql")),
 ];
 

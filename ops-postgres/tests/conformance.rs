@@ -9,7 +9,7 @@ mod world;
 use ops_core::testkit;
 use ops_postgres::{
     DataHolds, PostgresApprovals, PostgresAuditStore, PostgresDrillLog, PostgresDueDates, PostgresIncidents,
-    PostgresJournal, PostgresLimits, PostgresProcesses, PostgresSwitchStore,
+    PostgresJournal, PostgresLeases, PostgresLimits, PostgresProcesses, PostgresSwitchStore,
 };
 
 use self::world::World;
@@ -64,6 +64,21 @@ async fn the_incident_store_keeps_its_contract() {
 async fn the_due_dates_keep_their_contract() {
     let Some(world) = World::new().await else { return };
     testkit::due_dates(&PostgresDueDates::new(&world.store)).await;
+    world.close().await;
+}
+
+#[tokio::test]
+async fn the_store_of_leases_keeps_its_contract() {
+    let Some(world) = World::new().await else { return };
+    // The server's clock cannot be moved: what it has written down can.
+    let pass = async |by: std::time::Duration| {
+        let shift = format!(
+            "update ops.lease set since = since - interval '{0} s', until = until - interval '{0} s'",
+            by.as_secs()
+        );
+        world::run(&mut world.owner().await, &shift).await.unwrap();
+    };
+    testkit::lease_store(&PostgresLeases::new(&world.store), pass).await;
     world.close().await;
 }
 

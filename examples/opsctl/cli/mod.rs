@@ -6,6 +6,7 @@ mod calendar;
 mod db;
 mod drill;
 mod incident;
+mod leases;
 mod limits;
 mod mask;
 mod migrations;
@@ -25,6 +26,7 @@ pub(crate) use self::calendar::{CalendarArgs, CalendarVerb};
 pub(crate) use self::db::{DbArgs, DbVerb, OnOff};
 pub(crate) use self::drill::{DoctorArgs, DrillArgs, DrillVerb, MetricsArgs, SimArgs, WorldName};
 pub(crate) use self::incident::{IncidentLogArgs, IncidentVerb, OpenArgs};
+pub(crate) use self::leases::{LeasesArgs, LeasesVerb};
 pub(crate) use self::limits::{LimitsArgs, LimitsVerb, WhichLimits};
 pub(crate) use self::mask::MaskArgs;
 pub(crate) use self::migrations::{MigrationsArgs, MigrationsCheckArgs, MigrationsRunArgs, MigrationsVerb};
@@ -126,6 +128,8 @@ pub(crate) enum Verb {
     Retention(RetentionArgs),
     /// Backups: what would be lost now, and does one restore
     Backups(BackupsArgs),
+    /// Who runs what must not run twice at once, until when; take it from a run that hangs
+    Leases(LeasesArgs),
     /// Migrations: what state a database is in, what a script would do to it, and running it so that nobody waits
     Migrations(MigrationsArgs),
     /// What is to be done and by when: maintenance, checks, reports

@@ -5,10 +5,11 @@ use ops_core::audit::{EvidenceVerifier, MonthPlan, TrailRetention};
 use ops_postgres::PostgresAuditStore;
 use serde_json::json;
 
+use super::alone::alone;
 use super::audit_proof::public_keys;
 use super::erase::same_trail;
 use super::tenant::document;
-use super::tenant_data::TenantData;
+use super::tenant_data::{Deed, Tally, TenantData};
 use crate::cli::{Global, TrailRetentionArgs};
 use crate::exit::{Exit, Failure};
 use crate::print::Printer;
@@ -24,6 +25,17 @@ pub(crate) async fn run(
         .await?
         .with_schema()
         .await?;
+    let job = prune(&data, printer, args);
+    if !args.yes {
+        return job.await;
+    }
+    // Each month is recorded as it goes, in the transaction that removes it: there is nothing left to tally.
+    let tenant = data.tenant(None)?;
+    let deed = Deed::of_tenant(&tenant, "audit.prune");
+    alone(&data, printer, "audit-retention", (&deed, &Tally::default()), job).await
+}
+
+async fn prune(data: &TenantData, printer: &Printer, args: &TrailRetentionArgs) -> Result<Exit, Failure> {
     let keys = match &args.public_key {
         Some(file) => public_keys(file)?,
         None => Vec::new(),
@@ -34,7 +46,7 @@ pub(crate) async fn run(
         // To look, no role is made.
         false => PostgresAuditStore::unchecked(&data.store),
     };
-    same_trail(&data, &trail, &data.tenant(None)?).await?;
+    same_trail(data, &trail, &data.tenant(None)?).await?;
     let ops = &data.session.world.ops;
     let clock = Arc::clone(&ops.providers().clock);
     let keep = Duration::from_secs(u64::from(args.keep_days) * 24 * 60 * 60);

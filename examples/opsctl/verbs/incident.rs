@@ -110,6 +110,14 @@ impl<'a> Desk<'a> {
         self.session.world.incidents.is_alone()
     }
 
+    /// How a look ends: not as if all were known, where it is not.
+    pub(super) fn told(&self) -> Exit {
+        match self.session.world.incidents.is_whole() {
+            true => Exit::Done,
+            false => Exit::Unverified,
+        }
+    }
+
     /// Says where it looked, if that is not everywhere.
     pub(super) fn say_if_alone(&self) {
         if self.alone() {
@@ -162,13 +170,9 @@ impl<'a> Desk<'a> {
             .as_deref()
             .map(str::parse::<IncidentLayer>)
             .transpose()?;
-        let id = self.incidents.open(new, &self.session.actor).await?;
-        let opened = self.incidents.read(&id).await;
-        let (tenant, title) = match &opened {
-            Ok(Some((incident, _))) => (incident.tenant.clone(), incident.title.clone()),
-            _ => (None, String::new()),
-        };
-        let audited = self.record(&id, tenant.as_ref(), "opened", 1).await;
+        let incident = self.incidents.open(new, &self.session.actor).await?;
+        let (id, title) = (incident.id.clone(), &incident.title);
+        let audited = self.record(&id, incident.tenant.as_ref(), "opened", 1).await;
         self.printer.line(&self.printer.pick(
             &format!("障害 …{} を登録しました: {title}", id.short()),
             &format!("incident …{} is open: {title}", id.short()),
@@ -185,8 +189,7 @@ impl<'a> Desk<'a> {
                     ));
                 });
         }
-        let incident = opened?.map(|(incident, _)| incident);
-        Ok(self.end(incident.as_ref(), 1, audited))
+        Ok(self.end(Some(&incident), 1, audited))
     }
 
     async fn change(&self, id: &IncidentId, change: IncidentChange) -> Result<Exit, Failure> {

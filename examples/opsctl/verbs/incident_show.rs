@@ -49,16 +49,23 @@ pub(super) async fn list(desk: &Desk<'_>, all: bool, tenant: Option<&str>) -> Re
             tenant.unwrap_or_default()
         ));
     }
+    let exit = desk.told();
     if found.is_empty() {
-        printer.line(&printer.pick("  障害はありません", "  no incident"));
+        printer.line(&match exit {
+            Exit::Done => printer.pick("  障害はありません", "  no incident"),
+            _ => printer.pick(
+                "  この端末には障害の記録がありません",
+                "  no incident on this machine",
+            ),
+        });
     }
     desk.say_if_alone();
     if printer.json() {
         printer.document(&json!({
-            "incidents": found, "only_on_this_machine": desk.alone(), "exit_code": 0,
+            "incidents": found, "only_on_this_machine": desk.alone(), "exit_code": exit.code(),
         }));
     }
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 pub(super) async fn show(desk: &Desk<'_>, id: &str) -> Result<Exit, Failure> {
@@ -112,21 +119,30 @@ pub(super) async fn show(desk: &Desk<'_>, id: &str) -> Result<Exit, Failure> {
         ));
     }
     desk.say_if_alone();
+    let exit = desk.told();
     if printer.json() {
         printer.document(&json!({
             "incident": incident, "entries": entries,
             "acknowledge": times(TimeTaken::to_acknowledge(&incident)),
             "recover": times(TimeTaken::to_recover(&incident)),
-            "only_on_this_machine": desk.alone(), "exit_code": 0,
+            "only_on_this_machine": desk.alone(), "exit_code": exit.code(),
         }));
     }
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 pub(super) async fn report(desk: &Desk<'_>, id: &str, out: Option<&Path>) -> Result<Exit, Failure> {
     let (incident, entries) = read(desk, id).await?;
     let printer = desk.printer;
-    let markdown = report_of(&incident, &entries, printer.lang());
+    let mut markdown = report_of(&incident, &entries, printer.lang());
+    let exit = desk.told();
+    if exit != Exit::Done {
+        let partial = printer.pick(
+            "データベースを確認できなかったため、この端末の記録だけで作成しました。",
+            "The database could not be asked: made of what this machine knows.",
+        );
+        markdown.push_str(&format!("\n> {partial}\n"));
+    }
     desk.say_if_alone();
     match out {
         Some(out) => {
@@ -141,10 +157,10 @@ pub(super) async fn report(desk: &Desk<'_>, id: &str, out: Option<&Path>) -> Res
     }
     if printer.json() {
         printer.document(&json!({
-            "id": incident.id, "markdown": markdown, "only_on_this_machine": desk.alone(), "exit_code": 0,
+            "id": incident.id, "markdown": markdown, "only_on_this_machine": desk.alone(), "exit_code": exit.code(),
         }));
     }
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 async fn read(desk: &Desk<'_>, id: &str) -> Result<(Incident, Vec<IncidentEntry>), Failure> {

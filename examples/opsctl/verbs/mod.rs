@@ -1,6 +1,7 @@
 //! One file a verb.
 
 pub(crate) mod abort;
+mod alone;
 pub(crate) mod approve;
 pub(crate) mod audit;
 pub(crate) mod audit_evidence;
@@ -23,6 +24,7 @@ pub(crate) mod erase;
 pub(crate) mod forget;
 pub(crate) mod incident;
 mod incident_show;
+pub(crate) mod leases;
 mod limit_table;
 pub(crate) mod limits;
 pub(crate) mod mask;

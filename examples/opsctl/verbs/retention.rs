@@ -4,6 +4,7 @@ use ops_core::model::TenantId;
 use ops_postgres::{Expired, Retention};
 use serde_json::json;
 
+use super::alone::alone;
 use super::tenant::document;
 use super::tenant_data::{Deed, Tally, TenantData};
 use crate::cli::{Global, RetentionArgs, RetentionVerb};
@@ -25,17 +26,31 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &RetentionArgs
         ));
     }
     let retention = Retention::new(&data.store, data.layout(), rules);
+    let (tenant, tally) = (data.tenant(None)?, Tally::default());
+    let job = apply(&data, printer, &retention, (&tenant, &tally), dry_run);
+    match dry_run {
+        true => job.await,
+        false => alone(&data, printer, "retention", (&deed(&tenant), &tally), job).await,
+    }
+}
+
+async fn apply(
+    data: &TenantData,
+    printer: &Printer,
+    retention: &Retention,
+    (tenant, tally): (&TenantId, &Tally),
+    dry_run: bool,
+) -> Result<Exit, Failure> {
     let now = data.session.world.now();
     // Always looked at first: a rule that does not fit stops everything before the first row goes.
     let plan = retention.dry_run(now).await?;
-    let (tenant, tally) = (data.tenant(None)?, Tally::default());
     let expired = match dry_run {
         true => plan,
         false => {
             let expired = retention
                 .run(now, &|progress| tally.tell(printer, progress))
                 .await;
-            data.or_half(printer, &deed(&tenant), &tally, expired).await?
+            data.or_half(printer, &deed(tenant), tally, expired).await?
         }
     };
     for one in &expired {
@@ -60,7 +75,7 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &RetentionArgs
     }
     let left: u64 = expired.iter().map(|one| one.left).sum();
     let mut audited = true;
-    for (whose, rows) in by_tenant(&expired, &tenant) {
+    for (whose, rows) in by_tenant(&expired, tenant) {
         audited &= data.record(printer, &deed(&whose), &[("rows", rows)]).await;
     }
     let exit = if dry_run || left == 0 {

@@ -5,6 +5,7 @@ use ops_postgres::{
 };
 use serde_json::json;
 
+use super::alone::alone;
 use super::tenant_data::{Deed, Tally, TenantData};
 use crate::cli::{Global, TenantArgs, TenantVerb};
 use crate::exit::{Exit, Failure};
@@ -32,11 +33,24 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &TenantArgs) -
             create(&data, printer, &new).await
         }
         TenantVerb::BackFill { tenant, dry_run } => {
-            back_fill(&data, printer, tenant.as_deref(), *dry_run).await
+            let (tenant, tally) = (data.tenant(tenant.as_deref())?, Tally::default());
+            let deed = Deed::of_tenant(&tenant, "back_fill_tenant");
+            let job = back_fill(&data, printer, &tenant, &tally, *dry_run);
+            match dry_run {
+                true => job.await,
+                // One at a time for all tenants: they would share the rows without one between them.
+                false => alone(&data, printer, "tenant-back-fill", (&deed, &tally), job).await,
+            }
         }
         TenantVerb::Delete { id } => change(&data, printer, id, true).await,
         TenantVerb::Undelete { id } => change(&data, printer, id, false).await,
-        TenantVerb::Purge { id, yes } => purge(&data, printer, id, *yes).await,
+        TenantVerb::Purge { id, yes: false } => purge_plan(&data, printer, &TenantId::new(id)?).await,
+        TenantVerb::Purge { id, yes: true } => {
+            let (id, tally) = (TenantId::new(id)?, Tally::default());
+            let deed = Deed::of_tenant(&id, "purge_tenant_partly");
+            let (name, job) = (format!("tenant-purge/{id}"), purge(&data, printer, &id, &tally));
+            alone(&data, printer, &name, (&deed, &tally), job).await
+        }
         TenantVerb::Hold {
             id,
             user,
@@ -248,17 +262,17 @@ async fn change(data: &TenantData, printer: &Printer, id: &str, delete: bool) ->
 async fn back_fill(
     data: &TenantData,
     printer: &Printer,
-    tenant: Option<&str>,
+    tenant: &TenantId,
+    tally: &Tally,
     dry_run: bool,
 ) -> Result<Exit, Failure> {
-    let tenant = data.tenant(tenant)?;
     let fill = BackFill::new(&data.store, data.layout());
-    let (deed, tally) = (Deed::of_tenant(&tenant, "back_fill_tenant"), Tally::default());
+    let deed = Deed::of_tenant(tenant, "back_fill_tenant");
     let filled = match dry_run {
         true => fill.dry_run().await?,
         false => {
-            let filled = fill.run(&tenant, &|progress| tally.tell(printer, progress)).await;
-            data.or_half(printer, &deed, &tally, filled).await?
+            let filled = fill.run(tenant, &|progress| tally.tell(printer, progress)).await;
+            data.or_half(printer, &deed, tally, filled).await?
         }
     };
     for one in &filled {
@@ -288,31 +302,33 @@ async fn back_fill(
     )
 }
 
-async fn purge(data: &TenantData, printer: &Printer, id: &str, yes: bool) -> Result<Exit, Failure> {
-    let (id, now) = (TenantId::new(id)?, data.session.world.now());
+async fn purge_plan(data: &TenantData, printer: &Printer, id: &TenantId) -> Result<Exit, Failure> {
     let purge = TenantPurge::new(&data.store, data.layout());
-    if !yes {
-        let plan = purge.dry_run(&id, now).await?;
-        proof(printer, &plan);
-        printer.line(&printer.pick(
-            &format!("  何も変更していません。消去する: opsctl tenant purge {id} --yes"),
-            &format!("  nothing was changed; to purge: opsctl tenant purge {id} --yes"),
-        ));
-        return document(printer, json!({"dry_run": true, "plan": plan}), Exit::Done);
-    }
-    let tally = Tally::default();
+    let plan = purge.dry_run(id, data.session.world.now()).await?;
+    proof(printer, &plan);
+    printer.line(&printer.pick(
+        &format!("  何も変更していません。消去する: opsctl tenant purge {id} --yes"),
+        &format!("  nothing was changed; to purge: opsctl tenant purge {id} --yes"),
+    ));
+    document(printer, json!({"dry_run": true, "plan": plan}), Exit::Done)
+}
+
+async fn purge(data: &TenantData, printer: &Printer, id: &TenantId, tally: &Tally) -> Result<Exit, Failure> {
+    let purge = TenantPurge::new(&data.store, data.layout());
     let outcome = purge
-        .run(&id, now, &|progress| tally.tell(printer, progress))
+        .run(id, data.session.world.now(), &|progress| {
+            tally.tell(printer, progress)
+        })
         .await;
-    let partly = Deed::of_tenant(&id, "purge_tenant_partly");
-    let outcome = data.or_half(printer, &partly, &tally, outcome).await?;
+    let partly = Deed::of_tenant(id, "purge_tenant_partly");
+    let outcome = data.or_half(printer, &partly, tally, outcome).await?;
     let mut audited = None;
     let exit = match &outcome {
         PurgeOutcome::Purged(shown) | PurgeOutcome::Left(shown) => {
             let rows: u64 = shown.tables.iter().map(|table| table.removed).sum();
             let done = matches!(outcome, PurgeOutcome::Purged(_));
             let deed = match done {
-                true => Deed::of_tenant(&id, "purge_tenant"),
+                true => Deed::of_tenant(id, "purge_tenant"),
                 false => partly,
             };
             audited = Some(data.record(printer, &deed, &[("rows", rows)]).await);

@@ -8,15 +8,15 @@ use ops_core::incidents::{Shared, share_incidents};
 use ops_core::model::{IncidentEntry, IncidentId};
 use ops_core::ports::{IncidentPage, IncidentQuery, IncidentStore};
 
-/// The incidents of the database, with the files of this machine behind it: whatever the database does, an incident can be written down.
+/// The incidents of the database, with the files of this machine behind it: whatever the database does, an incident can be written down, and whatever the files do, it can
+/// be written to the database.
 ///
 /// Once the database has not answered, this process asks it no more, so that nobody waits twice. [`catch_up`](Self::catch_up) brings what is here to the database when it is
 /// back.
 #[derive(Debug)]
 pub(crate) struct IncidentsTogether {
     here: Arc<dyn IncidentStore>,
-    shared: Option<Arc<dyn IncidentStore>>,
-    alone: AtomicBool,
+    shared: Option<Asked>,
     caught_up: AtomicBool,
 }
 
@@ -26,7 +26,6 @@ impl IncidentsTogether {
         Self {
             here,
             shared: None,
-            alone: AtomicBool::new(false),
             caught_up: AtomicBool::new(false),
         }
     }
@@ -34,56 +33,53 @@ impl IncidentsTogether {
     /// The same files behind a database.
     pub(crate) fn with_shared(&self, shared: Arc<dyn IncidentStore>) -> Self {
         Self {
-            shared: Some(shared),
+            shared: Some(Asked {
+                store: shared,
+                away: AtomicBool::new(false),
+            }),
             ..Self::here(Arc::clone(&self.here))
         }
     }
 
     /// Whether a database is configured that has not answered: what was read and written is that of this machine only.
     pub(crate) fn is_alone(&self) -> bool {
-        self.alone.load(Ordering::SeqCst)
+        self.shared.as_ref().is_some_and(Asked::is_away)
+    }
+
+    /// Whether what is read is all there is, as far as this machine can know.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.shared.is_none() || self.caught_up.load(Ordering::SeqCst) && !self.is_alone()
     }
 
     /// Brings what was written here while the database was away.
+    ///
+    /// # Errors
+    /// That this machine's files, or an incident, cannot be read. That the database is away is none.
     pub(crate) async fn catch_up(&self) -> Result<Shared> {
-        let Some(shared) = self.asked() else {
+        let Some(shared) = &self.shared else {
             return Ok(Shared::default());
         };
-        let brought = self.answer(share_incidents(&*self.here, shared)).await;
-        match brought {
-            Some(brought) => {
-                let brought = brought?;
+        match share_incidents(&*self.here, shared).await {
+            Ok(brought) => {
                 self.caught_up.store(true, Ordering::SeqCst);
                 Ok(brought)
             }
-            None => Ok(Shared::default()),
+            Err(_) if shared.is_away() => Ok(Shared::default()),
+            Err(error) => Err(error),
         }
     }
 
-    fn asked(&self) -> Option<&dyn IncidentStore> {
-        self.shared.as_deref().filter(|_| !self.is_alone())
-    }
-
-    /// `None`: it does not answer, and is not asked again.
-    async fn answer<T>(&self, call: impl Future<Output = Result<T>>) -> Option<Result<T>> {
-        let answer = tokio::time::timeout(PATIENCE, call).await;
-        let away = match &answer {
-            Ok(Err(error)) => matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout),
-            Ok(Ok(_)) => false,
-            Err(_) => true,
-        };
-        if away {
-            self.alone.store(true, Ordering::SeqCst);
-        }
-        answer.ok().filter(|_| !away)
+    /// What the database says; `None` if it is away, or there is none.
+    fn told<T>(&self, answer: Result<T>) -> Option<Result<T>> {
+        Some(answer).filter(|answer| answer.is_ok() || !self.is_alone())
     }
 }
 
 #[async_trait]
 impl IncidentStore for IncidentsTogether {
     async fn append(&self, entry: &IncidentEntry) -> Result<()> {
-        if let Some(shared) = self.asked()
-            && let Some(answer) = self.answer(shared.append(entry)).await
+        if let Some(shared) = &self.shared
+            && let Some(answer) = self.told(shared.append(entry).await)
         {
             return answer;
         }
@@ -91,35 +87,113 @@ impl IncidentStore for IncidentsTogether {
     }
 
     async fn entries(&self, incident: &IncidentId) -> Result<Vec<IncidentEntry>> {
-        if let Some(shared) = self.asked()
-            && let Some(answer) = self.answer(shared.entries(incident)).await
+        if let Some(shared) = &self.shared
+            && let Some(answer) = self.told(shared.entries(incident).await)
         {
             return answer;
         }
         self.here.entries(incident).await
     }
 
+    /// A page may be longer than was asked for, by what waits here.
     async fn list(&self, query: &IncidentQuery) -> Result<IncidentPage> {
-        let page = match self.asked() {
-            Some(shared) => self.answer(shared.list(query)).await.transpose()?,
+        let page = match &self.shared {
+            Some(shared) => self.told(shared.list(query).await).transpose()?,
             None => None,
         };
         let Some(mut page) = page else {
             return self.here.list(query).await;
         };
-        if self.caught_up.load(Ordering::SeqCst) {
+        if self.is_whole() {
             return Ok(page);
         }
-        // What could not be brought is shown all the same; what the database knows, it knows better.
-        for incident in self.here.list(query).await?.incidents {
-            let known = self.entries(&incident.id).await?;
-            if known.is_empty() {
-                page.incidents.push(incident);
+        // What could not be brought is shown all the same, on the page where it belongs; what the database knows, it knows better. Files that cannot be
+        // read keep nobody from what the database has: that they cannot was said.
+        let last = page.incidents.last().map(|incident| incident.id.clone());
+        let last = last.filter(|_| page.next.is_some());
+        let mut waiting = Some(query.clone());
+        while let Some(asked) = waiting.take() {
+            let Ok(local) = self.here.list(&asked).await else {
+                break;
+            };
+            for incident in local.incidents {
+                if last.as_ref().is_some_and(|last| incident.id < *last) {
+                    break;
+                }
+                if self
+                    .entries(&incident.id)
+                    .await
+                    .is_ok_and(|known| known.is_empty())
+                {
+                    page.incidents.push(incident);
+                }
             }
+            waiting = local
+                .next
+                .filter(|next| last.as_ref().is_none_or(|last| next > last))
+                .map(|next| asked.after(next));
         }
         page.incidents.sort_by(|one, other| other.id.cmp(&one.id));
         Ok(page)
     }
+}
+
+/// The database, until it has not answered.
+#[derive(Debug)]
+struct Asked {
+    store: Arc<dyn IncidentStore>,
+    away: AtomicBool,
+}
+
+impl Asked {
+    fn is_away(&self) -> bool {
+        self.away.load(Ordering::SeqCst)
+    }
+
+    async fn answer<T>(
+        &self,
+        call: impl Future<Output = Result<T>>,
+        is_away: fn(ErrorKind) -> bool,
+    ) -> Result<T> {
+        if self.is_away() {
+            return Err(Error::new(ErrorKind::Unavailable, "ask for incidents"));
+        }
+        let late = |_| Error::new(ErrorKind::Timeout, "ask for incidents");
+        let answer = tokio::time::timeout(PATIENCE, call).await.map_err(late).flatten();
+        if answer.as_ref().is_err_and(|error| is_away(error.kind())) {
+            self.away.store(true, Ordering::SeqCst);
+        }
+        answer
+    }
+}
+
+#[async_trait]
+impl IncidentStore for Asked {
+    /// Nothing but a fault of the entry keeps it from being written down elsewhere.
+    async fn append(&self, entry: &IncidentEntry) -> Result<()> {
+        let is_away = |kind| !matches!(kind, ErrorKind::Conflict | ErrorKind::InvalidInput);
+        self.answer(self.store.append(entry), is_away).await
+    }
+
+    async fn entries(&self, incident: &IncidentId) -> Result<Vec<IncidentEntry>> {
+        self.answer(self.store.entries(incident), keeps_silent).await
+    }
+
+    async fn list(&self, query: &IncidentQuery) -> Result<IncidentPage> {
+        self.answer(self.store.list(query), keeps_silent).await
+    }
+}
+
+/// What was damaged is told, not passed over.
+fn keeps_silent(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::Unavailable
+            | ErrorKind::Timeout
+            | ErrorKind::Unauthenticated
+            | ErrorKind::PermissionDenied
+            | ErrorKind::InvalidConfig
+    )
 }
 
 /// Why nothing was found, where the database did not answer.
@@ -130,5 +204,5 @@ pub(crate) fn perhaps_elsewhere() -> Error {
     )
 }
 
-/// How long the database may take, once.
+/// How long the database may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -9,7 +9,7 @@
 //! let providers = Providers::in_memory();
 //! let incidents = Incidents::new(providers.incidents, providers.masker, providers.clock);
 //! let alice = Actor::person("alice")?;
-//! let id = incidents.open(NewIncident::new("answers take a minute", Severity::P2), &alice).await?;
+//! let id = incidents.open(NewIncident::new("answers take a minute", Severity::P2), &alice).await?.id;
 //! let cause = IncidentChange::Cause { text: "a lock was held".to_owned() };
 //! assert!(matches!(incidents.add(&id, cause, &alice).await?, Added::Written { .. }));
 //! let (incident, entries) = incidents.read(&id).await?.ok_or("there is one")?;

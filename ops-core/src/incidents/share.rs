@@ -18,25 +18,30 @@ pub struct Shared {
 /// effect, not the entry.
 ///
 /// # Errors
-/// Those of the stores. What was brought until then stays; the same call goes on with the rest, also where two do it at once.
+/// Those of the stores. An incident that cannot be brought keeps no other from it: the first error is told in the end. What was brought stays; the same call goes on with
+/// the rest, also where two do it at once.
 ///
 /// # Cancellation
 /// As for an error.
 pub async fn share_incidents(from: &dyn IncidentStore, to: &dyn IncidentStore) -> Result<Shared> {
     let mut shared = Shared::default();
     let mut query = IncidentQuery::all();
+    let mut fault = None;
     loop {
         let page = from.list(&query).await?;
         for incident in page.incidents {
-            let brought = share(from, to, &incident.id).await?;
-            if brought > 0 {
-                shared.entries += brought;
-                shared.incidents.push(incident.id);
+            match share(from, to, &incident.id).await {
+                Ok(0) => {}
+                Ok(brought) => {
+                    shared.entries += brought;
+                    shared.incidents.push(incident.id);
+                }
+                Err(error) => fault = fault.or(Some(error)),
             }
         }
         match page.next {
             Some(next) => query = query.after(next),
-            None => return Ok(shared),
+            None => return fault.map_or(Ok(shared), Err),
         }
     }
 }

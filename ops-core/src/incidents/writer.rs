@@ -98,7 +98,7 @@ impl Incidents {
     ///
     /// # Cancellation
     /// Dropping the future may leave it opened.
-    pub async fn open(&self, new: NewIncident, by: &Actor) -> Result<IncidentId> {
+    pub async fn open(&self, new: NewIncident, by: &Actor) -> Result<Incident> {
         let now = self.clock.now();
         let detected_at = new.detected_at.unwrap_or(now);
         if detected_at > now {
@@ -112,8 +112,9 @@ impl Incidents {
         };
         let id = IncidentId::generate(now);
         let entry = self.entry(&id, 1, change, by)?;
+        let incident = incident_of(std::slice::from_ref(&entry))?;
         self.store.append(&entry).await?;
-        Ok(id)
+        Ok(incident)
     }
 
     /// Adds an entry. Where somebody else writes at the same time, it is judged again by what they wrote, and takes the number after it.
@@ -183,18 +184,21 @@ impl Incidents {
             } else {
                 LINE
             };
-            let whole = text.trim();
-            if whole.is_empty() || whole.chars().count() > most || whole.contains('\0') {
+            // One way to end a line: a report and a terminal would read others as what they are not.
+            let whole = text.trim().replace("\r\n", "\n").replace('\r', "\n");
+            if whole.is_empty() || whole.chars().count() > most || whole.chars().any(steers) {
                 return Err(wrong(
                     field,
-                    format!("must be 1 to {most} characters, without NUL"),
+                    format!(
+                        "must be 1 to {most} characters, without control characters but line ends and tabs"
+                    ),
                 ));
             }
             if most == LINE && whole.chars().any(char::is_control) {
                 return Err(wrong(field, "must be one line"));
             }
             // Masks may be longer than what they stand for; that is no fault of who wrote it.
-            *text = self.masker.mask(whole).into_owned();
+            *text = self.masker.mask(&whole).into_owned();
         }
         if let IncidentChange::Linked { run } = &change {
             // An id that we made is kept as it is; anything else might be an address.
@@ -218,6 +222,11 @@ impl Incidents {
             change,
         ))
     }
+}
+
+/// A character that a terminal would obey.
+fn steers(character: char) -> bool {
+    character.is_control() && character != '\n' && character != '\t'
 }
 
 fn is_ours(run: &RunId) -> bool {

@@ -10,6 +10,7 @@ mod erasure;
 mod hold;
 mod id;
 mod incident;
+mod lease;
 mod limit;
 mod load;
 mod masking;
@@ -59,6 +60,8 @@ pub use self::incident::{
     Incident, IncidentChange, IncidentEntry, IncidentLayer, IncidentRule, IncidentStatus, IncidentSummary,
     Prevention, UnknownChange, WithoutEffect,
 };
+pub(crate) use self::lease::LeaseTable;
+pub use self::lease::{Lease, LeaseRequest, LeaseState, Taken};
 pub use self::limit::{
     AppliedLimit, AppliedLimits, EndpointClass, Gcra, LimitCaller, LimitChange, LimitDecision, LimitDigest,
     LimitKey, LimitName, LimitOverride, LimitRequest, LimitRule, LimitScope, LimitSemantics, LimitTable,

@@ -18,6 +18,7 @@ mod health;
 mod incident;
 mod inventory;
 mod journal;
+mod lease;
 mod limit_store;
 mod limiter;
 mod masker;
@@ -53,6 +54,7 @@ pub use self::health::HealthProbe;
 pub use self::incident::{IncidentPage, IncidentQuery, IncidentStore};
 pub use self::inventory::{Deployed, DeployedService, Inventory};
 pub use self::journal::{GateMoment, Held, Journal, JournalEntry, JournalEvent};
+pub use self::lease::LeaseStore;
 pub use self::limit_store::{
     CountedLimit, DenialCount, DenialTotal, DenialsCounted, LimitCheck, LimitStamp, LimitStore,
     LimitsChecked, Published,

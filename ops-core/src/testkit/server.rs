@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
@@ -16,7 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// A throw-away PostgreSQL on 127.0.0.1 and a free port. It ends, and its files go, when this is dropped or its process ends
 /// in whatever way.
 ///
-/// The superuser is `postgres`, without a password; durability is off.
+/// The superuser is `postgres`, without a password unless it was [started for one](PostgresServer::start_private); durability is off.
 #[derive(Debug)]
 pub struct PostgresServer {
     /// Its standard input is the life line: the script on the other side ends the server when it closes.
@@ -24,6 +25,7 @@ pub struct PostgresServer {
     port: u16,
     folder: PathBuf,
     programs: PathBuf,
+    password: Option<SecretString>,
 }
 
 impl PostgresServer {
@@ -32,7 +34,19 @@ impl PostgresServer {
     /// # Errors
     /// [`ErrorKind::NotFound`] when there are no server programs, [`ErrorKind::Unavailable`] when the server does not start.
     pub async fn start() -> Result<Self> {
-        Self::start_with("off").await
+        Self::start_with("off", None).await
+    }
+
+    /// As [`start`](Self::start), but with a password that nobody else knows: for data that other users of this machine must not see.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_private() -> Result<Self> {
+        Self::start_with(
+            "off",
+            Some(SecretString::from(Uuid::new_v4().simple().to_string())),
+        )
+        .await
     }
 
     /// As [`start`](Self::start), but it syncs as a server in service does: for measurements.
@@ -40,11 +54,11 @@ impl PostgresServer {
     /// # Errors
     /// As [`start`](Self::start).
     pub async fn start_durable() -> Result<Self> {
-        Self::start_with("on").await
+        Self::start_with("on", None).await
     }
 
-    async fn start_with(sync: &'static str) -> Result<Self> {
-        tokio::task::spawn_blocking(move || start(sync))
+    async fn start_with(sync: &'static str, password: Option<SecretString>) -> Result<Self> {
+        tokio::task::spawn_blocking(move || start(sync, password.as_ref()))
             .await
             .map_err(|error| failed("wait for the start").source(error))?
     }
@@ -75,9 +89,11 @@ impl PostgresServer {
         &self.programs
     }
 
-    /// The superuser's URL of the database `postgres`.
+    /// The superuser's URL of the database `postgres`, with the password if there is one.
     pub fn url(&self) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+        let password = self.password.as_ref().map(ExposeSecret::expose_secret);
+        let password = password.map_or_else(String::new, |password| format!(":{password}"));
+        format!("postgres://postgres{password}@127.0.0.1:{}/postgres", self.port)
     }
 }
 
@@ -118,13 +134,13 @@ const ATTEMPTS: u32 = 4;
 const PATIENCE: u32 = 1200;
 const PAUSE: Duration = Duration::from_millis(25);
 
-fn start(sync: &str) -> Result<PostgresServer> {
+fn start(sync: &str, password: Option<&SecretString>) -> Result<PostgresServer> {
     let programs = programs()?;
     let user = unprivileged_user()?;
     let mut last = failed("no attempt was made");
     for _ in 0..ATTEMPTS {
         let folder = new_folder("ops-postgres", user).map_err(io_failed("make a folder"))?;
-        match launch(&programs, &folder, user, sync) {
+        match launch(&programs, &folder, user, sync, password) {
             Ok(server) => return Ok(server),
             Err(error) => last = error,
         }
@@ -132,7 +148,13 @@ fn start(sync: &str) -> Result<PostgresServer> {
     Err(last)
 }
 
-fn launch(programs: &Path, folder: &Path, user: Option<(u32, u32)>, sync: &str) -> Result<PostgresServer> {
+fn launch(
+    programs: &Path,
+    folder: &Path,
+    user: Option<(u32, u32)>,
+    sync: &str,
+    password: Option<&SecretString>,
+) -> Result<PostgresServer> {
     let port = TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
         .map_err(io_failed("find a free port"))?
@@ -155,12 +177,17 @@ fn launch(programs: &Path, folder: &Path, user: Option<(u32, u32)>, sync: &str) 
     if let Some((uid, gid)) = user {
         command.uid(uid).gid(gid);
     }
+    if let Some(password) = password {
+        // Other users see arguments, and not this.
+        command.env("PASSWORD", password.expose_secret());
+    }
     let guardian = command.spawn().map_err(io_failed("run sh"))?;
     let server = PostgresServer {
         guardian,
         port,
         folder: folder.to_owned(),
         programs: programs.to_owned(),
+        password: password.cloned(),
     };
     for _ in 0..PATIENCE {
         if is_ready(folder) {
@@ -174,11 +201,16 @@ fn launch(programs: &Path, folder: &Path, user: Option<(u32, u32)>, sync: &str) 
     Err(failed("it was not ready in time"))
 }
 
-/// `$1` folder, `$2` programs, `$3` port, `$4` whether it syncs. Each line on standard input kills the server and starts it again; the folder is removed when it closes.
+/// `$1` folder, `$2` programs, `$3` port, `$4` whether it syncs; `PASSWORD`, if there is to be one. Each line on standard input kills the server and starts it again; the folder is removed when it closes.
 const SCRIPT: &str = r#"
 trap '' HUP INT TERM
 cd "$1" || exit 1
-if "$2/initdb" -D "$1/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$1/log" 2>&1 </dev/null; then
+access=trust
+if [ -n "$PASSWORD" ]; then
+    access=scram-sha-256
+    (umask 077 && printf '%s\n' "$PASSWORD" >"$1/password") || exit 1
+fi
+if "$2/initdb" -D "$1/data" -U postgres -A "$access" ${PASSWORD:+--pwfile="$1/password"} -E UTF8 --locale=C --no-sync >"$1/log" 2>&1 </dev/null; then
     run() {
         "$2/postgres" -D "$1/data" -c listen_addresses=127.0.0.1 -c port="$3" -c unix_socket_directories= \
             -c fsync="$4" -c full_page_writes="$4" -c max_connections=300 -c max_prepared_transactions=8 \
@@ -352,5 +384,37 @@ mod tests {
         assert_eq!(&answer, b"N");
         drop(server);
         assert!(TcpStream::connect(address).is_err(), "the server must be gone");
+    }
+
+    #[tokio::test]
+    async fn a_private_server_lets_nobody_in_who_does_not_know_its_password() {
+        if programs().is_err() {
+            assert!(!env::live_is_required(), "no PostgreSQL server programs");
+            eprintln!("LEFT OUT: there are no PostgreSQL server programs");
+            return;
+        }
+        for (server, asks) in [
+            (PostgresServer::start().await.unwrap(), 0),
+            (PostgresServer::start_private().await.unwrap(), 10),
+        ] {
+            let mut connection = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+            let mut hello = vec![0, 0, 0, 0, 0, 3, 0, 0];
+            hello.extend(b"user\0postgres\0database\0postgres\0\0");
+            hello[3] = u8::try_from(hello.len()).unwrap();
+            connection.write_all(&hello).unwrap();
+            // `R`, its length, and what is asked for: 0 nothing, 10 a password by SASL.
+            let mut answer = [0; 9];
+            connection.read_exact(&mut answer).unwrap();
+            assert_eq!((answer[0], answer[8]), (b'R', asks));
+            let secret = server
+                .url()
+                .split('@')
+                .next()
+                .unwrap()
+                .trim_start_matches("postgres://postgres")
+                .to_owned();
+            assert_eq!(secret.is_empty(), asks == 0);
+            assert!(!format!("{server:?}").contains(secret.get(1..).unwrap_or("no secret")));
+        }
     }
 }

@@ -112,7 +112,7 @@ async fn the_table_of_before_becomes_a_partition_and_its_chain_goes_on() {
          drop function ops.audit_withhold(text, bigint, bigint, text, text, text, text, text);
          drop table ops.limit_table, ops.limit_state, ops.limit_denial, ops.tenant, ops.data_hold, ops.deletion_requests, ops.acl_order,
              ops.migration_step, ops.migration_run, ops.read_only_setting, ops.incident, ops.incident_entry,
-             ops.due_begun, ops.due_date, ops.due_completion;
+             ops.due_begun, ops.due_date, ops.due_completion, ops.lease;
          drop function ops.incident_written_once;
          drop function ops.check_limits; drop function ops.count_denials;
          {before} delete from ops.schema_migration where version >= 8"

@@ -35,7 +35,8 @@ async fn eight_who_write_at_once_lose_nothing_and_leave_no_gap() {
     let id = first
         .open(NewIncident::new("slow", Severity::P2), &alice())
         .await
-        .unwrap();
+        .unwrap()
+        .id;
     let mut tasks = Vec::new();
     for who in 0..8 {
         // A pool of its own, as another machine has.
@@ -130,7 +131,8 @@ async fn an_entry_cannot_be_changed_or_deleted_by_its_owner_and_damage_is_named(
     let id = incidents
         .open(NewIncident::new("slow", Severity::P2), &alice())
         .await
-        .unwrap();
+        .unwrap()
+        .id;
     let _ = incidents.add(&id, note("one"), &alice()).await.unwrap();
     let mut owner = world.owner().await;
     for statement in [
@@ -165,7 +167,8 @@ async fn what_was_written_while_the_database_was_away_is_brought_once() {
     let id = incidents
         .open(NewIncident::new("slow", Severity::P2), &alice())
         .await
-        .unwrap();
+        .unwrap()
+        .id;
     let _ = incidents.add(&id, note("offline"), &alice()).await.unwrap();
     let (one, other) = tokio::join!(share_incidents(&*here, &shared), share_incidents(&*here, &shared));
     assert!(one.unwrap().entries + other.unwrap().entries >= 2);

@@ -17,6 +17,7 @@ mod evidence;
 mod exact;
 mod incidents;
 mod journal;
+mod lease;
 mod limits;
 mod load;
 mod obstacles;

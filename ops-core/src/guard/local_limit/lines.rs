@@ -156,6 +156,11 @@ impl<C: Cell> Lines<C> {
         {
             old.clear(at);
         }
+        // It may just have been moved.
+        if let Some(at) = self.table.find(id) {
+            self.table.write(at, id, state, free);
+            return true;
+        }
         let mut placed = self.table.insert(id, state, free, now);
         if !placed && self.old.is_none() && self.table.bits < self.most_bits {
             self.grow();
@@ -328,7 +333,7 @@ impl<C: Cell> Table<C> {
     }
 
     fn has_room(&self, id: u64, now: LimitTime) -> bool {
-        self.room(id, now).is_some()
+        self.room(id, now).is_some() || self.movable(id, now).is_some()
     }
 
     /// A free cell in one of the two lines of a key, and whether it is in the second.
@@ -356,30 +361,34 @@ impl<C: Cell> Table<C> {
     }
 
     /// Moves one of the keys that fill both lines of `id` to the other line of its own. Without it, a table would have to grow when it is not
-    /// half full; one step is enough for four fifths.
+    /// half full; one step is enough for three quarters.
     #[cold]
     fn make_room(&mut self, id: u64, now: LimitTime) -> Option<(usize, bool)> {
+        let (from, to) = self.movable(id, now)?;
+        let (moving, (head, body)) = (self.id(from), self.cell(from));
+        let (state, free) = (C::read(head, body), C::free(head, body));
+        self.write(to, moving, state, free);
+        self.clear(from);
+        Some((from, from / CELLS != self.first(id)))
+    }
+
+    /// A cell of the two lines of `id` whose key could stand in another cell, and that cell.
+    fn movable(&self, id: u64, now: LimitTime) -> Option<(usize, usize)> {
         if self.heads.words.is_empty() {
             return None;
         }
         let first = self.first(id);
         let second = self.other(first, tag(id));
-        for at in (first * CELLS..(first + 1) * CELLS).chain(second * CELLS..(second + 1) * CELLS) {
-            let (line, moving) = (at / CELLS, self.id(at));
-            let other = self.other(line, tag(moving));
-            let is_free = |at: &usize| {
-                let (head, body) = self.cell(*at);
-                C::is_free(head, body, now)
-            };
-            if let Some(to) = (other * CELLS..(other + 1) * CELLS).find(is_free) {
-                let (head, body) = self.cell(at);
-                let (state, free) = (C::read(head, body), C::free(head, body));
-                self.write(to, moving, state, free);
-                self.clear(at);
-                return Some((at, line == second));
-            }
-        }
-        None
+        let is_free = |at: &usize| {
+            let (head, body) = self.cell(*at);
+            C::is_free(head, body, now)
+        };
+        let mut cells = (first * CELLS..(first + 1) * CELLS).chain(second * CELLS..(second + 1) * CELLS);
+        cells.find_map(|from| {
+            let other = self.other(from / CELLS, tag(self.id(from)));
+            let to = (other * CELLS..(other + 1) * CELLS).find(is_free)?;
+            Some((from, to))
+        })
     }
 
     #[inline]
@@ -496,6 +505,31 @@ mod tests {
             (0..keys).all(|key| packed.get(mix(key), 0, T) == state(key + 1)),
             "each stands once"
         );
+    }
+
+    #[test]
+    fn a_key_that_is_stored_again_while_the_table_grows_stands_once_and_newest() {
+        let state = |key: u64| LimitTime::from_micros(2_000_000 + key * 1_000);
+        let mut lines = Lines::<Fine>::new(1 << 20);
+        let mut known = 0;
+        let mut grown = 0;
+        while grown < 3 {
+            lines.put(mix(known), 0, state(known), state(known), T);
+            known += 1;
+            if lines.old.is_none() || known < 5_000 {
+                continue;
+            }
+            grown += 1;
+            // Those that are moved with the next new key are among them.
+            for key in 0..known {
+                let newer = state(known + key);
+                lines.put(mix(key), 0, newer, newer, T);
+                assert_eq!(lines.get(mix(key), 0, T), newer, "{key} of {known}");
+            }
+        }
+        let used = |table: &Table<Fine>| table.heads.words.iter().filter(|head| **head != 0).count();
+        let all = used(&lines.table) + lines.old.as_ref().map_or(0, used);
+        assert_eq!(all as u64, known, "each stands once");
     }
 
     #[test]
