@@ -6,6 +6,7 @@ mod erasure;
 mod incident;
 mod leak;
 mod limit;
+mod measured;
 /// What migrations do to others, and what is better.
 pub mod migration;
 mod queue;
@@ -19,6 +20,7 @@ pub use self::erasure::{disposal, erasure_report};
 pub use self::incident::*;
 pub use self::leak::{pii_leak_first_action, pii_leaked};
 pub use self::limit::{feature_stopped, rate_limit_exceeded, rate_limit_first_action, too_many_requests};
+pub use self::measured::*;
 pub use self::queue::*;
 pub use self::readiness::*;
 pub use self::refusal::*;
