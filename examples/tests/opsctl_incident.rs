@@ -197,10 +197,25 @@ async fn a_database_that_is_away_keeps_nobody_from_writing_and_gets_it_later() {
     assert_eq!(listed["incidents"][0]["id"], second.as_str());
     assert_eq!(listed["incidents"][1]["id"], first.as_str());
     assert_eq!(listed["incidents"][0]["newest"], 2);
+    let unsure = away(&["list", "--json"]);
+    assert_eq!(unsure.code, 4, "nobody knows: {}{}", unsure.out, unsure.err);
     // Away again: what came from here can still be gone on with.
     assert_eq!(away(&["resolve", end_of(&second), "restarted"]).code, 3);
     let shown = there(&["show", end_of(&second), "--json"]).json();
     assert_eq!(shown["incident"]["status"], "resolved");
     assert_eq!(shown["entries"].as_array().map(Vec::len), Some(3));
+
+    // Files that cannot be read keep nothing from the database.
+    let files = simulation.path().join("state/incidents");
+    assert!(files.is_dir(), "{}", files.display());
+    fs::remove_dir_all(&files).expect("removed");
+    fs::write(&files, "no directory").expect("written");
+    let third = there(&["open", "without files", "--severity", "P3", "--json"]);
+    assert_eq!(third.code, 0, "{}{}", third.out, third.err);
+    assert_eq!(third.json()["only_on_this_machine"], false);
+    let noted = there(&["note", end_of(&first), "still here"]);
+    assert_eq!(noted.code, 0, "{}{}", noted.out, noted.err);
+    let listed = there(&["list", "--json"]);
+    assert_eq!(listed.code, 4, "what lies here was not read: {}", listed.out);
     database.drop_all().await.expect("dropped");
 }

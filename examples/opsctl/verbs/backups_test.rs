@@ -49,7 +49,7 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &BackupsTestAr
         "使い捨てのサーバーに復元しています…",
         "restoring into a throw-away server …",
     ));
-    let server = PostgresServer::start().await?;
+    let server = PostgresServer::start_private().await?;
     let admin = SecretString::from(server.url());
     let (masker, clock) = (Arc::new(BuiltinMasker::new()), Arc::new(SystemClock::new()));
     let trial = RestoreTrial::new(&admin, server.programs(), masker, clock)?;

@@ -9,6 +9,7 @@ mod incident;
 mod incident_report;
 mod leak;
 mod limit;
+mod measured;
 /// What migrations do to others, and what is better.
 pub mod migration;
 mod queue;
@@ -23,6 +24,7 @@ pub use self::incident::*;
 pub use self::incident_report::*;
 pub use self::leak::{pii_leak_first_action, pii_leaked};
 pub use self::limit::{feature_stopped, rate_limit_exceeded, rate_limit_first_action, too_many_requests};
+pub use self::measured::*;
 pub use self::queue::*;
 pub use self::readiness::*;
 pub use self::refusal::*;

@@ -13,10 +13,13 @@ use crate::error::error;
 /// What a program of PostgreSQL said that it could not do, and whether it ended well.
 pub(super) struct Said {
     pub(super) errors: Vec<String>,
+    /// Roles that it missed.
+    pub(super) missing_roles: Vec<String>,
     pub(super) ended_well: bool,
 }
 
-/// Restores `dump` into `database` of `server`, which asks for no password. Goes on after an error, so that all are known.
+/// Restores `dump` into `database` of `server`. `pg_restore` goes on after an error, so that all are known. `psql` does not: after a table that cannot be made
+/// it would take its rows, which are others' words, for commands.
 ///
 /// # Errors
 /// `NotFound` when the program is missing.
@@ -50,7 +53,7 @@ pub(super) async fn restore(
     ]);
     match kind {
         CopyKind::PlainDump => command
-            .args(["-X", "-q", "-v", "ON_ERROR_STOP=0", "-v", "VERBOSITY=terse", "-f"])
+            .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=terse", "-f"])
             .arg(dump),
         _ => command.arg(dump),
     };
@@ -59,6 +62,7 @@ pub(super) async fn restore(
         .env_clear()
         .env("PATH", "/usr/local/bin:/usr/bin:/bin")
         .env("LC_ALL", "C")
+        .envs(server.to_url_lossy().password().map(|password| ("PGPASSWORD", password.to_owned())))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
@@ -76,14 +80,22 @@ pub(super) async fn restore(
     // It has closed its last stream: it ends now.
     let status = running.0.wait();
     let status = status.map_err(|cause| error(ErrorKind::Unavailable, TEST).source(cause))?;
-    let mut errors: Vec<String> = lines
+    let complaints: Vec<String> = lines.iter().filter_map(|line| complaint(line)).collect();
+    // As it was said: a role may be called like a mail address.
+    let mut missing_roles: Vec<String> = complaints
         .iter()
-        .filter_map(|line| complaint(line))
-        .map(|line| masker.mask(&line).into_owned())
+        .filter_map(|line| missing_role(line).map(str::to_owned))
+        .collect();
+    missing_roles.sort_unstable();
+    missing_roles.dedup();
+    let mut errors: Vec<String> = complaints
+        .iter()
+        .map(|line| masker.mask(line).into_owned())
         .collect();
     errors.dedup();
     Ok(Said {
         errors,
+        missing_roles,
         ended_well: status.success(),
     })
 }
@@ -117,11 +129,31 @@ fn complaint(line: &str) -> Option<String> {
     };
     // `invalid input syntax for type integer: "…"` shows a value.
     let said = said.split(": \"").next().unwrap_or(said);
-    Some(said.chars().take(200).collect())
+    Some(without_values(said).chars().take(200).collect())
 }
 
+/// Names stay, and any other text in quotes goes: it may be a value.
+fn without_values(said: &str) -> String {
+    let mut parts = said.split('"');
+    let mut kept = parts.next().unwrap_or_default().to_owned();
+    while let Some(quoted) = parts.next() {
+        let is_name = NAMED.iter().any(|kind| kept.ends_with(kind));
+        kept.push('"');
+        kept.push_str(if is_name { quoted } else { "…" });
+        kept.push('"');
+        kept.push_str(parts.next().unwrap_or_default());
+    }
+    kept
+}
+
+/// What stands before the name of something in a message of the server.
+const NAMED: [&str; 14] = [
+    "relation ", "table ", "column ", "role ", "type ", "extension ", "function ", "schema ", "constraint ", "database ", "index ", "language ",
+    "collation ", "tablespace ",
+];
+
 /// The role that a complaint misses.
-pub(super) fn missing_role(complaint: &str) -> Option<&str> {
+fn missing_role(complaint: &str) -> Option<&str> {
     let (_, rest) = complaint.split_once("role \"")?;
     rest.strip_suffix("\" does not exist")
 }
@@ -157,6 +189,14 @@ mod tests {
             (
                 "psql:/tmp/x.sql:12: ERROR:  relation \"orders\" does not exist",
                 Some("relation \"orders\" does not exist"),
+            ),
+            (
+                "psql:/tmp/x.sql:9: ERROR:  syntax error at or near \"Yamada\"",
+                Some("syntax error at or near \"…\""),
+            ),
+            (
+                "pg_restore: error: COPY failed for table \"t\": ERROR:  value \"4711\" is out of range for type integer",
+                Some("COPY failed for table \"t\": ERROR:  value \"…\" is out of range for type integer"),
             ),
             ("DETAIL:  Key (mail)=(a@b.example) already exists.", None),
             ("CONTEXT:  COPY t, line 1, column id: \"Yamada ERROR:  x\"", None),

@@ -28,7 +28,7 @@ pub struct RestoreTrial {
 }
 
 impl RestoreTrial {
-    /// On the server of `admin_url`, a superuser's without a password, with the programs in the folder `programs`.
+    /// On the server of `admin_url`, a superuser's, with the programs in the folder `programs`.
     ///
     /// # Errors
     /// `InvalidConfig` for a URL that cannot be read.
@@ -132,14 +132,11 @@ impl RestoreTrial {
             )
             .await?;
             test.took = self.clock.monotonic().saturating_sub(before);
-            let mut missing: Vec<&str> = said.errors.iter().filter_map(|line| missing_role(line)).collect();
-            missing.sort_unstable();
-            missing.dedup();
-            if missing.is_empty() {
+            if said.missing_roles.is_empty() {
                 return Ok(said);
             }
             let mut connection = self.connect("postgres").await?;
-            for role in missing {
+            for role in &said.missing_roles {
                 let statement = format!("create role {} nologin", quoted(role));
                 let made = connection.execute(AssertSqlSafe(statement)).await;
                 made.map_err(failed(TEST))?;
