@@ -141,6 +141,12 @@ fn show(printer: &Printer, test: &RestoreTest) {
             &format!("  ✘ {name} is not in the dump"),
         )));
     }
+    for name in test.emptied() {
+        printer.line(&printer.warn(&printer.pick(
+            &format!("  ✘ {name} は空のまま復元された (本番には行がある)"),
+            &format!("  ✘ {name} came back empty, and is not in the live database"),
+        )));
+    }
     for name in &test.extra {
         printer.line(&printer.pick(
             &format!("  ※ {name} は本番にない"),

@@ -49,6 +49,11 @@ pub(super) fn judge(path: &Path, name: String, tar: Option<&str>) -> io::Result<
     };
     Ok(match fault(path, &bytes, tar.is_none()) {
         Some(fault) => copy.with_fault(Some(false), fault),
+        // Its parts have no sizes in the manifest.
+        None if tar.is_some() => copy.with_fault(
+            None,
+            "whether its tar files were cut off is not known: pg_verifybackup reads them",
+        ),
         None => copy,
     })
 }

@@ -54,12 +54,16 @@ fn file(path: &Path, name: String, found: &Metadata) -> io::Result<Option<Backup
     }
     let text = String::from_utf8_lossy(&head);
     if DUMP.iter().any(|words| text.contains(words)) {
-        let database = connected(&text);
+        // One of a whole cluster goes from database to database: it is of none of them.
+        let of_all = text.contains(DUMP[1]);
+        let database = connected(&text).filter(|_| !of_all);
         let copy = copy(CopyKind::PlainDump)?.of_database(database);
-        return Ok(Some(match ends_whole(&mut opened, found.len())? {
-            true => copy,
-            false => copy.with_fault(Some(false), "its last line is missing: it was cut off"),
-        }));
+        return Ok(Some(
+            match ends_whole(&mut opened, found.len(), END[usize::from(of_all)])? {
+                true => copy,
+                false => copy.with_fault(Some(false), "its last line is missing: it was cut off"),
+            },
+        ));
     }
     let pressed = PRESSED.iter().any(|magic| head.starts_with(magic));
     let copy = copy(CopyKind::PlainDump)?;
@@ -144,8 +148,18 @@ fn directory_dump(path: &Path, name: String) -> io::Result<BackupCopy> {
             .iter()
             .any(|ending| path.join(format!("{file}{ending}")).exists())
     };
-    if let Some(missing) = files.find(|file| !is_there(file)) {
+    let cut_off = |file: &str| {
+        let named = |ending: &&str| fs::metadata(path.join(format!("{file}{ending}"))).ok();
+        let found = ["", ".gz", ".lz4", ".zst"]
+            .iter()
+            .find_map(|ending| named(&ending));
+        found.is_some_and(|found| found.len() == 0)
+    };
+    if let Some(missing) = files.clone().find(|file| !is_there(file)) {
         return Ok(copy.with_fault(Some(false), format!("the file {missing} is missing")));
+    }
+    if let Some(empty) = files.find(|file| cut_off(file)) {
+        return Ok(copy.with_fault(Some(false), format!("the file {empty} is empty: it was cut off")));
     }
     Ok(match toc.is_schema_only() {
         true => copy.with_fault(Some(false), SCHEMA_ONLY),
@@ -175,13 +189,18 @@ fn connected(head: &str) -> Option<String> {
     Some(name.to_owned()).filter(|name| !name.starts_with("-reuse-previous"))
 }
 
-fn ends_whole(opened: &mut File, length: u64) -> io::Result<bool> {
+/// Whether `end` is the last line that says anything.
+fn ends_whole(opened: &mut File, length: u64, end: &str) -> io::Result<bool> {
     opened.seek(SeekFrom::Start(length.saturating_sub(HEAD)))?;
     let mut tail = Vec::new();
     opened.take(HEAD).read_to_end(&mut tail)?;
     let tail = String::from_utf8_lossy(&tail);
-    let mut lines = tail.split_inclusive('\n');
-    Ok(lines.any(|line| END.contains(&line.trim_end_matches(['\r', '\n'])) && line.ends_with('\n')))
+    let says = |line: &&str| {
+        let line = line.trim();
+        !line.is_empty() && line != "--" && !line.starts_with("\\unrestrict ")
+    };
+    let last = tail.split_inclusive('\n').rfind(says);
+    Ok(last.is_some_and(|line| line.trim_end_matches(['\r', '\n']) == end && line.ends_with('\n')))
 }
 
 const HEAD: u64 = 8 * 1024;

@@ -5,6 +5,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use ops_core::error::{ErrorKind, Result};
 use ops_core::model::CopyKind;
 use ops_core::ports::PiiMasker;
+use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
 
 use super::restore::TEST;
@@ -62,7 +63,12 @@ pub(super) async fn restore(
         .env_clear()
         .env("PATH", "/usr/local/bin:/usr/bin:/bin")
         .env("LC_ALL", "C")
-        .envs(server.to_url_lossy().password().map(|password| ("PGPASSWORD", password.to_owned())))
+        .envs(
+            server
+                .to_url_lossy()
+                .password()
+                .map(|password| ("PGPASSWORD", password.to_owned())),
+        )
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
@@ -148,8 +154,20 @@ fn without_values(said: &str) -> String {
 
 /// What stands before the name of something in a message of the server.
 const NAMED: [&str; 14] = [
-    "relation ", "table ", "column ", "role ", "type ", "extension ", "function ", "schema ", "constraint ", "database ", "index ", "language ",
-    "collation ", "tablespace ",
+    "relation ",
+    "table ",
+    "column ",
+    "role ",
+    "type ",
+    "extension ",
+    "function ",
+    "schema ",
+    "constraint ",
+    "database ",
+    "index ",
+    "language ",
+    "collation ",
+    "tablespace ",
 ];
 
 /// The role that a complaint misses.

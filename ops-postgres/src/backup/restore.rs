@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
 
-use super::program::{Said, missing_role, restore};
+use super::program::{Said, restore};
 use crate::error::{error, failed};
 use crate::identifier::quoted;
 use crate::store::options;
@@ -291,7 +291,7 @@ async fn compare(live: &SecretString, names: &[String], test: &mut RestoreTest) 
 
 pub(super) const TEST: &str = "test a restore";
 const DATABASE: &str = "restored";
-const ROUNDS: usize = 8;
+const ROUNDS: usize = 64;
 
 const STORED: &str = "
 select n.nspname::text, c.relname::text from pg_class c join pg_namespace n on n.oid = c.relnamespace

@@ -1,10 +1,17 @@
+use std::time::Duration;
+
 use super::{BackupFinding, BackupSeverity};
 use crate::messages::backup as text;
 use crate::model::{ArchiveMode, BackupCopy, BackupPolicy, BackupState, CopyKind, Timestamp};
 
-pub(super) fn has_base_backup(state: &BackupState) -> bool {
+/// One from which the archive leads on, as far as can be seen: the log is not kept for longer than copies are.
+pub(super) fn has_base_backup(state: &BackupState, keep: Duration, now: Timestamp) -> bool {
     let mut copies = state.copies.iter().flatten();
-    copies.any(|copy| copy.kind == CopyKind::BaseBackup && copy.complete == Some(true))
+    copies.any(|copy| {
+        copy.kind == CopyKind::BaseBackup
+            && copy.complete != Some(false)
+            && now.saturating_since(copy.at) <= keep
+    })
 }
 
 pub(super) fn judge(

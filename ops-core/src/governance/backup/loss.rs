@@ -4,7 +4,7 @@ use serde::{Serialize, Serializer};
 
 use super::copies::has_base_backup;
 use crate::messages::backup as text;
-use crate::model::{ArchiveMode, BackupState, ServerBackups, Text, Timestamp};
+use crate::model::{ArchiveMode, BackupPolicy, BackupState, ServerBackups, Text, Timestamp};
 
 /// By which way the data would come back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -61,7 +61,12 @@ impl Loss {
 }
 
 /// If the data were destroyed, on every machine that follows.
-pub(super) fn destroyed(state: &BackupState, database: Option<&str>, now: Timestamp) -> Loss {
+pub(super) fn destroyed(
+    state: &BackupState,
+    policy: &BackupPolicy,
+    database: Option<&str>,
+    now: Timestamp,
+) -> Loss {
     let nothing = Loss::new(LossBy::Nothing, None, None, true, &text::way_none());
     let copy = state.newest_complete(database).map(|copy| {
         let most = now.saturating_since(copy.at);
@@ -76,7 +81,7 @@ pub(super) fn destroyed(state: &BackupState, database: Option<&str>, now: Timest
     let archive = state.server.as_ref().and_then(archive);
     let archive = archive.map(|archive| {
         // An archive to which no base backup is seen may restore nothing.
-        let exact = archive.exact && has_base_backup(state);
+        let exact = archive.exact && has_base_backup(state, policy.keep, now);
         Loss::new(
             LossBy::Archive,
             archive.since,

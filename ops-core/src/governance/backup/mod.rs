@@ -82,7 +82,7 @@ pub fn backup_report(
     now: Timestamp,
 ) -> BackupReport {
     let database = database.or_else(|| state.server.as_ref().map(|server| server.database.as_str()));
-    let destroyed = loss::destroyed(state, database, now);
+    let destroyed = loss::destroyed(state, policy, database, now);
     let disk = loss::disk(state, &destroyed);
     let mut findings = Vec::new();
     if let Some(server) = &state.server {
@@ -90,7 +90,7 @@ pub fn backup_report(
     }
     copies::judge(state, policy, database, now, &mut findings);
     let archived = matches!(destroyed.by, LossBy::Archive);
-    if archived && !copies::has_base_backup(state) {
+    if archived && !copies::has_base_backup(state, policy.keep, now) {
         findings.push(BackupFinding::new(
             "no_base_backup",
             BackupSeverity::Unknown,

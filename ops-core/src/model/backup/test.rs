@@ -71,10 +71,26 @@ impl RestoreTest {
         }
     }
 
-    /// Nothing failed, nothing is missing, and there was something.
+    /// Nothing failed, nothing is missing, there was something, and no table came back empty that is full now.
     pub fn passed(&self) -> bool {
-        self.failures.is_empty() && self.missing.is_empty() && !self.tables.is_empty()
+        self.failures.is_empty()
+            && self.missing.is_empty()
+            && !self.tables.is_empty()
+            && self.emptied().next().is_none()
     }
+
+    /// Tables without a row, of which the database itself has more than [`FEW`](Self::FEW) by its own estimate: their data were left out.
+    pub fn emptied(&self) -> impl Iterator<Item = &str> {
+        let emptied =
+            |table: &&RestoredTable| table.rows == 0 && table.live_rows.is_some_and(|rows| rows > Self::FEW);
+        self.tables
+            .iter()
+            .filter(emptied)
+            .map(|table| table.name.as_str())
+    }
+
+    /// So many rows may have come since the copy was made.
+    pub const FEW: i64 = 1_000;
 
     /// Whether it was as fast as it should be, on this machine.
     pub fn within_rto(&self) -> bool {
