@@ -54,6 +54,7 @@ impl World {
         std::fs::write(dir.path().join("ops.toml"), CONFIG).expect("written");
         let world = Self { dir, database };
         world.sql(TABLES).await;
+        assert_eq!(world.run(&["db", "migrate"]).code, 0);
         assert_eq!(world.run(&["leases"]).out, "none was ever taken\n");
         Some(world)
     }
