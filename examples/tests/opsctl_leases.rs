@@ -68,7 +68,7 @@ impl World {
     /// A run that has the lease and waits at the gate.
     async fn at_the_gate(&self) -> Child {
         let mut command = opsctl(self.dir.path());
-        let child = command
+        let mut child = command
             .env("DATABASE_URL", self.database.owner_url().expose_secret())
             .env("OPS_ACTOR", "bob")
             .args(["retention", "run", "--json"])
@@ -88,6 +88,8 @@ impl World {
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        child.kill().expect("SIGKILL");
+        child.wait().expect("it ends");
         panic!("it never came to the gate");
     }
 

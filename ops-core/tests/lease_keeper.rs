@@ -1,4 +1,5 @@
 //! One of many runs a job, and knows when it is no longer the one.
+#![allow(clippy::clone_on_ref_ptr, reason = "a test shares its doubles as ports")]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::future::{Future, pending};

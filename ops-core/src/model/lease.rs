@@ -250,10 +250,7 @@ mod tests {
         ] {
             let error = wrong.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput);
-            assert!(
-                error.to_string().contains(&format!("{field}")),
-                "{field}: {error}"
-            );
+            assert!(error.to_string().contains(field), "{field}: {error}");
         }
         assert!(LeaseRequest::new("job", "a", MAX_TTL).is_ok());
     }

@@ -1,4 +1,5 @@
 //! Leases on a real server, by its clock.
+#![allow(clippy::clone_on_ref_ptr, reason = "a test shares its doubles as ports")]
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -8,6 +8,7 @@ use crate::ports::LeaseStore;
 ///
 /// # Panics
 /// With the clause that `port` breaks.
+#[expect(clippy::future_not_send, reason = "a suite runs in the test that calls it")]
 pub async fn lease_store(port: &dyn LeaseStore, pass: impl AsyncFn(Duration)) {
     holds_one_at_a_time(port, &pass).await;
     is_lost_for_good(port, &pass).await;
@@ -20,6 +21,7 @@ pub async fn lease_store(port: &dyn LeaseStore, pass: impl AsyncFn(Duration)) {
     );
 }
 
+#[expect(clippy::future_not_send, reason = "a suite runs in the test that calls it")]
 async fn holds_one_at_a_time(port: &dyn LeaseStore, pass: &impl AsyncFn(Duration)) {
     let name = fresh("lease");
     assert_eq!(
@@ -93,6 +95,7 @@ async fn holds_one_at_a_time(port: &dyn LeaseStore, pass: &impl AsyncFn(Duration
     held_by(port, &a, "b", "the release of an old lease must change nothing").await;
 }
 
+#[expect(clippy::future_not_send, reason = "a suite runs in the test that calls it")]
 async fn is_lost_for_good(port: &dyn LeaseStore, pass: &impl AsyncFn(Duration)) {
     let name = fresh("lease");
     let (a, b) = (request(&name, "a", TTL), request(&name, "b", TTL));
@@ -134,6 +137,7 @@ async fn is_lost_for_good(port: &dyn LeaseStore, pass: &impl AsyncFn(Duration)) 
     );
 }
 
+#[expect(clippy::future_not_send, reason = "a suite runs in the test that calls it")]
 async fn is_taken_away(port: &dyn LeaseStore, pass: &impl AsyncFn(Duration)) {
     let name = fresh("lease");
     let (a, b) = (request(&name, "a", TTL), request(&name, "b", TTL));
