@@ -268,11 +268,14 @@ async fn rubbish_is_refused_with_a_remedy_and_nothing_is_started() {
     };
     let dir = folder(CONFIG);
     std::fs::write(dir.path().join("notes.txt"), "hello").expect("a file");
+    let all = "--\n-- PostgreSQL database cluster dump\n--\n\n--\n-- PostgreSQL database cluster dump complete\n--\n";
+    std::fs::write(dir.path().join("all.sql"), all).expect("a file");
     std::fs::write(dir.path().join("x.sql.gz"), [0x1f, 0x8b, 8]).expect("a file");
     for arguments in [
         &["backups", "test", "nowhere.dump"][..],
         &["backups", "test", "notes.txt"],
         &["backups", "test", "x.sql.gz"],
+        &["backups", "test", "all.sql"],
         &["backups", "test", "notes.txt", "--rto", "soon"],
         &["backups", "test", "notes.txt", "--rto", "99999999999h"],
         &["backups"],

@@ -31,6 +31,12 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &BackupsTestAr
             "give a dump; a base backup is tried by starting a server on it, after pg_verifybackup",
         ));
     }
+    if copy.kind == CopyKind::ClusterDump {
+        return Err(Failure::usage(
+            format!("{} is a dump of a whole cluster (pg_dumpall)", copy.name),
+            "give a dump of one database, made by pg_dump",
+        ));
+    }
     if copy.kind == CopyKind::PlainDump && copy.complete.is_none() {
         return Err(Failure::usage(
             format!("{} was compressed by another program", copy.name),
@@ -78,10 +84,12 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &BackupsTestAr
 }
 
 fn exit(test: &RestoreTest) -> Exit {
-    match (test.passed(), &test.not_compared) {
+    // A trail without a record shows nothing: its records may have been left out.
+    let unverified = test.not_compared.is_some() || test.audit_records == Some(0);
+    match (test.passed(), unverified) {
         (false, _) => Exit::Failed,
-        (true, Some(_)) => Exit::Unverified,
-        (true, None) => Exit::Done,
+        (true, true) => Exit::Unverified,
+        (true, false) => Exit::Done,
     }
 }
 
@@ -144,7 +152,7 @@ fn show(printer: &Printer, test: &RestoreTest) {
     for name in test.emptied() {
         printer.line(&printer.warn(&printer.pick(
             &format!("  ✘ {name} は空のまま復元された (本番には行がある)"),
-            &format!("  ✘ {name} came back empty, and is not in the live database"),
+            &format!("  ✘ {name} came back empty, and the live database has rows of it"),
         )));
     }
     for name in &test.extra {
@@ -161,6 +169,10 @@ fn show(printer: &Printer, test: &RestoreTest) {
     }
     if test.passed() {
         printer.line(&match test.audit_records {
+            Some(0) => printer.warn(&printer.pick(
+                "  ? 監査証跡に記録がなく、検証できません",
+                "  ? the audit trail in it has no record: it could not be verified",
+            )),
             Some(records) => printer.pick(
                 &format!("  ✔ 監査証跡 {records} 件を検証"),
                 &format!("  ✔ {records} records of the audit trail verify"),

@@ -53,22 +53,34 @@ fn file(path: &Path, name: String, found: &Metadata) -> io::Result<Option<Backup
         return custom(opened, copy(CopyKind::CustomDump)?).map(Some);
     }
     let text = String::from_utf8_lossy(&head);
-    if DUMP.iter().any(|words| text.contains(words)) {
+    let begins = text
+        .lines()
+        .find_map(|line| DUMP.iter().find(|dump| line == dump.0));
+    if let Some((_, end, kind)) = begins {
         // One of a whole cluster goes from database to database: it is of none of them.
-        let of_all = text.contains(DUMP[1]);
-        let database = connected(&text).filter(|_| !of_all);
-        let copy = copy(CopyKind::PlainDump)?.of_database(database);
+        let database = connected(&text).filter(|_| *kind == CopyKind::PlainDump);
+        let copy = copy(*kind)?.of_database(database);
+        return Ok(Some(match ends_whole(&mut opened, found.len(), end)? {
+            true => copy,
+            false => copy.with_fault(Some(false), "its last line is missing: it was cut off"),
+        }));
+    }
+    if head.get(TAR).is_some_and(|magic| magic == b"ustar") && head.starts_with(b"toc.dat\0") {
         return Ok(Some(
-            match ends_whole(&mut opened, found.len(), END[usize::from(of_all)])? {
-                true => copy,
-                false => copy.with_fault(Some(false), "its last line is missing: it was cut off"),
-            },
+            copy(CopyKind::TarDump)?.with_fault(None, "it is a tar, which is not judged"),
         ));
     }
     let pressed = PRESSED.iter().any(|magic| head.starts_with(magic));
     let copy = copy(CopyKind::PlainDump)?;
+    let is_called_pressed = path.extension().is_some_and(|ending| {
+        PRESSED_ENDINGS
+            .iter()
+            .any(|known| ending.eq_ignore_ascii_case(known))
+    });
     Ok(match (pressed, is_called_one || name.contains(".sql.")) {
-        (true, true) => Some(copy.with_fault(None, "another program has compressed it")),
+        (true, called) if called || is_called_pressed => {
+            Some(copy.with_fault(None, "another program has compressed it"))
+        }
         (false, true) => Some(copy.with_fault(Some(false), "it is no output of pg_dump")),
         _ => None,
     })
@@ -204,14 +216,22 @@ fn ends_whole(opened: &mut File, length: u64, end: &str) -> io::Result<bool> {
 }
 
 const HEAD: u64 = 8 * 1024;
-const DUMP: [&str; 2] = [
-    "-- PostgreSQL database dump",
-    "-- PostgreSQL database cluster dump",
+/// The line that says what it is, and the one that ends it.
+const DUMP: [(&str, &str, CopyKind); 2] = [
+    (
+        "-- PostgreSQL database dump",
+        "-- PostgreSQL database dump complete",
+        CopyKind::PlainDump,
+    ),
+    (
+        "-- PostgreSQL database cluster dump",
+        "-- PostgreSQL database cluster dump complete",
+        CopyKind::ClusterDump,
+    ),
 ];
-const END: [&str; 2] = [
-    "-- PostgreSQL database dump complete",
-    "-- PostgreSQL database cluster dump complete",
-];
+/// Where a tar says that it is one.
+const TAR: std::ops::Range<usize> = 257..262;
+const PRESSED_ENDINGS: [&str; 5] = ["gz", "zst", "lz4", "xz", "bz2"];
 const ENDINGS: [&str; 6] = ["sql", "dump", "backup", "bak", "pgdump", "custom"];
 /// gzip, zstd, lz4, xz, bzip2.
 const PRESSED: [&[u8]; 5] = [

@@ -5,6 +5,7 @@ mod files;
 mod judge;
 mod program;
 mod restore;
+mod script;
 mod segment;
 mod server;
 mod toc;

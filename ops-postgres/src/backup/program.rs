@@ -1,14 +1,17 @@
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 
-use ops_core::error::{ErrorKind, Result};
+use ops_core::error::{Error, ErrorKind, Result};
 use ops_core::model::CopyKind;
 use ops_core::ports::PiiMasker;
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
+use uuid::Uuid;
 
 use super::restore::TEST;
+use super::script::feed;
 use crate::error::error;
 
 /// What a program of PostgreSQL said that it could not do, and whether it ended well.
@@ -20,10 +23,10 @@ pub(super) struct Said {
 }
 
 /// Restores `dump` into `database` of `server`. `pg_restore` goes on after an error, so that all are known. `psql` does not: after a table that cannot be made
-/// it would take its rows, which are others' words, for commands.
+/// it would take its rows, which are others' words, for commands; and it takes no backslash command of the dump ([`feed`]).
 ///
 /// # Errors
-/// `NotFound` when the program is missing.
+/// `NotFound` when the program is missing, `Unsupported` for a `psql` that cannot be kept from backslash commands, `Unavailable` when the dump cannot be read.
 ///
 /// # Cancellation
 /// Dropping the future ends the program.
@@ -54,9 +57,18 @@ pub(super) async fn restore(
     ]);
     match kind {
         CopyKind::PlainDump => command
-            .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=terse", "-f"])
-            .arg(dump),
-        _ => command.arg(dump),
+            .args([
+                "-X",
+                "-q",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-v",
+                "VERBOSITY=terse",
+                "-f",
+                "-",
+            ])
+            .stdin(Stdio::piped()),
+        _ => command.arg(dump).stdin(Stdio::null()),
     };
     // Nothing of the surroundings leads it elsewhere or changes its language.
     command
@@ -69,9 +81,12 @@ pub(super) async fn restore(
                 .password()
                 .map(|password| ("PGPASSWORD", password.to_owned())),
         )
-        .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
+    let script = match kind {
+        CopyKind::PlainDump => Some(File::open(dump).map_err(unread)?),
+        _ => None,
+    };
     let child = command.spawn().map_err(|cause| {
         error(ErrorKind::NotFound, TEST)
             .context("program", name)
@@ -79,6 +94,10 @@ pub(super) async fn restore(
             .source(cause)
     })?;
     let mut running = Running(child);
+    let feeding = script.zip(running.0.stdin.take()).map(|(script, stdin)| {
+        let key = Uuid::new_v4().simple().to_string();
+        tokio::task::spawn_blocking(move || feed(script, stdin, &key))
+    });
     let stderr = running.0.stderr.take();
     let lines = tokio::task::spawn_blocking(move || stderr.map(lines).unwrap_or_default())
         .await
@@ -86,6 +105,23 @@ pub(super) async fn restore(
     // It has closed its last stream: it ends now.
     let status = running.0.wait();
     let status = status.map_err(|cause| error(ErrorKind::Unavailable, TEST).source(cause))?;
+    if let Some(feeding) = feeding {
+        let fed = feeding
+            .await
+            .map_err(|cause| error(ErrorKind::Unavailable, TEST).source(cause))?;
+        fed.map_err(unread)?;
+    }
+    if lines.iter().any(|line| line.ends_with(UNKNOWN)) {
+        return Err(error(ErrorKind::Unsupported, TEST)
+            .context(
+                "program",
+                "psql is too old to keep a script from starting programs",
+            )
+            .context(
+                "remedy",
+                "update it to its newest minor version, or dump with -Fc",
+            ));
+    }
     let complaints: Vec<String> = lines.iter().filter_map(|line| complaint(line)).collect();
     // As it was said: a role may be called like a mail address.
     let mut missing_roles: Vec<String> = complaints
@@ -104,6 +140,12 @@ pub(super) async fn restore(
         missing_roles,
         ended_well: status.success(),
     })
+}
+
+fn unread(cause: std::io::Error) -> Error {
+    error(ErrorKind::Unavailable, TEST)
+        .context("dump", "cannot be read")
+        .source(cause)
 }
 
 fn lines(stderr: ChildStderr) -> Vec<String> {
@@ -188,6 +230,8 @@ impl Drop for Running {
 }
 
 const MOST: usize = 2000;
+/// The first line of a script that we restrict, or that restricts itself.
+const UNKNOWN: &str = "invalid command \\restrict";
 
 #[cfg(test)]
 mod tests {

@@ -138,6 +138,8 @@ async fn an_empty_a_foreign_a_schema_only_and_a_compressed_file_are_no_complete_
     .unwrap();
     fs::write(path("newer.dump"), b"PGDMP\x01\x63\x00\x04\x08\x01").unwrap();
     fs::write(path("shop.sql.gz"), [0x1f, 0x8b, 8, 0, 0]).unwrap();
+    fs::write(path("shop.gz"), [0x1f, 0x8b, 8, 0, 0]).unwrap();
+    dump(&world.superuser_url(), &["-Ft"], &path("tar"));
     dump(&world.superuser_url(), &["-Fc", "-s"], &path("schema.dump"));
     dump(&world.superuser_url(), &["-Fd"], &path("half"));
     fs::remove_file(path("half").join("toc.dat")).unwrap();
@@ -154,6 +156,8 @@ async fn an_empty_a_foreign_a_schema_only_and_a_compressed_file_are_no_complete_
         ("noise.dump", Some(false)),
         ("newer.dump", None),
         ("shop.sql.gz", None),
+        ("shop.gz", None),
+        ("tar", None),
         ("schema.dump", Some(false)),
         ("half", Some(false)),
         ("lost", Some(false)),
@@ -239,6 +243,7 @@ fn a_dump_of_a_whole_cluster_is_of_no_one_database_and_ends_with_its_own_words()
         fs::write(&file, format!("{begun}{end}")).unwrap();
         let copy = judged(&file);
         assert_eq!((copy.complete, copy.database), (Some(complete), None), "{end}");
+        assert_eq!(copy.kind, CopyKind::ClusterDump);
     }
     let one = "--\n-- PostgreSQL database dump\n--\n\ncreate table t ();\n\n--\n-- PostgreSQL database dump complete\n--\n";
     fs::write(&file, one).unwrap();

@@ -77,6 +77,7 @@ async fn a_good_dump_of_each_form_restores_with_its_rows_its_roles_and_its_audit
     for (arguments, name) in [
         (&["-Fc"][..], "custom.dump"),
         (&["-Fd"], "directory"),
+        (&["-Ft"], "tar"),
         (&["-Fp"], "plain.sql"),
         (&["-Fp", "-C"], "create.sql"),
     ] {
@@ -175,4 +176,78 @@ async fn a_dump_without_a_table_of_the_live_database_fails_and_one_that_has_more
         (true, vec!["public.memories".to_owned()])
     );
     world.close().await;
+}
+
+/// As older versions of `pg_dump` wrote it.
+fn without_restriction(dump: &Path) -> String {
+    let text = fs::read_to_string(dump).unwrap();
+    let kept = |line: &&str| !line.starts_with("\\restrict ") && !line.starts_with("\\unrestrict ");
+    text.split_inclusive('\n').filter(kept).collect()
+}
+
+#[tokio::test]
+async fn no_row_and_no_name_of_a_plain_dump_starts_a_program() {
+    let Some(world) = World::new().await else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let bench = Bench::new().await;
+    let path = dir.path().join("plain.sql");
+    let ran = dir.path().join("ran");
+    let touch = format!("touch {}", ran.display());
+    dump(&world.superuser_url(), &["-Fp", "-C"], &path);
+    // What restricts nothing by itself restores as well.
+    let old = without_restriction(&path);
+    fs::write(&path, &old).unwrap();
+    let test = bench.tried(&path, None).await.unwrap();
+    assert!(test.passed(), "{test:?}");
+    assert_eq!(rows(&test, "public.conversations"), Some(2));
+    // A name with a line break, and the rows of a table that cannot be made.
+    let from = "--\n-- PostgreSQL database dump complete";
+    for part in [
+        format!("-- Name: a\n\\! {touch}\n; Type: TABLE\n"),
+        format!("create table t (a no_such_type);\n\nCOPY t (a) FROM stdin;\nYamada\\t`{touch}`\n\\.\n"),
+    ] {
+        assert!(old.contains(from));
+        fs::write(&path, old.replace(from, &format!("{part}\n{from}"))).unwrap();
+        let test = bench.tried(&path, None).await.unwrap();
+        assert!(!test.passed() && !test.failures.is_empty(), "{test:?}");
+        assert!(!ran.exists(), "{part}");
+        assert!(!test.failures.join("").contains("Yamada"), "{test:?}");
+    }
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_trail_without_its_heads_fails_and_one_without_a_record_verifies_nothing() {
+    let Some(world) = World::new().await else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let bench = Bench::new().await;
+    let path = dir.path().join("trail.dump");
+    dump(&world.superuser_url(), &["-Fc"], &path);
+    assert_eq!(bench.tried(&path, None).await.unwrap().audit_records, Some(0));
+    let actor = Actor::person("alice").unwrap();
+    let tenant = TenantId::new("org_test").unwrap();
+    let record = AuditRecord::new(Timestamp::UNIX_EPOCH, tenant, actor, "test.deed", "thing", "one");
+    let audit = PostgresAuditStore::unchecked(&world.store);
+    audit.append(&record).await.unwrap();
+    dump(
+        &world.superuser_url(),
+        &["-Fc", "--exclude-table-data", "ops.audit_head"],
+        &path,
+    );
+    let test = bench.tried(&path, None).await.unwrap();
+    assert!(test.failures.join("").contains("audit trail"), "{test:?}");
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_dump_of_a_whole_cluster_is_not_run() {
+    if super::world::admin_url().await.is_none() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("all.sql");
+    let text = "--\n-- PostgreSQL database cluster dump\n--\n\n--\n-- PostgreSQL database cluster dump complete\n--\n";
+    fs::write(&path, text).unwrap();
+    let refused = Bench::new().await.tried(&path, None).await.unwrap_err();
+    assert_eq!(refused.kind(), ops_core::error::ErrorKind::Unsupported);
 }

@@ -13,6 +13,10 @@ pub enum CopyKind {
     CustomDump,
     /// `pg_dump -Fd`.
     DirectoryDump,
+    /// `pg_dump -Ft`: seen, and not judged.
+    TarDump,
+    /// `pg_dumpall`: all databases of the server, and its roles.
+    ClusterDump,
     /// `pg_basebackup`: all databases of the server, and the start of a restore to a point in time.
     BaseBackup,
 }
@@ -24,6 +28,8 @@ impl CopyKind {
             Self::PlainDump => "plain_dump",
             Self::CustomDump => "custom_dump",
             Self::DirectoryDump => "directory_dump",
+            Self::TarDump => "tar_dump",
+            Self::ClusterDump => "cluster_dump",
             Self::BaseBackup => "base_backup",
         }
     }
