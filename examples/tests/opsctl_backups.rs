@@ -172,6 +172,8 @@ async fn a_restore_is_tried_kept_as_evidence_recorded_and_known_to_the_next_chec
     let dir = folder(CONFIG);
     let file = dir.path().join("dumps/shop.dump");
     dump(&database, &["-Fc"], &file).await;
+    // It looks: the schema that takes its record is made by who acts.
+    assert_eq!(run(dir.path(), &database, &["db", "migrate"]).code, 0);
     let arguments = ["backups", "test", "dumps/shop.dump", "--rto", "4h", "--json"];
     let ran = run(dir.path(), &database, &arguments);
     assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);

@@ -206,7 +206,7 @@ async fn a_database_that_is_away_keeps_nobody_from_writing_and_gets_it_later() {
     assert_eq!(shown["entries"].as_array().map(Vec::len), Some(3));
 
     // Files that cannot be read keep nothing from the database.
-    let files = simulation.path().join("state/incidents");
+    let files = simulation.path().join(".ops/incidents");
     assert!(files.is_dir(), "{}", files.display());
     fs::remove_dir_all(&files).expect("removed");
     fs::write(&files, "no directory").expect("written");

@@ -13,7 +13,7 @@ pub(crate) struct BackupsArgs {
 pub(crate) enum BackupsVerb {
     /// Is there a backup that would save us, how old is it, and how much would be lost; only looks
     Check {
-        /// The directory with dumps and base backups [default: that of [backup] in ops.toml]
+        /// The directory with dumps and base backups [default: that of `backup` in ops.toml]
         #[arg(long, value_name = "DIR")]
         directory: Option<PathBuf>,
     },
@@ -25,7 +25,7 @@ pub(crate) enum BackupsVerb {
 pub(crate) struct BackupsTestArgs {
     /// A dump: a file of pg_dump, plain or -Fc, or a folder of -Fd. Only your own: a plain dump is a script
     pub(crate) dump: PathBuf,
-    /// How long a restore may take, such as 90s, 30m or 4h [default: rto of [backup], else 1h]
+    /// How long a restore may take, such as 90s, 30m or 4h [default: `backup.rto`, else 1h]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) rto: Option<Duration>,
     /// Do not compare its tables with those of the configured database

@@ -51,7 +51,7 @@ pub(crate) struct MigrationsRunArgs {
     /// Show the plan and the check list and stop there
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// When the newest backup was taken (RFC 3339) [default: of the newest complete copy in [backup] directory]
+    /// When the newest backup was taken (RFC 3339) [default: of the newest complete copy in `backup.directory`]
     #[arg(long, value_name = "TIME")]
     pub(crate) backup_at: Option<String>,
     /// A quiet time of every day in Japan, such as 02:00-05:00; may be given several times

@@ -162,9 +162,7 @@ fn directory_dump(path: &Path, name: String) -> io::Result<BackupCopy> {
     };
     let cut_off = |file: &str| {
         let named = |ending: &&str| fs::metadata(path.join(format!("{file}{ending}"))).ok();
-        let found = ["", ".gz", ".lz4", ".zst"]
-            .iter()
-            .find_map(|ending| named(&ending));
+        let found = ["", ".gz", ".lz4", ".zst"].iter().find_map(named);
         found.is_some_and(|found| found.len() == 0)
     };
     if let Some(missing) = files.clone().find(|file| !is_there(file)) {
