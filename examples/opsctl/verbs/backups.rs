@@ -90,6 +90,7 @@ async fn check(global: &Global, printer: &Printer, directory: Option<&Path>) -> 
         None => None,
     };
     let now = SystemClock::new().now();
+    let state = state.seen_at(now);
     let report = backup_report(&state, &backup.policy(), database.as_deref(), last.as_ref(), now);
     let exit = match report.worst() {
         None => Exit::Done,

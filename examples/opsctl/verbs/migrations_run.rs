@@ -42,7 +42,7 @@ pub(crate) async fn run(
     evidence.tested = kept(&evidence_dir);
     let copy = match args.backup_at {
         Some(_) => None,
-        None => newest_copy(&session.world.config, &url).await,
+        None => newest_copy(&session.world.config, &url, session.world.now()).await,
     };
     evidence.backup = match &args.backup_at {
         Some(at) => Some(time(at)?),
@@ -136,11 +136,11 @@ pub(crate) async fn run(
 }
 
 /// The newest complete copy in `[backup] directory`, if there is one; what cannot be looked at counts as none.
-async fn newest_copy(config: &OpsConfig, url: &SecretString) -> Option<BackupCopy> {
+async fn newest_copy(config: &OpsConfig, url: &SecretString, now: Timestamp) -> Option<BackupCopy> {
     let directory = config.backup.as_ref()?.directory.as_ref()?;
     let state = DumpFiles::new(directory).inspect().await.ok()?;
     let database = PostgresStore::database_in(url).ok();
-    state.newest_complete(database.as_deref()).cloned()
+    state.seen_at(now).newest_complete(database.as_deref()).cloned()
 }
 
 fn name_copy(checks: &mut [Check], copy: &BackupCopy) {

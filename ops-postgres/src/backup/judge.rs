@@ -1,6 +1,6 @@
 use std::fs::{self, File, Metadata};
 use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use ops_core::model::{BackupCopy, CopyKind, Timestamp};
@@ -92,7 +92,7 @@ fn custom(opened: File, copy: BackupCopy) -> io::Result<BackupCopy> {
         Ok(toc) => toc,
         Err(unread) => return faulty(copy, unread),
     };
-    let copy = copy.of_database(toc.database.clone());
+    let copy = begun(copy, toc.began).of_database(toc.database.clone());
     match toc.follow(&mut reader) {
         Ok(()) if toc.is_schema_only() => Ok(copy.with_fault(Some(false), SCHEMA_ONLY)),
         Ok(()) => Ok(copy),
@@ -152,29 +152,69 @@ fn directory_dump(path: &Path, name: String) -> io::Result<BackupCopy> {
         Ok(toc) => toc,
         Err(unread) => return faulty(copy, unread),
     };
-    let copy = copy.of_database(toc.database.clone());
-    let mut files = toc.entries.iter().filter_map(|entry| entry.file.as_deref());
-    let is_there = |file: &str| {
-        let pressed = ["", ".gz", ".lz4", ".zst"];
-        pressed
-            .iter()
-            .any(|ending| path.join(format!("{file}{ending}")).exists())
-    };
-    let cut_off = |file: &str| {
-        let named = |ending: &&str| fs::metadata(path.join(format!("{file}{ending}"))).ok();
-        let found = ["", ".gz", ".lz4", ".zst"].iter().find_map(named);
-        found.is_some_and(|found| found.len() == 0)
-    };
-    if let Some(missing) = files.clone().find(|file| !is_there(file)) {
-        return Ok(copy.with_fault(Some(false), format!("the file {missing} is missing")));
-    }
-    if let Some(empty) = files.find(|file| cut_off(file)) {
-        return Ok(copy.with_fault(Some(false), format!("the file {empty} is empty: it was cut off")));
+    let copy = begun(copy, toc.began).of_database(toc.database.clone());
+    if let Some(fault) = directory_fault(path, &toc)? {
+        return Ok(copy.with_fault(Some(false), fault));
     }
     Ok(match toc.is_schema_only() {
         true => copy.with_fault(Some(false), SCHEMA_ONLY),
         false => copy,
     })
+}
+
+/// What is missing of the files, as far as their ends tell: one of a compression may have been cut off.
+fn directory_fault(path: &Path, toc: &Toc) -> io::Result<Option<String>> {
+    for entry in &toc.entries {
+        let Some(file) = &entry.file else { continue };
+        let Some((found, pressed)) = there(path, file) else {
+            return Ok(Some(format!("the file {file} is missing")));
+        };
+        let length = fs::metadata(&found)?.len();
+        if length == 0 {
+            return Ok(Some(format!("the file {file} is empty: it was cut off")));
+        }
+        if !pressed && entry.copies && !ends_rows(&found, length)? {
+            return Ok(Some(format!(
+                "the file {file} ends in the middle: it was cut off"
+            )));
+        }
+        if !file.starts_with("blobs") || pressed {
+            continue;
+        }
+        // Its lines are a number and a file.
+        for line in fs::read_to_string(&found)?.lines() {
+            let blob = line.split_whitespace().nth(1);
+            if blob.is_none_or(|blob| there(path, blob).is_none()) {
+                let blob = blob.unwrap_or("of a large object");
+                return Ok(Some(format!("the file {blob} is missing")));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Where it is, and whether it is compressed.
+fn there(path: &Path, file: &str) -> Option<(PathBuf, bool)> {
+    ["", ".gz", ".lz4", ".zst"].iter().find_map(|ending| {
+        let found = path.join(format!("{file}{ending}"));
+        found.exists().then_some((found, !ending.is_empty()))
+    })
+}
+
+/// Whether the line that ends the rows is the last that says anything.
+fn ends_rows(file: &Path, length: u64) -> io::Result<bool> {
+    let mut opened = File::open(file)?;
+    opened.seek(SeekFrom::Start(length.saturating_sub(16)))?;
+    let mut tail = Vec::new();
+    opened.read_to_end(&mut tail)?;
+    let tail = tail.trim_ascii_end();
+    Ok(tail == b"\\." || tail.ends_with(b"\n\\."))
+}
+
+/// It began by what it says itself at the latest: the time of a file changes when it is carried elsewhere.
+pub(super) fn begun(mut copy: BackupCopy, latest: Option<Timestamp>) -> BackupCopy {
+    copy.at = latest.map_or(copy.at, |latest| latest.min(copy.at));
+    copy
 }
 
 /// All files below.

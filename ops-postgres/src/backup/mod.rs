@@ -3,11 +3,13 @@
 mod base;
 mod files;
 mod judge;
+mod label;
 mod program;
 mod restore;
 mod script;
 mod segment;
 mod server;
+mod tar;
 mod toc;
 
 pub use self::files::DumpFiles;

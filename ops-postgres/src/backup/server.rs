@@ -60,6 +60,7 @@ impl PostgresBackups {
             .map_err(failed(INSPECT))?;
         let (mut server, may_list) = settings(&row).map_err(failed(INSPECT))?;
         let mut state = BackupState::default();
+        server.system = system(&mut *connection).await?;
         server.archiving = self.archiving(connection, may_list).await?;
         let archives = server.archiving.mode != ArchiveMode::Off && !server.in_recovery;
         if archives && !may_list {
@@ -127,6 +128,23 @@ impl PostgresBackups {
 }
 
 /// And whether the role may list what waits for the archive.
+/// `None` where this role may not ask.
+async fn system(connection: &mut PgConnection) -> Result<Option<String>> {
+    let may: bool = sqlx::query_scalar("select has_function_privilege('pg_control_system()', 'execute')")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(failed(INSPECT))?;
+    if !may {
+        return Ok(None);
+    }
+    let system: i64 = sqlx::query_scalar("select system_identifier from pg_control_system()")
+        .fetch_one(connection)
+        .await
+        .map_err(failed(INSPECT))?;
+    // It is shown signed.
+    Ok(Some(u64::from_ne_bytes(system.to_ne_bytes()).to_string()))
+}
+
 fn settings(row: &PgRow) -> sqlx::Result<(ServerBackups, bool)> {
     let at = Timestamp::from_unix_micros(row.try_get("at")?);
     let mut server = ServerBackups::new(at, row.try_get::<String, _>("database")?);

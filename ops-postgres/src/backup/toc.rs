@@ -1,11 +1,17 @@
 use std::io::{self, BufRead, Read as _, Seek, SeekFrom};
 
+use ops_core::model::Timestamp;
+
+use super::label::latest;
+
 /// The head and the table of contents of an archive of `pg_dump`, in the custom and in the directory form.
 #[derive(Debug, Default)]
 pub(super) struct Toc {
     /// The database that was dumped.
     pub(super) database: Option<String>,
     pub(super) entries: Vec<Entry>,
+    /// When it began, or later: it says so in the time of its place, without the zone.
+    pub(super) began: Option<Timestamp>,
     int_bytes: usize,
 }
 
@@ -16,6 +22,8 @@ pub(super) struct Entry {
     pub(super) kind: String,
     /// In the directory form: its file, without the ending of a compression.
     pub(super) file: Option<String>,
+    /// Whether its data are rows as `COPY` writes them, with an end.
+    pub(super) copies: bool,
     data: Data,
 }
 
@@ -84,10 +92,15 @@ impl Toc {
             15.. => drop(byte(from)?),
             _ => drop(toc.int(from)?),
         }
-        // When the dump began, in the local time of its machine: of no use without the zone.
-        for _ in 0..7 {
-            toc.int(from)?;
+        let mut clock = [0; 7];
+        for part in &mut clock {
+            *part = toc.int(from)?;
         }
+        let [second, minute, hour, day, month, year, _] = clock;
+        let (year, month) = (year.saturating_add(1900), month.saturating_add(1));
+        toc.began = latest(&format!(
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"
+        ));
         toc.database = toc.text(from)?;
         let _versions = (toc.text(from)?, toc.text(from)?);
         let count = toc.int(from)?;
@@ -110,10 +123,9 @@ impl Toc {
         let _tag = self.text(from)?;
         let kind = self.text(from)?.unwrap_or_default();
         let _section = self.int(from)?;
-        // Definition, drop and copy statement, schema, tablespace.
-        for _ in 0..5 {
-            self.text(from)?;
-        }
+        let _definition_and_drop = (self.text(from)?, self.text(from)?);
+        let copies = self.text(from)?.is_some_and(|copy| copy.starts_with("COPY "));
+        let _schema_and_tablespace = (self.text(from)?, self.text(from)?);
         if minor >= 14 {
             self.text(from)?;
         }
@@ -126,6 +138,7 @@ impl Toc {
             id,
             kind,
             file: None,
+            copies,
             data: Data::None,
         };
         match form {

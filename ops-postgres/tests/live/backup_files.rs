@@ -3,11 +3,13 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
+use ops_core::masking::BuiltinMasker;
 use ops_core::model::{BackupCopy, CopyKind};
 use ops_core::ports::BackupInspector;
 use ops_core::testkit::{self, PostgresServer};
-use ops_postgres::DumpFiles;
+use ops_postgres::{DumpFiles, PostgresBackups};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::world::{World, run, session};
@@ -42,6 +44,13 @@ fn cut(from: &Path, to: &Path, bytes: u64) {
         .unwrap()
         .set_len(bytes)
         .unwrap();
+}
+
+async fn inspected(url: &SecretString) -> Option<String> {
+    let backups = PostgresBackups::new(url, Arc::new(BuiltinMasker::new())).unwrap();
+    let state = backups.inspect().await.unwrap();
+    assert!(state.server.as_ref().unwrap().system.is_some());
+    state.server.unwrap().system
 }
 
 fn judged(path: &Path) -> BackupCopy {
@@ -197,9 +206,12 @@ async fn a_base_backup_is_complete_by_its_manifest_until_a_file_of_it_is_gone() 
         folder
     };
     let (plain, tar) = (base("plain", &["-Fp"]), base("tar", &["-Ft", "-z"]));
-    // The manifest has no sizes of tar files: they may have been cut off on their way.
-    for (folder, complete) in [(&plain, Some(true)), (&tar, None)] {
+    let loose = base("loose", &["-Ft"]);
+    let system = inspected(&url).await;
+    // One that is compressed may have been cut off on its way.
+    for (folder, complete) in [(&plain, Some(true)), (&loose, Some(true)), (&tar, None)] {
         let copy = judged(folder);
+        assert_eq!(copy.system, system.clone().filter(|_| *folder != tar), "{copy:?}");
         assert_eq!(
             (copy.kind, copy.complete),
             (CopyKind::BaseBackup, complete),
@@ -207,6 +219,31 @@ async fn a_base_backup_is_complete_by_its_manifest_until_a_file_of_it_is_gone() 
         );
     }
     testkit::backup_inspector(&DumpFiles::new(dir.path())).await;
+    // A file that was changed later is not younger for that.
+    let label = plain.join("backup_label");
+    let text = fs::read_to_string(&label).unwrap();
+    let year = text.find("START TIME: ").unwrap() + "START TIME: ".len();
+    fs::write(&label, format!("{}2001{}", &text[..year], &text[year + 4..])).unwrap();
+    let old = judged(&plain).at;
+    assert!(old < "2002-01-02T00:00:00Z".parse().unwrap(), "{old}");
+    fs::write(&label, &text).unwrap();
+    for name in ["base.tar", "pg_wal.tar"] {
+        let whole = fs::read(loose.join(name)).unwrap();
+        for bytes in [
+            0,
+            511,
+            512,
+            512 * 700,
+            whole.len() / 2,
+            whole.len() / 1024 * 512,
+            whole.len() - 1024,
+        ] {
+            fs::write(loose.join(name), &whole[..bytes]).unwrap();
+            assert_eq!(judged(&loose).complete, Some(false), "{name} {bytes}");
+        }
+        fs::write(loose.join(name), &whole).unwrap();
+        assert_eq!(judged(&loose).complete, Some(true), "{name}");
+    }
     let file = plain.join("global/pg_control");
     let bytes = fs::read(&file).unwrap();
     fs::write(&file, &bytes[1..]).unwrap();
@@ -250,4 +287,61 @@ fn a_dump_of_a_whole_cluster_is_of_no_one_database_and_ends_with_its_own_words()
     assert_eq!(judged(&file).complete, Some(true));
     fs::write(&file, format!("{one}\ncopy t from stdin;\n")).unwrap();
     assert_eq!(judged(&file).complete, Some(false), "something follows");
+}
+
+#[tokio::test]
+async fn a_folder_of_which_a_file_ends_in_the_middle_or_a_large_object_is_gone_is_damaged() {
+    let Some(world) = filled().await else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("loose");
+    dump(&world.superuser_url(), &["-Fd", "-Z0"], &folder);
+    let files: Vec<PathBuf> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
+    let named = |file: &&PathBuf, part: &str| file.file_name().unwrap().to_string_lossy().contains(part);
+    let mut cut_off = 0;
+    for file in files.iter().filter(|file| !named(file, "toc.dat")) {
+        let bytes = fs::read(file).unwrap();
+        if named(&file, "blob_") {
+            fs::remove_file(file).unwrap();
+        } else {
+            // One is cut off before its end, a list of large objects in its last line.
+            let lost = if named(&file, "blobs") { 4 } else { 6 };
+            fs::write(file, &bytes[..bytes.len().saturating_sub(lost)]).unwrap();
+        }
+        assert_eq!(judged(&folder).complete, Some(false), "{file:?}");
+        fs::write(file, &bytes).unwrap();
+        assert_eq!(judged(&folder).complete, Some(true), "{file:?}");
+        cut_off += 1;
+    }
+    assert!(cut_off > 3, "{files:?}");
+    // Rows as statements have no such end.
+    let inserts = dir.path().join("inserts");
+    dump(&world.superuser_url(), &["-Fd", "-Z0", "--inserts"], &inserts);
+    assert_eq!(judged(&inserts).complete, Some(true));
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_dump_that_was_copied_lately_is_as_old_as_it_says_itself() {
+    let Some(world) = filled().await else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("old.dump");
+    dump(&world.superuser_url(), &["-Fc"], &file);
+    let fresh = judged(&file);
+    let mut bytes = fs::read(&file).unwrap();
+    // Behind the magic, versions, sizes, form and compression: the parts of the time, each a sign and four bytes; the year is the sixth.
+    let compression = if bytes[6] >= 15 { 1 } else { 5 };
+    let year = 11 + compression + 5 * 5 + 1;
+    assert!(bytes[year] > 100, "years since 1900");
+    bytes[year] -= 1;
+    fs::write(&file, bytes).unwrap();
+    let old = judged(&file);
+    assert_eq!(old.complete, Some(true), "{old:?}");
+    assert!(
+        old.at + std::time::Duration::from_secs(300 * 86_400) < fresh.at,
+        "{old:?}"
+    );
+    world.close().await;
 }

@@ -4,13 +4,31 @@ use super::{BackupFinding, BackupSeverity};
 use crate::messages::backup as text;
 use crate::model::{ArchiveMode, BackupCopy, BackupPolicy, BackupState, CopyKind, Timestamp};
 
-/// One from which the archive leads on, as far as can be seen: the log is not kept for longer than copies are.
-pub(super) fn has_base_backup(state: &BackupState, keep: Duration, now: Timestamp) -> bool {
-    let mut copies = state.copies.iter().flatten();
-    copies.any(|copy| {
+/// Whether the archive leads on from a base backup that is seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Base {
+    /// None is seen, or only older ones than `keep` and those of another server: the log is not kept for longer than copies are.
+    Missing,
+    /// One is seen, but not known to be complete, or of this server.
+    Unproven,
+    /// A complete one of this server is seen.
+    Proven,
+}
+
+pub(super) fn base(state: &BackupState, keep: Duration, now: Timestamp) -> Base {
+    let here = state.server.as_ref().and_then(|server| server.system.as_ref());
+    let copies = state.copies.iter().flatten();
+    let bases = copies.filter(|copy| {
         copy.kind == CopyKind::BaseBackup
             && copy.complete != Some(false)
             && now.saturating_since(copy.at) <= keep
+            && !matches!((&copy.system, here), (Some(of), Some(here)) if of != here)
+    });
+    let proven = |copy: &BackupCopy| copy.complete == Some(true) && copy.system.is_some() && here.is_some();
+    bases.fold(Base::Missing, |best, copy| match best {
+        Base::Proven => best,
+        _ if proven(copy) => Base::Proven,
+        _ => Base::Unproven,
     })
 }
 

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::copies::has_base_backup;
+use super::copies::{Base, base};
 use crate::messages::backup as text;
 use crate::model::{ArchiveMode, BackupPolicy, BackupState, ServerBackups, Text, Timestamp};
 
@@ -80,8 +80,8 @@ pub(super) fn destroyed(
     });
     let archive = state.server.as_ref().and_then(archive);
     let archive = archive.map(|archive| {
-        // An archive to which no base backup is seen may restore nothing.
-        let exact = archive.exact && has_base_backup(state, policy.keep, now);
+        // An archive to which no base backup of this server is seen may restore nothing.
+        let exact = archive.exact && base(state, policy.keep, now) == Base::Proven;
         Loss::new(
             LossBy::Archive,
             archive.since,

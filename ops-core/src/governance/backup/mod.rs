@@ -81,6 +81,7 @@ pub fn backup_report(
     last: Option<&RestoreTest>,
     now: Timestamp,
 ) -> BackupReport {
+    let state = &state.clone().seen_at(now);
     let database = database.or_else(|| state.server.as_ref().map(|server| server.database.as_str()));
     let destroyed = loss::destroyed(state, policy, database, now);
     let disk = loss::disk(state, &destroyed);
@@ -90,12 +91,13 @@ pub fn backup_report(
     }
     copies::judge(state, policy, database, now, &mut findings);
     let archived = matches!(destroyed.by, LossBy::Archive);
-    if archived && !copies::has_base_backup(state, policy.keep, now) {
-        findings.push(BackupFinding::new(
-            "no_base_backup",
-            BackupSeverity::Unknown,
-            text::no_base_backup(),
-        ));
+    let half = match copies::base(state, policy.keep, now) {
+        copies::Base::Missing => Some(("no_base_backup", text::no_base_backup())),
+        copies::Base::Unproven => Some(("base_backup_unproven", text::base_backup_unproven())),
+        copies::Base::Proven => None,
+    };
+    if let Some((kind, both)) = half.filter(|_| archived) {
+        findings.push(BackupFinding::new(kind, BackupSeverity::Unknown, both));
     }
     match (destroyed.by, destroyed.most) {
         // Said by what was found about the copies.

@@ -15,6 +15,7 @@ fn now() -> Timestamp {
 
 fn archiving() -> ServerBackups {
     let mut server = ServerBackups::new(now(), "shop");
+    server.system = Some("7".to_owned());
     let archiving = &mut server.archiving;
     archiving.mode = ArchiveMode::On;
     archiving.configured = true;
@@ -28,12 +29,10 @@ fn archiving() -> ServerBackups {
 
 fn copies() -> Vec<BackupCopy> {
     let daily = |day: u32| {
-        BackupCopy::new(
-            format!("{day}"),
-            CopyKind::BaseBackup,
-            now() - DAY * day - MINUTE * 60,
-            1_000,
-        )
+        let at = now() - DAY * day - MINUTE * 60;
+        let mut copy = BackupCopy::new(format!("{day}"), CopyKind::BaseBackup, at, 1_000);
+        copy.system = Some("7".to_owned());
+        copy
     };
     (0..31).map(daily).collect()
 }
@@ -293,4 +292,53 @@ fn a_restore_that_was_never_tried_long_ago_or_without_success_is_said() {
     assert_eq!(judged(Some(&test)), due);
     test.failures.push("no such extension".to_owned());
     assert_eq!(judged(Some(&test)), (Some("test_failed".to_owned()), None));
+}
+
+#[test]
+fn a_base_backup_that_is_too_old_or_of_another_server_vouches_for_no_archive() {
+    let kinds = |change: &dyn Fn(&mut BackupState)| {
+        let mut state = good();
+        change(&mut state);
+        let found = report(&state);
+        assert!(!found.destroyed.exact, "{found:?}");
+        let kinds: Vec<String> = found.findings.into_iter().map(|finding| finding.kind).collect();
+        kinds.into_iter().find(|kind| kind.contains("base_backup"))
+    };
+    let each = |state: &mut BackupState, change: &dyn Fn(&mut BackupCopy)| {
+        state.copies.iter_mut().flatten().for_each(change);
+    };
+    let missing = Some("no_base_backup".to_owned());
+    let unproven = Some("base_backup_unproven".to_owned());
+    assert_eq!(
+        kinds(&|state| each(state, &|copy| copy.at = copy.at - DAY * 31)),
+        missing
+    );
+    assert_eq!(
+        kinds(&|state| each(state, &|copy| copy.system = Some("8".to_owned()))),
+        missing
+    );
+    assert_eq!(kinds(&|state| each(state, &|copy| copy.system = None)), unproven);
+    assert_eq!(
+        kinds(&|state| each(state, &|copy| *copy = copy.clone().with_fault(None, "compressed"))),
+        unproven
+    );
+    assert_eq!(
+        kinds(&|state| state.server.as_mut().unwrap().system = None),
+        unproven
+    );
+}
+
+#[test]
+fn a_copy_of_the_future_is_unknown_and_never_the_newest() {
+    let mut state = good();
+    let mut ahead = state.copies.as_ref().unwrap()[0].clone();
+    ahead.name = "ahead".to_owned();
+    ahead.at = now() + MINUTE * 11;
+    state.copies.as_mut().unwrap().insert(0, ahead);
+    assert_eq!(kinds(&state), ["copy_unknown"]);
+    let seen = state.clone().seen_at(now());
+    assert_eq!(seen.newest_complete(None).unwrap().name, "0");
+    // Clocks are apart by so much.
+    state.copies.as_mut().unwrap()[0].at = now() + MINUTE * 10;
+    assert_eq!(kinds(&state), [""; 0]);
 }

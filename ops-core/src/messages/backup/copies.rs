@@ -55,12 +55,26 @@ pub fn copies_not_looked_at() -> Both {
 pub fn no_base_backup() -> Both {
     both(
         (
-            "アーカイブだけでは復旧できない。ベースバックアップが見えない",
-            "an archive alone restores nothing, and no base backup is seen",
+            "アーカイブだけでは復旧できない。保存期間内のこのサーバーのベースバックアップが見えない",
+            "an archive alone restores nothing, and no base backup of this server is seen that is new enough to be kept",
         ),
         (
             "pg_basebackup で取って [backup] directory に置く。別の場所にあるなら、そこで確認する",
             "take one with pg_basebackup into [backup] directory; if it is elsewhere, look there",
+        ),
+    )
+}
+
+/// It may be of another server.
+pub fn base_backup_unproven() -> Both {
+    both(
+        (
+            "ベースバックアップが完全で、このサーバーのものかは確かめられない",
+            "a base backup is seen, and not known to be complete and of this server",
+        ),
+        (
+            "pg_verifybackup で確かめる。-Fp か圧縮しない -Ft で取れば、ここでも分かる",
+            "check it with pg_verifybackup; taken with -Fp, or -Ft without compression, it is known here",
         ),
     )
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::model::{Text, Timestamp};
 
 pub use self::copies::{
-    copies_not_looked_at, copy_damaged, copy_of_another, copy_shrank, copy_unknown, gap, no_backup,
-    no_base_backup, short_history, stale, test_due, test_failed,
+    base_backup_unproven, copies_not_looked_at, copy_damaged, copy_of_another, copy_shrank, copy_unknown,
+    gap, no_backup, no_base_backup, short_history, stale, test_due, test_failed,
 };
 
 /// What is wrong, and what to do.

@@ -43,12 +43,15 @@ pub struct BackupCopy {
     pub name: String,
     /// Its form.
     pub kind: CopyKind,
-    /// When it began to be written, as far as the file system knows: what is newer is not in it.
+    /// When it began to be written, as far as it says itself and the file system knows: what is newer is not in it.
     pub at: Timestamp,
     /// Its size.
     pub bytes: u64,
     /// The database that it is of; `None`: it does not say, or it is of all.
     pub database: Option<String>,
+    /// The system identifier of the server that a base backup is of; `None`: it does not say.
+    #[serde(default)]
+    pub system: Option<String>,
     /// Whether all of it is there; `None`: that cannot be told.
     pub complete: Option<bool>,
     /// Why it is not complete, or why that cannot be told.
@@ -64,6 +67,7 @@ impl BackupCopy {
             at,
             bytes,
             database: None,
+            system: None,
             complete: Some(true),
             fault: None,
         }

@@ -5,13 +5,15 @@ mod policy;
 mod server;
 mod test;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 pub use self::copy::{BackupCopy, CopyKind};
 pub use self::policy::BackupPolicy;
 pub use self::server::{ArchiveMode, Archived, Archiving, ReplicationSlot, ServerBackups, Standby};
 pub use self::test::{RestoreTest, RestoredTable};
-use super::Text;
+use super::{Text, Timestamp};
 
 /// What could be found out about backups. What is not here was not looked at; what could not be seen is named.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -41,6 +43,22 @@ impl BackupState {
         self.unseen.extend(other.unseen);
         self
     }
+
+    /// As it is to be judged at `now`: of a copy of more than [`AHEAD`](Self::AHEAD) later it is not known what it is. A clock is wrong, or its time
+    /// was changed; nobody can tell how old it is.
+    #[must_use]
+    pub fn seen_at(mut self, now: Timestamp) -> Self {
+        for copy in self.copies.iter_mut().flatten() {
+            if copy.complete == Some(true) && copy.at > now + Self::AHEAD {
+                copy.complete = None;
+                copy.fault = Some("its time lies in the future".to_owned());
+            }
+        }
+        self
+    }
+
+    /// So far clocks may be apart.
+    pub const AHEAD: Duration = Duration::from_secs(10 * 60);
 
     /// The newest copy that is complete and not known to be of another database than `database`.
     pub fn newest_complete(&self, database: Option<&str>) -> Option<&BackupCopy> {

@@ -12,6 +12,9 @@ pub struct ServerBackups {
     pub at: Timestamp,
     /// Its version as a number: 150004.
     pub version: i32,
+    /// Its system identifier, which standbys and base backups of it share; `None`: not to be seen.
+    #[serde(default)]
+    pub system: Option<String>,
     /// The database that was asked.
     pub database: String,
     /// Whether it is a standby itself: then the primary has the archive.
@@ -44,6 +47,7 @@ impl ServerBackups {
         Self {
             at,
             version: 0,
+            system: None,
             database: database.into(),
             in_recovery: false,
             wal_level: "replica".to_owned(),
