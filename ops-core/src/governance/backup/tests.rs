@@ -342,3 +342,18 @@ fn a_copy_of_the_future_is_unknown_and_never_the_newest() {
     state.copies.as_mut().unwrap()[0].at = now() + MINUTE * 10;
     assert_eq!(kinds(&state), [""; 0]);
 }
+
+#[test]
+fn a_restore_has_failed_if_a_table_came_back_empty_that_is_full() {
+    let passed = |rows, live_rows| {
+        let mut test = tested();
+        test.tables[0].rows = rows;
+        test.tables[0].live_rows = live_rows;
+        test.passed()
+    };
+    assert!(!passed(0, Some(1_001)));
+    // So many may have come since, and nobody knows without an estimate.
+    for (rows, live_rows) in [(0, Some(1_000)), (0, None), (1, Some(1_001))] {
+        assert!(passed(rows, live_rows), "{rows} {live_rows:?}");
+    }
+}
