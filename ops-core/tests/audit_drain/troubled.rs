@@ -33,6 +33,8 @@ pub(super) enum Trouble {
     Stuck(TenantId, AtomicUsize),
     /// It takes nothing, and locks this file; whether it has.
     Keeps(File, AtomicBool),
+    /// It does not come back from any batch that has a record of this tenant.
+    Waits(TenantId),
     /// Each record takes it a second.
     Slow(Arc<ManualClock>),
 }
@@ -59,6 +61,9 @@ impl AuditStore for Troubled {
                 return failed(ErrorKind::Conflict).map_err(|error| error.with_retry(Retry::Safe));
             }
             Trouble::Hangs => std::future::pending().await,
+            Trouble::Waits(tenant) if entries.iter().any(|entry| entry.record.tenant == *tenant) => {
+                std::future::pending().await
+            }
             Trouble::Slow(_) if entries.len() > 59 => std::future::pending().await,
             Trouble::Slow(clock) => clock.advance(Duration::from_secs(entries.len() as u64)),
             Trouble::Stuck(tenant, given) => {
@@ -307,4 +312,50 @@ async fn a_slow_store_gets_everything_in_smaller_batches() {
         assert!(late < 20, "it never gets anything");
     }
     assert_eq!((store.0.chain(&tenant()).len(), late), (300, 3));
+}
+
+#[tokio::test]
+async fn a_tenant_whose_insert_never_ends_keeps_neither_new_records_of_others_nor_those_apart() {
+    let directory = tempfile::tempdir().unwrap();
+    let spool = Spool::open(directory.path())
+        .unwrap()
+        .with_quota(SpoolQuota::default(), Arc::new(ManualClock::self_moving()));
+    let (slow, apart) = (
+        TenantId::new("org_slow").unwrap(),
+        TenantId::new("org_b").unwrap(),
+    );
+    let store = Troubled(InMemoryAudit::new(), Trouble::Waits(slow.clone()));
+    for n in 0..20 {
+        spool.append(of(&slow, n)).await.unwrap();
+        spool.append(record(n)).await.unwrap();
+    }
+    let mut deliveries = 0;
+    while store.0.chain(&tenant()).len() < 20 {
+        let delivered = spool.deliver(&store).await.unwrap();
+        assert_eq!(delivered.refused, 0);
+        deliveries += 1;
+        assert!(deliveries < 20, "the others wait for the slow one");
+    }
+
+    // Behind the slow one waits one whose trouble is over.
+    let stuck = Troubled(
+        InMemoryAudit::new(),
+        Trouble::Stuck(apart.clone(), AtomicUsize::new(0)),
+    );
+    spool.append(of(&apart, 1)).await.unwrap();
+    assert_eq!(spool.deliver(&stuck).await.unwrap().stored, 20);
+    for n in 20..22 {
+        spool.append(of(&slow, n)).await.unwrap();
+    }
+    let store = Troubled(stuck.0, store.1);
+    let mut deliveries = 0;
+    while store.0.chain(&apart).is_empty() {
+        spool.deliver(&store).await.unwrap();
+        deliveries += 1;
+        assert!(deliveries < 20, "what waits apart waits for the slow one");
+    }
+    assert_eq!(spool.deliver(&store.0).await.unwrap().pending, 0);
+    let chain = store.0.chain(&slow).into_iter();
+    let names: Vec<_> = chain.map(|(_, record)| record.resource_id).collect();
+    assert_eq!(names, (0..22).map(|n: i64| n.to_string()).collect::<Vec<_>>());
 }

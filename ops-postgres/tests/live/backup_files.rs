@@ -211,7 +211,10 @@ async fn a_base_backup_is_complete_by_its_manifest_until_a_file_of_it_is_gone() 
     // One that is compressed may have been cut off on its way.
     for (folder, complete) in [(&plain, Some(true)), (&loose, Some(true)), (&tar, None)] {
         let copy = judged(folder);
-        assert_eq!(copy.system, system.clone().filter(|_| *folder != tar), "{copy:?}");
+        // Before PostgreSQL 17 the manifest does not name the server; the control file and the label do, which are compressed.
+        if *folder != tar || copy.system.is_some() {
+            assert_eq!(copy.system, system, "{copy:?}");
+        }
         assert_eq!(
             (copy.kind, copy.complete),
             (CopyKind::BaseBackup, complete),

@@ -23,6 +23,8 @@ pub(super) struct Delivery<'a> {
     masker: Option<&'a dyn PiiMasker>,
     /// Tenants whose chain takes nothing: nothing more of theirs is given, so that all arrives in its order.
     held: HashSet<TenantId>,
+    /// Tenants of which the store did not take one lone record in time.
+    slow: usize,
     done: Delivered,
 }
 
@@ -39,6 +41,7 @@ impl<'a> Delivery<'a> {
             store,
             masker,
             held: HashSet::new(),
+            slow: 0,
             done: Delivered::default(),
         }
     }
@@ -51,6 +54,7 @@ impl<'a> Delivery<'a> {
         if apart && !self.done.cut {
             // What was found to be stuck a moment ago is not given again.
             self.held.retain(|tenant| !before.contains(tenant));
+            self.slow = 0;
             let began = self.spool.clock.monotonic();
             self.apart().await?;
             self.done.apart_took = self.spool.clock.monotonic().saturating_sub(began);
@@ -130,6 +134,11 @@ impl<'a> Delivery<'a> {
                 }
                 noted => noted?,
             };
+            // Whether it is the store or that tenant is not known: the next delivery begins with what comes behind.
+            if self.slow > 0 {
+                self.done.cut = true;
+                return Ok(false);
+            }
             if caught_up {
                 break;
             }
@@ -180,6 +189,9 @@ impl<'a> Delivery<'a> {
             let (places, entries): (Vec<_>, Vec<_>) = part.into_iter().unzip();
             let Some((last, _)) = places.last() else { break };
             behind = *last;
+            if self.slow >= SLOW_APART {
+                break;
+            }
             let given = self.hand_over(&entries, &files.size_apart, ANSWER_APART).await?;
             let Some(stuck) = given else {
                 // A store that was only too slow for these may take the others.
@@ -242,6 +254,14 @@ impl<'a> Delivery<'a> {
                     for place in part {
                         self.set_aside(&entries[place].record, &error).await?;
                     }
+                }
+                // It may be this tenant's chain alone that something holds.
+                Err(error) if error.kind() == ErrorKind::Timeout && entries.len() == 1 => {
+                    self.slow += 1;
+                    self.done.stuck += 1;
+                    self.done.error.get_or_insert(error);
+                    self.held.insert(entries[0].record.tenant.clone());
+                    stuck.push(0);
                 }
                 Err(error) => {
                     self.done.error = Some(error);
@@ -346,6 +366,8 @@ const SHRINK: &str = "shrink audit spool";
 const ANSWER: Duration = Duration::from_secs(60);
 /// The same for what waits apart: the others wait meanwhile.
 const ANSWER_APART: Duration = Duration::from_secs(10);
+/// So many tenants may each take that long before the rest is left to the next time.
+const SLOW_APART: usize = 4;
 /// A batch that is done within it may be followed by a larger one. It is well below what a store lets a chain wait for its lock: whoever else gives a batch
 /// to the same chain finds it free in time.
 const SOON: Duration = Duration::from_secs(2);
