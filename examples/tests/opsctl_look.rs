@@ -3,15 +3,14 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::path::Path;
 
-use ops_core::testkit::postgres_url;
-use ops_postgres::{PostgresStore, ScratchDatabase};
-use secrecy::{ExposeSecret, SecretString};
+use ops_postgres::PostgresStore;
+use secrecy::SecretString;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection, PgConnection, SqlSafeStr};
-use support::{Ran, opsctl};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, SqlSafeStr};
+use support::{Ran, Site, opsctl};
 
 const CONFIG: &str = r#"
 lang = "en"
@@ -43,66 +42,24 @@ create table memories (organization_id text not null, id int not null, user_id t
     primary key (organization_id, id));
 ";
 
-struct World {
-    dir: tempfile::TempDir,
-    database: ScratchDatabase,
+/// The site, and how its schema is looked at.
+struct World(Site);
+
+impl Deref for World {
+    type Target = Site;
+
+    fn deref(&self) -> &Site {
+        &self.0
+    }
 }
 
 impl World {
     async fn start(name: &str) -> Option<Self> {
-        let admin = SecretString::from(postgres_url().await?);
-        let name = format!("ops_cli_{name}_{}", std::process::id());
-        let database = ScratchDatabase::create(&admin, &name).await.expect("a database");
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        std::fs::write(dir.path().join("ops.toml"), CONFIG).expect("written");
-        std::fs::create_dir(dir.path().join("sql")).expect("a folder");
-        std::fs::write(
-            dir.path().join("sql/0001_first.sql"),
-            "create table first (id int);",
-        )
-        .expect("written");
-        let world = Self { dir, database };
-        world.sql(TABLES).await;
-        Some(world)
-    }
-
-    fn owner(&self) -> String {
-        self.database.owner_url().expose_secret().to_owned()
-    }
-
-    fn run(&self, arguments: &[&str]) -> Ran {
-        self.run_as(&self.owner(), arguments)
-    }
-
-    fn run_as(&self, url: &str, arguments: &[&str]) -> Ran {
-        let mut command = opsctl(self.dir.path());
-        command.env("DATABASE_URL", url);
-        Ran::of(command.args(arguments).output().expect("opsctl runs"))
-    }
-
-    async fn sql(&self, statements: &str) {
-        let mut owner = PgConnection::connect(&self.owner())
-            .await
-            .expect("the owner connects");
-        sqlx::raw_sql(AssertSqlSafe(statements))
-            .execute(&mut owner)
-            .await
-            .expect("statements");
-    }
-
-    async fn root_options(&self) -> PgConnectOptions {
-        let admin: PgConnectOptions = postgres_url().await.expect("a server").parse().expect("a URL");
-        admin.database(self.database.name())
-    }
-
-    async fn root_sql(&self, statements: &str) {
-        let mut root = PgConnection::connect_with(&self.root_options().await)
-            .await
-            .expect("a superuser");
-        sqlx::raw_sql(AssertSqlSafe(statements))
-            .execute(&mut root)
-            .await
-            .expect("statements");
+        let site = Site::start(name, CONFIG, TABLES).await?;
+        let folder = site.dir.path().join("sql");
+        std::fs::create_dir(&folder).expect("a folder");
+        std::fs::write(folder.join("0001_first.sql"), "create table first (id int);").expect("written");
+        Some(Self(site))
     }
 
     /// Our schema as the version `until` of this program left it.
@@ -132,17 +89,15 @@ impl World {
         let mut migrator = Migrator::with_migrations(migrations);
         migrator.dangerous_set_table_name("ops.schema_migration");
         migrator.create_schema("ops");
-        let mut owner = PgConnection::connect(&self.owner())
+        migrator
+            .run(&mut self.session().await)
             .await
-            .expect("the owner connects");
-        migrator.run(&mut owner).await.expect("an older schema");
+            .expect("an older schema");
     }
 
     /// Everything of the catalogue that a verb could change, and how many rows our tables have.
     async fn catalogue(&self) -> (Vec<String>, BTreeMap<String, i64>) {
-        let mut root = PgConnection::connect_with(&self.root_options().await)
-            .await
-            .expect("a superuser");
+        let mut root = self.root().await;
         let things: Vec<String> = sqlx::query_scalar(CATALOGUE)
             .bind(self.database.name())
             .fetch_all(&mut root)
@@ -167,15 +122,7 @@ impl World {
     }
 
     async fn close(self) {
-        let name = self.database.name().to_owned();
-        self.database.drop_all().await.expect("dropped");
-        let admin = postgres_url().await.expect("a server");
-        let mut admin = PgConnection::connect(&admin).await.expect("a superuser");
-        let drop = format!("drop role if exists {name}_audit_writer, {name}_reader");
-        sqlx::raw_sql(AssertSqlSafe(drop))
-            .execute(&mut admin)
-            .await
-            .expect("dropped");
+        self.0.close(&["audit_writer", "reader"]).await;
     }
 }
 

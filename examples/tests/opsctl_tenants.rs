@@ -2,14 +2,13 @@
 
 mod support;
 
+use std::ops::Deref;
+
 use ops_core::model::{Actor, AuditRecord, TenantId};
 use ops_core::ports::AuditStore as _;
-use ops_core::testkit::postgres_url;
-use ops_postgres::{PostgresAuditStore, PostgresStore, ScratchDatabase};
+use ops_postgres::{PostgresAuditStore, PostgresStore};
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use support::{Ran, opsctl};
+use support::{Ran, Site, opsctl};
 
 const CONFIG: &str = r#"
 lang = "en"
@@ -46,49 +45,20 @@ create table memories (organization_id text not null, id int not null, user_id t
 create table conversation_summaries (organization_id text not null, id int not null, created_at timestamptz not null, primary key (organization_id, id));
 ";
 
-struct World {
-    dir: tempfile::TempDir,
-    database: ScratchDatabase,
+/// The site, and the roles that the tests make beside it.
+struct World(Site);
+
+impl Deref for World {
+    type Target = Site;
+
+    fn deref(&self) -> &Site {
+        &self.0
+    }
 }
 
 impl World {
     async fn start(name: &str) -> Option<Self> {
-        let admin = SecretString::from(postgres_url().await?);
-        let name = format!("ops_cli_{name}_{}", std::process::id());
-        let database = ScratchDatabase::create(&admin, &name).await.expect("a database");
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        std::fs::write(
-            dir.path().join("ops.toml"),
-            CONFIG.replace("ROLE", &format!("{name}_app")),
-        )
-        .expect("written");
-        let world = Self { dir, database };
-        world.sql(TABLES).await;
-        Some(world)
-    }
-
-    fn run(&self, arguments: &[&str]) -> Ran {
-        let mut command = opsctl(self.dir.path());
-        command.env("DATABASE_URL", self.database.owner_url().expose_secret());
-        Ran::of(command.args(arguments).output().expect("opsctl runs"))
-    }
-
-    async fn sql(&self, statements: &str) {
-        let mut owner = PgConnection::connect(self.database.owner_url().expose_secret())
-            .await
-            .expect("the owner connects");
-        sqlx::raw_sql(AssertSqlSafe(statements))
-            .execute(&mut owner)
-            .await
-            .expect("statements");
-    }
-
-    async fn root(&self) -> PgConnection {
-        let admin = postgres_url().await.expect("a server");
-        let options: PgConnectOptions = admin.parse().expect("a URL");
-        PgConnection::connect_with(&options.database(self.database.name()))
-            .await
-            .expect("a superuser")
+        Site::start(name, CONFIG, TABLES).await.map(Self)
     }
 
     /// The role that removes values from the audit trail.
@@ -103,22 +73,14 @@ impl World {
     /// Makes it, as an administrator.
     async fn make_role(&self, role: &str) {
         let name = self.database.name();
-        let make = format!("create role {role} nologin; grant {role} to {name}_owner");
-        sqlx::raw_sql(AssertSqlSafe(make))
-            .execute(&mut self.root().await)
-            .await
-            .expect("a role");
+        self.root_sql(&format!(
+            "create role {role} nologin; grant {role} to {name}_owner"
+        ))
+        .await;
     }
 
     async fn close(self) {
-        let (eraser, pruner) = (self.eraser(), format!("{}_audit_pruner", self.database.name()));
-        self.database.drop_all().await.expect("dropped");
-        let admin = postgres_url().await.expect("a server");
-        let mut admin = PgConnection::connect(&admin).await.expect("a superuser");
-        sqlx::raw_sql(AssertSqlSafe(format!("drop role if exists {eraser}, {pruner}")))
-            .execute(&mut admin)
-            .await
-            .expect("dropped");
+        self.0.close(&["audit_eraser", "audit_pruner"]).await;
     }
 }
 

@@ -2,11 +2,14 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+mod site;
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
+pub use site::Site;
 
 /// A folder with an `ops.toml` and the simulated vendors that it leads to; both end with it.
 #[derive(Debug)]
