@@ -278,6 +278,61 @@ async fn a_run_that_hangs_loses_its_lease_to_a_person_who_says_why() {
 }
 
 #[tokio::test]
+async fn taking_a_job_away_is_recorded_also_where_the_answer_is_lost() {
+    let Some(world) = World::start("lease_lost").await else {
+        return;
+    };
+    world
+        .sql("insert into ops.lease values ('job', 'bob', 3, now(), now() + interval '1 min')")
+        .await;
+    // Locked for longer than anybody waits.
+    let mut session = world.session().await;
+    sqlx::raw_sql("begin; select from ops.lease for update")
+        .execute(&mut session)
+        .await
+        .expect("locked");
+    let lost = world.run(&["leases", "release", "job", "--reason", "it hangs"]);
+    assert_eq!(lost.code, 1, "{}{}", lost.out, lost.err);
+    let trail = world
+        .run(&["audit", "search", "--action", "release_lease", "--json"])
+        .json();
+    let record = &trail["records"][0];
+    assert_eq!(
+        (&record["outcome"], &record["details"]["token"]),
+        (&"unknown".into(), &"3".into()),
+        "{trail:#}"
+    );
+    drop(session);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_run_whose_lease_was_given_to_another_while_it_stood_still_deletes_nothing() {
+    let Some(world) = World::start("lease_fence").await else {
+        return;
+    };
+    let first = world.at_the_gate().await;
+    // As if it had stood still for an hour, in the middle of its batch.
+    world
+        .sql("update ops.lease set holder = 'other', token = token + 1, until = clock_timestamp() + interval '1 min'; insert into gate values (true)")
+        .await;
+    let first = Ran::of(first.wait_with_output().expect("it ends"));
+    assert!(
+        first.code == 1 && first.out.contains("retention was lost"),
+        "{}{}",
+        first.out,
+        first.err
+    );
+    assert!(
+        world
+            .asks("select count(*) = 2 from conversation_summaries")
+            .await
+    );
+    assert_eq!(world.lease()["token"], 2, "what another has is not given back");
+    world.close().await;
+}
+
+#[tokio::test]
 async fn without_the_table_of_leases_nothing_is_run() {
     let Some(world) = World::start("lease_none").await else {
         return;
