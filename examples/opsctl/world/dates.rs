@@ -102,7 +102,8 @@ impl Dates {
         if items.iter().any(|item| item.drill.is_some()) {
             // What a person has said of an occurrence counts before that.
             for drill in drilled(&items, &self.drills.list().await?)? {
-                if !known.completions.iter().any(|one| one.key == drill.key) {
+                // One that ended by a clock that is ahead has not ended yet.
+                if drill.at <= now && !known.completions.iter().any(|one| one.key == drill.key) {
                     known.completions.push(drill);
                 }
             }
