@@ -204,7 +204,8 @@ pub(crate) fn load(global: &Global, printer: &Printer) -> Result<OpsConfig, Fail
     Ok(config)
 }
 
-fn actor(global: &Global, env: &Env) -> Result<Actor, Failure> {
+/// Who acts: named, by the environment, or nobody in particular.
+pub(crate) fn actor(global: &Global, env: &Env) -> Result<Actor, Failure> {
     let id = global
         .actor
         .clone()

@@ -6,8 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use ops_core::clock::SystemClock;
+use ops_core::file::FileDueDates;
 use ops_core::model::{Digest, Every, Period, Timestamp};
-use ops_core::ports::Clock;
+use ops_core::ports::{Clock, DueDates as _};
 use ops_core::testkit::postgres_url;
 use ops_postgres::ScratchDatabase;
 use secrecy::{ExposeSecret, SecretString};
@@ -155,6 +156,69 @@ fn an_item_is_owed_from_the_first_look_on_and_that_is_remembered() {
     assert_eq!(done.code, 0, "done, though not owed: {}{}", done.out, done.err);
 }
 
+#[tokio::test]
+async fn an_item_that_was_first_looked_at_by_a_clock_that_was_ahead_is_not_called_fine() {
+    let dir = folder("[[calendar]]\nid = \"reindex\"\ntitle = \"REINDEX\"\nevery = \"monthly\"");
+    let path = dir.path();
+    let kept = FileDueDates::open(path.join(".ops/due")).expect("a directory");
+    kept.begin("reindex", now() + 2 * DAY).await.expect("kept");
+    let year = Period::of(Every::Yearly, now());
+    run(path, &["calendar", "done", &format!("dr-test/{year}")]);
+    let due = run(path, &["calendar", "due", "--json"]);
+    assert_eq!(
+        (due.code, &due.json()["begun_ahead"]),
+        (4, &json!(["reindex"])),
+        "{}{}",
+        due.out,
+        due.err
+    );
+    assert!(due.err.contains("write since"), "{}", due.err);
+    assert!(!run(path, &["metrics"]).out.contains("ops_due_overdue"));
+}
+
+#[test]
+fn a_drill_that_passed_settles_the_item_that_names_it() {
+    let dir = folder(
+        "[[calendar]]\nid = \"drill\"\ntitle = \"drill\"\nevery = \"daily\"\ndrill = \"api-stop\"\nsince = \"2026-01-01\"",
+    );
+    let path = dir.path();
+    let of_today = || {
+        let document = run(path, &["calendar", "due", "--within", "1d", "--all", "--json"]).json();
+        let entries = document["entries"].as_array().expect("entries").clone();
+        let today = |entry: &Value| {
+            entry["key"] == json!(format!("drill/{}", day(0)))
+                || entry["key"] == json!(format!("drill/{}", day(1)))
+        };
+        entries
+            .into_iter()
+            .filter(|entry| today(entry) && entry["state"] == "done")
+            .collect::<Vec<_>>()
+    };
+    // What was made to fail settles nothing.
+    run(
+        path,
+        &[
+            "drill",
+            "api-stop",
+            "--world",
+            "gcp",
+            "--break-rule",
+            "ignore-stop",
+        ],
+    );
+    assert_eq!(of_today(), Vec::<Value>::new());
+    let ran = run(path, &["drill", "api-stop", "--world", "gcp", "--json"]);
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    let settled = of_today();
+    assert_eq!(settled.len(), 1, "{settled:?}");
+    assert_eq!(
+        settled[0]["completion"]["evidence"],
+        json!({"kind": "run", "run": ran.json()["runs"][0]["run"]})
+    );
+    let history = run(path, &["calendar", "history", "drill", "--json"]).json();
+    assert_eq!(history["history"].as_array().map(Vec::len), Some(1), "{history}");
+}
+
 #[test]
 fn a_report_is_set_once_and_is_due_at_its_hour() {
     let dir = folder("");
@@ -213,6 +277,7 @@ fn what_cannot_be_meant_is_refused_with_a_remedy_and_leaves_nothing() {
         vec!["done", &key, "--at", "yesterday"],
         vec!["done", &key, "--note", ""],
         vec!["done", &key, "--evidence", "./gone.pdf"],
+        vec!["done", &key, "--evidence", "/dev/zero"],
         vec!["skip", &key, "dr-test/x", "--reason", "r"],
         vec!["skip", &key, "--reason", " "],
         vec!["add", "title", "--due", "soon"],
@@ -292,11 +357,22 @@ async fn without_the_database_this_machine_answers_keeps_and_brings_it_later() {
             .any(|(key, state)| key.starts_with("alerts/") && state != "coming")
     );
 
+    // A date that is set here while somebody else sets another: the other counts, and that is said.
+    let add = |due: &'static str| ["calendar", "add", "report", "--due", due];
+    assert_eq!(gone(&one, &add("2099-01-20")).code, 4);
+    let elsewhere = reached(&other, &[&add("2099-02-20")[..], &["--actor", "bob"]].concat());
+    assert_eq!(elsewhere.code, 0, "{}{}", elsewhere.out, elsewhere.err);
+
     // It is back: meanwhile somebody else was first for one of the two; the other is brought.
     let first = reached(&other, &["calendar", "done", &today, "--actor", "bob"]);
     assert_eq!(first.code, 0, "{}{}", first.out, first.err);
     let history = reached(&one, &["calendar", "history", "alerts", "--json"]);
-    assert!(history.err.contains("bob was first"), "{}", history.err);
+    assert!(history.err.contains("bob was first (2"), "{}", history.err);
+    assert!(
+        history.err.contains("bob was first to set it, by 2099-02-21"),
+        "{}",
+        history.err
+    );
     let seen = reached(&other, &["calendar", "history", "alerts", "--json"]).json();
     let by = seen["history"].as_array().expect("history").iter();
     let by: Vec<_> = by

@@ -2,15 +2,13 @@
 
 mod support;
 
+use std::ops::Deref;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use ops_core::testkit::postgres_url;
-use ops_postgres::ScratchDatabase;
-use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use support::{Ran, opsctl};
+use sqlx::AssertSqlSafe;
+use support::{Ran, Site, opsctl};
 
 const CONFIG: &str = r#"
 lang = "en"
@@ -40,36 +38,30 @@ end $$;
 create trigger wait before delete on conversation_summaries for each row execute function wait();
 ";
 
-struct World {
-    dir: tempfile::TempDir,
-    database: ScratchDatabase,
+/// The site, and a job that waits at a gate.
+struct World(Site);
+
+impl Deref for World {
+    type Target = Site;
+
+    fn deref(&self) -> &Site {
+        &self.0
+    }
 }
 
 impl World {
     async fn start(name: &str) -> Option<Self> {
-        let admin = SecretString::from(postgres_url().await?);
-        let name = format!("ops_cli_{name}_{}", std::process::id());
-        let database = ScratchDatabase::create(&admin, &name).await.expect("a database");
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        std::fs::write(dir.path().join("ops.toml"), CONFIG).expect("written");
-        let world = Self { dir, database };
-        world.sql(TABLES).await;
-        assert_eq!(world.run(&["db", "migrate"]).code, 0);
-        assert_eq!(world.run(&["leases"]).out, "none was ever taken\n");
-        Some(world)
-    }
-
-    fn run(&self, arguments: &[&str]) -> Ran {
-        let mut command = opsctl(self.dir.path());
-        command.env("DATABASE_URL", self.database.owner_url().expose_secret());
-        Ran::of(command.args(arguments).output().expect("opsctl runs"))
+        let site = Site::start(name, CONFIG, TABLES).await?;
+        assert_eq!(site.run(&["db", "migrate"]).code, 0);
+        assert_eq!(site.run(&["leases"]).out, "none was ever taken\n");
+        Some(Self(site))
     }
 
     /// A run that has the lease and waits at the gate.
     async fn at_the_gate(&self) -> Child {
         let mut command = opsctl(self.dir.path());
         let mut child = command
-            .env("DATABASE_URL", self.database.owner_url().expose_secret())
+            .env("DATABASE_URL", self.owner())
             .env("OPS_ACTOR", "bob")
             .args(["retention", "run", "--json"])
             .stdout(Stdio::piped())
@@ -102,19 +94,6 @@ impl World {
         .await;
     }
 
-    async fn session(&self) -> PgConnection {
-        PgConnection::connect(self.database.owner_url().expose_secret())
-            .await
-            .expect("the owner connects")
-    }
-
-    async fn sql(&self, statements: &str) {
-        sqlx::raw_sql(AssertSqlSafe(statements))
-            .execute(&mut self.session().await)
-            .await
-            .expect("statements");
-    }
-
     async fn asks(&self, question: &str) -> bool {
         sqlx::query_scalar(AssertSqlSafe(question))
             .fetch_one(&mut self.session().await)
@@ -128,7 +107,7 @@ impl World {
 
     async fn close(self) {
         self.forget_the_dead().await;
-        self.database.drop_all().await.expect("dropped");
+        self.0.close(&[]).await;
     }
 }
 
@@ -274,6 +253,61 @@ async fn a_run_that_hangs_loses_its_lease_to_a_person_who_says_why() {
     );
     first.kill().expect("SIGKILL");
     first.wait().expect("it ends");
+    world.close().await;
+}
+
+#[tokio::test]
+async fn taking_a_job_away_is_recorded_also_where_the_answer_is_lost() {
+    let Some(world) = World::start("lease_lost").await else {
+        return;
+    };
+    world
+        .sql("insert into ops.lease values ('job', 'bob', 3, now(), now() + interval '1 min')")
+        .await;
+    // Locked for longer than anybody waits.
+    let mut session = world.session().await;
+    sqlx::raw_sql("begin; select from ops.lease for update")
+        .execute(&mut session)
+        .await
+        .expect("locked");
+    let lost = world.run(&["leases", "release", "job", "--reason", "it hangs"]);
+    assert_eq!(lost.code, 1, "{}{}", lost.out, lost.err);
+    let trail = world
+        .run(&["audit", "search", "--action", "release_lease", "--json"])
+        .json();
+    let record = &trail["records"][0];
+    assert_eq!(
+        (&record["outcome"], &record["details"]["token"]),
+        (&"unknown".into(), &"3".into()),
+        "{trail:#}"
+    );
+    drop(session);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_run_whose_lease_was_given_to_another_while_it_stood_still_deletes_nothing() {
+    let Some(world) = World::start("lease_fence").await else {
+        return;
+    };
+    let first = world.at_the_gate().await;
+    // As if it had stood still for an hour, in the middle of its batch.
+    world
+        .sql("update ops.lease set holder = 'other', token = token + 1, until = clock_timestamp() + interval '1 min'; insert into gate values (true)")
+        .await;
+    let first = Ran::of(first.wait_with_output().expect("it ends"));
+    assert!(
+        first.code == 1 && first.out.contains("retention was lost"),
+        "{}{}",
+        first.out,
+        first.err
+    );
+    assert!(
+        world
+            .asks("select count(*) = 2 from conversation_summaries")
+            .await
+    );
+    assert_eq!(world.lease()["token"], 2, "what another has is not given back");
     world.close().await;
 }
 

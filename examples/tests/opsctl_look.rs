@@ -346,6 +346,14 @@ async fn eight_processes_bring_the_schema_up_to_date_at_once_and_one_of_them_say
     let Some(world) = World::start("look_migrate").await else {
         return;
     };
+    let before = world.catalogue().await;
+    let nobody = world.run(&["db", "migrate", "--actor", "a\nb"]);
+    assert_eq!(nobody.code, 2, "{}{}", nobody.out, nobody.err);
+    assert_eq!(
+        world.catalogue().await,
+        before,
+        "who cannot be recorded changes nothing"
+    );
     world.older(7).await;
     let processes: Vec<_> = (0..8)
         .map(|_| {

@@ -5,7 +5,7 @@ use ops_core::error::{ErrorKind, Result};
 use ops_core::model::{Lease, LeaseRequest, LeaseState, Taken, Timestamp};
 use ops_core::ports::LeaseStore;
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, PgPool, Row as _};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row as _};
 
 use crate::PostgresStore;
 use crate::error::{error, failed};
@@ -25,6 +25,53 @@ impl PostgresLeases {
     pub fn new(store: &PostgresStore) -> Self {
         Self {
             pool: store.pool().clone(),
+        }
+    }
+}
+
+/// A lease in the same database that a job writes under: each of its transactions looks last of all whether the lease is still held with this token, and
+/// keeps it from changing hands until it has committed. So a run that stood still, and goes on after another has begun, writes nothing more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WriteFence {
+    name: String,
+    token: u64,
+}
+
+impl WriteFence {
+    /// The lease `name` with the token that it was granted with ([`Fence::token`](ops_core::pipeline::Fence::token)).
+    pub fn new(name: impl Into<String>, token: u64) -> Self {
+        Self {
+            name: name.into(),
+            token,
+        }
+    }
+
+    /// Locks the lease until the transaction ends, if it is held: whoever takes it, renews it or takes it away waits for that long. `Conflict`: it is lost.
+    pub(crate) async fn hold(&self, connection: &mut PgConnection, operation: &'static str) -> Result<()> {
+        // The clock is read once the row is locked: a sub-select that locks is not flattened.
+        let statement = format!(
+            "select l.until > clock_timestamp() from (
+                select until from ops.lease where name = {} and token = {} and holder is not null for share
+             ) l",
+            said(&self.name),
+            self.token
+        );
+        let row = sqlx::raw_sql(AssertSqlSafe(statement))
+            .fetch_optional(connection)
+            .await
+            .map_err(failed(operation))?;
+        match row
+            .map(|row| row.try_get(0))
+            .transpose()
+            .map_err(failed(operation))?
+        {
+            Some(true) => Ok(()),
+            _ => Err(error(ErrorKind::Conflict, operation)
+                .context(
+                    "lease",
+                    format!("{} was lost, so nothing more was written", self.name),
+                )
+                .context("remedy", "see who has it, and run it again when it is free")),
         }
     }
 }
@@ -86,7 +133,7 @@ impl LeaseStore for PostgresLeases {
     async fn revoke(&self, name: &str, token: u64) -> Result<Option<LeaseState>> {
         let name = said(name);
         let statement = format!(
-            "update ops.lease set holder = null, token = token + 1
+            "update ops.lease set holder = null, token = token + 1, until = least(until, clock_timestamp() + interval '1 day')
              where name = {name} and token = {token} and holder is not null and until > clock_timestamp() returning {COLUMNS}"
         );
         let row = self.row("revoke lease", statement).await?;

@@ -77,7 +77,7 @@ pub use self::guard::{PostgresDatabaseGuard, PostgresReadiness, WriteProbe};
 pub use self::hints::PostgresSwitchHints;
 pub use self::incident::PostgresIncidents;
 pub use self::journal::PostgresJournal;
-pub use self::lease::PostgresLeases;
+pub use self::lease::{PostgresLeases, WriteFence};
 pub use self::limits::PostgresLimits;
 pub use self::load::{
     LoadReport, PostgresLoad, PostgresTimeouts, ReplicaLag, SignalResult, SlowQueries, SlowQuery, TableSize,

@@ -127,6 +127,23 @@ impl PostgresStore {
         Ok(())
     }
 
+    /// Lets `role`, an application's, take leases with [`PostgresLeases`](crate::PostgresLeases) and write under them; nothing else.
+    ///
+    /// # Errors
+    /// `PermissionDenied` unless the connected role owns the schema.
+    pub async fn grant_leases(&self, role: &str) -> Result<()> {
+        let role = quoted(role);
+        let statements = format!(
+            "grant usage on schema ops to {role};
+             grant select, insert, update on ops.lease to {role};"
+        );
+        sqlx::raw_sql(AssertSqlSafe(statements))
+            .execute(&self.pool)
+            .await
+            .map_err(failed("grant the leases"))?;
+        Ok(())
+    }
+
     /// The database that `url` names, without connecting; the user's name where it names none, as the server would take it.
     ///
     /// # Errors
@@ -356,8 +373,10 @@ const CREATE_TABLE: [&str; 2] = ["create table ", "create unlogged table "];
 pub(crate) const LATEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
 /// As startup options: a setting of the session itself beats those of database and role.
-const SESSION_SETTINGS: [(&str, &str); 5] = [
+const SESSION_SETTINGS: [(&str, &str); 6] = [
     ("default_transaction_read_only", "off"),
+    // Who had to wait for a row decides by what it is then.
+    ("default_transaction_isolation", "read committed"),
     ("standard_conforming_strings", "on"),
     ("statement_timeout", "10s"),
     ("lock_timeout", "3s"),

@@ -3,20 +3,23 @@ use std::time::Duration;
 
 use ops_core::error::{Error, ErrorKind};
 use ops_core::pipeline::{Kept, LeaseKeeper};
-use ops_postgres::PostgresLeases;
+use ops_postgres::{PostgresLeases, WriteFence};
 
 use super::tenant_data::{Deed, Tally, TenantData};
 use crate::exit::{Exit, Failure};
 use crate::print::Printer;
 
-/// Runs what must not run twice at once. The second is told who runs it; a run that was killed keeps it for [`TTL`] at most.
-pub(super) async fn alone(
+/// Runs what must not run twice at once, with what its writes are fenced by. The second is told who runs it; a run that was killed keeps it for [`TTL`] at most.
+pub(super) async fn alone<F>(
     data: &TenantData,
     printer: &Printer,
     name: &str,
     (deed, tally): (&Deed<'_>, &Tally),
-    job: impl Future<Output = Result<Exit, Failure>> + Send,
-) -> Result<Exit, Failure> {
+    job: impl FnOnce(WriteFence) -> F + Send,
+) -> Result<Exit, Failure>
+where
+    F: Future<Output = Result<Exit, Failure>> + Send,
+{
     let clock = Arc::clone(&data.session.world.ops.providers().clock);
     let keeper = LeaseKeeper::new(
         Arc::new(PostgresLeases::new(&data.store)),
@@ -24,7 +27,10 @@ pub(super) async fn alone(
         holder(data.session.actor.id()),
         TTL,
     )?;
-    match keeper.run(name, |_| job).await? {
+    match keeper
+        .run(name, |fence| job(WriteFence::new(name, fence.token())))
+        .await?
+    {
         Kept::Done(result) => result,
         Kept::Held(lease) => Err(Failure::Held(lease)),
         _ => {
@@ -56,5 +62,5 @@ fn holder(actor: &str) -> String {
         .collect()
 }
 
-/// How long a run that was killed keeps others out. Longer than any statement of ours may take (10 s), so that what it had sent is over by then.
+/// How long a run that was killed keeps others out. Longer than any change of ours may take (30 s a batch), so that what it had sent is over by then.
 pub(super) const TTL: Duration = Duration::from_secs(60);

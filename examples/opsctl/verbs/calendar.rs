@@ -69,6 +69,27 @@ pub(super) async fn look(session: &Session, printer: &Printer) -> Result<Known, 
             &format!("⚠ {key}: {by} was first ({at}); what {me} said on this machine does not count"),
         )));
     }
+    for (mine, first) in &known.outdated {
+        let (key, mine, by, due) = (
+            &mine.key,
+            mine.due.to_jst(),
+            first.set_by.id(),
+            first.due.to_jst(),
+        );
+        printer.error(&printer.warn(&printer.pick(
+            &format!("⚠ {key}: {by} が先に {due} までと決めています。この端末の {mine} までは数えません"),
+            &format!(
+                "⚠ {key}: {by} was first to set it, by {due}; {mine}, as this machine had it, does not count"
+            ),
+        )));
+    }
+    for (item, begun) in &known.begun_ahead {
+        let begun = begun.to_jst();
+        printer.error(&printer.warn(&printer.pick(
+            &format!("⚠ {item}: {begun} からしか数えません。最初に見た端末の時計が進んでいました。ops.toml の項目に since を書いてください"),
+            &format!("⚠ {item} counts only from {begun} on, as the clock of whoever looked first was ahead: write since in its [[calendar]] table"),
+        )));
+    }
     Ok(known)
 }
 
@@ -76,15 +97,16 @@ async fn due(session: &Session, printer: &Printer, within: Duration, all: bool) 
     let known = look(session, printer).await?;
     let now = session.world.now();
     let mut found = agenda(&known.items, &known.dates, &known.completions, now, within);
+    let is_known = known.unknown.is_none() && known.begun_ahead.is_empty();
     let exit = match (
-        &known.unknown,
+        is_known,
         found.count(DueState::Overdue),
         found.count(DueState::Due),
     ) {
-        (Some(_), _, _) => Exit::Unverified,
-        (None, 0, 0) => Exit::Done,
-        (None, 0, _) => Exit::Partly,
-        (None, _, _) => Exit::Failed,
+        (false, _, _) => Exit::Unverified,
+        (true, 0, 0) => Exit::Done,
+        (true, 0, _) => Exit::Partly,
+        (true, _, _) => Exit::Failed,
     };
     let counts: serde_json::Map<String, Value> = STATES
         .iter()
@@ -97,7 +119,8 @@ async fn due(session: &Session, printer: &Printer, within: Duration, all: bool) 
     if printer.json() {
         printer.document(&json!({
             "now": now, "within_seconds": within.as_secs(), "entries": found.entries, "earlier": found.earlier,
-            "counts": counts, "unknown": known.unknown, "waiting": known.waiting, "exit_code": exit.code(),
+            "counts": counts, "unknown": known.unknown, "waiting": known.waiting,
+            "begun_ahead": known.begun_ahead.iter().map(|(item, _)| item).collect::<Vec<_>>(), "exit_code": exit.code(),
         }));
         return Ok(exit);
     }
@@ -242,12 +265,15 @@ async fn history(session: &Session, printer: &Printer, of: Option<&str>) -> Resu
     Ok(exit)
 }
 
-/// Figures for Prometheus; empty without a calendar, and where it is not known what was done elsewhere, so that an alert on their
+/// Figures for Prometheus; empty without a calendar, and where it is not known what was done elsewhere or since when an item is owed, so that an alert on their
 /// absence fires.
 pub(super) async fn figures(session: &Session) -> Result<String> {
     let world = &session.world;
     let known = world.dates.look(items(session), world.now()).await?;
-    if known.unknown.is_some() || (known.items.is_empty() && known.dates.is_empty()) {
+    if known.unknown.is_some()
+        || !known.begun_ahead.is_empty()
+        || (known.items.is_empty() && known.dates.is_empty())
+    {
         return Ok(String::new());
     }
     let found = agenda(

@@ -1,3 +1,5 @@
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use ops_core::audit::Recorded;
@@ -349,13 +351,18 @@ fn shown_by(session: &Session, text: &str) -> Result<DueEvidence, Failure> {
             "name a file of at most 256 MiB, or write words such as a ticket",
         )
     };
-    let length = std::fs::metadata(path)
-        .map_err(|error| unread(error.kind().to_string()))?
-        .len();
-    if length > MOST_BYTES {
+    let metadata = std::fs::metadata(path).map_err(|error| unread(error.kind().to_string()))?;
+    // A pipe or a device may have no end.
+    if !metadata.is_file() {
+        return Err(unread("it is no regular file".to_owned()));
+    }
+    let mut content = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut content))
+        .map_err(|error| unread(error.kind().to_string()))?;
+    if content.len() as u64 > MOST_BYTES {
         return Err(unread("it is too large".to_owned()));
     }
-    let content = std::fs::read(path).map_err(|error| unread(error.kind().to_string()))?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     Ok(DueEvidence::File {
         name: masked(session, "--evidence", &name, 255)?,

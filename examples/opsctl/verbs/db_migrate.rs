@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::cli::Global;
 use crate::exit::{Exit, Failure};
 use crate::print::Printer;
-use crate::session::{Session, load};
+use crate::session::{Session, actor, load};
 use crate::world::Purpose;
 
 /// Brings our own schema up to date, says from which version to which, and records it in the trail that is there from now on.
@@ -24,6 +24,8 @@ pub(super) async fn run(global: &Global, printer: &Printer) -> Result<Exit, Fail
             "set it to the URL of the database, with a role that may make the schema ops",
         ));
     };
+    // Who cannot be recorded changes nothing.
+    actor(global, &Env::process())?;
     let store = PostgresStore::connect(&url).await?;
     let upgraded = store.upgrade().await?;
     // What was done is not what is there until it has been read back.
@@ -31,6 +33,10 @@ pub(super) async fn run(global: &Global, printer: &Printer) -> Result<Exit, Fail
     let audited = match upgraded.changed() {
         true => Some(record(global, printer, store.database(), upgraded).await),
         false => None,
+    };
+    let exit = match audited {
+        Some(Err(_)) => Exit::Partly,
+        _ => Exit::Done,
     };
     store.close().await;
     let to = upgraded.to;
@@ -47,7 +53,14 @@ pub(super) async fn run(global: &Global, printer: &Printer) -> Result<Exit, Fail
             &format!("schema ops: version {to}; nothing was changed"),
         ),
     });
-    if audited == Some(false) {
+    if let Some(Err(why)) = &audited {
+        printer.error(&printer.warn(&printer.pick(
+            &format!("✘ 監査ログに記録できません。スプールにもありません ({why})"),
+            &format!("✘ it is not recorded, in the audit trail or the spool ({why})"),
+        )));
+    }
+    let audited = audited.map(|audited| audited.unwrap_or(false));
+    if audited == Some(false) && exit == Exit::Done {
         printer.error(&printer.warn(&printer.pick(
             "⚠ 監査ログにまだ記録されていません",
             "⚠ not in the audit trail yet",
@@ -55,16 +68,23 @@ pub(super) async fn run(global: &Global, printer: &Printer) -> Result<Exit, Fail
     }
     if printer.json() {
         printer.document(&json!({
-            "from": upgraded.from, "to": to, "changed": upgraded.changed(), "audited": audited, "exit_code": 0,
+            "from": upgraded.from, "to": to, "changed": upgraded.changed(), "audited": audited,
+            "exit_code": exit.code(),
         }));
     }
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
-/// Whether the record is where it belongs. That it is not changes nothing about what was done.
-async fn record(global: &Global, printer: &Printer, database: &str, upgraded: SchemaUpgrade) -> bool {
-    let Ok(session) = Session::open(global, printer, Purpose::Act).await else {
-        return false;
+/// Whether the record is where it belongs already, or in the spool; an error, why it is in neither. That it is not changes nothing about what was done.
+async fn record(
+    global: &Global,
+    printer: &Printer,
+    database: &str,
+    upgraded: SchemaUpgrade,
+) -> Result<bool, String> {
+    let session = match Session::open(global, printer, Purpose::Act).await {
+        Ok(session) => session,
+        Err(failure) => return Err(failure.reason()),
     };
     let world = &session.world;
     let (tenant, actor) = (world.config.tenant.clone(), session.actor.clone());
@@ -74,5 +94,5 @@ async fn record(global: &Global, printer: &Printer, database: &str, upgraded: Sc
     let record = AuditRecord::new(world.now(), tenant, actor, "schema.migrate", "database", database)
         .with_detail("from", from)
         .with_detail("to", upgraded.to.to_string());
-    matches!(world.ops.record(record).await, Recorded::Stored(_))
+    Ok(matches!(world.ops.record(record).await, Recorded::Stored(_)))
 }

@@ -1,5 +1,5 @@
 use ops_core::audit::Recorded;
-use ops_core::model::{AuditRecord, LeaseState, Text};
+use ops_core::model::{AuditOutcome, AuditRecord, LeaseState, Text};
 use ops_core::ports::LeaseStore as _;
 use ops_postgres::PostgresLeases;
 use serde_json::json;
@@ -42,7 +42,12 @@ async fn release(data: &TenantData, printer: &Printer, name: &str, reason: &str)
         return Err(Failure::usage(format!("nobody runs {name} now"), remedy));
     };
     // Exactly the one that was looked at: who comes after it keeps it.
-    let Some(freed) = store.revoke(name, found.token).await? else {
+    let revoked = store.revoke(name, found.token).await;
+    if revoked.is_err() {
+        // It may have had its effect all the same.
+        record(data, printer, (&found, reason), AuditOutcome::Unknown).await?;
+    }
+    let Some(freed) = revoked? else {
         return Err(Failure::Overtaken {
             what: Text::new(
                 format!("{name} の実行は、その間に終わったか、すでに取り上げられています"),
@@ -51,19 +56,7 @@ async fn release(data: &TenantData, printer: &Printer, name: &str, reason: &str)
             remedy: "opsctl leases".to_owned(),
         });
     };
-    let world = &data.session.world;
-    let (actor, tenant) = (data.session.actor.clone(), data.tenant(None)?);
-    let record = AuditRecord::new(world.now(), tenant, actor, "release_lease", "lease", name)
-        .with_detail("reason", reason)
-        .with_detail("holder", found.holder.as_deref().unwrap_or_default())
-        .with_detail("token", found.token.to_string());
-    let audited = matches!(world.ops.record(record).await, Recorded::Stored(_));
-    if !audited {
-        printer.error(&printer.warn(&printer.pick(
-            "⚠ 監査ログにまだ記録されていません",
-            "⚠ not in the audit trail yet",
-        )));
-    }
+    let audited = record(data, printer, (&found, reason), AuditOutcome::Succeeded).await?;
     printer.line(&line(printer, &freed));
     let until = freed.until.to_jst();
     printer.line(&printer.pick(
@@ -75,6 +68,29 @@ async fn release(data: &TenantData, printer: &Printer, name: &str, reason: &str)
         json!({"released": found, "lease": freed, "audited": audited}),
         Exit::Done,
     )
+}
+
+async fn record(
+    data: &TenantData,
+    printer: &Printer,
+    (found, reason): (&LeaseState, &str),
+    outcome: AuditOutcome,
+) -> Result<bool, Failure> {
+    let world = &data.session.world;
+    let (actor, tenant) = (data.session.actor.clone(), data.tenant(None)?);
+    let record = AuditRecord::new(world.now(), tenant, actor, "release_lease", "lease", &found.name)
+        .with_outcome(outcome)
+        .with_detail("reason", reason)
+        .with_detail("holder", found.holder.as_deref().unwrap_or_default())
+        .with_detail("token", found.token.to_string());
+    let audited = matches!(world.ops.record(record).await, Recorded::Stored(_));
+    if !audited {
+        printer.error(&printer.warn(&printer.pick(
+            "⚠ 監査ログにまだ記録されていません",
+            "⚠ not in the audit trail yet",
+        )));
+    }
+    Ok(audited)
 }
 
 fn line(printer: &Printer, lease: &LeaseState) -> String {

@@ -27,11 +27,14 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &RetentionArgs
     }
     let retention = Retention::new(&data.store, data.layout(), rules);
     let (tenant, tally) = (data.tenant(None)?, Tally::default());
-    let job = apply(&data, printer, &retention, (&tenant, &tally), dry_run);
-    match dry_run {
-        true => job.await,
-        false => alone(&data, printer, "retention", (&deed(&tenant), &tally), job).await,
+    if dry_run {
+        return apply(&data, printer, &retention, (&tenant, &tally), true).await;
     }
+    let job = async |fence| {
+        let retention = retention.under(fence);
+        apply(&data, printer, &retention, (&tenant, &tally), false).await
+    };
+    alone(&data, printer, "retention", (&deed(&tenant), &tally), job).await
 }
 
 async fn apply(

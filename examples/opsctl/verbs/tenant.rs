@@ -1,7 +1,7 @@
 use ops_core::model::{HeldResource, LegalHold, NewTenant, Tenant, TenantId, TenantState};
 use ops_core::ports::{LegalHolds as _, TenantCreated, TenantDirectory};
 use ops_postgres::{
-    BackFill, DataHolds, PostgresTenants, PurgeOutcome, PurgeProof, TenantCheck, TenantPurge,
+    BackFill, DataHolds, PostgresTenants, PurgeOutcome, PurgeProof, TenantCheck, TenantPurge, WriteFence,
 };
 use serde_json::json;
 
@@ -35,12 +35,12 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &TenantArgs) -
         TenantVerb::BackFill { tenant, dry_run } => {
             let (tenant, tally) = (data.tenant(tenant.as_deref())?, Tally::default());
             let deed = Deed::of_tenant(&tenant, "back_fill_tenant");
-            let job = back_fill(&data, printer, &tenant, &tally, *dry_run);
-            match dry_run {
-                true => job.await,
-                // One at a time for all tenants: they would share the rows without one between them.
-                false => alone(&data, printer, "tenant-back-fill", (&deed, &tally), job).await,
+            if *dry_run {
+                return back_fill(&data, printer, &tenant, &tally, None).await;
             }
+            let job = |fence| back_fill(&data, printer, &tenant, &tally, Some(fence));
+            // One at a time for all tenants: they would share the rows without one between them.
+            alone(&data, printer, "tenant-back-fill", (&deed, &tally), job).await
         }
         TenantVerb::Delete { id } => change(&data, printer, id, true).await,
         TenantVerb::Undelete { id } => change(&data, printer, id, false).await,
@@ -48,7 +48,8 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &TenantArgs) -
         TenantVerb::Purge { id, yes: true } => {
             let (id, tally) = (TenantId::new(id)?, Tally::default());
             let deed = Deed::of_tenant(&id, "purge_tenant_partly");
-            let (name, job) = (format!("tenant-purge/{id}"), purge(&data, printer, &id, &tally));
+            let name = format!("tenant-purge/{id}");
+            let job = |fence| purge(&data, printer, &id, &tally, fence);
             alone(&data, printer, &name, (&deed, &tally), job).await
         }
         TenantVerb::Hold {
@@ -264,13 +265,15 @@ async fn back_fill(
     printer: &Printer,
     tenant: &TenantId,
     tally: &Tally,
-    dry_run: bool,
+    fence: Option<WriteFence>,
 ) -> Result<Exit, Failure> {
     let fill = BackFill::new(&data.store, data.layout());
+    let dry_run = fence.is_none();
     let deed = Deed::of_tenant(tenant, "back_fill_tenant");
-    let filled = match dry_run {
-        true => fill.dry_run().await?,
-        false => {
+    let filled = match fence {
+        None => fill.dry_run().await?,
+        Some(fence) => {
+            let fill = fill.under(fence);
             let filled = fill.run(tenant, &|progress| tally.tell(printer, progress)).await;
             data.or_half(printer, &deed, tally, filled).await?
         }
@@ -313,8 +316,14 @@ async fn purge_plan(data: &TenantData, printer: &Printer, id: &TenantId) -> Resu
     document(printer, json!({"dry_run": true, "plan": plan}), Exit::Done)
 }
 
-async fn purge(data: &TenantData, printer: &Printer, id: &TenantId, tally: &Tally) -> Result<Exit, Failure> {
-    let purge = TenantPurge::new(&data.store, data.layout());
+async fn purge(
+    data: &TenantData,
+    printer: &Printer,
+    id: &TenantId,
+    tally: &Tally,
+    fence: WriteFence,
+) -> Result<Exit, Failure> {
+    let purge = TenantPurge::new(&data.store, data.layout()).under(fence);
     let outcome = purge
         .run(id, data.session.world.now(), &|progress| {
             tally.tell(printer, progress)

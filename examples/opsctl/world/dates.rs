@@ -1,10 +1,10 @@
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ops_core::error::{Error, ErrorKind, Result};
+use ops_core::governance::drilled;
 use ops_core::model::{Completion, DueDate, Recurring, Timestamp};
-use ops_core::ports::DueDates;
+use ops_core::ports::{DrillLog, DueDates};
 
 /// The due dates of this machine and, with a database, those that all machines share.
 ///
@@ -13,6 +13,8 @@ use ops_core::ports::DueDates;
 pub(crate) struct Dates {
     pub(crate) here: Arc<dyn DueDates>,
     pub(crate) shared: Option<Arc<dyn DueDates>>,
+    /// The reports of drills, which settle items that name one.
+    pub(crate) drills: Arc<dyn DrillLog>,
 }
 
 /// What is known of due dates.
@@ -28,6 +30,10 @@ pub(crate) struct Known {
     pub(crate) waiting: usize,
     /// What this machine kept, and what somebody else had said before.
     pub(crate) overruled: Vec<(Completion, Completion)>,
+    /// What this machine had set, and the date that somebody else had set before.
+    pub(crate) outdated: Vec<(DueDate, DueDate)>,
+    /// Items that would be owed only from a time on that is still to come: a clock was ahead when they were first looked at.
+    pub(crate) begun_ahead: Vec<(String, Timestamp)>,
 }
 
 /// Where something was written.
@@ -54,9 +60,11 @@ impl Dates {
             unknown: None,
             waiting: 0,
             overruled: Vec::new(),
+            outdated: Vec::new(),
+            begun_ahead: Vec::new(),
         };
         let here = or_unknown(here, &mut known)?;
-        let reached = match shared {
+        let mut reached = match shared {
             Some(read) => {
                 let answered = read.is_ok();
                 let shared = or_unknown(read, &mut known)?;
@@ -66,10 +74,15 @@ impl Dates {
             }
             None => None,
         };
-        let dated: BTreeSet<_> = known.dates.iter().map(|date| date.key.clone()).collect();
-        for date in here.dates.into_iter().filter(|date| !dated.contains(&date.key)) {
+        for date in here.dates {
+            if let Some(first) = known.dates.iter().find(|one| one.key == date.key) {
+                if !first.says_the_same_as(&date) && date.set_at + TOLD > now {
+                    known.outdated.push((date, first.clone()));
+                }
+                continue;
+            }
             known.waiting +=
-                usize::from(self.shared.is_some() && !brought(reached, |to| to.set(&date)).await);
+                usize::from(self.shared.is_some() && !brought(&mut reached, |to| to.set(&date)).await);
             known.dates.push(date);
         }
         for mine in here.completions {
@@ -80,12 +93,21 @@ impl Dates {
                 continue;
             }
             known.waiting +=
-                usize::from(self.shared.is_some() && !brought(reached, |to| to.complete(&mine)).await);
+                usize::from(self.shared.is_some() && !brought(&mut reached, |to| to.complete(&mine)).await);
             known.completions.push(mine);
         }
         known
             .dates
             .sort_by(|one, other| (one.due, &one.key).cmp(&(other.due, &other.key)));
+        if items.iter().any(|item| item.drill.is_some()) {
+            // What a person has said of an occurrence counts before that.
+            for drill in drilled(&items, &self.drills.list().await?)? {
+                // One that ended by a clock that is ahead has not ended yet.
+                if drill.at <= now && !known.completions.iter().any(|one| one.key == drill.key) {
+                    known.completions.push(drill);
+                }
+            }
+        }
         known
             .completions
             .sort_by(|one, other| (one.at, &one.key).cmp(&(other.at, &other.key)));
@@ -94,6 +116,9 @@ impl Dates {
                 Some(since) => since,
                 None => self.begun(&item.id, now, reached).await?,
             };
+            if item.since.is_none() && begun > now + APART {
+                known.begun_ahead.push((item.id.clone(), begun));
+            }
             known.items.push((item, begun));
         }
         Ok(known)
@@ -180,17 +205,23 @@ fn or_unknown(read: Result<Entries>, known: &mut Known) -> Result<Entries> {
     }
 }
 
-/// Whether the database has taken an entry, or has another one of its key already.
-async fn brought<'s, T, F>(to: Option<&'s dyn DueDates>, call: impl FnOnce(&'s dyn DueDates) -> F) -> bool
+/// Whether the database has taken an entry, or has another one of its key already. One that stops answering is not asked for the rest: each would wait in vain.
+async fn brought<'s, T, F>(
+    to: &mut Option<&'s dyn DueDates>,
+    call: impl FnOnce(&'s dyn DueDates) -> F,
+) -> bool
 where
     F: Future<Output = Result<T>>,
 {
-    match to {
-        None => false,
-        Some(to) => match bounded(call(to)).await {
-            Ok(_) => true,
-            Err(error) => error.kind() == ErrorKind::Conflict,
-        },
+    let Some(store) = *to else { return false };
+    match bounded(call(store)).await {
+        Ok(_) => true,
+        Err(error) => {
+            if is_outage(&error) {
+                *to = None;
+            }
+            error.kind() == ErrorKind::Conflict
+        }
     }
 }
 
@@ -206,6 +237,9 @@ fn is_outage(error: &Error) -> bool {
 
 /// For so long it is said that what this machine kept does not count.
 const TOLD: Duration = Duration::from_secs(31 * 24 * 60 * 60);
+
+/// Two clocks may be so far apart; what is further ahead was read from a wrong one.
+const APART: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long the database may take for one call.
 const BUDGET: Duration = Duration::from_secs(4);

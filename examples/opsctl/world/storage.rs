@@ -106,6 +106,7 @@ impl Storage {
         let audit_spool = Spool::open(dir.join("audit-spool")).ok();
         let masker = Arc::new(BuiltinMasker::new().with_policy(config.masking));
         let clock = Arc::new(SystemClock::new());
+        let opened_drills = Arc::clone(&drills);
         let providers = Providers {
             journal,
             journal_spool: None,
@@ -129,6 +130,7 @@ impl Storage {
             dates: Dates {
                 here: due,
                 shared: None,
+                drills: opened_drills,
             },
         };
         if let Some(database) = config.database.as_ref().filter(|_| with_database) {
@@ -189,6 +191,7 @@ impl Storage {
             here: Arc::clone(&self.providers.drills),
             shared: Arc::new(PostgresDrillLog::new(store)),
         });
+        self.dates.drills = Arc::clone(&self.providers.drills);
         self.share_incidents(Arc::new(PostgresIncidents::new(store)));
         self.dates.shared = Some(Arc::new(PostgresDueDates::new(store)));
         self.put(journal, switches, trail.store, database);

@@ -36,6 +36,9 @@ pub struct CalendarConfig {
     /// What does it; shown, never run. Default: nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
+    /// The procedure whose drill, if it passes, settles the occurrence in which it ends. Default: only a person does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drill: Option<String>,
 }
 
 impl CalendarConfig {
@@ -87,6 +90,7 @@ impl CalendarConfig {
             owner: section.optional("owner", line, report),
             runbook: section.optional("runbook", line, report),
             command: section.optional("command", line, report),
+            drill: section.optional("drill", line, report),
         };
         Some(read)
     }
@@ -105,6 +109,7 @@ impl CalendarConfig {
         item.owner.clone_from(&self.owner);
         item.runbook.clone_from(&self.runbook);
         item.command.clone_from(&self.command);
+        item.drill.clone_from(&self.drill);
         item
     }
 }

@@ -28,7 +28,7 @@ pub(super) const ROOT: &[&str] = &[
 ];
 /// The keys of a `[[calendar]]`.
 pub(super) const CALENDAR: &[&str] = &[
-    "id", "title", "every", "weekday", "day", "month", "since", "owner", "runbook", "command",
+    "id", "title", "every", "weekday", "day", "month", "since", "owner", "runbook", "command", "drill",
 ];
 /// The keys of `[tenancy]`.
 pub(super) const TENANCY: &[&str] = &[

@@ -92,6 +92,9 @@ pub const MAX_MISSED: usize = 12;
 /// An agenda looks no further ahead, whatever is asked for.
 pub const MAX_AHEAD: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
+/// 2000-01-01 in Japan, in microseconds since 1970.
+const EARLIEST: i64 = 946_652_400_000_000;
+
 /// What was settled longer ago is in the history only.
 const SETTLED: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 
@@ -99,7 +102,7 @@ const SETTLED: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 /// done. Pure.
 ///
 /// # What is owed
-/// An item is owed from its first whole period at or after `begun` on; what was done in the part of a period before that shows as
+/// An item is owed from its first whole period at or after `begun` on, and not before 2000: the clock of whoever began then was wrong. What was done in the part of a period before that shows as
 /// done. Every missed occurrence is overdue until it is done or skipped. Of what comes after today only the next one of each item is
 /// listed. Of two completions of one key the earlier counts.
 pub fn agenda(
@@ -151,6 +154,7 @@ struct View<'a> {
 
 impl View<'_> {
     fn add_item(&self, item: &Recurring, begun: Timestamp, agenda: &mut Agenda) {
+        let begun = begun.max(Timestamp::from_unix_micros(EARLIEST));
         let owed = item.first_owed(begun);
         let mut period = Period::of(item.every, begun);
         let mut entries = Vec::new();
@@ -330,6 +334,17 @@ mod tests {
         assert_eq!(found.count(DueState::Overdue), 365);
         assert_eq!(found.count(DueState::Due), 1);
         assert_eq!(found.count(DueState::Coming), 1, "the next one only");
+    }
+
+    #[test]
+    fn a_calendar_that_was_begun_by_a_wrong_clock_owes_nothing_from_before_2000() {
+        let (now, from) = (at("2026-11-27T12:00:00+09:00"), at("2000-01-01T00:00:00+09:00"));
+        for begun in [Timestamp::from_unix_micros(i64::MIN), Timestamp::UNIX_EPOCH, from] {
+            let items = [(Recurring::new("alerts", "alerts", Every::Daily), begun)];
+            let found = agenda(&items, &[], &[], now, days(1));
+            let owed = now.saturating_since(from).as_secs() / (24 * 60 * 60);
+            assert_eq!(found.count(DueState::Overdue), owed, "{begun}");
+        }
     }
 
     #[test]

@@ -213,6 +213,8 @@ impl LeaseTable {
         }
         row.holder = None;
         row.token += 1;
+        // More was promised to nobody: the clock has been set back since.
+        row.until = row.until.min(now + MAX_TTL);
         Some(row.state(name, now))
     }
 

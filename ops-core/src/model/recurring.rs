@@ -39,6 +39,9 @@ pub struct Recurring {
     pub runbook: Option<String>,
     /// What does it.
     pub command: Option<String>,
+    /// The procedure whose drill, if it passes, settles the period in which it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<String>,
 }
 
 impl Recurring {
@@ -53,6 +56,7 @@ impl Recurring {
             owner: None,
             runbook: None,
             command: None,
+            drill: None,
         }
     }
 

@@ -15,7 +15,8 @@ use crate::model::{Lease, LeaseRequest, LeaseState, Taken};
 /// - `renew` gives `None` when the lease is lost: it ran out, or somebody else has it, or it was taken away. It is not had back by renewing.
 /// - `release` frees the name at once if the lease is still the caller's, and changes nothing otherwise.
 /// - `revoke` takes the name from who holds it with this token: its next renewal says that it is lost. Until the time that it was last
-///   promised nobody else gets the name, so that there are never two who believe to have it. `None`: it does not hold it with this token.
+///   promised nobody else gets the name, so that there are never two who believe to have it; for a day at most, the longest that can be asked for, also after the
+///   clock of the store was set back. `None`: it does not hold it with this token.
 /// - `list` gives every name that was ever taken, by name.
 ///
 /// A caller reckons its own end from **before** the call was sent: it then ends no later than the store's, however slow the answer was. For

@@ -303,6 +303,7 @@ impl Erasure {
             unless: Some(is_held(tenant, Some(person))),
             by: None,
             step: Step::Rows(self.rows),
+            fence: None,
             operation: ERASE,
         }
     }

@@ -6,13 +6,13 @@ use serde::Serialize;
 use sqlx::PgPool;
 
 use super::map::{Columns, out_of_reach, tells_tenants_apart};
-use crate::PostgresStore;
 use crate::error::{error, failed};
 use crate::identifier::{literal, quoted};
 use crate::tenancy::{
     BLOCKS, Catalog, Effect, OnProgress, Relation, Step, Sweep, Swept, hides_rows, of_tenant, relation,
     sees_the_whole_tenant, unseen,
 };
+use crate::{PostgresStore, WriteFence};
 
 /// Deletes what is past its retention period, by rules that are data. A few blocks at a time; whatever is done stays done.
 ///
@@ -24,6 +24,7 @@ pub struct Retention {
     layout: TenantLayout,
     rules: Vec<RetentionRule>,
     blocks: u32,
+    fence: Option<WriteFence>,
 }
 
 /// What a rule deleted, or would delete, in one table or partition.
@@ -52,6 +53,7 @@ impl Retention {
             layout,
             rules,
             blocks: BLOCKS,
+            fence: None,
         }
     }
 
@@ -59,6 +61,13 @@ impl Retention {
     #[must_use]
     pub fn with_batch(mut self, blocks: u32) -> Self {
         self.blocks = blocks.max(1);
+        self
+    }
+
+    /// Under a lease: a run that has lost it writes nothing more, and ends with `Conflict`.
+    #[must_use]
+    pub fn under(mut self, fence: WriteFence) -> Self {
+        self.fence = Some(fence);
         self
     }
 
@@ -96,6 +105,7 @@ impl Retention {
                 effect: Effect::Delete,
                 condition,
                 step: Step::Blocks(self.blocks),
+                fence: self.fence.as_ref(),
                 operation: RETAIN,
             };
             let hold = held(rule, &table);

@@ -5,9 +5,9 @@ use sqlx::PgPool;
 
 use super::check::{Catalog, Relation};
 use super::sweep::{BLOCKS, Effect, OnProgress, Step, Sweep};
-use crate::PostgresStore;
 use crate::error::{error, failed};
 use crate::identifier::{literal, quoted};
+use crate::{PostgresStore, WriteFence};
 
 /// Gives the rows without a tenant (null or empty) to one tenant, a few blocks at a time. Whatever is done stays done: run it again
 /// after an interruption.
@@ -19,6 +19,7 @@ pub struct BackFill {
     pool: PgPool,
     layout: TenantLayout,
     blocks: u32,
+    fence: Option<WriteFence>,
 }
 
 /// What was, or would be, filled in one table or partition.
@@ -40,6 +41,7 @@ impl BackFill {
             pool: store.pool().clone(),
             layout,
             blocks: BLOCKS,
+            fence: None,
         }
     }
 
@@ -47,6 +49,13 @@ impl BackFill {
     #[must_use]
     pub fn with_batch(mut self, blocks: u32) -> Self {
         self.blocks = blocks.max(1);
+        self
+    }
+
+    /// Under a lease: a run that has lost it writes nothing more, and ends with `Conflict`.
+    #[must_use]
+    pub fn under(mut self, fence: WriteFence) -> Self {
+        self.fence = Some(fence);
         self
     }
 
@@ -106,6 +115,7 @@ impl BackFill {
             unless: None,
             by: None,
             step: Step::Blocks(self.blocks),
+            fence: self.fence.as_ref(),
             operation: FILL,
         }
     }

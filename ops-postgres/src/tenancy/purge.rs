@@ -4,7 +4,7 @@ use ops_core::error::{Error, ErrorKind, Result};
 use ops_core::model::{LegalHold, TableName, TenantId, TenantLayout, TenantState, Timestamp};
 use ops_core::ports::TenantDirectory;
 use serde::Serialize;
-use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::{AssertSqlSafe, PgPool, PgTransaction};
 
 use super::back_fill::hides_rows;
 use super::check::{Catalog, Relation, RelationKind, sees_the_whole_tenant};
@@ -13,10 +13,10 @@ use super::order::children_first;
 use super::policy::relation;
 use super::sweep::{BLOCKS, Effect, OnProgress, Step, Sweep, count};
 use super::{PostgresTenants, set, set_tenant};
-use crate::PostgresStore;
 use crate::error::{error, failed};
 use crate::guard::commit_unless_read_only;
 use crate::identifier::{literal, quoted};
+use crate::{PostgresStore, WriteFence};
 
 /// How long after the logical deletion a tenant's data is still there.
 pub const PURGE_AFTER: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -32,6 +32,7 @@ pub struct TenantPurge {
     tenants: PostgresTenants,
     holds: DataHolds,
     blocks: u32,
+    fence: Option<WriteFence>,
 }
 
 /// What became of a purge.
@@ -104,6 +105,7 @@ impl TenantPurge {
             tenants: PostgresTenants::new(store),
             holds: DataHolds::new(store),
             blocks: BLOCKS,
+            fence: None,
         }
     }
 
@@ -111,6 +113,13 @@ impl TenantPurge {
     #[must_use]
     pub fn with_batch(mut self, blocks: u32) -> Self {
         self.blocks = blocks.max(1);
+        self
+    }
+
+    /// Under a lease: a run that has lost it writes nothing more, and ends with `Conflict`.
+    #[must_use]
+    pub fn under(mut self, fence: WriteFence) -> Self {
+        self.fence = Some(fence);
         self
     }
 
@@ -186,11 +195,18 @@ impl TenantPurge {
             .execute(&mut *transaction)
             .await
             .map_err(failed(PURGE))?;
-        commit_unless_read_only(transaction, PURGE).await?;
+        self.commit(transaction).await?;
         match started.rows_affected() {
             0 => Err(changed(tenant)),
             _ => Ok(()),
         }
+    }
+
+    async fn commit(&self, mut transaction: PgTransaction<'_>) -> Result<()> {
+        if let Some(fence) = &self.fence {
+            fence.hold(&mut transaction, PURGE).await?;
+        }
+        commit_unless_read_only(transaction, PURGE).await
     }
 
     /// The catalogue, if every table shows us every row of the tenant.
@@ -280,6 +296,7 @@ impl TenantPurge {
             unless: Some(is_held(tenant, None)),
             by: None,
             step: Step::Blocks(self.blocks),
+            fence: self.fence.as_ref(),
             operation: PURGE,
         }
     }
@@ -338,6 +355,7 @@ impl TenantPurge {
     async fn keep(&self, proof: &PurgeProof) -> Result<()> {
         let text = serde_json::to_string(proof)
             .map_err(|cause| error(ErrorKind::Unexpected, PURGE).source(cause))?;
+        let mut transaction = self.pool.begin().await.map_err(failed(PURGE))?;
         // The name of the organisation goes, too; what was removed is told by the first proof.
         let kept = sqlx::query(
             "update ops.tenant set state = 'purged', purged_at = $2, proof = $3, name = '' where id = $1 and state = 'purging'",
@@ -345,9 +363,10 @@ impl TenantPurge {
         .bind(proof.tenant.as_str())
         .bind(proof.at.as_unix_micros())
         .bind(text)
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await
         .map_err(failed(PURGE))?;
+        self.commit(transaction).await?;
         match kept.rows_affected() {
             0 => Err(changed(&proof.tenant)),
             _ => Ok(()),

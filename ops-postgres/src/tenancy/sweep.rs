@@ -11,6 +11,7 @@ use sqlx::{AssertSqlSafe, PgPool, PgTransaction};
 
 use super::policy::relation;
 use super::{set, set_tenant};
+use crate::WriteFence;
 use crate::error::{Setback, failed};
 use crate::guard::{commit_unless_read_only, refuse_while_read_only};
 use crate::identifier::quoted;
@@ -46,6 +47,8 @@ pub(crate) struct Sweep<'s> {
     /// The column by which deleted rows are counted apart.
     pub(crate) by: Option<&'s str>,
     pub(crate) step: Step,
+    /// What every batch must still have when it commits.
+    pub(crate) fence: Option<&'s WriteFence>,
     pub(crate) operation: &'static str,
 }
 
@@ -173,6 +176,9 @@ impl Sweep<'_> {
             .await;
         match done {
             Ok(done) => {
+                if let Some(fence) = self.fence {
+                    fence.hold(&mut transaction, self.operation).await?;
+                }
                 commit_unless_read_only(transaction, self.operation).await?;
                 for (by, rows) in done {
                     let rows = rows.unsigned_abs();

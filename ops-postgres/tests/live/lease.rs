@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ops_core::clock::SystemClock;
-use ops_core::model::{LeaseRequest, Taken};
+use ops_core::error::ErrorKind;
+use ops_core::model::{Lease, LeaseRequest, RetentionEnd, RetentionRule, Taken, TenantLayout, Timestamp};
 use ops_core::pipeline::{Kept, LeaseKeeper};
 use ops_core::ports::{Clock, LeaseStore};
-use ops_postgres::{PostgresLeases, PostgresStore};
+use ops_postgres::{PostgresLeases, PostgresStore, Retention, WriteFence};
 
-use super::world::{World, run};
+use super::world::{World, count, run};
 
 const TTL: Duration = Duration::from_millis(150);
 
@@ -179,5 +180,222 @@ async fn behind_a_transaction_pooler_every_call_finds_its_lease_on_whatever_conn
     );
     store.close().await;
     drop(pooler);
+    world.close().await;
+}
+
+async fn taken(leases: &PostgresLeases, holder: &str) -> Lease {
+    let request = LeaseRequest::new("retention", holder, Duration::from_secs(60)).unwrap();
+    match leases.take(&request).await.unwrap() {
+        Taken::Taken(lease) => lease,
+        held => panic!("{held:?}"),
+    }
+}
+
+/// Of two rows one is past its time.
+async fn retention(world: &World) -> Retention {
+    let mut owner = world.owner().await;
+    run(
+        &mut owner,
+        "create table notes (id int primary key, at timestamptz not null);
+         insert into notes values (1, '2020-01-01'), (2, '2026-11-01')",
+    )
+    .await
+    .unwrap();
+    let end = RetentionEnd::Age {
+        column: "at".to_owned(),
+        keep: Duration::from_secs(365 * 24 * 60 * 60),
+    };
+    let rules = vec![RetentionRule::new("notes", "notes".parse().unwrap(), end)];
+    Retention::new(&world.store, TenantLayout::default(), rules)
+}
+
+fn now() -> Timestamp {
+    "2026-11-28T00:00:00Z".parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_run_that_stood_still_while_another_took_its_lease_writes_nothing_more() {
+    let Some(world) = World::new().await else { return };
+    let (retention, leases) = (retention(&world).await, PostgresLeases::new(&world.store));
+    let mut owner = world.owner().await;
+    let stale = taken(&leases, "frozen").await;
+    let late = |lease: &Lease| retention.clone().under(WriteFence::new("retention", lease.token));
+    // Its time is over, taken by another or not; it was given back; it was taken away.
+    for lost in [
+        "update ops.lease set until = clock_timestamp()",
+        "update ops.lease set until = clock_timestamp() + interval '1 min', holder = 'other', token = token + 1",
+        "update ops.lease set until = clock_timestamp(), holder = null, token = token - 1",
+        "update ops.lease set until = clock_timestamp() + interval '1 min'",
+        "delete from ops.lease",
+    ] {
+        run(&mut owner, lost).await.unwrap();
+        let error = late(&stale).run(now(), &|_| {}).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict, "{lost}: {error}");
+        assert!(error.to_string().contains("retention was lost"), "{error}");
+        assert_eq!(count(&mut owner, "notes").await, 2, "{lost}");
+    }
+    let lease = taken(&leases, "next").await;
+    let done = late(&lease).run(now(), &|_| {}).await.unwrap();
+    assert_eq!((done[0].rows, count(&mut owner, "notes").await), (1, 1));
+    world.close().await;
+}
+
+#[tokio::test]
+async fn until_a_batch_has_committed_nobody_gets_the_lease_it_was_written_under() {
+    let Some(world) = World::new().await else { return };
+    let (retention, leases) = (retention(&world).await, PostgresLeases::new(&world.store));
+    let mut owner = world.owner().await;
+    // A commit that takes long.
+    run(
+        &mut owner,
+        "create table gate (opened boolean);
+         create function wait() returns trigger language plpgsql as $$
+         begin
+             while not exists (select from public.gate) loop perform pg_sleep(0.01); end loop;
+             return null;
+         end $$;
+         create constraint trigger wait after delete on notes deferrable initially deferred for each row execute function wait()",
+    )
+    .await
+    .unwrap();
+    let lease = taken(&leases, "first").await;
+    let retention = retention.under(WriteFence::new("retention", lease.token));
+    let job = tokio::spawn(async move { retention.run(now(), &|_| {}).await });
+    let seen = async |owner: &mut sqlx::PgConnection, what: &str| {
+        let asked = format!(
+            "select exists (select from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and {what})"
+        );
+        sqlx::query_scalar::<_, bool>(sqlx::AssertSqlSafe(asked))
+            .fetch_one(owner)
+            .await
+            .unwrap()
+    };
+    while !seen(&mut owner, "state = 'active' and query ilike 'commit%'").await {
+        assert!(!job.is_finished(), "it commits at the gate");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let other = PostgresLeases::new(&PostgresStore::connect(world.scratch.owner_url()).await.unwrap());
+    let next = LeaseRequest::new("retention", "next", Duration::from_secs(60)).unwrap();
+    let asks = tokio::spawn(async move { other.take(&next).await });
+    while !seen(
+        &mut owner,
+        "wait_event_type = 'Lock' and query like '%ops.lease%'",
+    )
+    .await
+    {
+        assert!(
+            !asks.is_finished(),
+            "answered although the batch has not committed"
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    run(&mut owner, "insert into gate values (true)").await.unwrap();
+    assert_eq!(job.await.unwrap().unwrap()[0].rows, 1);
+    assert!(matches!(asks.await.unwrap().unwrap(), Taken::Held(state) if state.token == lease.token));
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_database_whose_transactions_are_isolated_by_default_does_not_fail_who_had_to_wait() {
+    let Some(world) = World::new().await else { return };
+    let mut owner = world.owner().await;
+    run(
+        &mut owner,
+        &format!(
+            "alter database \"{}\" set default_transaction_isolation = 'serializable'",
+            world.store.database()
+        ),
+    )
+    .await
+    .unwrap();
+    let store = PostgresStore::connect(world.scratch.owner_url()).await.unwrap();
+    let leases = PostgresLeases::new(&store);
+    let lease = taken(&leases, "first").await;
+    run(&mut owner, "begin; update ops.lease set since = since")
+        .await
+        .unwrap();
+    let asks = tokio::spawn({
+        let leases = leases.clone();
+        async move { leases.renew(&lease).await }
+    });
+    let waits = "select exists (select from pg_stat_activity where wait_event_type = 'Lock' and query like '%ops.lease%')";
+    while !sqlx::query_scalar::<_, bool>(waits)
+        .fetch_one(&mut owner)
+        .await
+        .unwrap()
+    {
+        assert!(!asks.is_finished(), "the row is locked");
+        run(&mut owner, "select pg_sleep(0.005)").await.unwrap();
+    }
+    run(&mut owner, "commit").await.unwrap();
+    assert!(asks.await.unwrap().unwrap().is_some());
+    store.close().await;
+    world.close().await;
+}
+
+#[tokio::test]
+async fn what_a_wrong_clock_has_promised_for_years_is_free_a_day_after_it_was_taken_away() {
+    let Some(world) = World::new().await else { return };
+    let leases = PostgresLeases::new(&world.store);
+    let lease = taken(&leases, "first").await;
+    let mut owner = world.owner().await;
+    run(
+        &mut owner,
+        "update ops.lease set until = clock_timestamp() + interval '10 years'",
+    )
+    .await
+    .unwrap();
+    assert!(
+        leases
+            .revoke("retention", lease.token)
+            .await
+            .unwrap()
+            .unwrap()
+            .held
+    );
+    let within: bool = sqlx::query_scalar(
+        "select until > clock_timestamp() + interval '23 h' and until <= clock_timestamp() + interval '1 day' from ops.lease",
+    )
+    .fetch_one(&mut owner)
+    .await
+    .unwrap();
+    assert!(within);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_role_of_the_application_takes_leases_once_it_may_and_touches_nothing_else() {
+    let Some(world) = World::new().await else { return };
+    let app = PostgresStore::connect(world.scratch.app_url()).await.unwrap();
+    let leases = PostgresLeases::new(&app);
+    let request = LeaseRequest::new("job", "app", Duration::from_secs(60)).unwrap();
+    let refused = leases.take(&request).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
+    world
+        .store
+        .grant_leases(&app.role().await.unwrap())
+        .await
+        .unwrap();
+    let Taken::Taken(lease) = leases.take(&request).await.unwrap() else {
+        panic!("it is free")
+    };
+    let mut session = world.app().await;
+    // It may write under its lease, and take no row of it away.
+    assert!(leases.renew(&lease).await.unwrap().is_some());
+    assert_eq!(
+        run(&mut session, "select * from ops.lease for share").await,
+        Ok(())
+    );
+    assert_eq!(
+        run(&mut session, "delete from ops.lease").await,
+        Err("42501".to_owned())
+    );
+    assert_eq!(
+        run(&mut session, "select * from ops.tenant").await,
+        Err("42501".to_owned())
+    );
+    leases.release(&lease).await.unwrap();
+    assert!(!leases.list().await.unwrap()[0].held);
+    app.close().await;
     world.close().await;
 }

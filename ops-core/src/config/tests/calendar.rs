@@ -21,6 +21,7 @@ id = "dr-test"
 title = "DR テスト"
 every = "yearly"
 month = 9
+drill = "api-stop"
 "#;
 
 #[test]
@@ -42,6 +43,7 @@ fn a_calendar_is_read_and_written_back() {
     assert_eq!(items[1].since, Some("2026-11-30T15:00:00Z".parse().unwrap()));
     assert_eq!(items[1].owner.as_deref(), Some("dba"));
     assert_eq!(items[1].command.as_deref(), Some("opsctl db tables"));
+    assert_eq!(items[2].drill.as_deref(), Some("api-stop"));
 }
 
 #[test]
