@@ -1,6 +1,6 @@
 //! Runs `opsctl` as a process, as an operator would.
 
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unused_imports, reason = "each test file uses its part")]
 
 mod site;
 
