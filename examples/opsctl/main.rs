@@ -5,6 +5,7 @@ mod evidence;
 mod exit;
 mod input;
 mod interrupt;
+mod new_file;
 mod print;
 mod progress;
 mod queues;

@@ -87,6 +87,12 @@ fn an_incident_goes_from_its_first_line_to_its_report() {
         markdown.contains("## Prevention") && markdown.contains("## What this report lacks\n\nnothing"),
         "{markdown}"
     );
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let found = fs::metadata(simulation.path().join("report.md")).expect("a report");
+        assert_eq!(found.permissions().mode() & 0o777, 0o600);
+    }
     let over = run(&["incident", "report", end, "--out", "report.md"]);
     assert_eq!(over.code, 2, "a file is never written over");
     assert!(run(&["incident", "report", end]).out.starts_with("# 障害報告書"));
@@ -101,6 +107,11 @@ fn an_incident_goes_from_its_first_line_to_its_report() {
     assert_eq!(trail.code, 0, "{}", trail.err);
     let actions = trail.out.matches("\"incident.").count();
     assert_eq!(actions, 11, "each deed is recorded once: {}", trail.out);
+    let entries = shown["entries"].as_array().expect("entries");
+    for entry in entries {
+        let id = entry["id"].as_str().expect("an id");
+        assert!(trail.out.contains(id), "{id} is named: {}", trail.out);
+    }
     assert!(
         !trail.out.contains("切り分け中"),
         "what was said is in the incident"
@@ -204,6 +215,30 @@ async fn a_database_that_is_away_keeps_nobody_from_writing_and_gets_it_later() {
     let shown = there(&["show", end_of(&second), "--json"]).json();
     assert_eq!(shown["incident"]["status"], "resolved");
     assert_eq!(shown["entries"].as_array().map(Vec::len), Some(3));
+    // Nothing waits any more; everything is compared only when asked for.
+    let quiet = there(&["list", "--json", "--lang", "en"]);
+    assert!(!quiet.err.contains("waited"), "{}", quiet.err);
+    let compared = there(&["share", "--json"]);
+    assert_eq!(compared.code, 0, "{}{}", compared.out, compared.err);
+    assert_eq!(compared.json()["entries"], 0);
+    assert_eq!(away(&["share"]).code, 4);
+
+    // Both ended it, apart; then it was reopened.
+    let fourth = away(&["open", "apart", "--severity", "P2", "--json"]);
+    let fourth = id_of(&fourth);
+    assert_eq!(there(&["resolve", end_of(&fourth), "there"]).code, 0);
+    let here = away(&["resolve", end_of(&fourth), "here", "--json"]);
+    assert_eq!(here.code, 3, "{}{}", here.out, here.err);
+    let here = here.json();
+    assert_eq!(here["number"], 2);
+    assert_eq!(there(&["reopen", end_of(&fourth), "again"]).code, 0);
+    let shown = there(&["show", end_of(&fourth), "--json"]).json();
+    assert_eq!(shown["incident"]["status"], "open", "{shown}");
+    assert_eq!(shown["entries"].as_array().map(Vec::len), Some(4));
+    let moved = shown["entries"].as_array().expect("entries").iter();
+    let moved: Vec<_> = moved.filter(|entry| entry["id"] == here["entry"]).collect();
+    assert_eq!(moved.len(), 1, "the entry is known by its id: {shown}");
+    assert_ne!(moved[0]["number"], here["number"], "its number is another one");
 
     // Files that cannot be read keep nothing from the database.
     let files = simulation.path().join(".ops/incidents");

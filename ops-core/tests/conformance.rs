@@ -187,12 +187,14 @@ async fn in_memory_traces() {
 #[tokio::test]
 async fn in_memory_incidents() {
     testkit::incident_store(&InMemoryIncidents::new()).await;
+    testkit::incident_outbox(&InMemoryIncidents::new()).await;
 }
 
 #[tokio::test]
 async fn file_incidents() {
     let directory = tempfile::tempdir().unwrap();
     testkit::incident_store(&FileIncidents::open(directory.path()).unwrap()).await;
+    testkit::incident_outbox(&FileIncidents::open(directory.path()).unwrap()).await;
     // Again, after a restart.
     testkit::incident_store(&FileIncidents::open(directory.path()).unwrap()).await;
 }

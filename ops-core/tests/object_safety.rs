@@ -44,6 +44,7 @@ ports!(
     EvidenceSource,
     ForgetPerson,
     HealthProbe,
+    IncidentOutbox,
     IncidentStore,
     Inventory,
     Journal,

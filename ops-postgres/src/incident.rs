@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use ops_core::error::{Error, ErrorKind, Result};
 use ops_core::model::{IncidentEntry, IncidentId, IncidentStatus, IncidentSummary};
 use ops_core::ports::{IncidentPage, IncidentQuery, IncidentStore};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use crate::PostgresStore;
 use crate::error::{error, failed};
@@ -22,6 +22,17 @@ impl PostgresIncidents {
         Self {
             pool: store.pool().clone(),
         }
+    }
+
+    /// Which database this is: host, port and name. Another one that takes its place, also an older state of the same one, is not told from it.
+    pub fn place(&self) -> String {
+        let options = self.pool.connect_options();
+        let host = match options.get_socket() {
+            Some(socket) => socket.display().to_string(),
+            None => options.get_host().to_owned(),
+        };
+        let name = options.get_database().unwrap_or(options.get_username());
+        format!("{host}:{}/{name}", options.get_port())
     }
 
     /// What a refused entry ran into: itself, or another one.
@@ -56,22 +67,22 @@ impl IncidentStore for PostgresIncidents {
             .map_err(|cause| error(ErrorKind::InvalidInput, KEEP).source(cause))?;
         let mut transaction = self.pool.begin().await.map_err(failed(KEEP))?;
         // Whoever adds to the same incident waits here; whoever opens the same one waits at its first entry.
-        let kept: Option<(i32, String)> =
-            sqlx::query_as("select newest, summary from ops.incident where incident = $1 for update")
+        let newest: Option<i32> =
+            sqlx::query_scalar("select newest from ops.incident where incident = $1 for update")
                 .bind(entry.incident.as_str())
                 .fetch_optional(&mut *transaction)
                 .await
                 .map_err(failed(KEEP))?;
-        let newest = kept.as_ref().map_or(0, |(newest, _)| *newest);
-        let summary = match kept {
-            None => IncidentSummary::of(entry),
-            Some((_, summary)) => Some(read_summary(&entry.incident, &summary)?.after(entry)),
-        };
-        let Some(summary) = summary.filter(|_| newest.checked_add(1) == i32::try_from(entry.number).ok())
-        else {
+        let newest = newest.unwrap_or(0);
+        if newest.checked_add(1) != i32::try_from(entry.number).ok() {
             transaction.rollback().await.map_err(failed(KEEP))?;
             return self.known_or_conflict(entry).await;
-        };
+        }
+        // Entries take effect by the order in which they were written, not in which they arrive: what a list shows follows from all of them.
+        let mut entries = all_of(&mut *transaction, &entry.incident).await?;
+        entries.push(entry.clone());
+        let summary = IncidentSummary::of_all(&entries)
+            .ok_or_else(|| stored(&entry.incident, 1).wrong("it does not open the incident"))?;
         if !insert(&mut transaction, entry, &text).await? {
             transaction.rollback().await.map_err(failed(KEEP))?;
             return self.known_or_conflict(entry).await;
@@ -81,23 +92,7 @@ impl IncidentStore for PostgresIncidents {
     }
 
     async fn entries(&self, incident: &IncidentId) -> Result<Vec<IncidentEntry>> {
-        let rows: Vec<(i32, String)> = sqlx::query_as(
-            "select number, entry from ops.incident_entry where incident = $1 order by number",
-        )
-        .bind(incident.as_str())
-        .fetch_all(&self.pool)
-        .await
-        .map_err(failed(READ))?;
-        let mut entries = Vec::with_capacity(rows.len());
-        for row in rows {
-            let stored = stored(incident, row.0);
-            let entry = read(incident, row)?;
-            entries.push(entry);
-            if entries.last().map(|entry| entry.number) != u32::try_from(entries.len()).ok() {
-                return Err(stored.wrong("an entry before it is missing"));
-            }
-        }
-        Ok(entries)
+        all_of(&self.pool, incident).await
     }
 
     async fn list(&self, query: &IncidentQuery) -> Result<IncidentPage> {
@@ -129,6 +124,26 @@ impl IncidentStore for PostgresIncidents {
         let found = rows.into_iter().map(read).collect::<Result<_>>()?;
         Ok(IncidentPage::of(query, found))
     }
+}
+
+/// The entries of an incident, without a gap.
+async fn all_of(from: impl PgExecutor<'_>, incident: &IncidentId) -> Result<Vec<IncidentEntry>> {
+    let rows: Vec<(i32, String)> =
+        sqlx::query_as("select number, entry from ops.incident_entry where incident = $1 order by number")
+            .bind(incident.as_str())
+            .fetch_all(from)
+            .await
+            .map_err(failed(READ))?;
+    let mut entries = Vec::with_capacity(rows.len());
+    for row in rows {
+        let stored = stored(incident, row.0);
+        let entry = read(incident, row)?;
+        entries.push(entry);
+        if entries.last().map(|entry| entry.number) != u32::try_from(entries.len()).ok() {
+            return Err(stored.wrong("an entry before it is missing"));
+        }
+    }
+    Ok(entries)
 }
 
 /// `false`: the number is taken, by somebody who was first.
@@ -179,10 +194,6 @@ fn read(incident: &IncidentId, (number, text): (i32, String)) -> Result<Incident
         return Err(stored.wrong("it is another entry"));
     }
     Ok(entry)
-}
-
-fn read_summary(incident: &IncidentId, text: &str) -> Result<IncidentSummary> {
-    Stored::new(KEEP, "ops.incident", format!("incident {incident}")).parse(text)
 }
 
 fn stored(incident: &IncidentId, number: i32) -> Stored {

@@ -56,6 +56,8 @@ pub(crate) enum IncidentVerb {
         #[arg(long, value_name = "ID")]
         tenant: Option<String>,
     },
+    /// Compare everything that is on this machine with the database, and bring what it lacks: after the database was put back to an older state
+    Share,
     /// The report (障害報告書) as Markdown
     Report {
         id: String,

@@ -1,11 +1,11 @@
 use std::sync::Arc;
 
 use ops_core::audit::Recorded;
-use ops_core::incidents::{Added, Incidents, NewIncident};
+use ops_core::incidents::{Added, Incidents, NewIncident, Shared};
 use ops_core::messages::{incident_rule, incident_status};
 use ops_core::model::{
-    AuditRecord, Incident, IncidentChange, IncidentId, IncidentLayer, Lang, RunId, Severity, TenantId,
-    Timestamp,
+    AuditRecord, Incident, IncidentChange, IncidentEntryId, IncidentId, IncidentLayer, Lang, RunId, Severity,
+    TenantId, Timestamp,
 };
 use ops_core::ports::IncidentQuery;
 use serde_json::json;
@@ -22,10 +22,12 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &IncidentLogAr
         args.verb,
         IncidentVerb::List { .. } | IncidentVerb::Show { .. } | IncidentVerb::Report { .. }
     );
-    let desk = Desk::open(global, printer, Purpose::to_act_if(!looks)).await?;
+    let again = matches!(args.verb, IncidentVerb::Share);
+    let desk = Desk::open(global, printer, Purpose::to_act_if(!looks), again).await?;
     let text = String::clone;
     let (id, change) = match &args.verb {
         IncidentVerb::Open(args) => return desk.begin(args).await,
+        IncidentVerb::Share => return desk.shared(),
         IncidentVerb::List { all, tenant } => {
             return incident_show::list(&desk, *all, tenant.as_deref()).await;
         }
@@ -69,14 +71,21 @@ pub(super) struct Desk<'a> {
     pub(super) session: Session,
     pub(super) incidents: Incidents,
     pub(super) printer: &'a Printer,
+    brought: Shared,
 }
 
 impl<'a> Desk<'a> {
-    /// Brings first what was written here while the database was away.
-    async fn open(global: &Global, printer: &'a Printer, purpose: Purpose) -> Result<Self, Failure> {
+    /// Brings first what was written here while the database was away; `again`, whatever is marked as being there.
+    async fn open(
+        global: &Global,
+        printer: &'a Printer,
+        purpose: Purpose,
+        again: bool,
+    ) -> Result<Self, Failure> {
         let session = Session::open(global, printer, purpose).await?;
         let world = &session.world;
-        match world.incidents.catch_up().await {
+        let brought = world.incidents.catch_up(again).await;
+        match &brought {
             Ok(brought) if brought.entries > 0 => printer.error(&printer.pick(
                 &format!(
                     "この端末に残っていた記録 {} 件をデータベースに移しました",
@@ -103,7 +112,34 @@ impl<'a> Desk<'a> {
             session,
             incidents,
             printer,
+            brought: brought.unwrap_or_default(),
         })
+    }
+
+    /// How a comparison with the database ends: 4 where it was not made.
+    fn shared(&self) -> Result<Exit, Failure> {
+        if !self.session.world.incidents.has_database() {
+            return Err(Failure::usage(
+                "there is no database to compare with",
+                "write a [database] table into ops.toml",
+            ));
+        }
+        let exit = self.told();
+        let (printer, entries) = (self.printer, self.brought.entries);
+        self.say_if_alone();
+        if exit == Exit::Done && entries == 0 {
+            printer.line(&printer.pick(
+                "  この端末の記録はすべてデータベースにあります",
+                "  all that is on this machine is in the database",
+            ));
+        }
+        if printer.json() {
+            printer.document(&json!({
+                "incidents": self.brought.incidents, "entries": entries,
+                "only_on_this_machine": self.alone(), "exit_code": exit.code(),
+            }));
+        }
+        Ok(exit)
     }
 
     pub(super) fn alone(&self) -> bool {
@@ -172,7 +208,9 @@ impl<'a> Desk<'a> {
             .transpose()?;
         let incident = self.incidents.open(new, &self.session.actor).await?;
         let (id, title) = (incident.id.clone(), &incident.title);
-        let audited = self.record(&id, incident.tenant.as_ref(), "opened", 1).await;
+        let audited = self
+            .record(&id, incident.tenant.as_ref(), "opened", &incident.opening)
+            .await;
         self.printer.line(&self.printer.pick(
             &format!("障害 …{} を登録しました: {title}", id.short()),
             &format!("incident …{} is open: {title}", id.short()),
@@ -189,15 +227,19 @@ impl<'a> Desk<'a> {
                     ));
                 });
         }
-        Ok(self.end(Some(&incident), 1, audited))
+        Ok(self.end(&incident, (&incident.opening, 1), audited))
     }
 
     async fn change(&self, id: &IncidentId, change: IncidentChange) -> Result<Exit, Failure> {
         let kind = change.kind().to_owned();
         let printer = self.printer;
         match self.incidents.add(id, change, &self.session.actor).await? {
-            Added::Written { number, incident } => {
-                let audited = self.record(id, incident.tenant.as_ref(), &kind, number).await;
+            Added::Written {
+                entry,
+                number,
+                incident,
+            } => {
+                let audited = self.record(id, incident.tenant.as_ref(), &kind, &entry).await;
                 let status = incident_status(incident.status);
                 let status = printer.text(&status);
                 printer.line(&printer.pick(
@@ -210,7 +252,7 @@ impl<'a> Desk<'a> {
                         id.short()
                     ),
                 ));
-                Ok(self.end(Some(&incident), number, audited))
+                Ok(self.end(&incident, (&entry, number), audited))
             }
             Added::Denied(rule) => {
                 let why = incident_rule(rule);
@@ -230,20 +272,26 @@ impl<'a> Desk<'a> {
         }
     }
 
-    fn end(&self, incident: Option<&Incident>, number: u32, audited: bool) -> Exit {
+    fn end(&self, incident: &Incident, (entry, number): (&IncidentEntryId, u32), audited: bool) -> Exit {
         self.say_if_alone();
         let exit = if self.alone() { Exit::Partly } else { Exit::Done };
         if self.printer.json() {
             self.printer.document(&json!({
-                "incident": incident, "number": number, "only_on_this_machine": self.alone(),
+                "incident": incident, "entry": entry, "number": number, "only_on_this_machine": self.alone(),
                 "audited": audited, "exit_code": exit.code(),
             }));
         }
         exit
     }
 
-    /// What was done, not what was said: the texts are in the incident.
-    async fn record(&self, id: &IncidentId, tenant: Option<&TenantId>, kind: &str, number: u32) -> bool {
+    /// What was done, not what was said: the texts are in the incident. The entry is named by its id: its number may become another one.
+    async fn record(
+        &self,
+        id: &IncidentId,
+        tenant: Option<&TenantId>,
+        kind: &str,
+        entry: &IncidentEntryId,
+    ) -> bool {
         let world = &self.session.world;
         let tenant = tenant.unwrap_or(&world.config.tenant).clone();
         let action = format!("incident.{kind}");
@@ -255,7 +303,7 @@ impl<'a> Desk<'a> {
             "incident",
             id.as_str(),
         )
-        .with_detail("number", number.to_string());
+        .with_detail("entry", entry.as_str());
         let audited = matches!(world.ops.record(record).await, Recorded::Stored(_));
         if !audited {
             self.printer.error(&self.printer.warn(&self.printer.pick(

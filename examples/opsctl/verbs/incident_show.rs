@@ -1,8 +1,5 @@
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
-use ops_core::error::{Error, ErrorKind as Kind};
 use ops_core::incidents::{TimeTaken, report as report_of};
 use ops_core::messages::{
     incident_layer, incident_line, incident_rule, incident_status, no_target, time_taken,
@@ -14,6 +11,7 @@ use serde_json::{Value, json};
 use super::incident::Desk;
 use crate::exit::{Exit, Failure};
 use crate::input;
+use crate::new_file::write_new;
 use crate::print::millis;
 use crate::world::perhaps_elsewhere;
 
@@ -95,12 +93,9 @@ pub(super) async fn show(desk: &Desk<'_>, id: &str) -> Result<Exit, Failure> {
             told(desk, &incident, time)
         ));
     }
-    for entry in &entries {
+    for entry in IncidentEntry::in_order(&entries) {
         let what = incident_line(&entry.change);
-        let idle = incident
-            .without_effect
-            .iter()
-            .find(|idle| idle.number == entry.number);
+        let idle = incident.without_effect.iter().find(|idle| idle.entry == entry.id);
         let idle = idle.map(|idle| {
             let why = incident_rule(idle.rule);
             let why = printer.text(&why);
@@ -190,24 +185,4 @@ fn times(time: TimeTaken) -> Value {
         "target_ms": time.target.map(millis),
         "in_time": time.in_time(),
     })
-}
-
-fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(path)
-        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
-    match written {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(Failure::usage(
-            format!("{} is there already", path.display()),
-            "name a file that is not there yet",
-        )),
-        Err(error) => Err(Failure::Failed(
-            Error::new(Kind::Unavailable, "write report")
-                .context("file", path.display().to_string())
-                .source(error),
-        )),
-    }
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ops_core::error::{Error, ErrorKind, Result};
-use ops_core::incidents::{Shared, share_incidents};
+use ops_core::incidents::{Shared, share_incidents, share_incidents_again};
 use ops_core::model::{IncidentEntry, IncidentId};
-use ops_core::ports::{IncidentPage, IncidentQuery, IncidentStore};
+use ops_core::ports::{IncidentOutbox, IncidentPage, IncidentQuery, IncidentStore};
 
 /// The incidents of the database, with the files of this machine behind it: whatever the database does, an incident can be written down, and whatever the files do, it can
 /// be written to the database.
@@ -15,14 +15,14 @@ use ops_core::ports::{IncidentPage, IncidentQuery, IncidentStore};
 /// back.
 #[derive(Debug)]
 pub(crate) struct IncidentsTogether {
-    here: Arc<dyn IncidentStore>,
+    here: Arc<dyn IncidentOutbox>,
     shared: Option<Asked>,
     caught_up: AtomicBool,
 }
 
 impl IncidentsTogether {
     /// The files alone: no database is configured.
-    pub(crate) fn here(here: Arc<dyn IncidentStore>) -> Self {
+    pub(crate) fn here(here: Arc<dyn IncidentOutbox>) -> Self {
         Self {
             here,
             shared: None,
@@ -30,15 +30,21 @@ impl IncidentsTogether {
         }
     }
 
-    /// The same files behind a database.
-    pub(crate) fn with_shared(&self, shared: Arc<dyn IncidentStore>) -> Self {
+    /// The same files behind a database, which is that `place`.
+    pub(crate) fn with_shared(&self, shared: Arc<dyn IncidentStore>, place: String) -> Self {
         Self {
             shared: Some(Asked {
                 store: shared,
+                place,
                 away: AtomicBool::new(false),
             }),
             ..Self::here(Arc::clone(&self.here))
         }
+    }
+
+    /// Whether a database is configured.
+    pub(crate) fn has_database(&self) -> bool {
+        self.shared.is_some()
     }
 
     /// Whether a database is configured that has not answered: what was read and written is that of this machine only.
@@ -51,15 +57,19 @@ impl IncidentsTogether {
         self.shared.is_none() || self.caught_up.load(Ordering::SeqCst) && !self.is_alone()
     }
 
-    /// Brings what was written here while the database was away.
+    /// Brings what was written here while the database was away: what is not marked as being there or, `again`, everything.
     ///
     /// # Errors
     /// That this machine's files, or an incident, cannot be read. That the database is away is none.
-    pub(crate) async fn catch_up(&self) -> Result<Shared> {
+    pub(crate) async fn catch_up(&self, again: bool) -> Result<Shared> {
         let Some(shared) = &self.shared else {
             return Ok(Shared::default());
         };
-        match share_incidents(&*self.here, shared).await {
+        let brought = match again {
+            true => share_incidents_again(&*self.here, shared, &shared.place).await,
+            false => share_incidents(&*self.here, shared, &shared.place).await,
+        };
+        match brought {
             Ok(brought) => {
                 self.caught_up.store(true, Ordering::SeqCst);
                 Ok(brought)
@@ -142,6 +152,7 @@ impl IncidentStore for IncidentsTogether {
 #[derive(Debug)]
 struct Asked {
     store: Arc<dyn IncidentStore>,
+    place: String,
     away: AtomicBool,
 }
 

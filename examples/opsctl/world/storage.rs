@@ -13,8 +13,8 @@ use ops_core::file::{
 use ops_core::masking::BuiltinMasker;
 use ops_core::model::{TargetId, Text};
 use ops_core::ports::{
-    ApprovalStore, AuditStore, DrillLog, DueDates, IncidentStore, Journal, Notifier, ProcessRegistry,
-    SwitchHints, SwitchStore,
+    ApprovalStore, AuditStore, DrillLog, DueDates, IncidentOutbox, IncidentStore, Journal, Notifier,
+    ProcessRegistry, SwitchHints, SwitchStore,
 };
 use ops_postgres::{
     PostgresApprovals, PostgresDatabaseGuard, PostgresDrillLog, PostgresDueDates, PostgresIncidents,
@@ -90,7 +90,7 @@ impl Storage {
             Ok(drills) => Arc::new(drills),
             Err(error) => failed(("訓練の記録", "evidence of drills"), error),
         };
-        let incidents: Arc<dyn IncidentStore> = match FileIncidents::open(dir.join("incidents")) {
+        let incidents: Arc<dyn IncidentOutbox> = match FileIncidents::open(dir.join("incidents")) {
             Ok(incidents) => Arc::new(incidents),
             Err(error) => failed(("障害の記録", "log of incidents"), error),
         };
@@ -192,7 +192,9 @@ impl Storage {
             shared: Arc::new(PostgresDrillLog::new(store)),
         });
         self.dates.drills = Arc::clone(&self.providers.drills);
-        self.share_incidents(Arc::new(PostgresIncidents::new(store)));
+        let incidents = PostgresIncidents::new(store);
+        let place = incidents.place();
+        self.share_incidents(Arc::new(incidents), place);
         self.dates.shared = Some(Arc::new(PostgresDueDates::new(store)));
         self.put(journal, switches, trail.store, database);
         self.providers.processes = Arc::new(PostgresProcesses::new(store));
@@ -221,7 +223,7 @@ impl Storage {
         let nothing = Arc::new(Unreachable::as_of(&error));
         self.providers.approvals = nothing.clone();
         self.providers.processes = nothing.clone();
-        self.share_incidents(nothing.clone());
+        self.share_incidents(nothing.clone(), String::new());
         self.dates.shared = Some(nothing.clone());
         self.put(nothing.clone(), nothing.clone(), nothing, database);
         Ok(())
@@ -301,14 +303,14 @@ impl Storage {
         let nothing = Arc::new(Unreachable::new(error.to_string()));
         let database = Database::new(target, |_| nothing.clone());
         self.providers.processes = nothing.clone();
-        self.share_incidents(nothing.clone());
+        self.share_incidents(nothing.clone(), String::new());
         self.dates.shared = Some(nothing.clone());
         self.put(nothing.clone(), nothing.clone(), nothing, database);
         Ok(())
     }
 
-    fn share_incidents(&mut self, shared: Arc<dyn IncidentStore>) {
-        self.incidents = Arc::new(self.incidents.with_shared(shared));
+    fn share_incidents(&mut self, shared: Arc<dyn IncidentStore>, place: String) {
+        self.incidents = Arc::new(self.incidents.with_shared(shared, place));
         self.providers.incidents = Arc::clone(&self.incidents) as _;
     }
 

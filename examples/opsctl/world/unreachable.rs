@@ -9,9 +9,9 @@ use ops_core::model::{
 };
 use ops_core::ports::{
     Appended, ApprovalStore, ApprovalsFound, AuditEntry, AuditHead, AuditPage, AuditQuery, AuditReceipt,
-    AuditStore, ChainReport, DatabaseCapability, DatabaseGuard, DrillLog, DueDates, Held, IncidentPage,
-    IncidentQuery, IncidentStore, Journal, JournalEntry, Notifier, Presence, ProcessId, ProcessRegistry,
-    SwitchProcess, SwitchState, SwitchStore, SwitchedOff, TrailEntry,
+    AuditStore, ChainReport, DatabaseCapability, DatabaseGuard, DrillLog, DueDates, Held, IncidentOutbox,
+    IncidentPage, IncidentQuery, IncidentStore, Journal, JournalEntry, Notifier, Presence, ProcessId,
+    ProcessRegistry, SwitchProcess, SwitchState, SwitchStore, SwitchedOff, TrailEntry,
 };
 
 /// A store that could not be reached when the tool began. Every call says so at once, so that the spools take over and the rest of a
@@ -203,6 +203,17 @@ impl IncidentStore for Unreachable {
 
     async fn list(&self, _query: &IncidentQuery) -> Result<IncidentPage> {
         self.fail("list incidents")
+    }
+}
+
+#[async_trait]
+impl IncidentOutbox for Unreachable {
+    async fn waiting(&self, _place: &str) -> Result<Vec<IncidentId>> {
+        self.fail("list incidents")
+    }
+
+    async fn mark(&self, _place: &str, _incident: &IncidentId, _entries: usize) -> Result<()> {
+        self.fail("mark incident")
     }
 }
 

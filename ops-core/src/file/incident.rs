@@ -1,3 +1,4 @@
+use std::cmp::Ordering;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::durable::{Directory, Log, blocking, damaged, file_name, read_whole, text_of, write_over};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{IncidentEntry, IncidentId, IncidentSummary};
-use crate::ports::{IncidentPage, IncidentQuery, IncidentStore};
+use crate::ports::{IncidentOutbox, IncidentPage, IncidentQuery, IncidentStore};
 
 /// Incidents in a directory, a log an incident. Beside each log is a summary of it, so that a list reads one line an incident; a summary that does not fit the length of its
-/// log, after a crash between the two, is made again from the log.
+/// log, after a crash between the two, is made again from the log. A mark beside it says up to which length its entries are known to be in a place that all share.
 #[derive(Clone, Debug)]
 pub struct FileIncidents {
     directory: Arc<Directory>,
@@ -23,6 +24,14 @@ struct SummaryFile {
     /// How long the log was then.
     bytes: u64,
     summary: IncidentSummary,
+}
+
+#[derive(Serialize, Deserialize)]
+struct MarkFile {
+    format: String,
+    place: String,
+    /// How long the log was that is there.
+    bytes: u64,
 }
 
 impl FileIncidents {
@@ -53,6 +62,65 @@ impl IncidentStore for FileIncidents {
         query.check()?;
         let (directory, query) = (Arc::clone(&self.directory), query.clone());
         blocking("list incidents", move || list(&directory, &query)).await
+    }
+}
+
+#[async_trait]
+impl IncidentOutbox for FileIncidents {
+    async fn waiting(&self, place: &str) -> Result<Vec<IncidentId>> {
+        let (directory, place) = (Arc::clone(&self.directory), place.to_owned());
+        blocking("list incidents", move || {
+            let mut ids = ids(&directory)?;
+            ids.retain(|id| !is_marked(&directory, &place, id));
+            Ok(ids)
+        })
+        .await
+    }
+
+    async fn mark(&self, place: &str, incident: &IncidentId, entries: usize) -> Result<()> {
+        let directory = Arc::clone(&self.directory);
+        let (place, incident) = (place.to_owned(), incident.clone());
+        blocking(MARK, move || mark(&directory, place, &incident, entries)).await
+    }
+}
+
+fn is_marked(directory: &Directory, place: &str, incident: &IncidentId) -> bool {
+    // Whatever is wrong with it: without a mark the log is compared once more.
+    let kept = read_whole(&beside(directory, incident, SHARED)).ok().flatten();
+    let kept = kept.and_then(|text| serde_json::from_str::<MarkFile>(&text).ok());
+    kept.is_some_and(|kept| {
+        kept.format == SHARED_FORMAT && kept.place == place && kept.bytes == length(&log(directory, incident))
+    })
+}
+
+fn mark(directory: &Directory, place: String, incident: &IncidentId, count: usize) -> Result<()> {
+    let log = log(directory, incident);
+    let too_many = || {
+        Error::new(ErrorKind::InvalidInput, MARK)
+            .provider("file")
+            .context("entries", "there are fewer")
+    };
+    // A mark must leave no log.
+    if !log.path().exists() {
+        return Err(too_many());
+    }
+    // Nobody adds to it meanwhile: the length is that of what was counted.
+    let _locked = log.lock()?;
+    let kept = entries(&log, incident)?.len();
+    match count.cmp(&kept) {
+        Ordering::Greater => Err(too_many()),
+        // Somebody has added to it: it goes on waiting.
+        Ordering::Less => Ok(()),
+        Ordering::Equal => {
+            let file = MarkFile {
+                format: SHARED_FORMAT.to_owned(),
+                place,
+                bytes: length(&log),
+            };
+            let text = serde_json::to_string(&file)
+                .map_err(|source| Error::new(ErrorKind::InvalidInput, MARK).source(source))?;
+            write_over(&beside(directory, incident, SHARED), &text)
+        }
     }
 }
 
@@ -94,7 +162,7 @@ fn write_summary(directory: &Directory, log: &Log, entries: &[IncidentEntry]) ->
     let Some(summary) = IncidentSummary::of_all(entries) else {
         return Ok(());
     };
-    let path = directory.file(&format!("{}{SUMMARY}", file_name(summary.id.as_str())));
+    let path = beside(directory, &summary.id, SUMMARY);
     let file = SummaryFile {
         format: SUMMARY_FORMAT.to_owned(),
         bytes: length(log),
@@ -123,7 +191,8 @@ fn entries(log: &Log, incident: &IncidentId) -> Result<Vec<IncidentEntry>> {
     Ok(entries)
 }
 
-fn list(directory: &Directory, query: &IncidentQuery) -> Result<IncidentPage> {
+/// Of every log that is here, oldest first.
+fn ids(directory: &Directory) -> Result<Vec<IncidentId>> {
     let mut ids = Vec::new();
     for name in directory.names()?.iter().filter(|name| name.ends_with(LOG)) {
         let id = name.strip_suffix(LOG).and_then(text_of);
@@ -136,6 +205,11 @@ fn list(directory: &Directory, query: &IncidentQuery) -> Result<IncidentPage> {
         }
     }
     ids.sort_unstable();
+    Ok(ids)
+}
+
+fn list(directory: &Directory, query: &IncidentQuery) -> Result<IncidentPage> {
+    let ids = ids(directory)?;
     let mut found = Vec::new();
     for id in ids.iter().rev().filter(|id| query.may_show(id)) {
         found.extend(summary(directory, id)?.filter(|summary| query.shows(summary)));
@@ -149,7 +223,7 @@ fn list(directory: &Directory, query: &IncidentQuery) -> Result<IncidentPage> {
 /// `None`: the process that made the log ended before it wrote the first entry.
 fn summary(directory: &Directory, incident: &IncidentId) -> Result<Option<IncidentSummary>> {
     let log = log(directory, incident);
-    let path = directory.file(&format!("{}{SUMMARY}", file_name(incident.as_str())));
+    let path = beside(directory, incident, SUMMARY);
     // It can be made again: whatever is wrong with it, the log says what is right.
     let kept = read_whole(&path).ok().flatten();
     let kept = kept.and_then(|text| serde_json::from_str::<SummaryFile>(&text).ok());
@@ -166,10 +240,11 @@ fn summary(directory: &Directory, incident: &IncidentId) -> Result<Option<Incide
 }
 
 fn log(directory: &Directory, incident: &IncidentId) -> Log {
-    Log::new(
-        directory.file(&format!("{}{LOG}", file_name(incident.as_str()))),
-        FORMAT,
-    )
+    Log::new(beside(directory, incident, LOG), FORMAT)
+}
+
+fn beside(directory: &Directory, incident: &IncidentId, ending: &str) -> PathBuf {
+    directory.file(&format!("{}{ending}", file_name(incident.as_str())))
 }
 
 fn length(log: &Log) -> u64 {
@@ -177,8 +252,12 @@ fn length(log: &Log) -> u64 {
 }
 
 const KEEP: &str = "keep incident entry";
+const MARK: &str = "mark incident";
 const READ: &str = "read incident";
 const LOG: &str = ".jsonl";
 const SUMMARY: &str = ".summary";
 const FORMAT: &str = "ops-incident/1";
-const SUMMARY_FORMAT: &str = "ops-incident-summary/1";
+/// The first version went by the order of arrival.
+const SUMMARY_FORMAT: &str = "ops-incident-summary/2";
+const SHARED: &str = ".shared";
+const SHARED_FORMAT: &str = "ops-incident-shared/1";

@@ -25,7 +25,7 @@ mod targets;
 mod writer;
 
 pub use self::report::report;
-pub use self::share::{Shared, share_incidents};
+pub use self::share::{Shared, share_incidents, share_incidents_again};
 pub use self::state::{incident_of, judge};
 pub use self::targets::{IncidentTargets, TimeTaken, targets_of};
 pub use self::writer::{Added, Incidents, NewIncident};

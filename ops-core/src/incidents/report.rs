@@ -67,7 +67,7 @@ impl Page {
         self.line(&heading);
         self.heading(ReportPart::Summary);
         self.line("| | |\n|---|---|");
-        self.row(ReportPart::Id, &format!("`{}`", incident.id));
+        self.row(ReportPart::Id, &plain(incident.id.as_str()));
         let severity = if incident.worst == incident.severity {
             incident.severity.to_string()
         } else {
@@ -149,7 +149,7 @@ impl Page {
 
     fn response(&mut self, incident: &Incident, entries: &[IncidentEntry]) {
         self.heading(ReportPart::Response);
-        for entry in entries {
+        for entry in IncidentEntry::in_order(entries) {
             if let IncidentChange::Note { text } = &entry.change {
                 let note = format!("- {} {}", entry.at.to_jst(), one_line(text));
                 self.line(&note);
@@ -193,10 +193,10 @@ impl Page {
             self.word(ReportPart::What)
         );
         self.line(&head);
-        for entry in entries {
+        for entry in IncidentEntry::in_order(entries) {
             let mut what = one_line(incident_line(&entry.change).get(self.lang));
             let idle = incident.without_effect.iter();
-            if let Some(idle) = idle.clone().find(|idle| idle.number == entry.number) {
+            if let Some(idle) = idle.clone().find(|idle| idle.entry == entry.id) {
                 let why = incident_rule(idle.rule);
                 let _ = write!(
                     what,
@@ -233,41 +233,85 @@ fn both(at: Timestamp) -> String {
     format!("{} JST ({at})", at.to_jst())
 }
 
-/// A text in which nothing means something to Markdown or HTML; line breaks stay.
-fn plain(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    let mut begins = true;
-    for next in text.chars() {
-        let special = matches!(
-            next,
-            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' | '~' | '&' | '!'
-        );
-        if special || (begins && matches!(next, '-' | '+' | '=')) {
+/// A line in which nothing means something to Markdown or HTML, at whatever place it stands.
+fn plain(line: &str) -> String {
+    let mut escaped = String::with_capacity(line.len());
+    // What stands before is nothing, or the number of a list.
+    let (mut begins, mut numbers) = (true, 0_usize);
+    for (at, next) in line.char_indices() {
+        let special = match next {
+            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' | '~' | '&' | '!' | '$' | '@' => true,
+            // A bare address becomes a link.
+            ':' => line[at..].starts_with("://"),
+            '.' => (begins && numbers > 0) || ends_with_www(&line[..at]),
+            ')' => begins && numbers > 0,
+            '-' | '+' | '=' if begins && numbers == 0 => true,
+            _ => false,
+        };
+        if special {
             escaped.push('\\');
         }
-        begins = next == '\n' || (begins && next.is_whitespace());
+        begins = begins && (next.is_ascii_digit() || (numbers == 0 && next.is_whitespace()));
+        numbers += usize::from(next.is_ascii_digit());
         escaped.push(next);
     }
     escaped
 }
 
+fn ends_with_www(before: &str) -> bool {
+    let end = before.len().checked_sub(3).and_then(|from| before.get(from..));
+    end.is_some_and(|end| end.eq_ignore_ascii_case("www"))
+}
+
+/// Each line, as Markdown ends one.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.split(['\n', '\r']).map(str::trim)
+}
+
 fn one_line(text: &str) -> String {
-    let lines: Vec<_> = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect();
-    lines
-        .iter()
-        .map(|line| plain(line))
-        .collect::<Vec<_>>()
-        .join("<br>")
+    let lines: Vec<_> = lines(text).filter(|line| !line.is_empty()).map(plain).collect();
+    lines.join("<br>")
 }
 
 fn quoted(text: &str) -> String {
-    let lines: Vec<_> = text
-        .lines()
-        .map(|line| format!("> {}", plain(line.trim())))
-        .collect();
+    let lines: Vec<_> = lines(text).map(|line| format!("> {}", plain(line))).collect();
     lines.join("  \n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_a_line_is_read_as_markdown_or_html() {
+        for (line, escaped) in [
+            ("1. first", "1\\. first"),
+            ("  12) twelfth", "  12\\) twelfth"),
+            ("# heading", "\\# heading"),
+            ("- item", "\\- item"),
+            ("=== ", "\\=== "),
+            ("[here](https://a.example)", "\\[here\\](https\\://a.example)"),
+            ("see www.a.example", "see www\\.a.example"),
+            ("WWW.a.example", "WWW\\.a.example"),
+            ("a@b.example", "a\\@b.example"),
+            ("<b>|x|</b>", "\\<b\\>\\|x\\|\\</b\\>"),
+            ("`code` ![i](u) $x$", "\\`code\\` \\!\\[i\\](u) \\$x\\$"),
+            (
+                "&lt; ~~no~~ *a* _b_ \\",
+                "\\&lt; \\~\\~no\\~\\~ \\*a\\* \\_b\\_ \\\\",
+            ),
+        ] {
+            assert_eq!(plain(line), escaped);
+        }
+        // What means nothing stays readable.
+        for line in [
+            "v1.2 at 10:30 (a-b), 3. or 4)",
+            "1.5 秒 w.w",
+            "障害: 再起動で復旧",
+        ] {
+            assert_eq!(plain(line).replace("1\\.5", "1.5"), line);
+        }
+        assert_eq!(one_line("a\r\n\n# b\r- c"), "a<br>\\# b<br>\\- c");
+        assert_eq!(quoted("a\r# b\n1. c"), "> a  \n> \\# b  \n> 1\\. c");
+    }
 }

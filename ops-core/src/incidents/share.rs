@@ -1,6 +1,6 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{IncidentEntry, IncidentId};
-use crate::ports::{IncidentQuery, IncidentStore};
+use crate::ports::{IncidentOutbox, IncidentQuery, IncidentStore};
 
 /// What was brought from one store to another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,47 +12,82 @@ pub struct Shared {
     pub entries: usize,
 }
 
-/// Brings every entry of `from` that `to` does not have to `to`: what was written on one machine while the database could not be reached. Nothing is removed from `from`.
+/// Brings what waits in `from` to `to`, which is `place`: what was written on one machine while the database could not be reached. Nothing is removed from `from`; what is known
+/// to be there is marked, and costs nothing the next time.
 ///
-/// An entry is known again by moment, author and content. One that others got ahead of takes the next number, and keeps its moment; a rule that it breaks then takes its
-/// effect, not the entry.
+/// An entry is known again by its id. One that others got ahead of takes the next number, and keeps its place in the order.
 ///
 /// # Errors
 /// Those of the stores. An incident that cannot be brought keeps no other from it: the first error is told in the end. What was brought stays; the same call goes on with
-/// the rest, also where two do it at once.
+/// the rest, also where two do it at once. That a mark cannot be kept is no error.
 ///
 /// # Cancellation
 /// As for an error.
-pub async fn share_incidents(from: &dyn IncidentStore, to: &dyn IncidentStore) -> Result<Shared> {
-    let mut shared = Shared::default();
+pub async fn share_incidents(
+    from: &dyn IncidentOutbox,
+    to: &dyn IncidentStore,
+    place: &str,
+) -> Result<Shared> {
+    share_each(from, to, place, from.waiting(place).await?).await
+}
+
+/// As [`share_incidents`], but every incident of `from`, marked or not: after `to` was put back to an older state.
+///
+/// # Errors
+/// As [`share_incidents`].
+///
+/// # Cancellation
+/// As [`share_incidents`].
+pub async fn share_incidents_again(
+    from: &dyn IncidentOutbox,
+    to: &dyn IncidentStore,
+    place: &str,
+) -> Result<Shared> {
+    let mut every = Vec::new();
     let mut query = IncidentQuery::all();
-    let mut fault = None;
     loop {
         let page = from.list(&query).await?;
-        for incident in page.incidents {
-            match share(from, to, &incident.id).await {
-                Ok(0) => {}
-                Ok(brought) => {
-                    shared.entries += brought;
-                    shared.incidents.push(incident.id);
-                }
-                Err(error) => fault = fault.or(Some(error)),
-            }
-        }
+        every.extend(page.incidents.into_iter().map(|incident| incident.id));
         match page.next {
             Some(next) => query = query.after(next),
-            None => return fault.map_or(Ok(shared), Err),
+            None => return share_each(from, to, place, every).await,
         }
     }
 }
 
-async fn share(from: &dyn IncidentStore, to: &dyn IncidentStore, incident: &IncidentId) -> Result<usize> {
+async fn share_each(
+    from: &dyn IncidentOutbox,
+    to: &dyn IncidentStore,
+    place: &str,
+    incidents: Vec<IncidentId>,
+) -> Result<Shared> {
+    let mut shared = Shared::default();
+    let mut fault = None;
+    for incident in incidents {
+        match share(from, to, place, &incident).await {
+            Ok(0) => {}
+            Ok(brought) => {
+                shared.entries += brought;
+                shared.incidents.push(incident);
+            }
+            Err(error) => fault = fault.or(Some(error)),
+        }
+    }
+    fault.map_or(Ok(shared), Err)
+}
+
+async fn share(
+    from: &dyn IncidentOutbox,
+    to: &dyn IncidentStore,
+    place: &str,
+    incident: &IncidentId,
+) -> Result<usize> {
     let mut brought = 0;
     let here = from.entries(incident).await?;
     let mut there = to.entries(incident).await?;
     for entry in &here {
         let mut attempts = 0;
-        while !there.iter().any(|known| known.says_the_same(entry)) {
+        while !there.iter().any(|known| known.is_the_same_as(entry)) {
             let next = entry.renumbered(number(&there)?);
             match to.append(&next).await {
                 Ok(()) => {
@@ -66,6 +101,10 @@ async fn share(from: &dyn IncidentStore, to: &dyn IncidentStore, incident: &Inci
                 Err(error) => return Err(error),
             }
         }
+    }
+    // Only now: whoever ends in between finds every entry there the next time.
+    if let Err(error) = from.mark(place, incident, here.len()).await {
+        tracing::warn!(%error, "what was brought is not marked, and is compared again the next time");
     }
     Ok(brought)
 }

@@ -3,27 +3,41 @@ use crate::model::{
     Incident, IncidentChange, IncidentEntry, IncidentRule, IncidentStatus, Prevention, WithoutEffect,
 };
 
-/// What an incident is, from its entries in their order. An entry that breaks a rule, or that this version does not know, changes nothing and is
-/// listed as [`without_effect`](Incident::without_effect).
+/// What an incident is, from its entries as they are kept, however they arrived: they take effect [in the order](IncidentEntry::in_order) in which they were written. An entry
+/// that breaks a rule, or that this version does not know, changes nothing and is listed as [`without_effect`](Incident::without_effect).
+///
+/// Of all who took it on the earliest counts, also where an end was written elsewhere before.
 ///
 /// # Errors
 /// [`ErrorKind::Unexpected`] without entries, or when the first does not open.
 pub fn incident_of(entries: &[IncidentEntry]) -> Result<Incident> {
-    let (mut incident, rest) = entries
+    let ordered = IncidentEntry::in_order(entries);
+    let (mut incident, rest) = ordered
         .split_first()
         .and_then(|(first, rest)| Some((opened(first)?, rest)))
         .ok_or_else(|| {
             Error::new(ErrorKind::Unexpected, "read incident").context("rule", IncidentRule::NotOpened.name())
         })?;
+    let mut taken: Option<&IncidentEntry> = None;
     for entry in rest {
-        incident.newest = entry.number;
-        match judge(&incident, &entry.change) {
-            Ok(()) => apply(&mut incident, entry),
-            Err(rule) => incident
-                .without_effect
-                .push(WithoutEffect::new(entry.number, rule)),
+        incident.newest = incident.newest.max(entry.number);
+        let idle = if matches!(entry.change, IncidentChange::Acknowledged) {
+            let (first, later) = match taken {
+                Some(before) if before.at <= entry.at => (before, Some(*entry)),
+                before => (*entry, before),
+            };
+            taken = Some(first);
+            later.map(|later| (later, IncidentRule::AcknowledgedAlready))
+        } else {
+            judge(&incident, &entry.change).err().map(|rule| (*entry, rule))
+        };
+        match idle {
+            Some((idle, rule)) => incident.without_effect.push(WithoutEffect::new(idle, rule)),
+            None => apply(&mut incident, entry),
         }
+        incident.acknowledged = taken.map(|taken| (taken.at, taken.by.clone()));
     }
+    incident.without_effect.sort_by_key(|idle| idle.number);
     Ok(incident)
 }
 
@@ -72,6 +86,7 @@ fn opened(entry: &IncidentEntry) -> Option<Incident> {
         status: IncidentStatus::Open,
         layer: None,
         detected_at: *detected_at,
+        opening: entry.id.clone(),
         opened_at: entry.at,
         opened_by: entry.by.clone(),
         acknowledged: None,
@@ -89,7 +104,6 @@ fn opened(entry: &IncidentEntry) -> Option<Incident> {
 /// The entry was judged before.
 fn apply(incident: &mut Incident, entry: &IncidentEntry) {
     match &entry.change {
-        IncidentChange::Acknowledged => incident.acknowledged = Some((entry.at, entry.by.clone())),
         IncidentChange::Layer { layer } => incident.layer = Some(layer.clone()),
         IncidentChange::Severity { severity, .. } => {
             incident.severity = *severity;
@@ -118,6 +132,9 @@ fn apply(incident: &mut Incident, entry: &IncidentEntry) {
         IncidentChange::Prevention { text, owner } => {
             incident.preventions.push(Prevention::new(text, owner));
         }
-        IncidentChange::Note { .. } | IncidentChange::Opened { .. } | IncidentChange::Unknown(_) => {}
+        IncidentChange::Acknowledged
+        | IncidentChange::Note { .. }
+        | IncidentChange::Opened { .. }
+        | IncidentChange::Unknown(_) => {}
     }
 }

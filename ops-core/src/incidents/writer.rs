@@ -1,11 +1,12 @@
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::state::{incident_of, judge};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    Actor, Incident, IncidentChange, IncidentEntry, IncidentId, IncidentLayer, IncidentRule, RunId, Severity,
-    TenantId, Timestamp,
+    Actor, Incident, IncidentChange, IncidentEntry, IncidentEntryId, IncidentId, IncidentLayer, IncidentRule,
+    RunId, Severity, TenantId, Timestamp,
 };
 use crate::ports::{Clock, IncidentStore, PiiMasker};
 
@@ -74,7 +75,9 @@ impl fmt::Debug for NewIncident {
 pub enum Added {
     /// It is kept.
     Written {
-        /// Under this number.
+        /// By this id, wherever it is kept.
+        entry: IncidentEntryId,
+        /// Under this number, for now: what was written apart may get another one when it comes together.
         number: u32,
         /// The incident with it.
         incident: Box<Incident>,
@@ -138,10 +141,14 @@ impl Incidents {
                 return Ok(Added::Denied(rule));
             }
             entry.number = found.newest + 1;
+            // Whoever has read an entry writes after it, whatever the clocks say.
+            let newest = entries.iter().map(|entry| entry.order).max();
+            entry.order = newest.map_or(entry.at, |newest| entry.at.max(newest + MOMENT));
             match self.store.append(&entry).await {
                 Ok(()) => {
                     entries.push(entry.clone());
                     return Ok(Added::Written {
+                        entry: entry.id,
                         number: entry.number,
                         incident: Box::new(incident_of(&entries)?),
                     });
@@ -242,5 +249,7 @@ const WRITE: &str = "write incident";
 /// How long a text and a line may be, in characters.
 const TEXT: usize = 10_000;
 const LINE: usize = 200;
+/// The next moment.
+const MOMENT: Duration = Duration::from_micros(1);
 /// Each turn lost means that somebody else wrote an entry.
 const ATTEMPTS: u32 = 64;

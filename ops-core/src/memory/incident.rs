@@ -7,7 +7,7 @@ use super::lock;
 use super::plug::Plug;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{IncidentEntry, IncidentId, IncidentSummary};
-use crate::ports::{IncidentPage, IncidentQuery, IncidentStore};
+use crate::ports::{IncidentOutbox, IncidentPage, IncidentQuery, IncidentStore};
 
 /// Incidents in memory. They do not survive the process: for tests.
 #[derive(Debug, Default)]
@@ -20,6 +20,8 @@ pub struct InMemoryIncidents {
 struct Kept {
     entries: Vec<IncidentEntry>,
     summary: IncidentSummary,
+    /// Where how many of them are.
+    mark: Option<(String, usize)>,
 }
 
 impl InMemoryIncidents {
@@ -47,22 +49,30 @@ impl IncidentStore for InMemoryIncidents {
                 .provider("memory")
                 .context("newest", newest.to_string())
         };
-        match (kept, IncidentSummary::of(entry)) {
-            (Some(kept), _) if entry.number <= newest => match kept.entries.contains(entry) {
+        match kept {
+            Some(kept) if entry.number <= newest => match kept.entries.contains(entry) {
                 true => Ok(()),
                 false => Err(conflict()),
             },
-            (Some(kept), None) if entry.number == newest + 1 => {
-                kept.summary = kept.summary.clone().after(entry);
+            Some(kept) if entry.number == newest + 1 => {
                 kept.entries.push(entry.clone());
+                if let Some(summary) = IncidentSummary::of_all(&kept.entries) {
+                    kept.summary = summary;
+                }
                 Ok(())
             }
-            (None, Some(summary)) => {
+            Some(_) => Err(conflict()),
+            None => {
                 let entries = vec![entry.clone()];
-                incidents.insert(entry.incident.clone(), Kept { entries, summary });
+                let summary = IncidentSummary::of_all(&entries).ok_or_else(conflict)?;
+                let kept = Kept {
+                    entries,
+                    summary,
+                    mark: None,
+                };
+                incidents.insert(entry.incident.clone(), kept);
                 Ok(())
             }
-            _ => Err(conflict()),
         }
     }
 
@@ -88,4 +98,33 @@ impl IncidentStore for InMemoryIncidents {
     }
 }
 
+#[async_trait]
+impl IncidentOutbox for InMemoryIncidents {
+    async fn waiting(&self, place: &str) -> Result<Vec<IncidentId>> {
+        self.plug.check("list incidents")?;
+        let incidents = lock(&self.incidents);
+        let waits = |kept: &Kept| {
+            let there = kept.mark.as_ref().filter(|(marked, _)| marked == place);
+            there.is_none_or(|(_, entries)| *entries < kept.entries.len())
+        };
+        let waiting = incidents.iter().filter(|(_, kept)| waits(kept));
+        Ok(waiting.map(|(id, _)| id.clone()).collect())
+    }
+
+    async fn mark(&self, place: &str, incident: &IncidentId, entries: usize) -> Result<()> {
+        self.plug.check(MARK)?;
+        let mut incidents = lock(&self.incidents);
+        match incidents.get_mut(incident) {
+            Some(kept) if entries <= kept.entries.len() => kept.mark = Some((place.to_owned(), entries)),
+            _ => {
+                return Err(Error::new(ErrorKind::InvalidInput, MARK)
+                    .provider("memory")
+                    .context("entries", "there are fewer"));
+            }
+        }
+        Ok(())
+    }
+}
+
+const MARK: &str = "mark incident";
 const KEEP: &str = "keep incident entry";

@@ -13,6 +13,11 @@ string_id! {
 }
 
 string_id! {
+    /// One entry of an incident. It stays the same wherever the entry is kept.
+    IncidentEntryId, "incident entry id", 64
+}
+
+string_id! {
     /// The same value for every attempt of one step, so that a provider can tell a repetition from a new request.
     IdempotencyKey, "idempotency key", 160
 }
@@ -51,6 +56,18 @@ impl IncidentId {
         let from = self.0.len().saturating_sub(6);
         // Ids are ASCII.
         self.0.get(from..).unwrap_or(&self.0)
+    }
+}
+
+impl IncidentEntryId {
+    /// A fresh id for an entry that is written `at`: `ine_` and a UUID of version 7 that sorts by the microsecond.
+    pub fn generate(at: Timestamp) -> Self {
+        Self(sortable("ine", at))
+    }
+
+    /// That of an entry that has none, by a digest of what it says.
+    pub(super) fn of_content(digest: &str) -> Self {
+        Self(format!("ine_{digest}"))
     }
 }
 

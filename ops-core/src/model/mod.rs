@@ -55,7 +55,7 @@ pub use self::drill::{DrillReport, DrillVerdict, DrilledStep, DrilledTarget, Las
 pub use self::due::{Completion, DueDate, DueEvidence, DueKey, DueOutcome};
 pub use self::erasure::{ErasureLine, ErasureReport};
 pub use self::hold::{HeldResource, LegalHold};
-pub use self::id::{IdempotencyKey, IncidentId, RunId};
+pub use self::id::{IdempotencyKey, IncidentEntryId, IncidentId, RunId};
 pub use self::incident::{
     Incident, IncidentChange, IncidentEntry, IncidentLayer, IncidentRule, IncidentStatus, IncidentSummary,
     Prevention, UnknownChange, WithoutEffect,

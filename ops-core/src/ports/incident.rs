@@ -35,6 +35,27 @@ pub trait IncidentStore: Debug + Send + Sync + 'static {
     async fn list(&self, query: &IncidentQuery) -> Result<IncidentPage>;
 }
 
+/// Incidents that wait on one machine to be brought to a place that all share: the store, and what it knows to be there.
+///
+/// # Contract
+/// - `waiting` gives every incident that is not marked for this place with all its entries, oldest first. It reads no log that is marked.
+/// - A mark holds until the next entry, or until the incident is marked for another place. One that was lost, or that covers fewer entries than there are, leaves the incident
+///   waiting: bringing it again is harmless.
+/// - A mark changes nothing that is kept.
+///
+/// # Errors
+/// `InvalidInput` for a mark that covers more entries than there are; else those of [`IncidentStore`].
+///
+/// # Cancellation
+/// As for [`IncidentStore`].
+#[async_trait]
+pub trait IncidentOutbox: IncidentStore {
+    /// What `place` may lack.
+    async fn waiting(&self, place: &str) -> Result<Vec<IncidentId>>;
+    /// Remembers that the first `entries` entries are in `place`.
+    async fn mark(&self, place: &str, incident: &IncidentId, entries: usize) -> Result<()>;
+}
+
 /// Which incidents a list shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -51,7 +51,7 @@ pub use self::due::DueDates;
 pub use self::evidence::{EvidenceFilter, EvidenceSource, TrailEntry, TrailExtent, TrailSnapshot};
 pub use self::forget::ForgetPerson;
 pub use self::health::HealthProbe;
-pub use self::incident::{IncidentPage, IncidentQuery, IncidentStore};
+pub use self::incident::{IncidentOutbox, IncidentPage, IncidentQuery, IncidentStore};
 pub use self::inventory::{Deployed, DeployedService, Inventory};
 pub use self::journal::{GateMoment, Held, Journal, JournalEntry, JournalEvent};
 pub use self::lease::LeaseStore;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ops_core::error::ErrorKind;
-use ops_core::incidents::{Added, Incidents, NewIncident, share_incidents};
+use ops_core::incidents::{Added, Incidents, NewIncident, share_incidents, share_incidents_again};
 use ops_core::masking::BuiltinMasker;
 use ops_core::memory::InMemoryIncidents;
 use ops_core::model::{Actor, IncidentChange, IncidentEntry, IncidentId, Severity, Timestamp};
@@ -170,9 +170,63 @@ async fn what_was_written_while_the_database_was_away_is_brought_once() {
         .unwrap()
         .id;
     let _ = incidents.add(&id, note("offline"), &alice()).await.unwrap();
-    let (one, other) = tokio::join!(share_incidents(&*here, &shared), share_incidents(&*here, &shared));
+    let (one, other) = tokio::join!(
+        share_incidents(&*here, &shared, "there"),
+        share_incidents(&*here, &shared, "there")
+    );
     assert!(one.unwrap().entries + other.unwrap().entries >= 2);
     assert!(shared.entries(&id).await.unwrap() == here.entries(&id).await.unwrap());
-    assert_eq!(share_incidents(&*here, &shared).await.unwrap().entries, 0);
+    assert_eq!(
+        share_incidents_again(&*here, &shared, "there")
+            .await
+            .unwrap()
+            .entries,
+        0
+    );
+    world.close().await;
+}
+
+#[tokio::test]
+async fn what_arrives_late_decides_nothing_that_was_decided_after_it() {
+    let Some(world) = World::new().await else { return };
+    let store = PostgresIncidents::new(&world.store);
+    let id = IncidentId::generate(Timestamp::from_unix_micros(1_769_731_200_000_000));
+    let minute = |minute: i64| Timestamp::from_unix_micros(1_769_731_200_000_000 + minute * 60_000_000);
+    let entry = |number, at, change| IncidentEntry::new(id.clone(), number, minute(at), alice(), change);
+    let text = || "a".to_owned();
+    let severity = |severity| IncidentChange::Severity {
+        severity,
+        why: text(),
+    };
+    for entry in [
+        entry(
+            1,
+            0,
+            IncidentChange::Opened {
+                title: text(),
+                severity: Severity::P2,
+                tenant: None,
+                detected_at: minute(0),
+            },
+        ),
+        entry(2, 5, IncidentChange::Resolved { text: text() }),
+        entry(3, 30, IncidentChange::Reopened { text: text() }),
+        entry(4, 31, severity(Severity::P3)),
+        // Written apart, before both.
+        entry(5, 10, IncidentChange::Resolved { text: text() }),
+        entry(6, 11, severity(Severity::P1)),
+    ] {
+        store.append(&entry).await.unwrap();
+    }
+    let page = store.list(&IncidentQuery::open()).await.unwrap();
+    let listed = page.incidents.iter().find(|one| one.id == id);
+    let listed = listed.expect("it is open");
+    assert_eq!((listed.severity, listed.newest), (Severity::P3, 6));
+    let resolved: bool = sqlx::query_scalar("select resolved from ops.incident where incident = $1")
+        .bind(id.as_str())
+        .fetch_one(world.store.pool())
+        .await
+        .unwrap();
+    assert!(!resolved);
     world.close().await;
 }

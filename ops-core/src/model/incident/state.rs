@@ -2,8 +2,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::IncidentLayer;
-use crate::model::{Actor, IncidentId, RunId, Severity, TenantId, Timestamp};
+use super::{IncidentEntry, IncidentLayer};
+use crate::model::{Actor, IncidentEntryId, IncidentId, RunId, Severity, TenantId, Timestamp};
 
 /// How far an incident is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -49,11 +49,13 @@ pub struct Incident {
     pub layer: Option<IncidentLayer>,
     /// When it was first noticed.
     pub detected_at: Timestamp,
+    /// The entry that opened it.
+    pub opening: IncidentEntryId,
     /// When it was opened.
     pub opened_at: Timestamp,
     /// Who opened it.
     pub opened_by: Actor,
-    /// When somebody first took it on, and who.
+    /// When somebody first took it on, and who: of all who did, the earliest.
     pub acknowledged: Option<(Timestamp, Actor)>,
     /// When it was over; `None` while it is not, also after it was reopened.
     pub resolved_at: Option<Timestamp>,
@@ -67,7 +69,7 @@ pub struct Incident {
     pub resolution: Option<String>,
     /// What keeps it from happening again.
     pub preventions: Vec<Prevention>,
-    /// The number of its newest entry.
+    /// The number of the entry that arrived last.
     pub newest: u32,
     /// Entries that changed nothing, and why.
     pub without_effect: Vec<WithoutEffect>,
@@ -98,6 +100,8 @@ impl Prevention {
 #[non_exhaustive]
 pub struct WithoutEffect {
     /// Which entry.
+    pub entry: IncidentEntryId,
+    /// Its number.
     pub number: u32,
     /// Why.
     pub rule: IncidentRule,
@@ -105,8 +109,12 @@ pub struct WithoutEffect {
 
 impl WithoutEffect {
     /// An entry, and why it changed nothing.
-    pub fn new(number: u32, rule: IncidentRule) -> Self {
-        Self { number, rule }
+    pub fn new(entry: &IncidentEntry, rule: IncidentRule) -> Self {
+        Self {
+            entry: entry.id.clone(),
+            number: entry.number,
+            rule,
+        }
     }
 }
 

@@ -21,65 +21,50 @@ pub struct IncidentSummary {
     pub cause_known: bool,
     /// When it was opened.
     pub opened_at: Timestamp,
-    /// The number of its newest entry.
+    /// The number of the entry that arrived last.
     pub newest: u32,
 }
 
 impl IncidentSummary {
-    /// That of an incident with this first entry; `None` if it does not open.
-    pub fn of(entry: &IncidentEntry) -> Option<Self> {
+    /// Of all entries of an incident, as they are kept; `None` if there is none, or the first does not open.
+    pub fn of_all(entries: &[IncidentEntry]) -> Option<Self> {
+        let first = entries.first()?;
         let IncidentChange::Opened {
             title,
             severity,
             tenant,
             ..
-        } = &entry.change
+        } = &first.change
         else {
             return None;
         };
-        Some(Self {
-            id: entry.incident.clone(),
+        let mut summary = Self {
+            id: first.incident.clone(),
             title: title.clone(),
             severity: *severity,
             tenant: tenant.clone(),
             status: IncidentStatus::Open,
             cause_known: false,
-            opened_at: entry.at,
-            newest: entry.number,
-        })
-    }
-
-    /// With the next entry. What changes nothing counts all the same.
-    #[must_use]
-    pub fn after(mut self, entry: &IncidentEntry) -> Self {
-        self.newest = entry.number;
-        let over = self.status == IncidentStatus::Resolved;
-        match &entry.change {
-            IncidentChange::Severity { severity, .. } => self.severity = *severity,
-            IncidentChange::Cause { .. } => {
-                self.cause_known = true;
-                if !over {
-                    self.status = IncidentStatus::CauseFound;
-                }
+            opened_at: first.at,
+            newest: first.number,
+        };
+        let mut over = false;
+        for entry in IncidentEntry::in_order(entries) {
+            summary.newest = summary.newest.max(entry.number);
+            // What breaks a rule says again what is so already: the last one decides all the same.
+            match &entry.change {
+                IncidentChange::Severity { severity, .. } => summary.severity = *severity,
+                IncidentChange::Cause { .. } => summary.cause_known = true,
+                IncidentChange::Resolved { .. } => over = true,
+                IncidentChange::Reopened { .. } => over = false,
+                _ => {}
             }
-            IncidentChange::Resolved { .. } => self.status = IncidentStatus::Resolved,
-            IncidentChange::Reopened { .. } if over => self.status = self.unresolved(),
-            _ => {}
         }
-        self
-    }
-
-    /// Of all entries, in their order; `None` if there is none, or the first does not open.
-    pub fn of_all(entries: &[IncidentEntry]) -> Option<Self> {
-        let (first, rest) = entries.split_first()?;
-        Some(rest.iter().fold(Self::of(first)?, Self::after))
-    }
-
-    fn unresolved(&self) -> IncidentStatus {
-        if self.cause_known {
-            IncidentStatus::CauseFound
-        } else {
-            IncidentStatus::Open
-        }
+        summary.status = match (over, summary.cause_known) {
+            (true, _) => IncidentStatus::Resolved,
+            (false, true) => IncidentStatus::CauseFound,
+            (false, false) => IncidentStatus::Open,
+        };
+        Some(summary)
     }
 }

@@ -5,7 +5,7 @@ use crate::error::ErrorKind;
 use crate::model::{
     Actor, IncidentChange, IncidentEntry, IncidentId, IncidentStatus, IncidentSummary, Severity, TenantId,
 };
-use crate::ports::{IncidentQuery, IncidentStore};
+use crate::ports::{IncidentOutbox, IncidentQuery, IncidentStore};
 
 /// The contract of [`IncidentStore`]. It adds incidents of tenants that nobody else has.
 ///
@@ -16,6 +16,60 @@ pub async fn incident_store(port: &dyn IncidentStore) {
     lists_what_is_asked_for(port).await;
     pages(port).await;
     keeps_what_it_does_not_know(port).await;
+}
+
+/// The contract of [`IncidentOutbox`], that of [`IncidentStore`] apart.
+///
+/// # Panics
+/// With the clause that `port` breaks.
+pub async fn incident_outbox(port: &dyn IncidentOutbox) {
+    let (one, other) = (IncidentId::generate(at(30)), IncidentId::generate(at(31)));
+    let waiting = async |place: &str| {
+        let mut waiting = ok("waiting", port.waiting(place).await);
+        waiting.retain(|id| *id == one || *id == other);
+        waiting
+    };
+    for id in [&other, &one] {
+        ok("append", port.append(&entry(id, 1, opening(None))).await);
+    }
+    let both = [one.clone(), other.clone()];
+    assert_eq!(
+        waiting("a").await,
+        both,
+        "what is not marked must wait, oldest first"
+    );
+    for (id, entries) in [(&one, 2), (&IncidentId::generate(at(32)), 1)] {
+        let marked = port.mark("a", id, entries).await;
+        refused(
+            "mark of more entries than there are",
+            ErrorKind::InvalidInput,
+            marked,
+        );
+    }
+    assert_eq!(waiting("a").await, both, "what was refused must mark nothing");
+    ok("mark", port.mark("a", &one, 1).await);
+    ok("mark again", port.mark("a", &one, 1).await);
+    assert_eq!(waiting("a").await, both[1..], "what is marked must not wait");
+    assert_eq!(waiting("b").await, both, "a mark must hold for its place only");
+    let note = IncidentChange::Note {
+        text: "later".to_owned(),
+    };
+    ok("append", port.append(&entry(&one, 2, note)).await);
+    assert_eq!(waiting("a").await, both, "a new entry must wait");
+    ok("mark", port.mark("a", &one, 1).await);
+    assert_eq!(
+        waiting("a").await,
+        both,
+        "a mark of fewer entries must leave it waiting"
+    );
+    ok("mark", port.mark("a", &one, 2).await);
+    ok("mark", port.mark("a", &other, 1).await);
+    assert_eq!(waiting("a").await, [], "nothing must wait that is marked");
+    assert_eq!(
+        ok("entries", port.entries(&one).await).len(),
+        2,
+        "a mark must leave what is kept as it is"
+    );
 }
 
 async fn writes_in_order(port: &dyn IncidentStore) {
@@ -236,7 +290,12 @@ async fn keeps_what_it_does_not_know(port: &dyn IncidentStore) {
     let run = IncidentChange::Linked { run: fresh_run() };
     ok("append", port.append(&entry(&incident, 1, opening(None))).await);
     ok("append", port.append(&entry(&incident, 2, change)).await);
-    ok("append", port.append(&entry(&incident, 3, run)).await);
+    // A kind that is known, with more in it.
+    let mut more = serde_json::to_value(entry(&incident, 3, run)).unwrap_or_default();
+    more["change"]["cluster"] = json!({"name": "a", "zones": [1, 2]});
+    let run = serde_json::from_value::<IncidentEntry>(more.clone());
+    let run = run.unwrap_or_else(|error| panic!("an entry of a newer version is read: {error}"));
+    ok("append", port.append(&run).await);
     let entries = ok("entries", port.entries(&incident).await);
     let kept = entries
         .get(1)
@@ -247,6 +306,12 @@ async fn keeps_what_it_does_not_know(port: &dyn IncidentStore) {
         "what a newer version wrote must be given back as it is"
     );
     assert_eq!(entries.len(), 3, "and what follows it too");
+    let kept = entries.get(2).and_then(|entry| serde_json::to_value(entry).ok());
+    assert_eq!(
+        kept,
+        Some(more),
+        "fields of a newer version in a change that is known must be given back"
+    );
 }
 
 fn entry(incident: &IncidentId, number: u32, change: IncidentChange) -> IncidentEntry {

@@ -47,7 +47,7 @@ pub use self::due_dates::due_dates;
 pub use self::evidence_archive::evidence_archive;
 pub use self::forget_person::forget_person;
 pub use self::health_probe::{Health, health_probe};
-pub use self::incident_store::incident_store;
+pub use self::incident_store::{incident_outbox, incident_store};
 pub use self::inventory::inventory;
 pub use self::journal::journal;
 pub use self::lease_store::lease_store;
