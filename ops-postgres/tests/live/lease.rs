@@ -318,13 +318,14 @@ async fn a_database_whose_transactions_are_isolated_by_default_does_not_fail_who
         let leases = leases.clone();
         async move { leases.renew(&lease).await }
     });
-    // From a session of its own: within a transaction the activity is what it was at the first look.
-    let mut looks = world.owner().await;
-    while !seen(
-        &mut looks,
-        "wait_event_type = 'Lock' and query like '%ops.lease%'",
-    )
-    .await
+    // Another session: in a transaction the activity is read once.
+    let mut watcher = world.owner().await;
+    let waits = "select exists (select from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock' and query like '%ops.lease%')";
+    while !sqlx::query_scalar::<_, bool>(waits)
+        .fetch_one(&mut watcher)
+        .await
+        .unwrap()
     {
         assert!(!asks.is_finished(), "the row is locked");
         tokio::time::sleep(Duration::from_millis(5)).await;
