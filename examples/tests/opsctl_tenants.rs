@@ -213,6 +213,48 @@ async fn a_tenant_is_made_held_deleted_and_not_purged_before_its_time() {
 }
 
 #[tokio::test]
+async fn a_hold_on_an_address_is_kept_as_it_is_and_shown_masked() {
+    let Some(world) = World::start("holdmask").await else {
+        return;
+    };
+    let hold = [
+        "tenant",
+        "hold",
+        "org_a",
+        "--user",
+        "tanaka@example.com",
+        "--resource",
+        "mail:sato@example.com",
+        "--reason",
+        "case 7, told by hana@example.com",
+    ];
+    let raw = ["tanaka@", "sato@", "hana@"];
+    let held = world.run(&[&hold[..], &["--json"]].concat());
+    assert_eq!(held.code, 0, "{}{}", held.out, held.err);
+    let listed = world.run(&["tenant", "holds"]);
+    let document = world.run(&["tenant", "holds", "--json"]);
+    for ran in [&held, &listed, &document] {
+        assert!(
+            !raw.iter()
+                .any(|raw| ran.out.contains(raw) || ran.err.contains(raw)),
+            "{}{}",
+            ran.out,
+            ran.err
+        );
+    }
+    assert!(listed.out.contains("case 7"), "{}", listed.out);
+    let mut root = world.root().await;
+    let (person, reason): (String, String) = sqlx::query_as("select person, reason from ops.data_hold")
+        .fetch_one(&mut root)
+        .await
+        .expect("the hold");
+    assert_eq!(person, "tanaka@example.com", "rows are compared with it");
+    assert!(!reason.contains("hana@"), "{reason}");
+    drop(root);
+    world.close().await;
+}
+
+#[tokio::test]
 async fn an_erasure_shows_its_plan_first_and_then_what_the_person_is_told() {
     let Some(world) = World::start("erase").await else {
         return;
@@ -439,7 +481,15 @@ async fn months_of_the_trail_go_when_evidence_has_them_and_what_is_held_stays() 
     );
     let ran = world.run(&prune);
     assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
-    assert_eq!(ran.json()["removed"][0], "2025-03", "{}", ran.out);
+    let done = ran.json();
+    assert_eq!(done["removed"][0], "2025-03", "{}", ran.out);
+    let left = &done["verified"][0];
+    assert_eq!(
+        (&left["tenant"], &left["intact"]),
+        (&"org_soulsyncs".into(), &true.into()),
+        "{}",
+        ran.out
+    );
     let verified = world.run(&["audit", "verify", "--json"]);
     assert_eq!(
         (verified.code, verified.json()["removed"].as_i64()),
@@ -456,6 +506,27 @@ async fn months_of_the_trail_go_when_evidence_has_them_and_what_is_held_stays() 
         .run(&["audit", "search", "--until", "2025-04-01T00:00:00Z", "--json"])
         .json();
     assert_eq!(left["records"].as_array().map(Vec::len), Some(2), "{left:#}");
+
+    // Another month goes; a record that stays was changed by hand meanwhile.
+    let at = "2025-04-01T00:00:00Z".parse().expect("a time");
+    let kazu = Actor::person("kazu").expect("an actor");
+    let old = AuditRecord::new(at, tenant.clone(), kazu, "export", "task", "4");
+    audit.append(&old).await.expect("appended");
+    let again = world.dir.path().join("again");
+    let again = again.to_str().expect("a path");
+    let preserve = [&preserve[..6], &["--out", again]].concat();
+    let preserved = world.run(&preserve);
+    assert_eq!(preserved.code, 0, "{}{}", preserved.out, preserved.err);
+    let mut root = world.root().await;
+    let changed = "set session_replication_role = replica;
+        update ops.audit_log set hash = sha256(hash) where action = 'hold_data'";
+    sqlx::raw_sql(changed).execute(&mut root).await.expect("changed");
+    let ran = world.run(&[&prune[..2], &["--evidence", again], &prune[4..]].concat());
+    assert_eq!(ran.code, 4, "{}{}", ran.out, ran.err);
+    let left = &ran.json()["verified"][0];
+    assert_eq!(left["intact"], false, "{}", ran.out);
+    assert!(ran.err.contains("audit verify"), "{}", ran.err);
+    drop(root);
     store.close().await;
     world.close().await;
 }

@@ -1,8 +1,13 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ops_core::audit::{EvidenceVerifier, MonthPlan, TrailRetention};
+use ops_core::error::{Error, ErrorKind};
+use ops_core::model::TenantId;
+use ops_core::ports::{AuditFault, AuditStore, ChainReport};
 use ops_postgres::PostgresAuditStore;
+use serde::Serialize;
 use serde_json::json;
 
 use super::alone::alone;
@@ -94,16 +99,87 @@ async fn prune(data: &TenantData, printer: &Printer, args: &TrailRetentionArgs) 
             "  nothing was changed; to remove: the same command with --yes",
         ));
     }
+    let gone = plans
+        .iter()
+        .filter(|plan| removed.contains(&plan.month.to_string()));
+    let tenants: BTreeSet<_> = gone
+        .flat_map(|plan| plan.tenants.iter().map(|tenant| tenant.reading.tenant.clone()))
+        .collect();
+    let verified = verify(printer, &*ops.providers().audit, &tenants).await;
     let exit = match args.yes && left > 0 {
+        _ if verified.iter().any(|trail| trail.intact != Some(true)) => Exit::Unverified,
         true => Exit::Partly,
         false => Exit::Done,
     };
     document(
         printer,
-        json!({"dry_run": !args.yes, "months": plans, "removed": removed, "left": left}),
+        json!({"dry_run": !args.yes, "months": plans, "removed": removed, "left": left, "verified": verified}),
         exit,
     )
 }
+
+/// What is left of the trail of a tenant.
+#[derive(Serialize)]
+struct Left {
+    tenant: TenantId,
+    /// `None`: it could not be found out.
+    intact: Option<bool>,
+    records: u64,
+    faults: Vec<AuditFault>,
+}
+
+/// Verifies what is left of each trail of which something went: a removal that broke it is said now, not by the next audit.
+async fn verify(printer: &Printer, trail: &dyn AuditStore, tenants: &BTreeSet<TenantId>) -> Vec<Left> {
+    let mut left = Vec::new();
+    let end = tokio::time::Instant::now() + PATIENCE;
+    for tenant in tenants {
+        let late = |_| Error::new(ErrorKind::Timeout, "verify audit trail");
+        let report = tokio::time::timeout_at(end, trail.verify(tenant)).await;
+        let report = report.map_err(late).flatten();
+        let (ja, en) = match &report {
+            Ok(report) if report.intact() => (
+                format!(
+                    "  ✔ {tenant}: 残った記録を検証しました（全 {} 件）",
+                    report.records
+                ),
+                format!(
+                    "  ✔ {tenant}: what is left is verified, {} in all",
+                    report.records
+                ),
+            ),
+            Ok(report) => (
+                format!(
+                    "  ✘ {tenant}: 残った記録に異常があります（{} 件）: opsctl audit verify",
+                    report.faults.len()
+                ),
+                format!(
+                    "  ✘ {tenant}: what is left has {} faults: opsctl audit verify",
+                    report.faults.len()
+                ),
+            ),
+            Err(error) => (
+                format!("  ✘ {tenant}: 残った記録を検証できませんでした ({error}): opsctl audit verify"),
+                format!("  ✘ {tenant}: what is left could not be verified ({error}): opsctl audit verify"),
+            ),
+        };
+        let line = printer.pick(&ja, &en);
+        match &report {
+            Ok(report) if report.intact() => printer.line(&line),
+            _ => printer.error(&printer.warn(&line)),
+        }
+        let report = report.ok();
+        left.push(Left {
+            tenant: tenant.clone(),
+            intact: report.as_ref().map(ChainReport::intact),
+            records: report.as_ref().map_or(0, |report| report.records),
+            faults: report.map(|report| report.faults).unwrap_or_default(),
+        });
+    }
+    left
+}
+
+/// How long the verification of all trails may take.
+const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
 fn show(printer: &Printer, plan: &MonthPlan, removed: bool) {
     let (may, held) = (plan.removable(), plan.held());

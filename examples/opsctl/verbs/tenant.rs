@@ -60,7 +60,8 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &TenantArgs) -
         } => {
             let tenant = TenantId::new(id.clone())?;
             let holds = DataHolds::new(&data.store);
-            let mut hold = LegalHold::new(tenant, reason, data.session.world.now());
+            // A case number, not its story: what else it says is kept masked. Rows are compared with person and resource, which are kept as they are.
+            let mut hold = LegalHold::new(tenant, mask(&data, reason), data.session.world.now());
             hold.person = user.clone();
             hold.resource = resource
                 .as_deref()
@@ -71,6 +72,7 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &TenantArgs) -
             holds.hold(&hold).await?;
             let audited = record_hold(&data, printer, &hold, "hold_data").await;
             printer.line(&hold.id.to_string());
+            let hold = shown(&data, hold);
             document(printer, json!({"hold": hold, "audited": audited}), Exit::Done)
         }
         TenantVerb::Release { hold } => {
@@ -88,6 +90,7 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &TenantArgs) -
         }
         TenantVerb::Holds => {
             let holds = DataHolds::new(&data.store).open().await?;
+            let holds: Vec<_> = holds.into_iter().map(|hold| shown(&data, hold)).collect();
             for hold in &holds {
                 let person = hold.person.as_deref().unwrap_or("*");
                 let resource = hold.resource.as_ref().map_or_else(
@@ -114,6 +117,21 @@ fn purpose(verb: &TenantVerb) -> Purpose {
         TenantVerb::Purge { yes, .. } => Purpose::to_act_if(*yes),
         _ => Purpose::Act,
     }
+}
+
+/// A hold as people and logs may see it: an id may be somebody's address.
+fn shown(data: &TenantData, mut hold: LegalHold) -> LegalHold {
+    let resource = hold.resource.as_mut().and_then(|resource| resource.id.as_mut());
+    let texts = [hold.person.as_mut(), resource, Some(&mut hold.reason)];
+    for text in texts.into_iter().flatten() {
+        *text = mask(data, text);
+    }
+    hold
+}
+
+fn mask(data: &TenantData, text: &str) -> String {
+    let providers = data.session.world.ops.providers();
+    providers.masker.mask(text).into_owned()
 }
 
 async fn record_hold(data: &TenantData, printer: &Printer, hold: &LegalHold, action: &str) -> bool {
