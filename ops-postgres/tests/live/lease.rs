@@ -318,14 +318,17 @@ async fn a_database_whose_transactions_are_isolated_by_default_does_not_fail_who
         let leases = leases.clone();
         async move { leases.renew(&lease).await }
     });
-    let waits = "select exists (select from pg_stat_activity where wait_event_type = 'Lock' and query like '%ops.lease%')";
+    // Another session: in a transaction the activity is read once.
+    let mut watcher = world.owner().await;
+    let waits = "select exists (select from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock' and query like '%ops.lease%')";
     while !sqlx::query_scalar::<_, bool>(waits)
-        .fetch_one(&mut owner)
+        .fetch_one(&mut watcher)
         .await
         .unwrap()
     {
         assert!(!asks.is_finished(), "the row is locked");
-        run(&mut owner, "select pg_sleep(0.005)").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     run(&mut owner, "commit").await.unwrap();
     assert!(asks.await.unwrap().unwrap().is_some());
