@@ -24,6 +24,7 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &MigrationsArg
         MigrationsVerb::Status { dir } => status(global, printer, dir.as_deref()).await,
         MigrationsVerb::Check(args) => check(global, printer, args).await,
         MigrationsVerb::Run(args) => super::migrations_run::run(global, printer, args).await,
+        MigrationsVerb::Back(args) => super::migrations_back::back(global, printer, args).await,
     }
 }
 
@@ -176,7 +177,7 @@ async fn check(global: &Global, printer: &Printer, args: &MigrationsCheckArgs) -
             (relation.rows, relation.bytes) = (None, u64::MAX);
         }
     }
-    let codes = codes(args, &schema)?;
+    let codes = codes(&args.code, &schema)?;
     let mut all = Vec::new();
     for script in &scripts {
         let compatibility = codes
@@ -222,7 +223,7 @@ async fn check(global: &Global, printer: &Printer, args: &MigrationsCheckArgs) -
             .iter()
             .all(|(_, answers)| answers.is_proved() && !answers.is_open())
     {
-        super::migrations_run::keep_proofs(global, printer, plan)?;
+        super::migrations_care::keep_proofs(global, printer, plan)?;
     }
     let digest = planned.map(|plan| plan.digest);
     if printer.json() {
@@ -318,7 +319,7 @@ fn read(path: &Path) -> Result<String, Failure> {
     })
 }
 
-fn codes(args: &MigrationsCheckArgs, schema: &Schema) -> Result<Vec<CodeUses>, Failure> {
+pub(super) fn codes(named: &[String], schema: &Schema) -> Result<Vec<CodeUses>, Failure> {
     let read_one = |text: &String| {
         let (version, file) = text.split_once('=').ok_or_else(|| {
             Failure::usage(
@@ -328,7 +329,7 @@ fn codes(args: &MigrationsCheckArgs, schema: &Schema) -> Result<Vec<CodeUses>, F
         })?;
         Ok(CodeUses::read(version, &read(Path::new(file))?, schema))
     };
-    args.code.iter().map(read_one).collect()
+    named.iter().map(read_one).collect()
 }
 
 fn judge(all: &[(&Script, Answers)], codes: &[CodeUses], behind: &[(String, Vec<Break>)]) -> Exit {
@@ -367,10 +368,9 @@ fn effects(found: &[RelationEffect]) -> String {
     found.iter().map(one).collect::<Vec<_>>().join(" · ")
 }
 
-fn show(printer: &Printer, name: &str, answers: &Answers) {
-    printer.heading(name);
-    printer.line(&printer.pick(" 1 ロック", " 1 locks"));
-    for review in &answers.locks {
+/// Each statement, its locks and what others have to expect.
+pub(super) fn show_locks(printer: &Printer, reviews: &[StatementReview]) {
+    for review in reviews {
         let first = review.sql.lines().next().unwrap_or_default();
         let first: String = first.chars().take(90).collect();
         printer.line(&format!("   {:>4}  {first}", review.line));
@@ -387,6 +387,12 @@ fn show(printer: &Printer, name: &str, answers: &Answers) {
             printer.line(&format!("         → {}", printer.text(&finding.remedy)));
         }
     }
+}
+
+fn show(printer: &Printer, name: &str, answers: &Answers) {
+    printer.heading(name);
+    printer.line(&printer.pick(" 1 ロック", " 1 locks"));
+    show_locks(printer, &answers.locks);
     printer.line(&printer.pick(" 2 実証", " 2 proof"));
     match &answers.proof {
         None => printer.line(&printer.pick("   未実施 (--proof)", "   not tried (--proof)")),
