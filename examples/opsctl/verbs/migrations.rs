@@ -4,10 +4,10 @@ use ops_core::config::Env;
 use ops_core::error::{Error, ErrorKind};
 use ops_core::governance::migration::{
     Break, CodeUses, MigrationFile, MigrationFolder, MigrationPlan, StatementReview, Urgency, breaks,
-    is_whole, left_behind, migration_status, review,
+    half_way, is_whole, left_behind, migration_scope, migration_status, review,
 };
 use ops_core::model::{RelationEffect, Schema, Work};
-use ops_core::ports::MigrationInspector;
+use ops_core::ports::{MigrationExecutor, MigrationInspector};
 use ops_core::testkit::PostgresServer;
 use ops_postgres::{PostgresMigrations, PostgresTrial, schema_dump};
 use secrecy::SecretString;
@@ -46,7 +46,12 @@ pub(super) fn database_url(global: &Global, printer: &Printer) -> Result<SecretS
 async fn status(global: &Global, printer: &Printer, dir: Option<&Path>) -> Result<Exit, Failure> {
     let migrations = PostgresMigrations::new(&database_url(global, printer)?)?;
     let folder = dir.map(MigrationFolder::read).transpose()?;
-    let status = migration_status(&migrations.state().await?, folder.as_ref());
+    let state = migrations.state().await?;
+    let mut status = migration_status(&state, folder.as_ref());
+    if let Some(folder) = &folder {
+        let marks = migrations.marks(&migration_scope(&state, folder)).await?;
+        status.findings.extend(half_way(&state, folder, &marks));
+    }
     let troubled = status.findings.iter().any(|finding| !finding.kind.is_legal());
     let exit = match (troubled, status.pending.is_empty()) {
         (true, _) => Exit::Failed,

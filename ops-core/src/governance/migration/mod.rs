@@ -29,7 +29,7 @@ mod tree;
 mod undo;
 
 #[cfg(feature = "migrations")]
-pub use self::back::{BackPlan, BackRefusal, BackTo, LeftOut, migration_scope};
+pub use self::back::{BackPlan, BackRefusal, BackTo, LeftOut, half_way, migration_scope};
 #[cfg(feature = "migrations")]
 pub use self::checklist::{BACKUP_AGE, Evidence, checklist};
 #[cfg(feature = "migrations")]
