@@ -342,3 +342,131 @@ async fn interrupted(dir: &Path, database: &ScratchDatabase, arguments: &[&str])
         .await
         .expect("let go");
 }
+
+#[tokio::test]
+async fn what_was_run_goes_back_by_name_once_the_list_is_complete() {
+    let Some(admin) = postgres_url().await else { return };
+    let name = format!("ops_cli_back_{}", std::process::id());
+    let database = ScratchDatabase::create(&SecretString::from(admin), &name)
+        .await
+        .expect("a database");
+    let simulation = Simulation::start(&["--world", "gcp", "--database"]);
+    let (dir, url) = (simulation.path(), database.owner_url().expose_secret());
+    let mut owner = PgConnection::connect(url).await.expect("the owner connects");
+    let ledger = "create table _sqlx_migrations (version bigint primary key, description text not null, installed_on timestamptz not null
+        default now(), success boolean not null, checksum bytea not null, execution_time bigint not null)";
+    sqlx::query(ledger)
+        .execute(&mut owner)
+        .await
+        .expect("the tool's table");
+    for (name, text) in [
+        (
+            "m/0001_note.up.sql",
+            "alter table conversations add column note text;\n",
+        ),
+        (
+            "m/0001_note.down.sql",
+            "alter table conversations drop column note;\n",
+        ),
+        ("m/0002_tags.up.sql", "create table tags (id int);\n"),
+        ("m/0002_tags.down.sql", "drop table tags;\n"),
+        ("uses.sql", "select id from tags;"),
+        ("other.sql", "select note from conversations;"),
+    ] {
+        write(dir, name, text);
+    }
+    let opsctl = |arguments: &str| {
+        let arguments: Vec<&str> = arguments.split(' ').collect();
+        run(dir, Some(&database), &arguments)
+    };
+    let wanted = |ran: &Ran, code: i32| assert_eq!(ran.code, code, "{}{}", ran.out, ran.err);
+    wanted(&opsctl("migrations check m --database --proof"), 0);
+    let care = "--accept backup --reason test --quiet 00:00-24:00 --watch 0 --json";
+    let nothing = opsctl("migrations back m --json");
+    wanted(&nothing, 0);
+    wanted(&opsctl(&format!("migrations run m {care}")), 0);
+
+    let seen = opsctl("migrations back m --json");
+    wanted(&seen, 5);
+    assert_eq!(
+        seen.json()["open"],
+        serde_json::json!(["code", "backup", "quiet_window"])
+    );
+    assert_eq!(seen.json()["losses"][0]["what"], "public.tags");
+    let text = opsctl("migrations back m --lang en");
+    assert!(
+        text.out.contains("opsctl migrations back m --version 0002 --yes"),
+        "{}",
+        text.out
+    );
+    assert!(
+        text.out.contains("data that is lost: public.tags"),
+        "{}",
+        text.out
+    );
+    wanted(&opsctl(&format!("migrations back m --yes {care}")), 2);
+    let middle = opsctl(&format!("migrations back m --version 1 --yes {care}"));
+    wanted(&middle, 5);
+    assert_eq!(middle.json()["refusals"][0]["migration"], "0001");
+    let broken = opsctl(&format!(
+        "migrations back m --version 2 --yes --code running=uses.sql {care}"
+    ));
+    wanted(&broken, 5);
+    assert_eq!(broken.json()["open"], serde_json::json!(["code"]));
+    assert_eq!(
+        broken.json()["compatibility"][0]["breaks"][0]["place"],
+        "public.tags"
+    );
+    let status = opsctl("migrations status --dir m --json");
+    assert_eq!(
+        status.json()["pending"],
+        serde_json::json!([]),
+        "nothing was changed"
+    );
+
+    let deed = format!("migrations back m --version 2 --yes --code running=other.sql {care}");
+    let back = opsctl(&deed);
+    wanted(&back, 0);
+    assert_eq!(back.json()["report"]["steps"][0]["done"], "now");
+    let status = opsctl("migrations status --dir m --json");
+    assert_eq!(status.json()["pending"], serde_json::json!(["0002"]));
+    let again = opsctl(&deed);
+    wanted(&again, 0);
+    assert_eq!(
+        again.json()["plan"]["migrations"],
+        serde_json::json!([]),
+        "no other one goes"
+    );
+
+    // As a process leaves it that dies before its watch.
+    let owed = "insert into ops.migration_run (scope, run) values ('public._sqlx_migrations', '{\"versions\": [\"0002\"], \"back\": true}')";
+    sqlx::query(owed).execute(&mut owner).await.expect("what is owed");
+    wanted(&opsctl(&format!("migrations run m {care}")), 5);
+    let ended = opsctl(&format!("migrations back m --yes {care}"));
+    wanted(&ended, 0);
+    assert_eq!(ended.json()["report"]["steps"], serde_json::json!([]));
+    wanted(&opsctl(&format!("migrations run m {care}")), 0);
+
+    let audit = opsctl("audit search --action migration.back --json");
+    let records = audit.json()["records"].clone();
+    let outcomes: Vec<_> = records
+        .as_array()
+        .expect("records")
+        .iter()
+        .map(|record| record["outcome"].clone())
+        .collect();
+    assert_eq!(
+        outcomes,
+        ["succeeded", "unknown", "succeeded", "unknown", "denied", "denied"],
+        "{records}"
+    );
+    let steps = opsctl("audit search --action migration.step --json");
+    let way = steps.json()["records"].as_array().map(|records| {
+        let back = records.iter().filter(|record| record["details"]["way"] == "back");
+        back.count()
+    });
+    assert_eq!(way, Some(1), "{}", steps.out);
+    owner.close().await.expect("closed");
+    drop(simulation);
+    database.drop_all().await.expect("dropped");
+}

@@ -347,6 +347,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (19, "incident", include_str!("../migrations/0019_incident.sql")),
     (20, "lease", include_str!("../migrations/0020_lease.sql")),
     (21, "due dates", include_str!("../migrations/0021_due.sql")),
+    (
+        22,
+        "migrations back",
+        include_str!("../migrations/0022_migration_back.sql"),
+    ),
 ];
 
 /// The tables of the schema `ops` that our migrations make, that of the versions included.

@@ -20,6 +20,8 @@ pub(crate) enum MigrationsVerb {
     Check(MigrationsCheckArgs),
     /// Run what is pending
     Run(MigrationsRunArgs),
+    /// Take the newest migrations back, by their .down.sql
+    Back(MigrationsBackArgs),
 }
 
 #[derive(Debug, Args)]
@@ -51,13 +53,40 @@ pub(crate) struct MigrationsRunArgs {
     /// Show the plan and the check list and stop there
     #[arg(long)]
     pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) care: MigrationsCare,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MigrationsBackArgs {
+    /// The folder of migrations, with their .down.sql
+    pub(crate) dir: PathBuf,
+    /// Take this one back: it must be the newest [default: the newest; or what a way back that did not end is about]
+    #[arg(long, value_name = "VERSION", conflicts_with = "to")]
+    pub(crate) version: Option<String>,
+    /// Take everything back that is newer than this one, the newest first
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) to: Option<String>,
+    /// Do it; without this the plan is shown, and nothing is changed. Needs --version or --to, unless a way back did not end
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// A version of the code that runs and what it uses: a file with its SQL, or with lines TABLE.COLUMN; may be given several times
+    #[arg(long, value_name = "VERSION=FILE")]
+    pub(crate) code: Vec<String>,
+    #[command(flatten)]
+    pub(crate) care: MigrationsCare,
+}
+
+/// What a run and a way back have in common.
+#[derive(Debug, Args)]
+pub(crate) struct MigrationsCare {
     /// When the newest backup was taken (RFC 3339) [default: of the newest complete copy in `backup.directory`]
     #[arg(long, value_name = "TIME")]
     pub(crate) backup_at: Option<String>,
     /// A quiet time of every day in Japan, such as 02:00-05:00; may be given several times
     #[arg(long, value_name = "FROM-UNTIL")]
     pub(crate) quiet: Vec<String>,
-    /// Go ahead without this item of the check list: state, tested, rollback_script, backup, quiet_window
+    /// Go ahead without this item of the check list: state, tested, rollback_script (way back: code), backup, quiet_window
     #[arg(long, value_name = "ITEM", requires = "reason")]
     pub(crate) accept: Vec<String>,
     /// Why that is acceptable

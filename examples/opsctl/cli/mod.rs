@@ -29,7 +29,10 @@ pub(crate) use self::incident::{IncidentLogArgs, IncidentVerb, OpenArgs};
 pub(crate) use self::leases::{LeasesArgs, LeasesVerb};
 pub(crate) use self::limits::{LimitsArgs, LimitsVerb, WhichLimits};
 pub(crate) use self::mask::MaskArgs;
-pub(crate) use self::migrations::{MigrationsArgs, MigrationsCheckArgs, MigrationsRunArgs, MigrationsVerb};
+pub(crate) use self::migrations::{
+    MigrationsArgs, MigrationsBackArgs, MigrationsCare, MigrationsCheckArgs, MigrationsRunArgs,
+    MigrationsVerb,
+};
 pub(crate) use self::run::{
     AbortArgs, ApproveArgs, ForgetArgs, PlanArgs, RestoreArgs, ResumeArgs, ReviewArgs, RunsArgs, StopArgs,
     SwitchArgs, SwitchVerb,

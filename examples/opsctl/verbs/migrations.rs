@@ -4,10 +4,10 @@ use ops_core::config::Env;
 use ops_core::error::{Error, ErrorKind};
 use ops_core::governance::migration::{
     Break, CodeUses, MigrationFile, MigrationFolder, MigrationPlan, StatementReview, Urgency, breaks,
-    is_whole, left_behind, migration_status, review,
+    half_way, is_whole, left_behind, migration_scope, migration_status, review,
 };
 use ops_core::model::{RelationEffect, Schema, Work};
-use ops_core::ports::MigrationInspector;
+use ops_core::ports::{MigrationExecutor, MigrationInspector};
 use ops_core::testkit::PostgresServer;
 use ops_postgres::{PostgresMigrations, PostgresTrial, schema_dump};
 use secrecy::SecretString;
@@ -24,6 +24,7 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &MigrationsArg
         MigrationsVerb::Status { dir } => status(global, printer, dir.as_deref()).await,
         MigrationsVerb::Check(args) => check(global, printer, args).await,
         MigrationsVerb::Run(args) => super::migrations_run::run(global, printer, args).await,
+        MigrationsVerb::Back(args) => super::migrations_back::back(global, printer, args).await,
     }
 }
 
@@ -45,7 +46,12 @@ pub(super) fn database_url(global: &Global, printer: &Printer) -> Result<SecretS
 async fn status(global: &Global, printer: &Printer, dir: Option<&Path>) -> Result<Exit, Failure> {
     let migrations = PostgresMigrations::new(&database_url(global, printer)?)?;
     let folder = dir.map(MigrationFolder::read).transpose()?;
-    let status = migration_status(&migrations.state().await?, folder.as_ref());
+    let state = migrations.state().await?;
+    let mut status = migration_status(&state, folder.as_ref());
+    if let Some(folder) = &folder {
+        let marks = migrations.marks(&migration_scope(&state, folder)).await?;
+        status.findings.extend(half_way(&state, folder, &marks));
+    }
     let troubled = status.findings.iter().any(|finding| !finding.kind.is_legal());
     let exit = match (troubled, status.pending.is_empty()) {
         (true, _) => Exit::Failed,
@@ -176,7 +182,7 @@ async fn check(global: &Global, printer: &Printer, args: &MigrationsCheckArgs) -
             (relation.rows, relation.bytes) = (None, u64::MAX);
         }
     }
-    let codes = codes(args, &schema)?;
+    let codes = codes(&args.code, &schema)?;
     let mut all = Vec::new();
     for script in &scripts {
         let compatibility = codes
@@ -222,7 +228,7 @@ async fn check(global: &Global, printer: &Printer, args: &MigrationsCheckArgs) -
             .iter()
             .all(|(_, answers)| answers.is_proved() && !answers.is_open())
     {
-        super::migrations_run::keep_proofs(global, printer, plan)?;
+        super::migrations_care::keep_proofs(global, printer, plan)?;
     }
     let digest = planned.map(|plan| plan.digest);
     if printer.json() {
@@ -318,7 +324,7 @@ fn read(path: &Path) -> Result<String, Failure> {
     })
 }
 
-fn codes(args: &MigrationsCheckArgs, schema: &Schema) -> Result<Vec<CodeUses>, Failure> {
+pub(super) fn codes(named: &[String], schema: &Schema) -> Result<Vec<CodeUses>, Failure> {
     let read_one = |text: &String| {
         let (version, file) = text.split_once('=').ok_or_else(|| {
             Failure::usage(
@@ -328,7 +334,7 @@ fn codes(args: &MigrationsCheckArgs, schema: &Schema) -> Result<Vec<CodeUses>, F
         })?;
         Ok(CodeUses::read(version, &read(Path::new(file))?, schema))
     };
-    args.code.iter().map(read_one).collect()
+    named.iter().map(read_one).collect()
 }
 
 fn judge(all: &[(&Script, Answers)], codes: &[CodeUses], behind: &[(String, Vec<Break>)]) -> Exit {
@@ -367,10 +373,9 @@ fn effects(found: &[RelationEffect]) -> String {
     found.iter().map(one).collect::<Vec<_>>().join(" · ")
 }
 
-fn show(printer: &Printer, name: &str, answers: &Answers) {
-    printer.heading(name);
-    printer.line(&printer.pick(" 1 ロック", " 1 locks"));
-    for review in &answers.locks {
+/// Each statement, its locks and what others have to expect.
+pub(super) fn show_locks(printer: &Printer, reviews: &[StatementReview]) {
+    for review in reviews {
         let first = review.sql.lines().next().unwrap_or_default();
         let first: String = first.chars().take(90).collect();
         printer.line(&format!("   {:>4}  {first}", review.line));
@@ -387,6 +392,12 @@ fn show(printer: &Printer, name: &str, answers: &Answers) {
             printer.line(&format!("         → {}", printer.text(&finding.remedy)));
         }
     }
+}
+
+fn show(printer: &Printer, name: &str, answers: &Answers) {
+    printer.heading(name);
+    printer.line(&printer.pick(" 1 ロック", " 1 locks"));
+    show_locks(printer, &answers.locks);
     printer.line(&printer.pick(" 2 実証", " 2 proof"));
     match &answers.proof {
         None => printer.line(&printer.pick("   未実施 (--proof)", "   not tried (--proof)")),

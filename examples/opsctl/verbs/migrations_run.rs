@@ -1,28 +1,17 @@
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use async_trait::async_trait;
-use ops_core::audit::Recorded;
-use ops_core::config::OpsConfig;
-use ops_core::error::{Error, ErrorKind, Result as OpsResult};
-use ops_core::governance::migration::{
-    BACKUP_AGE, Evidence, MigrationFolder, MigrationPlan, MigrationRunner, RestartHook, RunPolicy, RunReport,
-    RunStatus, checklist,
-};
-use ops_core::model::{
-    AuditOutcome, AuditRecord, BackupCopy, Check, CheckState, Text, Timestamp, UnfinishedRun, Weekday, Window,
-};
-use ops_core::ports::{BackupInspector, MigrationExecutor, MigrationInspector};
-use ops_postgres::{DumpFiles, PostgresMigrations, PostgresStore};
-use secrecy::SecretString;
+use ops_core::governance::migration::{MigrationFolder, MigrationPlan};
+use ops_core::model::{AuditOutcome, Text, UnfinishedRun};
+use ops_core::ports::{MigrationExecutor, MigrationInspector};
+use ops_postgres::{PostgresMigrations, PostgresStore};
 use serde_json::json;
 
 use super::migrations::database_url;
+use super::migrations_care as care;
 use crate::cli::{Global, MigrationsRunArgs};
 use crate::exit::{Exit, Failure};
 use crate::print::Printer;
-use crate::session::{Session, load};
+use crate::session::Session;
 use crate::world::Purpose;
 
 pub(crate) async fn run(
@@ -30,63 +19,43 @@ pub(crate) async fn run(
     printer: &Printer,
     args: &MigrationsRunArgs,
 ) -> Result<Exit, Failure> {
-    let evidence_dir = proofs(global, printer)?;
+    let evidence_dir = care::proofs(global, printer)?;
     let session = Session::open(global, printer, Purpose::to_act_if(!args.dry_run)).await?;
     let url = database_url(global, printer)?;
-    let migrations = PostgresMigrations::new(&url)?.with_time_zone(&args.time_zone);
+    let migrations = PostgresMigrations::new(&url)?.with_time_zone(&args.care.time_zone);
     let folder = MigrationFolder::read(&args.dir)?;
     let mut schema = migrations.schema().await?;
-    schema.time_zone.clone_from(&args.time_zone);
+    schema.time_zone.clone_from(&args.care.time_zone);
     let plan = MigrationPlan::new(&folder, &migrations.state().await?, &schema)?;
-    let mut evidence = Evidence::default();
-    evidence.tested = kept(&evidence_dir);
-    let copy = match args.backup_at {
-        Some(_) => None,
-        None => newest_copy(&session.world.config, &url, session.world.now()).await,
-    };
-    evidence.backup = match &args.backup_at {
-        Some(at) => Some(time(at)?),
-        None => copy.as_ref().map(|copy| copy.at),
-    };
-    evidence.quiet = args
-        .quiet
-        .iter()
-        .map(|text| window(text))
-        .collect::<Result<_, _>>()?;
-    let mut checks = checklist(&plan, &evidence, BACKUP_AGE, session.world.now());
-    if let Some(copy) = &copy {
-        name_copy(&mut checks, copy);
-    }
-    show_plan(printer, &plan, &checks, args);
-    let open: Vec<&str> = checks
-        .iter()
-        .filter(|check| check.state != CheckState::Ready && !args.accept.contains(&check.name))
-        .map(|check| check.name.as_str())
-        .collect();
+    let (evidence, copy) = care::evidence(&args.care, &evidence_dir, &session, &url).await?;
+    let checks = care::checks(&plan, &evidence, copy.as_ref(), &session);
+    care::show_plan(printer, &plan, &checks, &args.care);
+    let open = care::open(&checks, &args.care);
     let owed = migrations.unfinished(&plan.scope).await?;
+    if let Some(back) = owed.as_ref().filter(|owed| owed.back) {
+        let versions = back.versions.join(", ");
+        return Err(Failure::Overtaken {
+            what: Text::new(
+                format!("{versions} を戻す作業が終わっていない"),
+                format!("going back from {versions} has begun and not ended"),
+            ),
+            remedy: "opsctl migrations back DIR --yes".to_owned(),
+        });
+    }
     show_owed(printer, &plan, owed.as_ref());
     let refused = !open.is_empty() && !plan.migrations.is_empty();
     let nothing = plan.migrations.is_empty() && owed.is_none();
     if args.dry_run || refused || nothing {
         let exit = if refused { Exit::Refused } else { Exit::Done };
         if refused {
-            printer.error(&printer.pick(
-                &format!(
-                    "拒否: 事前確認が揃っていません（{}）。何も変更していません",
-                    open.join(", ")
-                ),
-                &format!(
-                    "refused: the check list is not complete ({}); nothing has been changed",
-                    open.join(", ")
-                ),
-            ));
+            care::show_open(printer, &open);
         }
         if printer.json() {
             printer
                 .document(&json!({"plan": plan, "checks": checks, "open": open, "owed": owed, "exit_code": exit.code()}));
         }
         if refused && !args.dry_run {
-            record(&session, args, &plan, AuditOutcome::Denied, &open).await;
+            care::record(&session, &args.care, &plan, AuditOutcome::Denied, &open).await;
         }
         return Ok(exit);
     }
@@ -97,99 +66,19 @@ pub(crate) async fn run(
         "同じコマンドをもう一度実行すると続きから進む",
         "run the same command again: it goes on from there",
     ));
-    let recorded = record(&session, args, &plan, AuditOutcome::Unknown, &open).await;
-    let mut policy = RunPolicy::default();
-    policy.watch = Duration::from_secs(args.watch);
-    let tenant = session.world.config.tenant.clone();
-    let mut runner = MigrationRunner::new(
-        Arc::new(migrations),
-        session.recorder(),
-        Arc::clone(&session.world.ops.providers().clock),
-        tenant,
-    )
-    .with_policy(policy);
-    if let Some(command) = &args.restart {
-        runner = runner.with_restart(Arc::new(RestartCommand(command.clone())));
-    }
+    let recorded = care::record(&session, &args.care, &plan, AuditOutcome::Unknown, &open).await;
+    let runner = care::runner(&session, Arc::new(migrations), &args.care);
     let mut report = runner.run(&plan, &session.actor).await;
-    let ended = match report.status {
-        RunStatus::Done => AuditOutcome::Succeeded,
-        RunStatus::Unwatched => AuditOutcome::Unknown,
-        _ => AuditOutcome::Failed,
-    };
-    report.audited &= recorded & record(&session, args, &plan, ended, &open).await;
-    let exit = match report.status {
-        RunStatus::Done => Exit::Done,
-        RunStatus::Failed => match report.steps.iter().any(|step| step.done.is_some()) {
-            true => Exit::Partly,
-            false => Exit::Failed,
-        },
-        _ => Exit::Unverified,
-    };
-    show_report(printer, &plan, &report);
+    let ended = care::outcome(&report);
+    report.audited &= recorded & care::record(&session, &args.care, &plan, ended, &open).await;
+    let exit = care::exit(&report);
+    care::show_report(printer, &plan, &report);
     if printer.json() {
         printer.document(
             &json!({"plan": plan.digest, "checks": checks, "report": report, "exit_code": exit.code()}),
         );
     }
     Ok(exit)
-}
-
-/// The newest complete copy in `[backup] directory`, if there is one; what cannot be looked at counts as none.
-async fn newest_copy(config: &OpsConfig, url: &SecretString, now: Timestamp) -> Option<BackupCopy> {
-    let directory = config.backup.as_ref()?.directory.as_ref()?;
-    let state = DumpFiles::new(directory).inspect().await.ok()?;
-    let database = PostgresStore::database_in(url).ok();
-    state.seen_at(now).newest_complete(database.as_deref()).cloned()
-}
-
-fn name_copy(checks: &mut [Check], copy: &BackupCopy) {
-    for check in checks.iter_mut().filter(|check| check.name == "backup") {
-        let said = format!("{} ({})", copy.name, copy.at.to_jst());
-        check.detail = Some(match check.detail.take() {
-            Some(detail) => format!("{detail}: {said}"),
-            None => said,
-        });
-    }
-}
-
-/// What is about to be run (its outcome is unknown as yet), was refused, or has ended; what was gone ahead without, and why. Whether the
-/// record is where it belongs.
-async fn record(
-    session: &Session,
-    args: &MigrationsRunArgs,
-    plan: &MigrationPlan,
-    outcome: AuditOutcome,
-    open: &[&str],
-) -> bool {
-    let versions: Vec<&str> = plan
-        .migrations
-        .iter()
-        .map(|found| found.version.as_str())
-        .collect();
-    let (now, tenant) = (session.world.now(), session.world.config.tenant.clone());
-    let id = if plan.scope.is_empty() { "-" } else { &plan.scope };
-    let mut record = AuditRecord::new(
-        now,
-        tenant,
-        session.actor.clone(),
-        "migration.run",
-        "migration",
-        id,
-    )
-    .with_outcome(outcome)
-    .with_detail("digest", &plan.digest)
-    .with_detail("migrations", versions.join(","));
-    if !args.accept.is_empty() {
-        record = record.with_detail("accepted", args.accept.join(","));
-    }
-    if let Some(reason) = &args.reason {
-        record = record.with_detail("reason", reason);
-    }
-    if !open.is_empty() {
-        record = record.with_detail("open", open.join(","));
-    }
-    matches!(session.recorder().record(record).await, Recorded::Stored(_))
 }
 
 fn show_owed(printer: &Printer, plan: &MigrationPlan, owed: Option<&UnfinishedRun>) {
@@ -202,167 +91,5 @@ fn show_owed(printer: &Printer, plan: &MigrationPlan, owed: Option<&UnfinishedRu
             printer.line(&printer.pick("未適用の移行はありません", "nothing is pending"));
         }
         None => {}
-    }
-}
-
-fn show_plan(printer: &Printer, plan: &MigrationPlan, checks: &[Check], args: &MigrationsRunArgs) {
-    if plan.migrations.is_empty() {
-        return;
-    }
-    for migration in &plan.migrations {
-        let (version, name, steps) = (&migration.version, &migration.name, migration.steps.len());
-        let touched = migration.touched.join(", ");
-        printer.line(&printer.pick(
-            &format!("{version} {name}  {steps} 段階  待ちが生じる表: {touched}"),
-            &format!("{version} {name}  {steps} steps  tables that others wait for: {touched}"),
-        ));
-    }
-    for check in checks {
-        let accepted = args.accept.contains(&check.name);
-        let mark = match check.state {
-            CheckState::Ready => "✔",
-            _ if accepted => "△",
-            CheckState::Unknown => "?",
-            _ => "✘",
-        };
-        let detail = check.detail.as_deref().unwrap_or_default();
-        printer.line(&format!(
-            "  {mark} {}: {} {detail}",
-            check.name,
-            printer.text(&check.what)
-        ));
-        if let Some(remedy) = check.remedy.as_ref().filter(|_| !accepted) {
-            printer.line(&format!("    → {}", printer.text(remedy)));
-        }
-    }
-}
-
-fn show_report(printer: &Printer, plan: &MigrationPlan, report: &RunReport) {
-    for step in &report.steps {
-        let mark = if step.done.is_some() { "✔" } else { "✘" };
-        let (migration, position, attempts, took) =
-            (&step.migration, step.position, step.attempts, step.took_ms);
-        printer.line(&printer.pick(
-            &format!("  {mark} {migration}:{position}  {took} ms  {attempts} 回"),
-            &format!("  {mark} {migration}:{position}  {took} ms  {attempts} attempts"),
-        ));
-    }
-    for (table, stall) in &report.stalls {
-        printer.line(&printer.pick(
-            &format!(
-                "  {table}: 最長の待ち 読み取り {} ms 書き込み {} ms（{} 回中 {} 回失敗）",
-                stall.read_ms, stall.write_ms, stall.beats, stall.missed
-            ),
-            &format!(
-                "  {table}: longest wait of a reader {} ms, of a writer {} ms ({} of {} tries failed)",
-                stall.read_ms, stall.write_ms, stall.missed, stall.beats
-            ),
-        ));
-    }
-    report
-        .watch
-        .iter()
-        .for_each(|seen| printer.line(&printer.warn(&format!("  ✘ {seen}"))));
-    if let Some(failure) = &report.failure {
-        printer.error(&printer.pick(&format!("失敗: {failure}"), &format!("failed: {failure}")));
-    }
-    if report.status == RunStatus::Unwatched {
-        printer.error(&printer.pick(
-            "⚠ 見守る対象がなく、実行後の状態は確認していません",
-            "⚠ there was nothing to watch: how it goes since is not known",
-        ));
-    } else if report.status != RunStatus::Done {
-        let down = plan.migrations.iter().any(|migration| migration.down.is_some());
-        printer.error(&match down {
-            true => printer.pick(
-                "  → 原因を直してもう一度実行すると続きから進む。戻すなら、コードが耐えられるか確かめてから .down.sql を実行する",
-                "  → mend the cause and run it again: it goes on from here. To go back, check that the code can live with it, then run the .down.sql",
-            ),
-            false => printer.pick(
-                "  → 原因を直してもう一度実行すると続きから進む",
-                "  → mend the cause and run it again: it goes on from here",
-            ),
-        });
-    }
-    if !report.audited {
-        printer.error(&printer.pick(
-            "⚠ 監査記録の一部が未配送です",
-            "⚠ not every step is in the audit trail yet",
-        ));
-    }
-}
-
-fn time(text: &str) -> Result<Timestamp, Failure> {
-    text.parse().map_err(|_| {
-        Failure::usage(
-            format!("--backup-at {text} is no time"),
-            "such as 2026-01-30T02:00:00Z",
-        )
-    })
-}
-
-fn window(text: &str) -> Result<Window, Failure> {
-    let wrong = || {
-        Failure::usage(
-            format!("--quiet {text} is no span of time"),
-            "such as --quiet 02:00-05:00",
-        )
-    };
-    let (from, until) = text.split_once('-').ok_or_else(wrong)?;
-    Ok(Window::Weekly {
-        days: Weekday::ALL.to_vec(),
-        from: from.parse().map_err(|_| wrong())?,
-        until: until.parse().map_err(|_| wrong())?,
-    })
-}
-
-fn proofs(global: &Global, printer: &Printer) -> Result<PathBuf, Failure> {
-    let state = match global.config.exists() {
-        true => load(global, printer)?.state_dir,
-        false => PathBuf::from(".ops"),
-    };
-    Ok(state.join("migrations"))
-}
-
-/// Remembers that the migrations of a plan ran on a throw-away server.
-pub(super) fn keep_proofs(global: &Global, printer: &Printer, plan: &MigrationPlan) -> Result<(), Failure> {
-    let dir = proofs(global, printer)?;
-    let digests = plan.migrations.iter().map(|migration| &migration.digest);
-    let mut files = digests.map(|digest| dir.join(format!("{digest}.tested")));
-    let kept =
-        std::fs::create_dir_all(&dir).and_then(|()| files.try_for_each(|file| std::fs::write(file, "")));
-    kept.map_err(|error| {
-        Failure::usage(
-            format!("cannot write into {}: {}", dir.display(), error.kind()),
-            "make state_dir a folder that can be written",
-        )
-    })
-}
-
-fn kept(dir: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".tested")?.to_owned()))
-        .collect()
-}
-
-/// Restarts the application by a program of its own.
-#[derive(Debug)]
-struct RestartCommand(String);
-
-#[async_trait]
-impl RestartHook for RestartCommand {
-    async fn restart(&self) -> OpsResult<()> {
-        let failed = || Error::new(ErrorKind::Unavailable, "restart the application");
-        let status = tokio::process::Command::new("sh")
-            .args(["-c", &self.0])
-            .stdout(std::process::Stdio::null())
-            .status()
-            .await
-            .map_err(|error| failed().source(error))?;
-        match status.success() {
-            true => Ok(()),
-            false => Err(failed().context("exit", status.code().unwrap_or(-1).to_string())),
-        }
     }
 }

@@ -8,8 +8,8 @@ use super::lock;
 use super::plug::Plug;
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::model::{
-    AppliedMigration, Leftover, MigrationLedger, MigrationStep, MigrationTool, Schema, SchemaState, StepDone,
-    UnfinishedRun,
+    AppliedMigration, BackStep, LedgerRow, Leftover, MigrationLedger, MigrationStep, MigrationTool, Schema,
+    SchemaState, StepDone, StepMark, UnfinishedRun,
 };
 use crate::ports::{MigrationExecutor, MigrationInspector, Touch};
 
@@ -25,8 +25,8 @@ pub struct InMemoryMigrations {
     plug: Plug,
 }
 
-/// Scope, version, position.
-type Key = (String, String, u32);
+/// Scope, version, whether it is of the way back, position.
+type Key = (String, String, bool, u32);
 
 #[derive(Debug)]
 struct Mark {
@@ -93,18 +93,52 @@ impl InMemoryMigrations {
 
     fn is_reverted(&self, step: &MigrationStep, done: &BTreeMap<Key, Mark>) -> bool {
         let Some(row) = &step.record else { return false };
-        let recorded = done.iter().any(|((scope, migration, _), mark)| {
+        let recorded = done.iter().any(|((scope, migration, _, _), mark)| {
             scope == &row.table && migration == &step.migration && mark.recorded
         });
+        recorded && !self.is_in_table(row)
+    }
+
+    fn is_in_table(&self, row: &LedgerRow) -> bool {
         let state = lock(&self.state);
         let mut ledgers = state.ledgers.iter().filter(|ledger| ledger.table == row.table);
-        recorded && !ledgers.any(|ledger| ledger.applied.iter().any(|found| found.version == row.version))
+        ledgers.any(|ledger| ledger.applied.iter().any(|found| found.version == row.version))
+    }
+
+    /// Whether the step of a way back may be run, as the contract has it.
+    fn check_back(&self, step: &MigrationStep, back: &BackStep, done: &BTreeMap<Key, Mark>) -> Result<()> {
+        let has =
+            |position| done.contains_key(&(step.scope().to_owned(), step.migration.clone(), true, position));
+        let is_applied = step.record.as_ref().is_some_and(|row| self.is_in_table(row));
+        let reason = if is_applied == back.half.is_some() {
+            "the tool's table says otherwise than when the way back was planned"
+        } else if step.position > 1 && !has(step.position - 1) {
+            "the step before it is not done"
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(ErrorKind::Conflict, EXECUTE)
+            .context("migration", &step.migration)
+            .context("reason", reason))
     }
 
     /// Pulls the plug (`false`) or puts it back.
     pub fn set_reachable(&self, reachable: bool) {
         self.plug.set_reachable(reachable);
     }
+}
+
+const EXECUTE: &str = "run a step of a migration";
+
+/// A migration over `scope` whose way back has begun and not ended.
+fn on_its_way<'a>(scope: &str, done: &'a BTreeMap<Key, Mark>) -> Option<&'a str> {
+    let of = |key: &&Key| key.0 == scope && key.2;
+    let ended = |version: &str| {
+        let mut marks = done.iter().filter(|(key, _)| of(key) && key.1 == version);
+        marks.any(|(_, mark)| mark.recorded)
+    };
+    let mut begun = done.keys().filter(of);
+    begun.find(|key| !ended(&key.1)).map(|key| key.1.as_str())
 }
 
 #[async_trait]
@@ -123,12 +157,22 @@ impl MigrationInspector for InMemoryMigrations {
 #[async_trait]
 impl MigrationExecutor for InMemoryMigrations {
     async fn execute(&self, step: &MigrationStep, _: Duration, _: u32) -> Result<StepDone> {
-        const EXECUTE: &str = "run a step of a migration";
         self.plug.check(EXECUTE)?;
-        let key = (step.scope().to_owned(), step.migration.clone(), step.position);
+        let (scope, version) = (step.scope().to_owned(), step.migration.clone());
+        let key = (scope.clone(), version.clone(), step.back.is_some(), step.position);
         let mut done = lock(&self.done);
-        if step.position == 1 && self.is_reverted(step, &done) {
-            done.retain(|(scope, migration, _), _| (scope, migration) != (&key.0, &key.1));
+        if step.back.is_none() {
+            if let Some(version) = on_its_way(&scope, &done) {
+                return Err(Error::new(ErrorKind::Conflict, EXECUTE)
+                    .context("back", version)
+                    .context("reason", "the migration is on its way back, which has not ended"));
+            }
+            let is_back = done
+                .iter()
+                .any(|(key, mark)| key.0 == scope && key.1 == version && key.2 && mark.recorded);
+            if step.position == 1 && (is_back || self.is_reverted(step, &done)) {
+                done.retain(|key, _| (&key.0, &key.1) != (&scope, &version));
+            }
         }
         if let Some(mark) = done.get(&key) {
             if mark.digest != step.digest {
@@ -137,6 +181,9 @@ impl MigrationExecutor for InMemoryMigrations {
                     .context("reason", "another step was done in its place"));
             }
             return Ok(StepDone::Before);
+        }
+        if let Some(back) = &step.back {
+            self.check_back(step, back, &done)?;
         }
         let mut contended = lock(&self.contended);
         if *contended > 0 {
@@ -150,12 +197,34 @@ impl MigrationExecutor for InMemoryMigrations {
             recorded: row.is_some(),
         };
         done.insert(key, mark);
-        if let Some(row) = row {
-            let mut applied = AppliedMigration::new(&row.version);
-            applied.checksum = Some(row.checksum.clone());
-            self.apply(row.tool, &row.table, applied);
+        match (row, &step.back) {
+            (Some(row), None) => {
+                let mut applied = AppliedMigration::new(&row.version);
+                applied.checksum = Some(row.checksum.clone());
+                self.apply(row.tool, &row.table, applied);
+            }
+            (Some(row), Some(_)) => {
+                self.revert(&row.table, &row.version);
+                done.retain(|key, _| (&key.0, &key.1, key.2) != (&scope, &version, false));
+            }
+            (None, _) => {}
         }
         Ok(StepDone::Now)
+    }
+
+    async fn marks(&self, scope: &str) -> Result<Vec<StepMark>> {
+        self.plug.check("read the marks of migrations")?;
+        let done = lock(&self.done);
+        let of = done.iter().filter(|(key, _)| key.0 == scope);
+        let marks = of.map(|((_, migration, back, position), mark)| StepMark {
+            migration: migration.clone(),
+            back: *back,
+            position: *position,
+            digest: mark.digest.clone(),
+            done: true,
+            recorded: mark.recorded,
+        });
+        Ok(marks.collect())
     }
 
     async fn keep(&self, scope: &str, run: Option<&UnfinishedRun>) -> Result<()> {

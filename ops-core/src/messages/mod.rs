@@ -12,6 +12,9 @@ mod limit;
 mod measured;
 /// What migrations do to others, and what is better.
 pub mod migration;
+/// Why a migration is not taken back.
+#[cfg(feature = "migrations")]
+pub mod migration_back;
 mod queue;
 mod readiness;
 mod refusal;

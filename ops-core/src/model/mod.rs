@@ -74,9 +74,9 @@ pub use self::load::{
 };
 pub use self::masking::{Destination, MaskingPolicy, Treatment};
 pub use self::migration::{
-    AppliedMigration, Column, Constraint, ConstraintKind, Domain, HalfDone, Index, LedgerRow, Leftover,
-    LockMode, MigrationLedger, MigrationStep, MigrationTool, Relation, RelationEffect, RelationKind, Schema,
-    SchemaState, StatementTrace, StepDone, UnfinishedRun, Work,
+    AppliedMigration, BackStep, Column, Constraint, ConstraintKind, Domain, HalfDone, Index, LedgerRow,
+    Leftover, LockMode, MigrationLedger, MigrationStep, MigrationTool, Relation, RelationEffect,
+    RelationKind, Schema, SchemaState, StatementTrace, StepDone, StepMark, UnfinishedRun, Work,
 };
 pub use self::money::{Currency, Money};
 pub use self::month::Month;

@@ -4,7 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::error::Result;
-use crate::model::{MigrationStep, Schema, SchemaState, StepDone, UnfinishedRun};
+use crate::model::{MigrationStep, Schema, SchemaState, StepDone, StepMark, UnfinishedRun};
 
 /// Tells which migrations a database has, what was left half done, and what its schema is.
 ///
@@ -48,6 +48,11 @@ pub enum Touch {
 /// - An index that is there already, under the name of one that a step would build, is a `Conflict`; a step that builds one is done when
 ///   the index is valid.
 /// - A step that [may be left half done](MigrationStep::may_leave) and was is a `Conflict` with the remedy, until somebody has put that right.
+/// - A step of the way [back](MigrationStep::back) is marked beside those of the way up. With the last one the row is taken out of the tool's table and the
+///   marks of the way up are forgotten. It is a `Conflict` when the tool's table has no such row any more (or, of a migration that is
+///   [half done](crate::model::BackStep::half), when its marks are no longer those that were seen), when a newer migration is there, and
+///   when the step before it is not done. As long as it has not ended no step of the way up is run over the same scope: a `Conflict`.
+/// - A statement that [may miss](crate::model::BackStep::may_miss) what it takes away is passed over where the server does not know it.
 /// - It waits no longer than `lock_timeout` for a lock, and gives up as soon as `max_waiters` sessions wait behind it: a `Timeout` that is
 ///   safe to retry; nothing of the step is left then.
 /// - Does not retry; the caller does.
@@ -70,6 +75,8 @@ pub trait MigrationExecutor: Debug + Send + Sync + 'static {
     async fn keep(&self, scope: &str, run: Option<&UnfinishedRun>) -> Result<()>;
     /// What a run over `scope` owes that died, or whose application did not come up.
     async fn unfinished(&self, scope: &str) -> Result<Option<UnfinishedRun>>;
+    /// The mark of every step over `scope`, of the way up and of the way back, by migration and position; none where nothing was ever run.
+    async fn marks(&self, scope: &str) -> Result<Vec<StepMark>>;
     /// Takes the lock of a reader or writer on `table` and gives it back; `Timeout` after `patience`, `Unsupported` for what no session can lock
     /// as a whole.
     async fn touch(&self, table: &str, touch: Touch, patience: Duration) -> Result<()>;

@@ -52,7 +52,7 @@ impl World {
         MigrationPlan::new(&self.folder, &state, &schema).unwrap()
     }
 
-    fn runner(&self) -> MigrationRunner {
+    pub(crate) fn runner(&self) -> MigrationRunner {
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as _;
         let recorder = Recorder::new(
             Arc::clone(&self.audit) as _,
@@ -62,7 +62,7 @@ impl World {
         MigrationRunner::new(Arc::clone(&self.database) as _, recorder, clock, tenant())
     }
 
-    async fn run(&self) -> RunReport {
+    pub(crate) async fn run(&self) -> RunReport {
         self.runner().run(&self.plan().await, &actor()).await
     }
 }
@@ -71,7 +71,7 @@ fn tenant() -> TenantId {
     TenantId::new("acme").unwrap()
 }
 
-fn actor() -> Actor {
+pub(crate) fn actor() -> Actor {
     Actor::person("alice").unwrap()
 }
 

@@ -2,12 +2,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ops_core::error::{Error, ErrorKind, Result, Retry};
-use ops_core::model::{HalfDone, LedgerRow, MigrationStep, StepDone, UnfinishedRun};
+use ops_core::model::{HalfDone, LedgerRow, MigrationStep, StepDone, StepMark, UnfinishedRun};
 use ops_core::ports::{MigrationExecutor, Touch};
 use sqlx::postgres::PgConnection;
 use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 
+use super::back::{marks, unrecord};
 use super::half_done::{half_done, is_detached};
 use super::index::{drop_index, index_state};
 use super::inspector::{PostgresMigrations, SESSION};
@@ -104,6 +105,13 @@ impl MigrationExecutor for PostgresMigrations {
         Ok(found.map(|Json(run)| run))
     }
 
+    async fn marks(&self, scope: &str) -> Result<Vec<StepMark>> {
+        let mut connection = self.connect(SESSION, &[("statement_timeout", "10s")]).await?;
+        let found = marks(&mut connection, scope).await?;
+        let _ = connection.close().await;
+        Ok(found)
+    }
+
     async fn touch(&self, table: &str, touch: Touch, patience: Duration) -> Result<()> {
         let millis = patience.as_millis().to_string();
         let mut connection = self
@@ -139,6 +147,7 @@ const LET_GO: &str = "select set_config('client_connection_check_interval', '2s'
 
 async fn run(worker: &mut PgConnection, step: &MigrationStep) -> Result<StepDone> {
     take_turn(worker, step).await?;
+    clear_dead_indexes(worker, step).await?;
     match step.autocommit {
         true => outside_transaction(worker, step).await,
         false => in_transaction(worker, step).await,
@@ -151,13 +160,55 @@ async fn in_transaction(worker: &mut PgConnection, step: &MigrationStep) -> Resu
     if marked.is_done {
         return done_before(worker, step, &marked).await;
     }
-    for statement in &step.statements {
-        worker
-            .execute(AssertSqlSafe(statement.clone()))
-            .await
-            .map_err(failed(EXECUTE))?;
+    let mut missed = 0;
+    for (at, statement) in step.statements.iter().enumerate() {
+        let may_miss = may_miss(step, at);
+        if may_miss {
+            worker
+                .execute("savepoint ops_step")
+                .await
+                .map_err(failed(EXECUTE))?;
+        }
+        match worker.execute(AssertSqlSafe(statement.clone())).await {
+            Ok(_) => {}
+            Err(cause) if may_miss && is_undefined(&cause) => {
+                missed += 1;
+                worker
+                    .execute("rollback to savepoint ops_step")
+                    .await
+                    .map_err(failed(EXECUTE))?;
+            }
+            Err(cause) => return Err(failed(EXECUTE)(cause)),
+        }
     }
-    end(worker, step).await
+    end(worker, step, missed > 0 && missed == step.statements.len()).await
+}
+
+/// What a step that died left of an index, before the first step of the way back.
+async fn clear_dead_indexes(worker: &mut PgConnection, step: &MigrationStep) -> Result<()> {
+    let clears = step.back.iter().flat_map(|back| &back.clears);
+    if step.position > 1 || clears.clone().next().is_none() {
+        return Ok(());
+    }
+    worker.execute("begin").await.map_err(failed(EXECUTE))?;
+    let marked = begin(worker, step).await?;
+    worker.execute("rollback").await.map_err(failed(EXECUTE))?;
+    if marked.was_begun {
+        return Ok(());
+    }
+    for index in clears {
+        drop_index(worker, index).await?;
+    }
+    Ok(())
+}
+
+fn may_miss(step: &MigrationStep, at: usize) -> bool {
+    step.back.as_ref().is_some_and(|back| back.may_miss.contains(&at))
+}
+
+/// A table, column or other object that is not there.
+fn is_undefined(cause: &sqlx::Error) -> bool {
+    matches!(code(cause).as_deref(), Some("42P01" | "42703" | "42704"))
 }
 
 async fn outside_transaction(worker: &mut PgConnection, step: &MigrationStep) -> Result<StepDone> {
@@ -189,27 +240,38 @@ async fn outside_transaction(worker: &mut PgConnection, step: &MigrationStep) ->
     if let (true, Some(false), Some(index)) = (marked.was_begun, there, &step.builds) {
         drop_index(worker, index).await?;
     }
-    if !ended && let Err(cause) = send(worker, step, marked.was_begun).await {
-        // With no answer nobody knows how far it came, and the mark says so. Else nothing of it stays, the mark included; or the mark stays, too.
-        if cause.kind() != ErrorKind::Unavailable {
-            match left_half_done(worker, step).await {
-                Ok(Some(half)) => return Err(half.source(cause)),
-                Ok(None) if clear_away(worker, step).await.is_ok() => {
-                    let _ = unmark(worker, step).await;
-                }
-                // Nobody knows what is left: the mark stays.
-                Ok(None) | Err(_) => {}
-            }
-        }
-        return Err(cause);
-    }
+    let sent = match ended {
+        true => Ok(false),
+        false => send(worker, step, marked.was_begun).await,
+    };
+    let missed = match sent {
+        Ok(missed) => missed,
+        Err(cause) => return Err(undo_mark(worker, step, cause).await),
+    };
     worker.execute("begin").await.map_err(failed(EXECUTE))?;
-    end(worker, step).await
+    end(worker, step, missed).await
 }
 
-/// The statements of a step, and whether the index that they build can be used.
-async fn send(worker: &mut PgConnection, step: &MigrationStep, was_begun: bool) -> Result<()> {
-    for statement in &step.statements {
+/// After a failure outside of transactions.
+async fn undo_mark(worker: &mut PgConnection, step: &MigrationStep, cause: Error) -> Error {
+    // With no answer nobody knows how far it came, and the mark says so. Else nothing of it stays, the mark included; or the mark stays, too.
+    if cause.kind() != ErrorKind::Unavailable {
+        match left_half_done(worker, step).await {
+            Ok(Some(half)) => return half.source(cause),
+            Ok(None) if clear_away(worker, step).await.is_ok() => {
+                let _ = unmark(worker, step).await;
+            }
+            // Nobody knows what is left: the mark stays.
+            Ok(None) | Err(_) => {}
+        }
+    }
+    cause
+}
+
+/// The statements of a step, and whether the index that they build can be used. True if nothing was there that they would take away.
+async fn send(worker: &mut PgConnection, step: &MigrationStep, was_begun: bool) -> Result<bool> {
+    let mut missed = false;
+    for (at, statement) in step.statements.iter().enumerate() {
         if statement.to_lowercase().contains("concurrently") {
             // It waits beside the traffic, not in front of it, and a time-out would leave an invalid index.
             worker
@@ -220,15 +282,17 @@ async fn send(worker: &mut PgConnection, step: &MigrationStep, was_begun: bool) 
         let Err(cause) = worker.execute(AssertSqlSafe(statement.clone())).await else {
             continue;
         };
-        if !(was_begun && is_gone(worker, &cause, statement, step).await?) {
+        if may_miss(step, at) && is_undefined(&cause) {
+            missed = true;
+        } else if !(was_begun && is_gone(worker, &cause, statement, step).await?) {
             return Err(failed(EXECUTE)(cause));
         }
     }
     let Some(index) = &step.builds else {
-        return Ok(());
+        return Ok(missed);
     };
     match index_state(worker, index).await? {
-        Some(true) => Ok(()),
+        Some(true) => Ok(missed),
         _ => Err(error(ErrorKind::Unexpected, EXECUTE)
             .context("index", index)
             .context(
@@ -252,14 +316,14 @@ async fn clear_away(worker: &mut PgConnection, step: &MigrationStep) -> Result<(
     }
 }
 
-/// What the tool's table gets with this step.
+/// What the tool's table gets, or loses, with this step.
 fn row_of(step: &MigrationStep) -> Option<&LedgerRow> {
     step.record.as_ref().filter(|_| step.is_last())
 }
 
 /// Ends the transaction of a step that was done before. If the tool had no table then, it gets its row now.
 async fn done_before(worker: &mut PgConnection, step: &MigrationStep, marked: &Marked) -> Result<StepDone> {
-    if let (Some(row), false) = (row_of(step), marked.is_recorded) {
+    if let (None, Some(row), false) = (&step.back, row_of(step), marked.is_recorded) {
         record(worker, row).await?;
         note_recorded(worker, step).await?;
     }
@@ -267,14 +331,20 @@ async fn done_before(worker: &mut PgConnection, step: &MigrationStep, marked: &M
     Ok(StepDone::Before)
 }
 
-async fn end(worker: &mut PgConnection, step: &MigrationStep) -> Result<StepDone> {
+/// `missed`: nothing was there to take away.
+async fn end(worker: &mut PgConnection, step: &MigrationStep, missed: bool) -> Result<StepDone> {
     let row = row_of(step);
-    if let Some(row) = row {
-        record(worker, row).await?;
+    match (&step.back, row) {
+        (None, Some(row)) => record(worker, row).await?,
+        (Some(_), Some(_)) => unrecord(worker, step).await?,
+        (_, None) => {}
     }
     finish(worker, step, row.is_some()).await?;
     worker.execute("commit").await.map_err(failed(EXECUTE))?;
-    Ok(StepDone::Now)
+    Ok(match missed {
+        true => StepDone::Missing,
+        false => StepDone::Now,
+    })
 }
 
 fn has_if_not_exists(statement: &str) -> bool {

@@ -5,6 +5,7 @@ use ops_core::model::{LedgerRow, MigrationStep, MigrationTool};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Executor};
 
+use super::back::{begin_back, check_way_up};
 use crate::error::{error, failed};
 use crate::identifier::{literal, qualified};
 
@@ -42,8 +43,17 @@ pub(super) async fn take_turn(connection: &mut PgConnection, step: &MigrationSte
 
 /// Marks the step as begun, unless it is marked.
 pub(super) async fn begin(connection: &mut PgConnection, step: &MigrationStep) -> Result<Marked> {
+    match &step.back {
+        Some(back) => begin_back(connection, step, back).await?,
+        None => begin_up(connection, step).await?,
+    }
+    mark(connection, step).await
+}
+
+async fn begin_up(connection: &mut PgConnection, step: &MigrationStep) -> Result<()> {
     adopt(connection, step).await?;
-    if is_taken_back(connection, step).await? {
+    let is_back = check_way_up(connection, step).await?;
+    if is_back || is_taken_back(connection, step).await? {
         if step.position > 1 {
             return Err(error(ErrorKind::Conflict, EXECUTE)
                 .context("reason", "the migration was taken back while it ran")
@@ -56,14 +66,19 @@ pub(super) async fn begin(connection: &mut PgConnection, step: &MigrationStep) -
             .await
             .map_err(failed(EXECUTE))?;
     }
+    Ok(())
+}
+
+async fn mark(connection: &mut PgConnection, step: &MigrationStep) -> Result<Marked> {
     let new = sqlx::query(
-        "insert into ops.migration_step (scope, migration, position, digest) values ($1, $2, $3, $4)
-         on conflict (scope, migration, position) do nothing",
+        "insert into ops.migration_step (scope, migration, position, digest, back) values ($1, $2, $3, $4, $5)
+         on conflict (scope, migration, back, position) do nothing",
     )
     .bind(step.scope())
     .bind(&step.migration)
     .bind(position(step))
     .bind(&step.digest)
+    .bind(step.back.is_some())
     .execute(&mut *connection)
     .await
     .map_err(failed(EXECUTE))?
@@ -77,11 +92,12 @@ pub(super) async fn begin(connection: &mut PgConnection, step: &MigrationStep) -
         });
     }
     let (digest, is_done, is_recorded): (String, bool, bool) = sqlx::query_as(
-        "select digest, done_at is not null, coalesce(recorded, true) from ops.migration_step where scope = $1 and migration = $2 and position = $3",
+        "select digest, done_at is not null, coalesce(recorded, true) from ops.migration_step where scope = $1 and migration = $2 and position = $3 and back = $4",
     )
     .bind(step.scope())
     .bind(&step.migration)
     .bind(position(step))
+    .bind(step.back.is_some())
     .fetch_one(connection)
     .await
     .map_err(failed(EXECUTE))?;
@@ -106,11 +122,12 @@ pub(super) async fn begin(connection: &mut PgConnection, step: &MigrationStep) -
 /// Takes the mark away from a step of which nothing is left.
 pub(super) async fn unmark(connection: &mut PgConnection, step: &MigrationStep) -> Result<()> {
     sqlx::query(
-        "delete from ops.migration_step where scope = $1 and migration = $2 and position = $3 and done_at is null",
+        "delete from ops.migration_step where scope = $1 and migration = $2 and position = $3 and back = $4 and done_at is null",
     )
     .bind(step.scope())
     .bind(&step.migration)
     .bind(position(step))
+    .bind(step.back.is_some())
     .execute(connection)
     .await
     .map_err(failed(EXECUTE))?;
@@ -120,7 +137,7 @@ pub(super) async fn unmark(connection: &mut PgConnection, step: &MigrationStep) 
 /// The tool's table got the row of a step that was done before there was such a table.
 pub(super) async fn note_recorded(connection: &mut PgConnection, step: &MigrationStep) -> Result<()> {
     sqlx::query(
-        "update ops.migration_step set recorded = true where scope = $1 and migration = $2 and position = $3",
+        "update ops.migration_step set recorded = true where scope = $1 and migration = $2 and position = $3 and not back",
     )
     .bind(step.scope())
     .bind(&step.migration)
@@ -131,7 +148,7 @@ pub(super) async fn note_recorded(connection: &mut PgConnection, step: &Migratio
     Ok(())
 }
 
-/// `recorded`: the tool's table got its row in this transaction.
+/// `recorded`: the tool's table got its row in this transaction, or lost it.
 pub(super) async fn finish(
     connection: &mut PgConnection,
     step: &MigrationStep,
@@ -139,12 +156,13 @@ pub(super) async fn finish(
 ) -> Result<()> {
     let marked = sqlx::query(
         "update ops.migration_step set done_at = clock_timestamp(), recorded = $4
-         where scope = $1 and migration = $2 and position = $3 and done_at is null",
+         where scope = $1 and migration = $2 and position = $3 and back = $5 and done_at is null",
     )
     .bind(step.scope())
     .bind(&step.migration)
     .bind(position(step))
     .bind(recorded)
+    .bind(step.back.is_some())
     .execute(connection)
     .await
     .map_err(failed(EXECUTE))?
@@ -194,7 +212,7 @@ pub(super) async fn record(connection: &mut PgConnection, row: &LedgerRow) -> Re
     Ok(())
 }
 
-fn position(step: &MigrationStep) -> i32 {
+pub(super) fn position(step: &MigrationStep) -> i32 {
     i32::try_from(step.position).unwrap_or(i32::MAX)
 }
 
@@ -204,8 +222,8 @@ async fn adopt(connection: &mut PgConnection, step: &MigrationStep) -> Result<()
         return Ok(());
     }
     sqlx::query(
-        "update ops.migration_step set scope = $1 where scope = '' and migration = $2
-         and exists (select from ops.migration_step where scope = '' and migration = $2 and position = $3 and digest = $4)
+        "update ops.migration_step set scope = $1 where scope = '' and migration = $2 and not back
+         and exists (select from ops.migration_step where scope = '' and migration = $2 and position = $3 and digest = $4 and not back)
          and not exists (select from ops.migration_step where scope = $1 and migration = $2)",
     )
     .bind(step.scope())
@@ -225,7 +243,7 @@ async fn is_taken_back(connection: &mut PgConnection, step: &MigrationStep) -> R
     };
     let was_there: bool = sqlx::query_scalar(
         "select exists (select from ops.migration_step
-             where scope = $1 and migration = $2 and done_at is not null and coalesce(recorded, position = $3))",
+             where scope = $1 and migration = $2 and not back and done_at is not null and coalesce(recorded, position = $3))",
     )
     .bind(&row.table)
     .bind(&step.migration)
@@ -236,6 +254,11 @@ async fn is_taken_back(connection: &mut PgConnection, step: &MigrationStep) -> R
     if !was_there {
         return Ok(false);
     }
+    Ok(!is_in_table(connection, row).await?)
+}
+
+/// Whether the tool's table says that the migration is applied.
+pub(super) async fn is_in_table(connection: &mut PgConnection, row: &LedgerRow) -> Result<bool> {
     let (table, version) = (qualified(&row.table), literal(&row.version));
     let condition = match row.tool {
         MigrationTool::Sqlx => format!("version = {version}::bigint"),
@@ -243,11 +266,10 @@ async fn is_taken_back(connection: &mut PgConnection, step: &MigrationStep) -> R
         MigrationTool::GolangMigrate => format!("version >= {version}::bigint"),
         _ => format!("version::text = {version}"),
     };
-    let is_there: bool = sqlx::query_scalar(AssertSqlSafe(format!(
+    sqlx::query_scalar(AssertSqlSafe(format!(
         "select exists (select from {table} where {condition})"
     )))
     .fetch_one(connection)
     .await
-    .map_err(failed(EXECUTE))?;
-    Ok(!is_there)
+    .map_err(failed(EXECUTE))
 }

@@ -1,5 +1,6 @@
 //! Migrations on a real server: the schema at hand, the states that tools keep, and what the server says about a script.
 
+mod back;
 mod dump;
 mod executor;
 mod half_done;

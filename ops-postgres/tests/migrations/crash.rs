@@ -14,7 +14,7 @@ use ops_core::governance::migration::{
 };
 use ops_core::masking::BuiltinMasker;
 use ops_core::memory::InMemoryAudit;
-use ops_core::model::{Actor, MigrationStep, StepDone, TenantId, UnfinishedRun};
+use ops_core::model::{Actor, MigrationStep, StepDone, StepMark, TenantId, UnfinishedRun};
 use ops_core::ports::{MigrationExecutor, MigrationInspector, Touch};
 use ops_postgres::{PostgresMigrations, schema_dump};
 use secrecy::{ExposeSecret, SecretString};
@@ -39,12 +39,19 @@ const BOUNDARIES: u32 = 12;
 
 /// Ends the process, as `kill -9` would, at the given boundary: before a step is odd, after it is even.
 #[derive(Debug)]
-struct Mortal {
+pub(crate) struct Mortal {
     inner: PostgresMigrations,
     left: AtomicU32,
 }
 
 impl Mortal {
+    pub(crate) fn new(inner: PostgresMigrations, dies_at: u32) -> Self {
+        Self {
+            inner,
+            left: AtomicU32::new(dies_at),
+        }
+    }
+
     fn boundary(&self) {
         if self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
             std::process::abort();
@@ -74,6 +81,10 @@ impl MigrationExecutor for Mortal {
         self.inner.unfinished(scope).await
     }
 
+    async fn marks(&self, scope: &str) -> Result<Vec<StepMark>> {
+        self.inner.marks(scope).await
+    }
+
     async fn touch(&self, table: &str, touch: Touch, patience: Duration) -> Result<()> {
         self.inner.touch(table, touch, patience).await
     }
@@ -94,10 +105,7 @@ async fn migrate(url: &SecretString, dies_at: u32) -> RunStatus {
         Arc::new(BuiltinMasker::new()),
         Arc::clone(&clock) as _,
     );
-    let executor = Arc::new(Mortal {
-        inner,
-        left: AtomicU32::new(dies_at),
-    });
+    let executor = Arc::new(Mortal::new(inner, dies_at));
     let mut policy = RunPolicy::default();
     policy.watch = Duration::ZERO;
     policy.retry.attempts = 1000;

@@ -210,7 +210,7 @@ async fn what_a_dead_process_left_of_an_index_is_cleared_away_and_what_it_finish
     world.close().await;
 }
 
-const LEDGER: &str = "create table _sqlx_migrations (version bigint primary key, description text not null, installed_on timestamptz not null
+pub(crate) const LEDGER: &str = "create table _sqlx_migrations (version bigint primary key, description text not null, installed_on timestamptz not null
     default now(), success boolean not null, checksum bytea not null, execution_time bigint not null)";
 
 /// Two steps of a migration with a row in the table of sqlx.

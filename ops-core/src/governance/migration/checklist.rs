@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::plan::MigrationPlan;
-use crate::messages::migration as text;
+use crate::messages::{migration as text, migration_back as back};
 use crate::model::{Check, Lang, Need, Timestamp, Window};
 
 /// What is known before a run. The first runbook's list: tested, a way back, a fresh backup, a quiet hour.
@@ -14,12 +14,15 @@ pub struct Evidence {
     pub backup: Option<Timestamp>,
     /// The quiet hours, in Japanese time.
     pub quiet: Vec<Window>,
+    /// For the way back: why the code that runs cannot live with it, in English; `None`: nobody has looked.
+    pub code: Option<Vec<String>>,
 }
 
 /// How old a backup may be: a day.
 pub const BACKUP_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Checks the list before a run: an orderly state, tested, a way back, a fresh backup. Pure. A quiet hour is asked for only when data is lost or others wait.
+/// Checks the list before a run: an orderly state, tested, a way back (for the way back itself: code that can live with it), a fresh backup.
+/// Pure. A quiet hour is asked for only when data is lost or others wait.
 pub fn checklist(
     plan: &MigrationPlan,
     evidence: &Evidence,
@@ -55,10 +58,19 @@ pub fn checklist(
         .filter(|migration| migration.down.as_ref().is_none_or(|down| down.trim().is_empty()))
         .map(|migration| migration.version.as_str())
         .collect();
-    checks.push(match without.is_empty() {
-        true => way_back.ready(),
-        false => way_back.missing(without.join(", ")),
-    });
+    if !plan.back {
+        checks.push(match without.is_empty() {
+            true => way_back.ready(),
+            false => way_back.missing(without.join(", ")),
+        });
+    } else {
+        let code = need("code", back::needs_code());
+        checks.push(match &evidence.code {
+            Some(breaks) if breaks.is_empty() => code.ready(),
+            Some(breaks) => code.missing(breaks.join("; ")),
+            None => code.unknown("nobody has said what it uses"),
+        });
+    }
     let backup = need("backup", text::needs_backup(backup_age));
     checks.push(match evidence.backup {
         Some(at) if at <= now && now.saturating_since(at) <= backup_age => backup.ready(),

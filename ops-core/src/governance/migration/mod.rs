@@ -8,11 +8,15 @@ mod folder;
 mod status;
 
 #[cfg(feature = "migrations")]
+mod back;
+#[cfg(feature = "migrations")]
 mod checklist;
 #[cfg(feature = "migrations")]
 mod compatibility;
 #[cfg(feature = "migrations")]
 mod hazard;
+#[cfg(feature = "migrations")]
+mod loss;
 #[cfg(feature = "migrations")]
 mod plan;
 #[cfg(feature = "migrations")]
@@ -21,7 +25,11 @@ mod run;
 mod script;
 #[cfg(feature = "migrations")]
 mod tree;
+#[cfg(feature = "migrations")]
+mod undo;
 
+#[cfg(feature = "migrations")]
+pub use self::back::{BackPlan, BackRefusal, BackTo, LeftOut, half_way, migration_scope};
 #[cfg(feature = "migrations")]
 pub use self::checklist::{BACKUP_AGE, Evidence, checklist};
 #[cfg(feature = "migrations")]
@@ -29,6 +37,8 @@ pub use self::compatibility::{Break, BreakKind, CodeUses, breaks, left_behind};
 pub use self::folder::{MigrationFile, MigrationFolder};
 #[cfg(feature = "migrations")]
 pub use self::hazard::{Finding, Hazard, StatementReview, Urgency, review};
+#[cfg(feature = "migrations")]
+pub use self::loss::Loss;
 #[cfg(feature = "migrations")]
 pub use self::plan::{MigrationPlan, PlannedMigration};
 #[cfg(feature = "migrations")]

@@ -25,6 +25,8 @@ pub struct MigrationPlan {
     pub scope: String,
     /// Why what is pending may not be what it seems.
     pub findings: Vec<StateFinding>,
+    /// Whether it takes migrations back.
+    pub back: bool,
 }
 
 /// One pending migration.
@@ -47,6 +49,9 @@ pub struct PlannedMigration {
     /// The way back.
     #[serde(skip)]
     pub down: Option<String>,
+    /// Of the script there and back, and of every one before it: what a proof of the way back is of. `None` where there is none.
+    #[serde(skip)]
+    pub back_digest: Option<String>,
 }
 
 impl MigrationPlan {
@@ -80,8 +85,7 @@ impl MigrationPlan {
         let mut earlier = Sha256::new();
         for file in &folder.files {
             let before = earlier.clone();
-            earlier.update(Sha256::digest(file.version.as_bytes()));
-            earlier.update(Sha256::digest(file.up.as_deref().unwrap_or_default().as_bytes()));
+            and_earlier(&mut earlier, file);
             if ledger.is_some_and(|ledger| is_applied(ledger, folder, file)) {
                 continue;
             }
@@ -102,7 +106,16 @@ impl MigrationPlan {
             digest: hex(&digest.finalize()),
             scope,
             findings,
+            back: false,
         })
+    }
+
+    /// The versions, in the order in which they are run.
+    pub fn versions(&self) -> Vec<String> {
+        self.migrations
+            .iter()
+            .map(|migration| migration.version.clone())
+            .collect()
     }
 
     /// Whether data is lost, or others wait for as long as the work takes.
@@ -131,10 +144,47 @@ fn planned(
                 "print its SQL with the tool (alembic upgrade --sql, manage.py sqlmigrate) and run that",
             ));
     };
-    let wrong = |error: Error| error.context("migration", file.version.clone());
-    let whole = is_whole(up);
-    let mut sent = statements(up).map_err(wrong)?;
-    let review = review(up, schema, whole);
+    let back_digest = back_digest(file, earlier.clone());
+    let mut planned = scripted(&file.version, up, schema)?;
+    planned
+        .steps
+        .iter_mut()
+        .for_each(|step| step.record.clone_from(&record));
+    let mut digest = earlier;
+    digest.update(file.version.as_bytes());
+    planned
+        .steps
+        .iter()
+        .for_each(|step| digest.update(step.digest.as_bytes()));
+    planned.name.clone_from(&file.name);
+    planned.digest = hex(&digest.finalize());
+    planned.down.clone_from(&file.down);
+    planned.back_digest = back_digest;
+    Ok(planned)
+}
+
+/// Of a script there and back, and of what stands before it in the folder: what a proof of its way back is of.
+pub(super) fn back_digest(file: &MigrationFile, earlier: Sha256) -> Option<String> {
+    let (up, down) = (file.up.as_deref()?, file.down.as_deref()?);
+    let mut digest = earlier;
+    for text in ["back", &file.version, up, down] {
+        digest.update(Sha256::digest(text.as_bytes()));
+    }
+    Some(hex(&digest.finalize()))
+}
+
+/// What stands in the folder before what comes next.
+pub(super) fn and_earlier(earlier: &mut Sha256, file: &MigrationFile) {
+    earlier.update(Sha256::digest(file.version.as_bytes()));
+    earlier.update(Sha256::digest(file.up.as_deref().unwrap_or_default().as_bytes()));
+}
+
+/// A script as steps, with what they mean for others; whose it is, its digests and its row are for the caller to say.
+pub(super) fn scripted(version: &str, script: &str, schema: &Schema) -> Result<PlannedMigration> {
+    let wrong = |error: Error| error.context("migration", version.to_owned());
+    let whole = is_whole(script);
+    let mut sent = statements(script).map_err(wrong)?;
+    let review = review(script, schema, whole);
     // Some need the schema to be told.
     for statement in &mut sent {
         statement.autocommit |= review
@@ -145,7 +195,7 @@ fn planned(
     if whole {
         if let Some(refused) = sent.iter().find(|statement| statement.autocommit) {
             return Err(Error::new(ErrorKind::InvalidInput, PLAN)
-                .context("migration", &file.version)
+                .context("migration", version)
                 .context("line", refused.line.to_string())
                 .context("reason", "the server refuses the statement inside a transaction")
                 .context(
@@ -154,15 +204,15 @@ fn planned(
                 ));
         }
         let all: Vec<String> = sent.into_iter().map(|statement| statement.sql).collect();
-        steps.push(step(file, 1, all));
+        steps.push(step(version, 1, all));
     } else {
         for (at, statement) in sent.into_iter().enumerate() {
             let position = u32::try_from(at + 1).unwrap_or(u32::MAX);
-            let mut step = step(file, position, vec![statement.sql.clone()]);
+            let mut step = step(version, position, vec![statement.sql.clone()]);
             step.autocommit = statement.autocommit;
             step.builds = built(&statement.sql, schema).map_err(|error| {
                 error
-                    .context("migration", file.version.clone())
+                    .context("migration", version.to_owned())
                     .context("line", statement.line.to_string())
             })?;
             let own = review
@@ -177,34 +227,34 @@ fn planned(
         }
     }
     if steps.is_empty() {
-        steps.push(step(file, 1, Vec::new()));
+        steps.push(step(version, 1, Vec::new()));
     }
     let of = u32::try_from(steps.len()).unwrap_or(u32::MAX);
     steps.iter_mut().for_each(|step| step.of = of);
-    steps.iter_mut().for_each(|step| step.record.clone_from(&record));
-    let mut digest = earlier;
-    digest.update(file.version.as_bytes());
-    steps
-        .iter()
-        .for_each(|step| digest.update(step.digest.as_bytes()));
+    Ok(PlannedMigration {
+        version: version.to_owned(),
+        name: String::new(),
+        steps,
+        touched: touched(&review, schema),
+        review,
+        digest: String::new(),
+        down: None,
+        back_digest: None,
+    })
+}
+
+/// Tables that others wait for.
+pub(super) fn touched(review: &[StatementReview], schema: &Schema) -> Vec<String> {
     let effects = review.iter().flat_map(|review| &review.effects);
     let waited_for =
         effects.filter(|effect| effect.lock >= LockMode::Share && is_lockable(&effect.relation, schema));
     let touched: BTreeSet<_> = waited_for.map(|effect| effect.relation.clone()).collect();
-    Ok(PlannedMigration {
-        version: file.version.clone(),
-        name: file.name.clone(),
-        steps,
-        review,
-        touched: touched.into_iter().collect(),
-        digest: hex(&digest.finalize()),
-        down: file.down.clone(),
-    })
+    touched.into_iter().collect()
 }
 
-fn step(file: &MigrationFile, position: u32, statements: Vec<String>) -> MigrationStep {
+pub(super) fn step(version: &str, position: u32, statements: Vec<String>) -> MigrationStep {
     let digest = hex(&Sha256::digest(statements.join("\0").as_bytes()));
-    MigrationStep::new(&file.version, position, statements, digest)
+    MigrationStep::new(version, position, statements, digest)
 }
 
 /// Whether a session can lock it as a whole; what is not known is taken for a table.
@@ -250,6 +300,6 @@ fn built(sql: &str, schema: &Schema) -> Result<Option<String>> {
     Ok(Some(format!("{place}.{}", name.name().pop().unwrap_or_default())))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -184,7 +184,7 @@ impl MigrationRunner {
         self
     }
 
-    /// Runs `plan` to its end or to the first step that fails, restarts, watches.
+    /// Runs `plan`, of the way up or of the [way back](crate::governance::migration::BackPlan), to its end or to the first step that fails, restarts, watches.
     ///
     /// # Cancellation
     /// Dropping the future leaves a step done or not; planning and running again goes on from there.
@@ -206,13 +206,27 @@ impl MigrationRunner {
 
     async fn run_into(&self, plan: &MigrationPlan, actor: &Actor, report: &mut RunReport) -> Result<()> {
         let before = self.executor.unfinished(&plan.scope).await?;
-        if plan.migrations.is_empty() && before.is_none() {
+        let same_way = before.as_ref().is_some_and(|before| before.back == plan.back);
+        if plan.migrations.is_empty() && (before.is_none() || plan.back && !same_way) {
             return Ok(());
+        }
+        if let Some(before) = before.as_ref().filter(|before| before.back && !plan.back) {
+            return Err(Error::new(ErrorKind::Conflict, "run migrations")
+                .context("back", before.versions.join(", "))
+                .context("reason", "going back has begun and not ended")
+                .context("remedy", "end that first: opsctl migrations back"));
         }
         let mut owed = before.unwrap_or_default();
         if !plan.migrations.is_empty() {
             owed.digest.clone_from(&plan.digest);
             owed.restarted = false;
+            owed.back = plan.back;
+            if !same_way {
+                owed.versions.clear();
+            }
+            let new = plan.versions().into_iter();
+            let new: Vec<_> = new.filter(|version| !owed.versions.contains(version)).collect();
+            owed.versions.extend(new);
             owed.wants_restart |= self.restart.is_some();
             let touched = plan.migrations.iter().flat_map(|migration| &migration.touched);
             let all: BTreeSet<_> = owed.touched.iter().chain(touched).cloned().collect();
@@ -403,8 +417,13 @@ impl MigrationRunner {
         .with_detail("digest", &step.digest)
         .with_detail("attempts", run.attempts.to_string())
         .with_detail("took_ms", run.took_ms.to_string());
-        if run.done == Some(StepDone::Before) {
-            record = record.with_detail("done", "before");
+        match run.done {
+            Some(StepDone::Before) => record = record.with_detail("done", "before"),
+            Some(StepDone::Missing) => record = record.with_detail("done", "missing"),
+            _ => {}
+        }
+        if step.back.is_some() {
+            record = record.with_detail("way", "back");
         }
         if let Some(error) = error {
             record = record.with_detail("error", error.to_string());

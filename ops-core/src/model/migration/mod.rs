@@ -9,5 +9,5 @@ mod trace;
 pub use self::lock::{LockMode, RelationEffect, Work};
 pub use self::schema::{Column, Constraint, ConstraintKind, Domain, Index, Relation, RelationKind, Schema};
 pub use self::state::{AppliedMigration, Leftover, MigrationLedger, MigrationTool, SchemaState};
-pub use self::step::{HalfDone, LedgerRow, MigrationStep, StepDone, UnfinishedRun};
+pub use self::step::{BackStep, HalfDone, LedgerRow, MigrationStep, StepDone, StepMark, UnfinishedRun};
 pub use self::trace::StatementTrace;

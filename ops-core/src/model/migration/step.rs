@@ -21,10 +21,14 @@ pub struct MigrationStep {
     /// What a failure may leave half done and a repetition makes no better.
     #[serde(default)]
     pub may_leave: Option<HalfDone>,
-    /// The migration's row in the tool's table: written with the last step, in the same transaction where there is one.
+    /// The migration's row in the tool's table: written with the last step, in the same transaction where there is one. On the way back it is
+    /// taken out with the last step.
     pub record: Option<LedgerRow>,
     /// Of the statements, in hexadecimal digits: a step that is done is the one that was meant.
     pub digest: String,
+    /// Whether it is a step of the way back, and what that needs to know.
+    #[serde(default)]
+    pub back: Option<BackStep>,
 }
 
 impl MigrationStep {
@@ -45,6 +49,7 @@ impl MigrationStep {
             may_leave: None,
             record: None,
             digest: digest.into(),
+            back: None,
         }
     }
 
@@ -57,6 +62,38 @@ impl MigrationStep {
     pub fn scope(&self) -> &str {
         self.record.as_ref().map_or("", |row| &row.table)
     }
+}
+
+/// What a step of the way back knows of the way up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct BackStep {
+    /// The migration is not in the tool's table: a run of it stopped half-way. The marks of its way up as they were when the way back was planned.
+    pub half: Option<Vec<StepMark>>,
+    /// Which of the statements (from 0) may find nothing to take away: the step that makes it had begun, and nobody knows how far it came.
+    pub may_miss: Vec<usize>,
+    /// Schema and name of indexes that a step which died may have left invalid: they are cleared away first.
+    pub clears: Vec<String>,
+}
+
+/// What is known of one step of a migration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct StepMark {
+    /// The migration's version.
+    pub migration: String,
+    /// Whether it is a step of the way back.
+    pub back: bool,
+    /// From 1.
+    pub position: u32,
+    /// The digest of its statements.
+    pub digest: String,
+    /// False: it has begun, and nobody knows how far it came.
+    pub done: bool,
+    /// Whether the tool's table was changed with it. On the way back: the migration is back.
+    pub recorded: bool,
 }
 
 /// What a statement that works beside the traffic leaves where it fails: somebody has to put it right before the step is run again.
@@ -89,6 +126,10 @@ pub struct UnfinishedRun {
     pub wants_restart: bool,
     /// Whether it was.
     pub restarted: bool,
+    /// The migrations that it was about; empty: an older version of this program kept it.
+    pub versions: Vec<String>,
+    /// Whether it took them back.
+    pub back: bool,
 }
 
 /// What a tool writes into its table when a migration is applied.
@@ -105,6 +146,9 @@ pub struct LedgerRow {
     pub name: String,
     /// SHA-384 of the script in hexadecimal digits.
     pub checksum: String,
+    /// The version before it: what a table with one row only says when this one is taken back.
+    #[serde(default)]
+    pub before: Option<String>,
 }
 
 impl LedgerRow {
@@ -122,6 +166,7 @@ impl LedgerRow {
             version: version.into(),
             name: name.into(),
             checksum: checksum.into(),
+            before: None,
         }
     }
 }
@@ -135,4 +180,6 @@ pub enum StepDone {
     Now,
     /// It had been done before.
     Before,
+    /// On the way back: what it would take away had never come to be.
+    Missing,
 }

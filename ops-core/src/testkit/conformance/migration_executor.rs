@@ -36,6 +36,26 @@ pub async fn migration_executor(port: &dyn MigrationExecutor, statement: &str, t
         let other = ok("reading what a run owes", port.unfinished("another.table").await);
         assert_eq!(other, None, "each table of a tool has its own");
     }
+    let marks = ok("reading the marks", port.marks("").await);
+    let seen: Vec<_> = marks
+        .iter()
+        .map(|mark| {
+            (
+                mark.migration.as_str(),
+                mark.position,
+                mark.digest.as_str(),
+                mark.done,
+                mark.back,
+            )
+        })
+        .collect();
+    assert_eq!(
+        seen,
+        [("conformance", 1, "a", true, false)],
+        "what was run is marked"
+    );
+    let other = ok("reading the marks", port.marks("another.table").await);
+    assert_eq!(other, [], "each table of a tool has its own marks");
     for touch in [Touch::Read, Touch::Write] {
         ok(
             "a touch of a table that nobody locks",
