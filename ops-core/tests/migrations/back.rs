@@ -294,6 +294,14 @@ async fn a_way_back_that_did_not_end_is_ended_before_another_and_takes_no_more_b
         .await;
     assert_eq!(report.status, RunStatus::Done, "{report:?}");
     assert_eq!(world.database.unfinished(LEDGER).await.unwrap(), None);
+    // It died before its watch: nothing is left to take back, and no other one goes.
+    world.database.keep(LEDGER, Some(&owed)).await.unwrap();
+    assert_eq!(
+        versions(&plan(&world, &BackTo::Newest).await),
+        Vec::<String>::new()
+    );
+    refused(&plan(&world, &only("1")).await, "", "from 3, 2 has begun");
+    world.database.keep(LEDGER, None).await.unwrap();
     assert_eq!(versions(&plan(&world, &BackTo::Newest).await), ["1"]);
     assert_eq!(world.run().await.status, RunStatus::Done, "and up again");
 }
