@@ -372,6 +372,7 @@ async fn what_was_run_goes_back_by_name_once_the_list_is_complete() {
         ("m/0002_tags.down.sql", "drop table tags;\n"),
         ("uses.sql", "select id from tags;"),
         ("other.sql", "select note from conversations;"),
+        ("empty.sql", "-- none\n"),
     ] {
         write(dir, name, text);
     }
@@ -417,6 +418,11 @@ async fn what_was_run_goes_back_by_name_once_the_list_is_complete() {
         broken.json()["compatibility"][0]["breaks"][0]["place"],
         "public.tags"
     );
+    let empty = opsctl(&format!(
+        "migrations back m --version 2 --yes --code running=empty.sql {care}"
+    ));
+    wanted(&empty, 5);
+    assert_eq!(empty.json()["open"], serde_json::json!(["code"]), "{}", empty.out);
     let status = opsctl("migrations status --dir m --json");
     assert_eq!(
         status.json()["pending"],
@@ -457,9 +463,22 @@ async fn what_was_run_goes_back_by_name_once_the_list_is_complete() {
         .collect();
     assert_eq!(
         outcomes,
-        ["succeeded", "unknown", "succeeded", "unknown", "denied", "denied"],
+        [
+            "succeeded",
+            "unknown",
+            "succeeded",
+            "unknown",
+            "denied",
+            "denied",
+            "denied"
+        ],
         "{records}"
     );
+    let middle = &records[6]["details"];
+    assert_eq!(middle["version"], "1", "{records}");
+    let why = middle["refused"].as_str().unwrap_or_default();
+    assert!(why.contains("0002"), "{records}");
+    assert_eq!(records[5]["details"]["code"], "running=uses.sql");
     let steps = opsctl("audit search --action migration.step --json");
     let way = steps.json()["records"].as_array().map(|records| {
         let back = records.iter().filter(|record| record["details"]["way"] == "back");

@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use ops_core::governance::migration::{
-    BackPlan, BackTo, Break, CodeUses, MigrationFolder, RunStatus, breaks, migration_scope, migration_status,
+    BackPlan, BackTo, Break, CodeUses, MigrationFolder, MigrationPlan, RunStatus, breaks, migration_scope,
+    migration_status,
 };
 use ops_core::model::{AuditOutcome, Check, Lang, Schema, Text, UnfinishedRun};
 use ops_core::ports::{MigrationExecutor, MigrationInspector};
@@ -73,7 +74,8 @@ pub(crate) async fn back(
             printer.document(&document(&known, &open, exit));
         }
         if args.yes && exit == Exit::Refused {
-            care::record(&session, &args.care, plan, AuditOutcome::Denied, &open).await;
+            let more = denied(args, &known.back);
+            care::record(&session, &args.care, plan, AuditOutcome::Denied, &open, &more).await;
         }
         return Ok(exit);
     }
@@ -84,34 +86,78 @@ pub(crate) async fn back(
         "同じコマンドをもう一度実行すると続きから進む",
         "run the same command again: it goes on from there",
     ));
-    let recorded = care::record(&session, &args.care, plan, AuditOutcome::Unknown, &open).await;
+    let more = asked(args);
+    let recorded = care::record(&session, &args.care, plan, AuditOutcome::Unknown, &open, &more).await;
     let runner = care::runner(&session, Arc::new(migrations.clone()), &args.care);
     let mut report = runner.run(plan, &session.actor).await;
-    let ended = care::outcome(&report);
-    report.audited &= recorded & care::record(&session, &args.care, plan, ended, &open).await;
-    let mut exit = care::exit(&report);
-    care::show_report(printer, plan, &report);
-    // What was taken back is pending again, or it is not what it was.
-    let mut still = Vec::new();
+    let (mut ended, mut exit) = (care::outcome(&report), care::exit(&report));
+    // What was taken back is pending again, or it is not what it was. A look that fails tells neither.
+    let mut still = Some(Vec::new());
     if report.status != RunStatus::Failed {
-        let pending = migration_status(&migrations.state().await?, Some(&folder)).pending;
-        still = plan.versions();
-        still.retain(|version| !pending.contains(version));
-        if !still.is_empty() {
-            exit = Exit::Unverified;
-            let still = still.join(", ");
-            printer.error(&printer.pick(
-                &format!("⚠ 戻したあとも適用済みのまま: {still}"),
-                &format!("⚠ applied still, or again: {still}"),
-            ));
+        still = still_applied(&migrations, &folder, plan, printer).await;
+        if still.as_ref().is_none_or(|still| !still.is_empty()) {
+            (ended, exit) = (AuditOutcome::Unknown, Exit::Unverified);
         }
     }
+    report.audited &= recorded & care::record(&session, &args.care, plan, ended, &open, &more).await;
+    care::show_report(printer, plan, &report);
     if printer.json() {
         printer.document(&json!({
             "plan": plan.digest, "checks": known.checks, "report": report, "still_applied": still, "exit_code": exit.code(),
         }));
     }
     Ok(exit)
+}
+
+/// Versions of the plan that the tool's table has still, or again; `None` when that cannot be seen.
+async fn still_applied(
+    migrations: &PostgresMigrations,
+    folder: &MigrationFolder,
+    plan: &MigrationPlan,
+    printer: &Printer,
+) -> Option<Vec<String>> {
+    let state = match migrations.state().await {
+        Ok(state) => state,
+        Err(error) => {
+            printer.error(&printer.pick(
+                &format!("⚠ 戻したあとの状態を確認できない: {error}"),
+                &format!("⚠ the state afterwards could not be seen: {error}"),
+            ));
+            return None;
+        }
+    };
+    let pending = migration_status(&state, Some(folder)).pending;
+    let mut still = plan.versions();
+    still.retain(|version| !pending.contains(version));
+    if !still.is_empty() {
+        let still = still.join(", ");
+        printer.error(&printer.pick(
+            &format!("⚠ 戻したあとも適用済みのまま: {still}"),
+            &format!("⚠ applied still, or again: {still}"),
+        ));
+    }
+    Some(still)
+}
+
+/// What somebody asked for, for the record.
+fn asked(args: &MigrationsBackArgs) -> Vec<(&'static str, String)> {
+    let (version, to) = (args.version.clone(), args.to.clone());
+    let mut asked: Vec<_> = version.map(|version| ("version", version)).into_iter().collect();
+    asked.extend(to.map(|to| ("to", to)));
+    if !args.code.is_empty() {
+        asked.push(("code", args.code.join(",")));
+    }
+    asked
+}
+
+/// The same, with what was refused and why.
+fn denied(args: &MigrationsBackArgs, back: &BackPlan) -> Vec<(&'static str, String)> {
+    let mut more = asked(args);
+    if !back.refusals.is_empty() {
+        let refused = back.refusals.iter().map(|refusal| refusal.what.get(Lang::En));
+        more.push(("refused", refused.collect::<Vec<_>>().join("; ")));
+    }
+    more
 }
 
 /// The deed needs a version: after a lost reply the same command must not take one more back.
@@ -142,9 +188,16 @@ fn reasons(codes: &[CodeUses], compatibility: &[(String, Vec<Break>)]) -> Vec<St
         let (version, count) = (&code.version, code.unreadable);
         format!("{version}: {count} statements cannot be read")
     });
+    // An export that came out empty is no proof of anything.
+    let is_empty =
+        |code: &&CodeUses| code.unreadable == 0 && code.columns.is_empty() && code.inserts.is_empty();
+    let empty = codes
+        .iter()
+        .filter(is_empty)
+        .map(|code| format!("{}: its file names no table", code.version));
     let breaks = compatibility.iter().flat_map(|(_, breaks)| breaks);
     let broken = breaks.map(|found| found.what.get(Lang::En).to_owned());
-    broken.chain(unreadable).collect()
+    broken.chain(unreadable).chain(empty).collect()
 }
 
 fn document(known: &Known, open: &[&str], exit: Exit) -> Value {

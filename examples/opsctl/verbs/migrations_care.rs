@@ -132,14 +132,15 @@ fn name_copy(checks: &mut [Check], copy: &BackupCopy) {
     }
 }
 
-/// What is about to be run (its outcome is unknown as yet), was refused, or has ended; what was gone ahead without, and why. Whether the
-/// record is where it belongs.
+/// What is about to be run (its outcome is unknown as yet), was refused, or has ended; what was gone ahead without, and why; and `more` details. Whether
+/// the record is where it belongs.
 pub(super) async fn record(
     session: &Session,
     care: &MigrationsCare,
     plan: &MigrationPlan,
     outcome: AuditOutcome,
     open: &[&str],
+    more: &[(&str, String)],
 ) -> bool {
     let (now, tenant) = (session.world.now(), session.world.config.tenant.clone());
     let id = if plan.scope.is_empty() { "-" } else { &plan.scope };
@@ -166,6 +167,9 @@ pub(super) async fn record(
     }
     if !open.is_empty() {
         record = record.with_detail("open", open.join(","));
+    }
+    for (name, text) in more {
+        record = record.with_detail(*name, text);
     }
     matches!(session.recorder().record(record).await, Recorded::Stored(_))
 }

@@ -55,7 +55,7 @@ pub(crate) async fn run(
                 .document(&json!({"plan": plan, "checks": checks, "open": open, "owed": owed, "exit_code": exit.code()}));
         }
         if refused && !args.dry_run {
-            care::record(&session, &args.care, &plan, AuditOutcome::Denied, &open).await;
+            care::record(&session, &args.care, &plan, AuditOutcome::Denied, &open, &[]).await;
         }
         return Ok(exit);
     }
@@ -66,11 +66,11 @@ pub(crate) async fn run(
         "同じコマンドをもう一度実行すると続きから進む",
         "run the same command again: it goes on from there",
     ));
-    let recorded = care::record(&session, &args.care, &plan, AuditOutcome::Unknown, &open).await;
+    let recorded = care::record(&session, &args.care, &plan, AuditOutcome::Unknown, &open, &[]).await;
     let runner = care::runner(&session, Arc::new(migrations), &args.care);
     let mut report = runner.run(&plan, &session.actor).await;
     let ended = care::outcome(&report);
-    report.audited &= recorded & care::record(&session, &args.care, &plan, ended, &open).await;
+    report.audited &= recorded & care::record(&session, &args.care, &plan, ended, &open, &[]).await;
     let exit = care::exit(&report);
     care::show_report(printer, &plan, &report);
     if printer.json() {
