@@ -34,15 +34,14 @@ fn write(path: &Path, text: &str) -> IoResult<()> {
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
+    // Before anything is written: a folder may be written to and not opened.
+    let opened = cfg!(unix).then(|| File::open(folder)).transpose()?;
     // It may be read by its owner only, and goes when it gets no name.
     let mut made = tempfile::Builder::new().prefix(".opsctl-").tempfile_in(folder)?;
     made.write_all(text.as_bytes())?;
     made.as_file().sync_all()?;
     made.persist_noclobber(path).map_err(IoError::from)?;
-    if cfg!(unix) {
-        File::open(folder)?.sync_all()?;
-    }
-    Ok(())
+    opened.map_or(Ok(()), |folder| folder.sync_all())
 }
 
 #[cfg(test)]

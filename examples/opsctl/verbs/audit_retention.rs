@@ -78,7 +78,14 @@ async fn prune(data: &TenantData, printer: &Printer, args: &TrailRetentionArgs) 
         }
         show(printer, plan, removed.last() == Some(&plan.month.to_string()));
     }
-    // What went before it is gone all the same, and said.
+    let gone = plans
+        .iter()
+        .filter(|plan| removed.contains(&plan.month.to_string()));
+    let tenants: BTreeSet<_> = gone
+        .flat_map(|plan| plan.tenants.iter().map(|tenant| tenant.reading.tenant.clone()))
+        .collect();
+    let verified = verify(printer, &*ops.providers().audit, &tenants).await;
+    // What went before it is gone all the same, said, and verified.
     if let Some(error) = failure {
         for month in &removed {
             printer.error(&printer.pick(
@@ -99,15 +106,9 @@ async fn prune(data: &TenantData, printer: &Printer, args: &TrailRetentionArgs) 
             "  nothing was changed; to remove: the same command with --yes",
         ));
     }
-    let gone = plans
-        .iter()
-        .filter(|plan| removed.contains(&plan.month.to_string()));
-    let tenants: BTreeSet<_> = gone
-        .flat_map(|plan| plan.tenants.iter().map(|tenant| tenant.reading.tenant.clone()))
-        .collect();
-    let verified = verify(printer, &*ops.providers().audit, &tenants).await;
     let exit = match args.yes && left > 0 {
-        _ if verified.iter().any(|trail| trail.intact != Some(true)) => Exit::Unverified,
+        _ if verified.iter().any(|trail| trail.intact == Some(false)) => Exit::Failed,
+        _ if verified.iter().any(|trail| trail.intact.is_none()) => Exit::Unverified,
         true => Exit::Partly,
         false => Exit::Done,
     };

@@ -8,7 +8,7 @@ use ops_core::ports::{AuditStore as _, TrailEntry};
 use ops_postgres::{Erasure, ErasureOutcome, PostgresAuditStore};
 use serde_json::json;
 
-use super::tenant::document;
+use super::tenant::{document, shown};
 use super::tenant_data::{Deed, Tally, TenantData};
 use crate::cli::{EraseArgs, Global};
 use crate::exit::{Exit, Failure};
@@ -112,6 +112,7 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &EraseArgs) ->
             )
         }
         ErasureOutcome::Held(holds) => {
+            let holds: Vec<_> = holds.into_iter().map(|hold| shown(&data, hold)).collect();
             printer.error(&printer.pick(
                 "拒否: 保全中のため削除できません。依頼は記録しました",
                 "refused: the data is held; the request is recorded",

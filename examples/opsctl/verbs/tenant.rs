@@ -120,11 +120,16 @@ fn purpose(verb: &TenantVerb) -> Purpose {
 }
 
 /// A hold as people and logs may see it: an id may be somebody's address.
-fn shown(data: &TenantData, mut hold: LegalHold) -> LegalHold {
-    let resource = hold.resource.as_mut().and_then(|resource| resource.id.as_mut());
-    let texts = [hold.person.as_mut(), resource, Some(&mut hold.reason)];
-    for text in texts.into_iter().flatten() {
+pub(super) fn shown(data: &TenantData, mut hold: LegalHold) -> LegalHold {
+    for text in [hold.person.as_mut(), Some(&mut hold.reason)]
+        .into_iter()
+        .flatten()
+    {
         *text = mask(data, text);
+    }
+    if let Some(resource) = &mut hold.resource {
+        resource.kind = mask(data, &resource.kind);
+        resource.id = resource.id.as_ref().map(|id| mask(data, id));
     }
     hold
 }
@@ -348,7 +353,13 @@ async fn purge(
         })
         .await;
     let partly = Deed::of_tenant(id, "purge_tenant_partly");
-    let outcome = data.or_half(printer, &partly, tally, outcome).await?;
+    let mut outcome = data.or_half(printer, &partly, tally, outcome).await?;
+    if let PurgeOutcome::Held { holds } = &mut outcome {
+        *holds = std::mem::take(holds)
+            .into_iter()
+            .map(|hold| shown(data, hold))
+            .collect();
+    }
     let mut audited = None;
     let exit = match &outcome {
         PurgeOutcome::Purged(shown) | PurgeOutcome::Left(shown) => {

@@ -1,35 +1,41 @@
-use crate::error::Result;
-use crate::model::{Actor, Completion, DrillReport, DueEvidence, DueOutcome, Period, Recurring};
+use std::collections::BTreeMap;
 
-/// What drills have settled: of each item that names a drill, every period in which one of that procedure ended and passed, once, by the first of them. Nothing of it is
-/// kept anywhere but in the reports. A drill that did not pass settles nothing.
+use crate::error::Result;
+use crate::model::{Actor, Completion, DrillReport, DueEvidence, DueKey, DueOutcome, Period, Recurring};
+
+/// What drills have settled: of each item that names a drill, every period in which one of that procedure ended, if of each world that it was drilled in the last one
+/// passed; by the last of them. Nothing of it is kept anywhere but in the reports.
 ///
 /// # Errors
 /// None, but for a name of ours that is not one.
 pub fn drilled(items: &[Recurring], reports: &[DrillReport]) -> Result<Vec<Completion>> {
     let by = Actor::automation("drill")?;
-    let mut passed: Vec<&DrillReport> = reports
-        .iter()
-        .filter(|report| report.verdict().passed())
-        .collect();
-    passed.sort_by_key(|report| report.ended_at);
-    let mut settled: Vec<Completion> = Vec::new();
+    let mut ended: Vec<&DrillReport> = reports.iter().collect();
+    ended.sort_by_key(|report| report.ended_at);
+    let mut settled = Vec::new();
     for item in items {
-        let of_item = passed
-            .iter()
-            .filter(|report| item.drill.as_ref() == Some(&report.procedure));
-        for report in of_item {
-            let Some(key) = item.key(Period::of(item.every, report.ended_at)) else {
-                continue;
-            };
-            if settled.iter().any(|one| one.key == key) {
-                continue;
+        // The last one of each world, by period.
+        let mut last: BTreeMap<DueKey, BTreeMap<&str, &DrillReport>> = BTreeMap::new();
+        for report in &ended {
+            let is_meant = item.drill.as_ref() == Some(&report.procedure);
+            if let Some(key) = item
+                .key(Period::of(item.every, report.ended_at))
+                .filter(|_| is_meant)
+            {
+                last.entry(key).or_default().insert(&report.world, report);
             }
-            let run = report.run.clone();
-            settled.push(
-                Completion::new(key, DueOutcome::Done, report.ended_at, by.clone())
-                    .with_evidence(DueEvidence::Run { run }),
-            );
+        }
+        for (key, worlds) in last {
+            let newest = worlds.values().max_by_key(|report| report.ended_at);
+            if let Some(newest) = newest
+                && worlds.values().all(|report| report.verdict().passed())
+            {
+                let run = newest.run.clone();
+                settled.push(
+                    Completion::new(key, DueOutcome::Done, newest.ended_at, by.clone())
+                        .with_evidence(DueEvidence::Run { run }),
+                );
+            }
         }
     }
     Ok(settled)
@@ -37,7 +43,6 @@ pub fn drilled(items: &[Recurring], reports: &[DrillReport]) -> Result<Vec<Compl
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::time::Duration;
 
     use super::*;
@@ -120,6 +125,28 @@ mod tests {
             let run = reports[place].run.clone();
             Some(DueEvidence::Run { run })
         };
-        assert_eq!(found, [("drill/2026-11", run(1)), ("drill/2026-12", run(2))]);
+        assert_eq!(found, [("drill/2026-11", run(0)), ("drill/2026-12", run(2))]);
+    }
+
+    #[test]
+    fn of_each_world_the_last_drill_of_a_period_must_have_passed() {
+        let (passed, failed) = (OutcomeStatus::Verified, OutcomeStatus::Failed);
+        let in_world = |world: &str, ended: &str, restored| {
+            let mut report = report("api-stop", ended, restored);
+            report.world = world.to_owned();
+            report
+        };
+        let mut item = Recurring::new("drill", "drill", Every::Monthly);
+        item.drill = Some("api-stop".to_owned());
+        let mut reports = vec![
+            in_world("gcp", "2026-11-02T00:00:00Z", passed),
+            in_world("paas", "2026-11-02T00:01:00Z", failed),
+        ];
+        let settled = |reports: &[DrillReport]| drilled(std::slice::from_ref(&item), reports).unwrap().len();
+        assert_eq!(settled(&reports), 0, "one world failed");
+        reports.push(in_world("paas", "2026-11-03T00:00:00Z", passed));
+        assert_eq!(settled(&reports), 1);
+        reports.push(in_world("gcp", "2026-11-04T00:00:00Z", failed));
+        assert_eq!(settled(&reports), 0, "it no longer passes");
     }
 }

@@ -33,8 +33,8 @@ pub(super) enum Trouble {
     Stuck(TenantId, AtomicUsize),
     /// It takes nothing, and locks this file; whether it has.
     Keeps(File, AtomicBool),
-    /// It does not come back from any batch that has a record of this tenant.
-    Waits(TenantId),
+    /// It does not come back from any batch that has a record of these tenants.
+    Waits(Vec<TenantId>),
     /// Each record takes it a second.
     Slow(Arc<ManualClock>),
 }
@@ -61,7 +61,7 @@ impl AuditStore for Troubled {
                 return failed(ErrorKind::Conflict).map_err(|error| error.with_retry(Retry::Safe));
             }
             Trouble::Hangs => std::future::pending().await,
-            Trouble::Waits(tenant) if entries.iter().any(|entry| entry.record.tenant == *tenant) => {
+            Trouble::Waits(slow) if entries.iter().any(|entry| slow.contains(&entry.record.tenant)) => {
                 std::future::pending().await
             }
             Trouble::Slow(_) if entries.len() > 59 => std::future::pending().await,
@@ -314,19 +314,29 @@ async fn a_slow_store_gets_everything_in_smaller_batches() {
     assert_eq!((store.0.chain(&tenant()).len(), late), (300, 3));
 }
 
-#[tokio::test]
-async fn a_tenant_whose_insert_never_ends_keeps_neither_new_records_of_others_nor_those_apart() {
-    let directory = tempfile::tempdir().unwrap();
-    let spool = Spool::open(directory.path())
+fn spool_of(directory: &tempfile::TempDir) -> Spool {
+    Spool::open(directory.path())
         .unwrap()
-        .with_quota(SpoolQuota::default(), Arc::new(ManualClock::self_moving()));
-    let (slow, apart) = (
-        TenantId::new("org_slow").unwrap(),
-        TenantId::new("org_b").unwrap(),
-    );
+        .with_quota(SpoolQuota::default(), Arc::new(ManualClock::self_moving()))
+}
+
+fn names(store: &InMemoryAudit, tenant: &TenantId) -> Vec<String> {
+    let chain = store.chain(tenant).into_iter();
+    chain.map(|(_, record)| record.resource_id).collect()
+}
+
+#[tokio::test]
+async fn tenants_whose_inserts_never_end_keep_neither_new_records_of_others_nor_those_apart() {
+    let directory = tempfile::tempdir().unwrap();
+    let spool = spool_of(&directory);
+    let slow: Vec<_> = (0..6)
+        .map(|n| TenantId::new(format!("org_slow_{n}")).unwrap())
+        .collect();
     let store = Troubled(InMemoryAudit::new(), Trouble::Waits(slow.clone()));
     for n in 0..20 {
-        spool.append(of(&slow, n)).await.unwrap();
+        for tenant in &slow {
+            spool.append(of(tenant, n)).await.unwrap();
+        }
         spool.append(record(n)).await.unwrap();
     }
     let mut deliveries = 0;
@@ -334,28 +344,41 @@ async fn a_tenant_whose_insert_never_ends_keeps_neither_new_records_of_others_no
         let delivered = spool.deliver(&store).await.unwrap();
         assert_eq!(delivered.refused, 0);
         deliveries += 1;
-        assert!(deliveries < 20, "the others wait for the slow one");
+        assert!(deliveries < 30, "the others wait for the slow ones");
     }
 
-    // Behind the slow one waits one whose trouble is over.
-    let stuck = Troubled(
-        InMemoryAudit::new(),
-        Trouble::Stuck(apart.clone(), AtomicUsize::new(0)),
-    );
-    spool.append(of(&apart, 1)).await.unwrap();
-    assert_eq!(spool.deliver(&stuck).await.unwrap().stored, 20);
-    for n in 20..22 {
-        spool.append(of(&slow, n)).await.unwrap();
-    }
-    let store = Troubled(stuck.0, store.1);
+    // The last of them is over it; the five before it are not.
+    let over = slow[5].clone();
+    let store = Troubled(store.0, Trouble::Waits(slow[..5].to_vec()));
     let mut deliveries = 0;
-    while store.0.chain(&apart).is_empty() {
+    while store.0.chain(&over).len() < 20 {
         spool.deliver(&store).await.unwrap();
         deliveries += 1;
-        assert!(deliveries < 20, "what waits apart waits for the slow one");
+        assert!(deliveries < 10, "what waits apart waits for the slow ones");
     }
     assert_eq!(spool.deliver(&store.0).await.unwrap().pending, 0);
-    let chain = store.0.chain(&slow).into_iter();
-    let names: Vec<_> = chain.map(|(_, record)| record.resource_id).collect();
-    assert_eq!(names, (0..22).map(|n: i64| n.to_string()).collect::<Vec<_>>());
+    let wanted: Vec<_> = (0..20).map(|n: i64| n.to_string()).collect();
+    for tenant in &slow {
+        assert_eq!(names(&store.0, tenant), wanted, "in their order");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_hangs_for_all_sets_no_tenant_apart() {
+    for tenants in [1, 3] {
+        let directory = tempfile::tempdir().unwrap();
+        let spool = spool_of(&directory);
+        let store = Troubled(InMemoryAudit::new(), Trouble::Hangs);
+        for n in 0..9 {
+            let tenant = TenantId::new(format!("org_{}", n % tenants)).unwrap();
+            spool.append(of(&tenant, n)).await.unwrap();
+        }
+        for _ in 0..12 {
+            let delivered = spool.deliver(&store).await.unwrap();
+            assert_eq!((delivered.stuck, delivered.pending), (0, 9), "{tenants}");
+            assert_eq!(delivered.error.unwrap().kind(), ErrorKind::Timeout);
+        }
+        assert!(!directory.path().join("spool.jsonl").exists(), "{tenants}");
+        assert_eq!(spool.deliver(&store.0).await.unwrap().stored, 9);
+    }
 }

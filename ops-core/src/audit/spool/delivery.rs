@@ -24,7 +24,9 @@ pub(super) struct Delivery<'a> {
     /// Tenants whose chain takes nothing: nothing more of theirs is given, so that all arrives in its order.
     held: HashSet<TenantId>,
     /// Tenants of which the store did not take one lone record in time.
-    slow: usize,
+    slow: Vec<TenantId>,
+    /// There was one where nobody could tell whether it was the store.
+    untold: bool,
     done: Delivered,
 }
 
@@ -41,7 +43,8 @@ impl<'a> Delivery<'a> {
             store,
             masker,
             held: HashSet::new(),
-            slow: 0,
+            slow: Vec::new(),
+            untold: false,
             done: Delivered::default(),
         }
     }
@@ -54,7 +57,6 @@ impl<'a> Delivery<'a> {
         if apart && !self.done.cut {
             // What was found to be stuck a moment ago is not given again.
             self.held.retain(|tenant| !before.contains(tenant));
-            self.slow = 0;
             let began = self.spool.clock.monotonic();
             self.apart().await?;
             self.done.apart_took = self.spool.clock.monotonic().saturating_sub(began);
@@ -96,8 +98,10 @@ impl<'a> Delivery<'a> {
     async fn process(&mut self, mut leftover: Leftover, batches: usize) -> Result<bool> {
         let files = Arc::clone(&self.spool.files);
         let mut caught_up = false;
+        let mut held = 0;
         for _ in 0..batches {
-            let most = files.size.now();
+            // Of what only goes apart, each batch is twice as large.
+            let most = files.size.now().max(held * 2).min(MOST);
             let (back, batch) = self
                 .work(READ, move |_| {
                     let batch = leftover.next(most)?;
@@ -124,7 +128,25 @@ impl<'a> Delivery<'a> {
                 self.done.cut = true;
                 return Ok(false);
             };
+            held = match stuck.len() == batch.entries.len() {
+                true => stuck.len(),
+                false => 0,
+            };
             fail_point!("audit.deliver.stored");
+            let slow = self.slow.pop();
+            if let Some(slow) = &slow {
+                self.done.cut = true;
+                let (back, others) = self.answers_others(leftover, slow).await?;
+                leftover = back;
+                if others != Some(true) {
+                    self.held.remove(slow);
+                    // Of one more process it is found out.
+                    let first = !self.untold && others.is_none();
+                    self.untold = true;
+                    return Ok(first);
+                }
+                self.done.stuck += 1;
+            }
             leftover = match self.note(leftover, batch, stuck).await {
                 // The place of before is right too: it costs a second delivery. Others may be brought.
                 Err(full) if no_room(&full) => {
@@ -134,10 +156,9 @@ impl<'a> Delivery<'a> {
                 }
                 noted => noted?,
             };
-            // Whether it is the store or that tenant is not known: the next delivery begins with what comes behind.
-            if self.slow > 0 {
-                self.done.cut = true;
-                return Ok(false);
+            // The next delivery begins behind it.
+            if slow.is_some() {
+                return Ok(true);
             }
             if caught_up {
                 break;
@@ -177,27 +198,89 @@ impl<'a> Delivery<'a> {
         Ok(leftover)
     }
 
-    /// Brings what waits apart.
+    /// Whether the store answers for another tenant than `slow` in good time: then it is that tenant's chain alone that something holds. `None`: no other
+    /// one waits. Those for which it did not answer are passed over the next time.
+    async fn answers_others(&self, leftover: Leftover, slow: &TenantId) -> Result<(Leftover, Option<bool>)> {
+        let files = &self.spool.files;
+        let slow = slow.clone();
+        let held = self.held.clone();
+        let (leftover, others) = self
+            .work(READ, move |files| {
+                let ahead = leftover.next(AHEAD)?.entries;
+                let mut without = HashSet::from([slow]);
+                let mut others = Vec::new();
+                for entry in ahead {
+                    let tenant = &entry.record.tenant;
+                    if !held.contains(tenant) && without.insert(tenant.clone()) {
+                        others.push(entry);
+                    }
+                }
+                let apart = files.apart.behind(0, 1, &without)?.pop();
+                others.extend(apart.map(|(_, entry)| entry));
+                Ok((leftover, others))
+            })
+            .await?;
+        if others.is_empty() {
+            return Ok((leftover, None));
+        }
+        let known = files.slow();
+        let is_new = |other: &AuditEntry| !known.contains(&other.record.tenant);
+        let mut asked = false;
+        for other in others.into_iter().filter(is_new).take(SLOW_APART) {
+            asked = true;
+            let tenant = other.record.tenant.clone();
+            // It is given again in its turn, which stores nothing twice.
+            if self.ask(&[other], &files.size, ANSWER_APART).await.is_ok() {
+                return Ok((leftover, Some(true)));
+            }
+            files.keep_slow([tenant]);
+        }
+        if !asked {
+            // All were: the next time they are asked again.
+            files.take_slow();
+        }
+        Ok((leftover, Some(false)))
+    }
+
+    /// Brings what waits apart: first of those that were not slow the last time.
     async fn apart(&mut self) -> Result<()> {
         let files = Arc::clone(&self.spool.files);
+        let before = files.take_slow();
+        self.held.extend(before.iter().cloned());
+        let ended = self.apart_of(&files).await?;
+        self.held.retain(|tenant| !before.contains(tenant));
+        self.held.extend(self.slow.iter().cloned());
+        if ended && !before.is_empty() {
+            self.apart_of(&files).await?;
+        }
+        files.keep_slow(self.slow.drain(..));
+        self.work(SHRINK, |files| files.apart.shrink()).await
+    }
+
+    /// Those that are not held. Whether all were given.
+    async fn apart_of(&mut self, files: &Files) -> Result<bool> {
         let mut behind = 0;
         loop {
+            if self.slow.len() >= SLOW_APART {
+                return Ok(false);
+            }
             let (held, most) = (self.held.clone(), files.size_apart.now());
             let part = self
                 .work(READ, move |files| files.apart.behind(behind, most, &held))
                 .await?;
             let (places, entries): (Vec<_>, Vec<_>) = part.into_iter().unzip();
-            let Some((last, _)) = places.last() else { break };
+            let Some((last, _)) = places.last() else {
+                return Ok(true);
+            };
             behind = *last;
-            if self.slow >= SLOW_APART {
-                break;
-            }
+            let slow = self.slow.len();
             let given = self.hand_over(&entries, &files.size_apart, ANSWER_APART).await?;
+            self.done.stuck += (self.slow.len() - slow) as u64;
             let Some(stuck) = given else {
                 // A store that was only too slow for these may take the others.
                 let slow = |error: &Error| error.kind() == ErrorKind::Timeout;
                 self.done.cut = !self.done.error.as_ref().is_some_and(slow);
-                break;
+                return Ok(false);
             };
             let gone = places.into_iter().enumerate();
             let gone = gone
@@ -209,12 +292,11 @@ impl<'a> Delivery<'a> {
                 Err(full) if no_room(&full) => {
                     self.done.error.get_or_insert(full);
                     self.done.cut = true;
-                    break;
+                    return Ok(false);
                 }
                 removed => removed?,
             }
         }
-        self.work(SHRINK, |files| files.apart.shrink()).await
     }
 
     /// Gives records to the store, in their order; the places of those that wait for their tenant's chain. `None` when the store cannot take more now: some may
@@ -257,10 +339,10 @@ impl<'a> Delivery<'a> {
                 }
                 // It may be this tenant's chain alone that something holds.
                 Err(error) if error.kind() == ErrorKind::Timeout && entries.len() == 1 => {
-                    self.slow += 1;
-                    self.done.stuck += 1;
+                    let tenant = &entries[0].record.tenant;
                     self.done.error.get_or_insert(error);
-                    self.held.insert(entries[0].record.tenant.clone());
+                    self.held.insert(tenant.clone());
+                    self.slow.push(tenant.clone());
                     stuck.push(0);
                 }
                 Err(error) => {
@@ -366,7 +448,9 @@ const SHRINK: &str = "shrink audit spool";
 const ANSWER: Duration = Duration::from_secs(60);
 /// The same for what waits apart: the others wait meanwhile.
 const ANSWER_APART: Duration = Duration::from_secs(10);
-/// So many tenants may each take that long before the rest is left to the next time.
+/// So many records are read to find one of another tenant.
+const AHEAD: usize = 256;
+/// So many tenants may each take that long before the rest is left to the next time, which begins with the rest.
 const SLOW_APART: usize = 4;
 /// A batch that is done within it may be followed by a larger one. It is well below what a store lets a chain wait for its lock: whoever else gives a batch
 /// to the same chain finds it free in time.

@@ -6,6 +6,7 @@ mod producer;
 mod quota;
 mod writer;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -21,7 +22,7 @@ use self::writer::FULL;
 use crate::clock::SystemClock;
 use crate::durable::{Directory, Lock, Log, blocking};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{AuditRecord, Timestamp};
+use crate::model::{AuditRecord, TenantId, Timestamp};
 use crate::ports::{AuditStore, Clock, PiiMasker};
 use crate::resilience::Deadline;
 
@@ -105,6 +106,8 @@ struct Files {
     /// Of batches of the segments, and of those of what waits apart.
     size: Size,
     size_apart: Size,
+    /// Tenants of which the store did not take a lone record in time when it was given last.
+    slow: Mutex<HashSet<TenantId>>,
     producer: OnceLock<Arc<Producer>>,
     /// Held while the first record of this process makes its directory.
     starting: Mutex<()>,
@@ -133,6 +136,7 @@ impl Spool {
             refused: Log::new(directory.file("refused.jsonl"), "ops-spool-refused/1"),
             size: Size::default(),
             size_apart: Size::default(),
+            slow: Mutex::default(),
             producer: OnceLock::new(),
             starting: Mutex::default(),
             came: Notify::new(),
@@ -304,6 +308,19 @@ impl Spool {
 }
 
 impl Files {
+    fn slow(&self) -> HashSet<TenantId> {
+        self.slow.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn take_slow(&self) -> HashSet<TenantId> {
+        std::mem::take(&mut *self.slow.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn keep_slow(&self, tenants: impl IntoIterator<Item = TenantId>) {
+        let mut slow = self.slow.lock().unwrap_or_else(PoisonError::into_inner);
+        slow.extend(tenants);
+    }
+
     fn start(&self, at: Timestamp, quota: Option<u64>) -> Result<Arc<Producer>> {
         let _alone = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = self.producer.get() {
