@@ -4,7 +4,7 @@ use ops_core::config::Env;
 use ops_core::error::{Error, ErrorKind};
 use ops_core::governance::migration::{
     Break, CodeUses, MigrationFile, MigrationFolder, MigrationPlan, StatementReview, Urgency, breaks,
-    half_way, is_whole, left_behind, migration_scope, migration_status, review,
+    half_way, is_way_back, is_whole, left_behind, migration_scope, migration_status, review,
 };
 use ops_core::model::{RelationEffect, Schema, Work};
 use ops_core::ports::{MigrationExecutor, MigrationInspector};
@@ -202,7 +202,7 @@ async fn check(global: &Global, printer: &Printer, args: &MigrationsCheckArgs) -
                 locks,
                 proof,
                 compatibility,
-                has_way_back: script.down.as_ref().is_some_and(|down| !down.trim().is_empty()),
+                has_way_back: script.down.as_deref().is_some_and(is_way_back),
             },
         ));
         if let Some(trial) = trial.as_ref().filter(|_| args.proof && scripts.len() > 1) {

@@ -178,6 +178,13 @@ pub(super) fn show_plan(printer: &Printer, plan: &MigrationPlan, checks: &[Check
     if plan.migrations.is_empty() {
         return;
     }
+    if !plan.scope.is_empty() {
+        let scope = &plan.scope;
+        printer.line(&printer.pick(
+            &format!("適用記録の表: {scope}"),
+            &format!("the tool's table: {scope}"),
+        ));
+    }
     for migration in &plan.migrations {
         let (version, name, steps) = (&migration.version, &migration.name, migration.steps.len());
         let touched = migration.touched.join(", ");

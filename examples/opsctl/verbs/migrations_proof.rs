@@ -1,4 +1,4 @@
-use ops_core::governance::migration::{StatementReview, is_whole, review, statements};
+use ops_core::governance::migration::{StatementReview, is_way_back, is_whole, review, statements};
 use ops_core::model::StatementTrace;
 use ops_postgres::{PostgresTrial, schema_dump};
 
@@ -44,7 +44,7 @@ pub(super) async fn prove(
         differs,
         back: Back::None,
     };
-    let Some(down) = down.filter(|down| !down.trim().is_empty()) else {
+    let Some(down) = down.filter(|down| is_way_back(down)) else {
         return Ok(proof);
     };
     if proof.traces.iter().any(|trace| trace.failure.is_some()) {

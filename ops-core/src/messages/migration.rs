@@ -262,6 +262,20 @@ pub fn no_ledger() -> Both {
     )
 }
 
+/// Several tables say what is applied, and none is more likely to be the one.
+pub fn several_tables(tables: &str) -> Both {
+    (
+        Text::new(
+            format!("適用記録の表が複数あり、どれを使うのか分からない: {tables}"),
+            format!("several tables of a tool fit, and which is meant cannot be told: {tables}"),
+        ),
+        Text::new(
+            "使っていない表を片付けるか、使っている表だけを読めるロールで接続する",
+            "take away the one that is not in use, or connect with a role that may read only the one that is",
+        ),
+    )
+}
+
 /// A migration that the tool gave up.
 pub fn dirty(table: &str, version: &str) -> Both {
     (

@@ -129,8 +129,8 @@ pub fn program(version: &str) -> Both {
 pub fn no_way_back(version: &str) -> Both {
     (
         Text::new(
-            format!("{version}: .down.sql がない"),
-            format!("{version} has no .down.sql"),
+            format!("{version}: .down.sql がない、または文が一つもない"),
+            format!("{version} has no .down.sql, or no statement in it"),
         ),
         Text::new(
             "前に進んで直す（新しい移行を書く）か、.down.sql を書いて check --proof で試す",
@@ -164,6 +164,25 @@ pub fn not_told(version: &str, sql: &str) -> Both {
             ),
         ),
         finish_or_mend(),
+    )
+}
+
+/// Something would be left of a step that was run.
+pub fn not_undone(version: &str, position: u32, sql: &str) -> Both {
+    let sql = short(sql);
+    (
+        Text::new(
+            format!(
+                "{version} は途中までしか適用されておらず、適用した段階 {version}:{position} を戻す文が .down.sql に見当たらない: {sql}"
+            ),
+            format!(
+                "{version} is applied in part, and no statement of the .down.sql is known to undo {version}:{position}, which was run: {sql}"
+            ),
+        ),
+        Text::new(
+            "原因を直して最後まで適用し（run）、それから戻す。または、その段階を戻す文を .down.sql に書き足す（DROP … IF EXISTS）",
+            "mend the cause and run it to its end (run), then go back; or add to the .down.sql what undoes that step (DROP … IF EXISTS)",
+        ),
     )
 }
 

@@ -224,11 +224,12 @@ async fn a_run_that_owes_its_restart_is_ended_first_and_one_that_stopped_is_not(
         "",
         "the run of 2, 3 is not over",
     );
-    // It came no further than before its second migration.
     world.database.revert(LEDGER, "3");
     let scope = LEDGER.to_owned();
     let state = world.database.state().await.unwrap();
-    let mut marks = world.database.marks(&scope).await.unwrap();
+    // It came no further than before its second migration.
+    let all = world.database.marks(&scope).await.unwrap();
+    let mut marks = all.clone();
     marks.retain(|mark| mark.migration != "3");
     let newest = |marks: &[StepMark]| {
         BackPlan::new(
@@ -242,8 +243,15 @@ async fn a_run_that_owes_its_restart_is_ended_first_and_one_that_stopped_is_not(
         .unwrap()
     };
     assert_eq!(versions(&newest(&marks)), ["2"]);
+    // Its tool took back what had been run to its end: the marks say nothing any more.
+    assert_eq!(versions(&newest(&all)), ["2"]);
+    assert_eq!(newest(&all).half, Vec::<String>::new());
+    assert_eq!(half_way(&state, &world.folder, &all), []);
     // Its way up stopped in the middle: that is what is taken back first.
-    let half = world.database.marks(&scope).await.unwrap();
+    let mut half = all;
+    for mark in half.iter_mut().filter(|mark| mark.migration == "3") {
+        (mark.done, mark.recorded) = (false, false);
+    }
     assert_eq!(versions(&newest(&half)), ["3"]);
     assert_eq!(newest(&half).half, ["3"]);
     let older = BackPlan::new(
@@ -355,6 +363,139 @@ async fn of_a_part_only_what_undoes_it_is_planned_and_what_cannot_be_told_is_ref
             Err(reason) => refused(&found, "1", reason),
         }
     }
+}
+
+#[tokio::test]
+async fn of_a_part_nothing_that_was_run_is_left_behind() {
+    let by_index =
+        "create unique index concurrently u on t (x);\nalter table t add constraint u unique using index u;
+        alter table t add column z int;";
+    let not_null = "alter table t add constraint nn check (x is not null) not valid;\nalter table t validate constraint nn;
+        alter table t alter column x set not null;\nalter table t drop constraint nn;\ncreate table c (id int);";
+    let within = "create table b (id int);\ncreate index on b (id);\ninsert into b values (1);
+        alter table b enable row level security;\ncreate policy p on b using (true);\ncreate table c (id int);";
+    let (drop_z, drop_u) = ("alter table t drop column z;", "alter table t drop constraint u");
+    let with_index = format!("{drop_z}{drop_u};drop index if exists u;");
+    for (up, run, down, wanted) in [
+        (
+            by_index,
+            1,
+            format!("{drop_z}{drop_u};"),
+            Err("undo 1:1, which was run"),
+        ),
+        (by_index, 2, format!("{drop_z}{drop_u};"), Ok(drop_u)),
+        (by_index, 1, with_index, Ok("drop index if exists u")),
+        (
+            "alter table t alter column x type bigint;\ncreate table b (id int);\ncreate table c (id int);",
+            2,
+            "drop table c;\ndrop table b;".to_owned(),
+            Err("undo 1:1, which was run"),
+        ),
+        (
+            "alter table t add column y int, alter column x type bigint;\ncreate table c (id int);",
+            1,
+            "drop table c;\nalter table t drop column y;".to_owned(),
+            Err("undo 1:1, which was run"),
+        ),
+        (
+            "create table b (id int);\nupdate t set x = 1;\ncreate table c (id int);",
+            2,
+            "drop table c;\ndrop table b;".to_owned(),
+            Err("undo 1:2, which was run"),
+        ),
+        (
+            not_null,
+            2,
+            "drop table c;\nalter table t alter column x drop not null;".to_owned(),
+            Err("undo 1:1, which was run"),
+        ),
+        (
+            not_null,
+            4,
+            "drop table c;\nalter table t alter column x drop not null;".to_owned(),
+            Ok("alter table t alter column x drop not null"),
+        ),
+        (
+            within,
+            5,
+            "drop table c;\ndrop table b;".to_owned(),
+            Ok("drop table b"),
+        ),
+        (
+            "create table b (id int);\nalter table b rename to d;\ncreate table c (id int);",
+            2,
+            "drop table c;\ndrop table if exists b;".to_owned(),
+            Err("undo 1:2, which was run"),
+        ),
+        (
+            "alter table t add column z int;\ncreate table c (id int);",
+            1,
+            "drop table c;\nalter table t drop column z cascade;".to_owned(),
+            Err("cannot be told: alter table t drop column z cascade"),
+        ),
+    ] {
+        let world = World::new(&[("1_a.up.sql", up), ("1_a.down.sql", &down)]);
+        for step in &world.plan().await.migrations[0].steps[..run] {
+            let patience = std::time::Duration::from_secs(1);
+            world.database.execute(step, patience, 5).await.unwrap();
+        }
+        let found = plan(&world, &BackTo::Newest).await;
+        match wanted {
+            Ok(wanted) => {
+                assert_eq!(versions(&found), ["1"], "{up} / {down}");
+                let steps = found.plan.migrations[0].steps.iter();
+                let sent: Vec<_> = steps.flat_map(|step| step.statements.clone()).collect();
+                assert_eq!(sent, [wanted], "{up} / {down}");
+            }
+            Err(reason) => refused(&found, "1", reason),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_way_back_of_comments_only_is_none() {
+    let world = World::new(&[
+        ("1_a.up.sql", "create table a (id int);"),
+        ("1_a.down.sql", "-- nothing to undo\n"),
+    ]);
+    let checks = checklist(
+        &world.plan().await,
+        &Evidence::default(),
+        BACKUP_AGE,
+        Timestamp::UNIX_EPOCH,
+    );
+    let found = checks.iter().find(|check| check.name == "rollback_script");
+    assert_eq!(found.unwrap().state, CheckState::Missing);
+    assert_eq!(world.run().await.status, RunStatus::Done);
+    refused(&plan(&world, &BackTo::Newest).await, "1", "no statement in it");
+}
+
+#[tokio::test]
+async fn of_several_tables_that_fit_none_is_guessed() {
+    let world = World::new(THREE);
+    assert_eq!(world.run().await.status, RunStatus::Done);
+    assert_eq!(versions(&plan(&world, &BackTo::Newest).await), ["3"]);
+    let other = "shop._sqlx_migrations";
+    for version in ["1", "2"] {
+        world
+            .database
+            .apply(MigrationTool::Sqlx, other, AppliedMigration::new(version));
+    }
+    let found = plan(&world, &BackTo::Newest).await;
+    assert_eq!(
+        (versions(&found), found.plan.scope.as_str()),
+        (vec!["3".to_owned()], LEDGER)
+    );
+    world
+        .database
+        .apply(MigrationTool::Sqlx, other, AppliedMigration::new("3"));
+    let tables = format!("cannot be told: {LEDGER}, {other}");
+    refused(&plan(&world, &BackTo::Newest).await, "", &tables);
+    // Nor does a run go ahead by itself.
+    let way_up = world.plan().await;
+    assert!(way_up.findings[0].what.get(Lang::En).ends_with(&tables));
+    let checks = checklist(&way_up, &Evidence::default(), BACKUP_AGE, Timestamp::UNIX_EPOCH);
+    assert_eq!(checks[0].state, CheckState::Missing);
 }
 
 #[tokio::test]

@@ -82,6 +82,9 @@ pub(super) async fn begin_back(
     match (&back.half, is_applied) {
         (None, false) => return conflict("the tool's table has it no longer: somebody else took it back"),
         (Some(_), true) => return conflict("it has been run to its end meanwhile"),
+        (Some(_), false) if was_in_table(connection, step).await? => {
+            return conflict("it was run to its end, and is back by another way than this one");
+        }
         (Some(seen), false) if step.position == 1 && !own => {
             let all = marks(connection, step.scope()).await?;
             let now: Vec<&StepMark> = all
@@ -168,6 +171,18 @@ async fn forget(connection: &mut PgConnection, step: &MigrationStep, back: bool)
 async fn is_back(connection: &mut PgConnection, step: &MigrationStep) -> Result<bool> {
     sqlx::query_scalar(
         "select exists (select from ops.migration_step where scope = $1 and migration = $2 and back and recorded)",
+    )
+    .bind(step.scope())
+    .bind(&step.migration)
+    .fetch_one(connection)
+    .await
+    .map_err(failed(EXECUTE))
+}
+
+/// Whether the tool's table got the row of the migration by a run; it may have lost it since.
+async fn was_in_table(connection: &mut PgConnection, step: &MigrationStep) -> Result<bool> {
+    sqlx::query_scalar(
+        "select exists (select from ops.migration_step where scope = $1 and migration = $2 and not back and recorded)",
     )
     .bind(step.scope())
     .bind(&step.migration)

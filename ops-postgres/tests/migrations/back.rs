@@ -48,7 +48,7 @@ const FILES: &[(&str, &str)] = &[
 /// Two for each of the four steps.
 const BOUNDARIES: u32 = 8;
 
-fn files(files: &[(&str, &str)]) -> TempDir {
+pub(crate) fn files(files: &[(&str, &str)]) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     for (name, text) in files {
         std::fs::write(dir.path().join(name), text).unwrap();
@@ -71,7 +71,7 @@ fn runner(executor: Arc<dyn MigrationExecutor>) -> MigrationRunner {
     MigrationRunner::new(executor, recorder, clock, TenantId::new("acme").unwrap()).with_policy(policy)
 }
 
-async fn up(migrations: &PostgresMigrations, dir: &Path) -> RunReport {
+pub(crate) async fn up(migrations: &PostgresMigrations, dir: &Path) -> RunReport {
     let (state, schema) = (
         migrations.state().await.unwrap(),
         migrations.schema().await.unwrap(),
@@ -81,7 +81,7 @@ async fn up(migrations: &PostgresMigrations, dir: &Path) -> RunReport {
     runner.run(&plan, &Actor::person("alice").unwrap()).await
 }
 
-async fn plan(migrations: &PostgresMigrations, dir: &Path, to: &BackTo) -> BackPlan {
+pub(crate) async fn plan(migrations: &PostgresMigrations, dir: &Path, to: &BackTo) -> BackPlan {
     let (state, schema) = (
         migrations.state().await.unwrap(),
         migrations.schema().await.unwrap(),
@@ -93,7 +93,7 @@ async fn plan(migrations: &PostgresMigrations, dir: &Path, to: &BackTo) -> BackP
     BackPlan::new(&folder, &state, &schema, &marks, owed.as_ref(), to).unwrap()
 }
 
-async fn go(executor: Arc<dyn MigrationExecutor>, plan: &BackPlan) -> RunReport {
+pub(crate) async fn go(executor: Arc<dyn MigrationExecutor>, plan: &BackPlan) -> RunReport {
     runner(executor)
         .run(&plan.plan, &Actor::person("alice").unwrap())
         .await

@@ -8,6 +8,7 @@ mod half_done;
 mod hazards;
 mod run;
 mod state;
+mod taken_back;
 #[path = "../live/world.rs"]
 #[expect(dead_code, reason = "these tests need a part of it only")]
 mod world;

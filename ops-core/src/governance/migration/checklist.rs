@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::plan::MigrationPlan;
+use super::script::is_way_back;
 use crate::messages::{migration as text, migration_back as back};
 use crate::model::{Check, Lang, Need, Timestamp, Window};
 
@@ -55,7 +56,7 @@ pub fn checklist(
     let without: Vec<_> = plan
         .migrations
         .iter()
-        .filter(|migration| migration.down.as_ref().is_none_or(|down| down.trim().is_empty()))
+        .filter(|migration| !migration.down.as_deref().is_some_and(is_way_back))
         .map(|migration| migration.version.as_str())
         .collect();
     if !plan.back {

@@ -44,5 +44,5 @@ pub use self::plan::{MigrationPlan, PlannedMigration};
 #[cfg(feature = "migrations")]
 pub use self::run::{MigrationRunner, RestartHook, RunPolicy, RunReport, RunStatus, Stall, StepRun};
 #[cfg(feature = "migrations")]
-pub use self::script::{Statement, is_whole, statements};
+pub use self::script::{Statement, is_way_back, is_whole, statements};
 pub use self::status::{LedgerSummary, MigrationStatus, StateFinding, StateKind, migration_status};

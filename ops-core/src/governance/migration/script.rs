@@ -23,6 +23,11 @@ pub fn is_whole(script: &str) -> bool {
     says_atomic(script) || is_wrapped(&parse(script))
 }
 
+/// Whether a `.down.sql` with this text is a way back: one of comments only is none. What cannot be read counts, and is told where it is planned.
+pub fn is_way_back(down: &str) -> bool {
+    statements(down).map_or(true, |found| !found.is_empty())
+}
+
 /// The statements of `script`, in their order, without the `BEGIN` and `COMMIT` around them.
 ///
 /// # Errors
@@ -202,6 +207,22 @@ mod tests {
             "begin; select 1; rollback;",
         ] {
             assert!(!is_whole(not), "{not}");
+        }
+    }
+
+    #[test]
+    fn a_way_back_has_a_statement() {
+        for none in [
+            "",
+            " \n",
+            "-- nothing to undo\n",
+            "/* later */;",
+            "begin;\n-- nothing\ncommit;",
+        ] {
+            assert!(!is_way_back(none), "{none}");
+        }
+        for some in ["select 1", "-- why\ndrop table a;", "\\connect other"] {
+            assert!(is_way_back(some), "{some}");
         }
     }
 

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::folder::{MigrationFile, MigrationFolder, number, same_version};
 use crate::messages::migration as text;
+use crate::messages::migration::several_tables;
 use crate::model::{AppliedMigration, Leftover, MigrationLedger, MigrationTool, SchemaState, Text};
 
 /// What state a database is in, against the migrations of a release. It is a list of findings, never one word.
@@ -69,6 +70,8 @@ pub enum StateKind {
     Unreadable,
     /// No table of any tool is there.
     NoLedger,
+    /// Several tables of a tool fit the folder equally well.
+    SeveralLedgers,
 }
 
 impl StateKind {
@@ -87,6 +90,7 @@ impl StateKind {
                 | Self::OutOfOrder
                 | Self::Unreadable
                 | Self::NoLedger
+                | Self::SeveralLedgers
         )
     }
 }
@@ -123,6 +127,9 @@ pub fn migration_status(state: &SchemaState, folder: Option<&MigrationFolder>) -
         }
     }
     if let Some(folder) = folder {
+        if let Some(tables) = rivals(state, folder) {
+            status.find(StateKind::SeveralLedgers, &tables, several_tables(&tables));
+        }
         match ledger_of(state, folder) {
             Some(ledger) => status.compare(ledger, folder),
             None => {
@@ -152,20 +159,35 @@ pub fn migration_status(state: &SchemaState, folder: Option<&MigrationFolder>) -
 
 /// The table that goes with the folder.
 pub(super) fn ledger_of<'a>(state: &'a SchemaState, folder: &MigrationFolder) -> Option<&'a MigrationLedger> {
-    let fits = |ledger: &&MigrationLedger| match folder.tool {
+    let fits = state.ledgers.iter().filter(|ledger| fits(ledger, folder));
+    fits.max_by_key(|ledger| likeness(ledger, folder))
+}
+
+/// The tables of which none goes with the folder more likely than another; none where one does.
+pub(super) fn rivals(state: &SchemaState, folder: &MigrationFolder) -> Option<String> {
+    let best = likeness(ledger_of(state, folder)?, folder);
+    let all = state.ledgers.iter().filter(|ledger| fits(ledger, folder));
+    let best: Vec<&str> = all
+        .filter(|ledger| likeness(ledger, folder) == best)
+        .map(|ledger| ledger.table.as_str())
+        .collect();
+    (best.len() > 1).then(|| best.join(", "))
+}
+
+fn fits(ledger: &MigrationLedger, folder: &MigrationFolder) -> bool {
+    match folder.tool {
         Some(tool) => ledger.tool == tool,
         None => !matches!(ledger.tool, MigrationTool::Alembic | MigrationTool::Django),
-    };
-    let known = |ledger: &&MigrationLedger| {
-        ledger
-            .applied
-            .iter()
-            .filter(|found| folder.find(&found.version).is_some())
-            .count()
-    };
-    // Of several, the one that knows most of these versions; one that is empty before one that is of another folder.
-    let by = |ledger: &&MigrationLedger| (known(ledger), Reverse(ledger.applied.len()));
-    state.ledgers.iter().filter(fits).max_by_key(by)
+    }
+}
+
+/// Of several, the one that knows most of these versions; one that is empty before one that is of another folder.
+fn likeness(ledger: &MigrationLedger, folder: &MigrationFolder) -> (usize, Reverse<usize>) {
+    let known = ledger
+        .applied
+        .iter()
+        .filter(|found| folder.find(&found.version).is_some());
+    (known.count(), Reverse(ledger.applied.len()))
 }
 
 /// Whether the table says that `file` is applied.

@@ -39,6 +39,93 @@ pub(super) fn unmade(sql: &str, schema: &Schema) -> Option<BTreeSet<String>> {
     (!found.is_empty()).then_some(found)
 }
 
+/// What has to go so that nothing is left of a statement.
+#[derive(Debug, Default)]
+pub(super) struct Needs {
+    /// What it makes, by sort and name.
+    pub(super) objects: BTreeSet<String>,
+    /// Whether it does nothing beside that.
+    is_all: bool,
+    /// The only table or view that it changes: whatever it does goes with that.
+    within: Option<String>,
+    /// The index that becomes part of a constraint, and goes with it.
+    pub(super) takes: Option<String>,
+}
+
+impl Needs {
+    /// Of one statement.
+    pub(super) fn of(sql: &str, schema: &Schema) -> Self {
+        let mut needs = Self::default();
+        let Some(parsed) = parse(sql).into_iter().next() else {
+            return needs;
+        };
+        let node = &parsed.node;
+        let changes = [Kind::INSERT, Kind::UPDATE, Kind::DELETE, Kind::MERGE];
+        match node.kind() {
+            Kind::ANALYZE | Kind::VACUUM => needs.is_all = true,
+            Kind::ALTER_TABLE => {
+                let of = table(node, schema);
+                needs.is_all = true;
+                let mut stays = true;
+                for action in actions(node) {
+                    let words = action.words();
+                    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+                    stays &= !matches!(
+                        words.as_slice(),
+                        ["rename", "to", ..] | ["set", "schema", ..] | ["attach" | "detach", ..]
+                    );
+                    let index = action.find(Kind::USING_INDEX_NAME);
+                    let index = index.and_then(|using| using.find(Kind::INDEX_REF)?.name().pop());
+                    needs.takes = index.map(|name| format!("index {name}")).or(needs.takes);
+                    let object = made_by(&action, &of).or_else(|| validated(&action, &of));
+                    needs.is_all &= object.is_some();
+                    needs.objects.extend(object);
+                }
+                needs.within = stays.then_some(of);
+            }
+            Kind::CREATE_INDEX => {
+                needs.within = Some(table(node, schema));
+                needs.is_all = node.child(Kind::INDEX).is_some();
+                if needs.is_all {
+                    needs.objects = made(sql, schema);
+                }
+            }
+            kind if changes.contains(&kind) => {
+                let all: usize = changes.iter().map(|kind| node.all(*kind).len()).sum();
+                needs.within = (all == 1).then(|| table(node, schema));
+            }
+            Kind::CREATE_POLICY | Kind::CREATE_TRIGGER => needs.within = Some(table(node, schema)),
+            _ => {
+                needs.objects = made(sql, schema);
+                needs.is_all = !needs.objects.is_empty();
+            }
+        }
+        needs
+    }
+
+    /// Whether nothing is left of it once `undone` is gone.
+    pub(super) fn goes_with(&self, undone: &BTreeSet<String>) -> bool {
+        let within = |of: &String| {
+            let mut sorts = ["table", "view"].iter();
+            sorts.any(|sort| undone.contains(&format!("{sort} {of}")))
+        };
+        let goes = |object: &String| {
+            let column = object.strip_prefix("not null ");
+            undone.contains(object) || column.is_some_and(|name| undone.contains(&format!("column {name}")))
+        };
+        self.within.as_ref().is_some_and(within) || (self.is_all && self.objects.iter().all(goes))
+    }
+}
+
+/// The constraint of which no more is left than of what made it.
+fn validated(action: &Node, table: &str) -> Option<String> {
+    let name = match action.kind() {
+        Kind::VALIDATE_CONSTRAINT => action.find(Kind::CONSTRAINT_NAME_REF)?.name().concat(),
+        _ => return None,
+    };
+    Some(format!("constraint {table}.{name}"))
+}
+
 fn table(node: &Node, schema: &Schema) -> String {
     let name = node
         .find(Kind::TABLE_NAME_REF)
@@ -76,6 +163,10 @@ fn made_by(action: &Node, table: &str) -> Option<String> {
 }
 
 fn unmade_by(action: &Node, table: &str) -> Option<String> {
+    // More goes than is named.
+    if action.contains(Kind::CASCADE) || action.contains(Kind::CASCADE_KW) {
+        return None;
+    }
     let child = |kind| action.find(kind).map(|node| node.name().concat());
     match action.kind() {
         Kind::DROP_COLUMN => Some(format!("column {table}.{}", child(Kind::COLUMN_NAME_REF)?)),
@@ -211,6 +302,8 @@ mod tests {
             "alter table a alter column b type int",
             "alter table a drop column b, set (fillfactor = 70)",
             "drop table a cascade",
+            "alter table a drop column b cascade",
+            "alter table a drop constraint b cascade",
             "create table a (id int)",
             "do $$ begin end $$",
             "drop function f()",

@@ -11,8 +11,9 @@ use self::refuse::not_ours;
 use super::folder::{MigrationFile, MigrationFolder, same_version};
 use super::loss::{Loss, losses};
 use super::plan::{MigrationPlan, PlannedMigration, and_earlier, back_digest, hex, scripted};
-use super::status::{StateFinding, StateKind, is_applied, ledger_of, migration_status};
+use super::status::{StateFinding, StateKind, is_applied, ledger_of, migration_status, rivals};
 use crate::error::{Error, ErrorKind, Result};
+use crate::messages::migration::several_tables;
 use crate::messages::migration_back as text;
 use crate::model::{
     AppliedMigration, BackStep, LedgerRow, MigrationLedger, MigrationTool, Schema, SchemaState, StepMark,
@@ -156,6 +157,10 @@ impl BackPlan {
             back.refuse("", text::no_table());
             return Ok(back);
         };
+        if let Some(tables) = rivals(state, folder) {
+            back.refuse("", several_tables(&tables));
+            return Ok(back);
+        }
         if let Some(both) = not_ours(folder, ledger) {
             back.refuse("", both);
             return Ok(back);
@@ -280,9 +285,10 @@ impl Ground<'_> {
         is_applied(self.ledger, self.folder, file)
     }
 
-    /// Applied, or half-way there.
+    /// Applied, or half-way there; not what its tool has taken back since: the marks of a run that ended stay until the next one begins.
     fn is_reached(&self, file: &MigrationFile) -> bool {
-        self.is_applied(file) || !self.marks_of(file, false).is_empty()
+        let marks = self.marks_of(file, false);
+        self.is_applied(file) || (!marks.is_empty() && !marks.iter().any(|mark| mark.recorded))
     }
 
     fn applied(&self, file: &MigrationFile) -> Option<&AppliedMigration> {

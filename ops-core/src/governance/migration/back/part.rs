@@ -1,10 +1,12 @@
 //! The part of a way back that undoes what a run has done before it stopped.
 
+use std::collections::BTreeSet;
+
 use super::{BackPlan, Ground, LeftOut};
 use crate::governance::migration::plan::{PlannedMigration, step, touched};
-use crate::governance::migration::undo::{made, unmade};
+use crate::governance::migration::undo::{Needs, made, unmade};
 use crate::messages::migration_back as text;
-use crate::model::{BackStep, MigrationStep, StepMark, Text};
+use crate::model::{BackStep, MigrationStep, Schema, StepMark, Text};
 
 /// How far a step of the way up came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +92,9 @@ impl BackPlan {
             });
             kept.push(new);
         }
+        if let Some((position, sql)) = left(up, marks, &kept, ground.schema) {
+            return Some(text::not_undone(&version, position, &sql));
+        }
         if kept.is_empty() {
             kept.push(step(&version, 1, Vec::new()));
         }
@@ -101,4 +106,46 @@ impl BackPlan {
         planned.steps = kept;
         None
     }
+}
+
+/// The first statement that was run, or may have been, and of which something would be left after `kept`.
+fn left(
+    up: &[MigrationStep],
+    marks: &[StepMark],
+    kept: &[MigrationStep],
+    schema: &Schema,
+) -> Option<(u32, String)> {
+    let statements = kept.iter().flat_map(|step| &step.statements);
+    let undone: BTreeSet<String> = statements
+        .filter_map(|sql| unmade(sql, schema))
+        .flatten()
+        .collect();
+    let mut open: Vec<(u32, &String, Needs)> = Vec::new();
+    for step in up {
+        let reach = reach(marks, step.position);
+        if reach == Reach::Never {
+            continue;
+        }
+        for sql in &step.statements {
+            let needs = Needs::of(sql, schema);
+            if reach == Reach::Done {
+                let mut gone = unmade(sql, schema).unwrap_or_default();
+                let made = |object: &String| open.iter().any(|(_, _, needs)| needs.objects.contains(object));
+                let is_settled = !gone.is_empty() && gone.iter().all(made);
+                if !is_settled {
+                    gone = needs.takes.iter().cloned().collect();
+                }
+                for (_, _, before) in &mut open {
+                    before.objects.retain(|object| !gone.contains(object));
+                }
+                // It took away what a step before it had made.
+                if is_settled {
+                    continue;
+                }
+            }
+            open.push((step.position, sql, needs));
+        }
+    }
+    let found = open.into_iter().find(|(_, _, needs)| !needs.goes_with(&undone));
+    found.map(|(position, sql, _)| (position, sql.clone()))
 }

@@ -4,6 +4,7 @@ use super::{BackPlan, BackTo, Ground, PLAN};
 use crate::error::{Error, ErrorKind, Result};
 use crate::governance::migration::folder::{MigrationFile, MigrationFolder, number, same_version};
 use crate::governance::migration::plan::scripted;
+use crate::governance::migration::script::is_way_back;
 use crate::governance::migration::status::is_applied;
 use crate::messages::migration::{changed, dirty};
 use crate::messages::migration_back as text;
@@ -132,7 +133,7 @@ impl BackPlan {
             self.refuse(version, text::program(version));
             return;
         };
-        if file.down.as_ref().is_none_or(|down| down.trim().is_empty()) {
+        if !file.down.as_deref().is_some_and(is_way_back) {
             self.refuse(version, text::no_way_back(version));
         }
         let checksum = ground.applied(file).and_then(|found| found.checksum.as_ref());

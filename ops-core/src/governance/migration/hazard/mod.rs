@@ -19,6 +19,12 @@ use super::script::line_of;
 use super::tree::{Kind, Node, parse};
 use crate::model::{RelationEffect, Schema};
 
+/// `tables`, and those that have a foreign key to one of them, and so on.
+pub(super) fn and_referring(schema: &Schema, mut tables: Vec<String>) -> Vec<String> {
+    drops::with_referring(&Scene::new(schema), &mut tables);
+    tables
+}
+
 /// One statement of a script, and what it does.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
