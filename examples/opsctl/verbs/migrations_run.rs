@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use ops_core::governance::migration::{MigrationFolder, MigrationPlan};
+use ops_core::governance::migration::{MigrationFolder, MigrationPlan, has_gone_back};
 use ops_core::model::{AuditOutcome, Text, UnfinishedRun};
 use ops_core::ports::{MigrationExecutor, MigrationInspector};
 use ops_postgres::{PostgresMigrations, PostgresStore};
@@ -31,20 +31,29 @@ pub(crate) async fn run(
     let checks = care::checks(&plan, &evidence, copy.as_ref(), &session);
     care::show_plan(printer, &plan, &checks, &args.care);
     let open = care::open(&checks, &args.care);
-    let owed = migrations.unfinished(&plan.scope).await?;
-    if let Some(back) = owed.as_ref().filter(|owed| owed.back) {
-        let versions = back.versions.join(", ");
-        return Err(Failure::Overtaken {
-            what: Text::new(
-                format!("{versions} を戻す作業が終わっていない"),
-                format!("going back from {versions} has begun and not ended"),
-            ),
-            remedy: "opsctl migrations back DIR --yes".to_owned(),
-        });
-    }
+    let found = migrations.unfinished(&plan.scope).await?;
+    let gives_up = found.as_ref().is_some_and(|owed| owed.back);
+    let owed = match found {
+        Some(back) if back.back => {
+            let marks = migrations.marks(&plan.scope).await?;
+            if has_gone_back(&back, &marks, &plan.versions()) {
+                let versions = back.versions.join(", ");
+                return Err(Failure::Overtaken {
+                    what: Text::new(
+                        format!("{versions} を戻す作業が終わっていない"),
+                        format!("going back from {versions} has begun and not ended"),
+                    ),
+                    remedy: "opsctl migrations back DIR --yes".to_owned(),
+                });
+            }
+            // Nothing was done of it: what was owed before is.
+            back.before.map(|before| *before)
+        }
+        owed => owed,
+    };
     show_owed(printer, &plan, owed.as_ref());
     let refused = !open.is_empty() && !plan.migrations.is_empty();
-    let nothing = plan.migrations.is_empty() && owed.is_none();
+    let nothing = plan.migrations.is_empty() && owed.is_none() && !gives_up;
     if args.dry_run || refused || nothing {
         let exit = if refused { Exit::Refused } else { Exit::Done };
         if refused {

@@ -112,6 +112,8 @@ impl InMemoryMigrations {
         let is_applied = step.record.as_ref().is_some_and(|row| self.is_in_table(row));
         let reason = if is_applied == back.half.is_some() {
             "the tool's table says otherwise than when the way back was planned"
+        } else if is_newer_half_way(step, done) {
+            "a newer migration is half-way"
         } else if step.position > 1 && !has(step.position - 1) {
             "the step before it is not done"
         } else {
@@ -122,6 +124,21 @@ impl InMemoryMigrations {
             .context("reason", reason))
     }
 
+    /// With the last step: what the tool's table gets or loses.
+    fn end(&self, step: &MigrationStep, done: &mut BTreeMap<Key, Mark>) {
+        let Some(row) = step.record.as_ref().filter(|_| step.is_last()) else {
+            return;
+        };
+        if step.back.is_some() {
+            self.revert(&row.table, &row.version);
+            done.retain(|key, _| (key.0.as_str(), &key.1, key.2) != (step.scope(), &step.migration, false));
+        } else {
+            let mut applied = AppliedMigration::new(&row.version);
+            applied.checksum = Some(row.checksum.clone());
+            self.apply(row.tool, &row.table, applied);
+        }
+    }
+
     /// Pulls the plug (`false`) or puts it back.
     pub fn set_reachable(&self, reachable: bool) {
         self.plug.set_reachable(reachable);
@@ -129,6 +146,15 @@ impl InMemoryMigrations {
 }
 
 const EXECUTE: &str = "run a step of a migration";
+
+/// Whether a run of a newer migration over the same scope has begun and not ended.
+fn is_newer_half_way(step: &MigrationStep, done: &BTreeMap<Key, Mark>) -> bool {
+    let number = |version: &str| version.parse::<u128>().ok();
+    let up = || done.iter().filter(|(key, _)| key.0 == step.scope() && !key.2);
+    let ended = |version: &str| up().any(|(key, mark)| key.1 == version && mark.recorded);
+    let this = number(&step.migration);
+    up().any(|(key, _)| this.is_some() && number(&key.1) > this && !ended(&key.1))
+}
 
 /// A migration over `scope` whose way back has begun and not ended.
 fn on_its_way<'a>(scope: &str, done: &'a BTreeMap<Key, Mark>) -> Option<&'a str> {
@@ -174,11 +200,18 @@ impl MigrationExecutor for InMemoryMigrations {
                 done.retain(|key, _| (&key.0, &key.1) != (&scope, &version));
             }
         }
-        if let Some(mark) = done.get(&key) {
+        let row = step.record.as_ref().filter(|_| step.is_last());
+        if let Some(mark) = done.get_mut(&key) {
             if mark.digest != step.digest {
                 return Err(Error::new(ErrorKind::Conflict, EXECUTE)
                     .context("migration", &step.migration)
                     .context("reason", "another step was done in its place"));
+            }
+            // It is the last by now, since the script was made shorter.
+            let was_recorded = mark.recorded;
+            mark.recorded |= row.is_some();
+            if !was_recorded {
+                self.end(step, &mut done);
             }
             return Ok(StepDone::Before);
         }
@@ -191,24 +224,12 @@ impl MigrationExecutor for InMemoryMigrations {
             return Err(Error::new(ErrorKind::Timeout, EXECUTE).with_retry(Retry::Safe));
         }
         lock(&self.ran).extend(step.statements.iter().cloned());
-        let row = step.record.as_ref().filter(|_| step.is_last());
         let mark = Mark {
             digest: step.digest.clone(),
             recorded: row.is_some(),
         };
         done.insert(key, mark);
-        match (row, &step.back) {
-            (Some(row), None) => {
-                let mut applied = AppliedMigration::new(&row.version);
-                applied.checksum = Some(row.checksum.clone());
-                self.apply(row.tool, &row.table, applied);
-            }
-            (Some(row), Some(_)) => {
-                self.revert(&row.table, &row.version);
-                done.retain(|key, _| (&key.0, &key.1, key.2) != (&scope, &version, false));
-            }
-            (None, _) => {}
-        }
+        self.end(step, &mut done);
         Ok(StepDone::Now)
     }
 
@@ -227,9 +248,19 @@ impl MigrationExecutor for InMemoryMigrations {
         Ok(marks.collect())
     }
 
-    async fn keep(&self, scope: &str, run: Option<&UnfinishedRun>) -> Result<()> {
+    async fn keep(
+        &self,
+        scope: &str,
+        seen: Option<&UnfinishedRun>,
+        run: Option<&UnfinishedRun>,
+    ) -> Result<()> {
         self.plug.check("keep what a run owes")?;
         let mut unfinished = lock(&self.unfinished);
+        let now = unfinished.get(scope);
+        if now != seen && now != run {
+            return Err(Error::new(ErrorKind::Conflict, "keep what a run owes")
+                .context("reason", "another run has begun or ended meanwhile"));
+        }
         match run {
             Some(run) => unfinished.insert(scope.to_owned(), run.clone()),
             None => unfinished.remove(scope),

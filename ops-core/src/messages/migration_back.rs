@@ -100,6 +100,19 @@ pub fn half_elsewhere(version: &str) -> Both {
     )
 }
 
+/// A run of it stopped, and it stands on what is on its way back.
+pub fn half_on_top(version: &str) -> Both {
+    (
+        half_elsewhere(version).0,
+        Text::new(
+            format!("一緒に {version} も戻す（back --to で、戻す途中の版より前の版を指定する）"),
+            format!(
+                "take {version} back together with them (back --to the version before those that are on their way back)"
+            ),
+        ),
+    )
+}
+
 /// The run is not over.
 pub fn run_owed(versions: &str) -> Both {
     (

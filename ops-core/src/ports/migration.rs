@@ -50,8 +50,8 @@ pub enum Touch {
 /// - A step that [may be left half done](MigrationStep::may_leave) and was is a `Conflict` with the remedy, until somebody has put that right.
 /// - A step of the way [back](MigrationStep::back) is marked beside those of the way up. With the last one the row is taken out of the tool's table and the
 ///   marks of the way up are forgotten. It is a `Conflict` when the tool's table has no such row any more (or, of a migration that is
-///   [half done](crate::model::BackStep::half), when its marks are no longer those that were seen), when a newer migration is there, and
-///   when the step before it is not done. As long as it has not ended no step of the way up is run over the same scope: a `Conflict`.
+///   [half done](crate::model::BackStep::half), when its marks are no longer those that were seen), when a newer migration is there or half-way,
+///   and when the step before it is not done. As long as it has not ended no step of the way up is run over the same scope: a `Conflict`.
 /// - A statement that [may miss](crate::model::BackStep::may_miss) what it takes away is passed over where the server does not know it.
 /// - It waits no longer than `lock_timeout` for a lock, and gives up as soon as `max_waiters` sessions wait behind it: a `Timeout` that is
 ///   safe to retry; nothing of the step is left then.
@@ -71,8 +71,14 @@ pub trait MigrationExecutor: Debug + Send + Sync + 'static {
         lock_timeout: Duration,
         max_waiters: u32,
     ) -> Result<StepDone>;
-    /// Keeps what the run over `scope` still owes, in place of what was kept; `None`: nothing.
-    async fn keep(&self, scope: &str, run: Option<&UnfinishedRun>) -> Result<()>;
+    /// Keeps what the run over `scope` still owes in place of what was `seen`; `None`: nothing. A `Conflict` if something else is kept by
+    /// now, unless it is what should be.
+    async fn keep(
+        &self,
+        scope: &str,
+        seen: Option<&UnfinishedRun>,
+        run: Option<&UnfinishedRun>,
+    ) -> Result<()>;
     /// What a run over `scope` owes that died, or whose application did not come up.
     async fn unfinished(&self, scope: &str) -> Result<Option<UnfinishedRun>>;
     /// The mark of every step over `scope`, of the way up and of the way back, by migration and position; none where nothing was ever run.

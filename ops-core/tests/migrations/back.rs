@@ -218,7 +218,7 @@ async fn a_run_that_owes_its_restart_is_ended_first_and_one_that_stopped_is_not(
     assert_eq!(world.run().await.status, RunStatus::Done);
     let mut owed = UnfinishedRun::default();
     owed.versions = vec!["2".to_owned(), "3".to_owned()];
-    world.database.keep(LEDGER, Some(&owed)).await.unwrap();
+    world.database.keep(LEDGER, None, Some(&owed)).await.unwrap();
     refused(
         &plan(&world, &BackTo::Newest).await,
         "",
@@ -274,7 +274,7 @@ async fn a_way_back_that_did_not_end_is_ended_before_another_and_takes_no_more_b
     let mut owed = UnfinishedRun::default();
     owed.versions = seen.plan.versions();
     owed.back = true;
-    world.database.keep(LEDGER, Some(&owed)).await.unwrap();
+    world.database.keep(LEDGER, None, Some(&owed)).await.unwrap();
     let step = &seen.plan.migrations[0].steps[0];
     let (patience, waiters) = (std::time::Duration::from_secs(1), 5);
     assert_eq!(
@@ -303,15 +303,43 @@ async fn a_way_back_that_did_not_end_is_ended_before_another_and_takes_no_more_b
     assert_eq!(report.status, RunStatus::Done, "{report:?}");
     assert_eq!(world.database.unfinished(LEDGER).await.unwrap(), None);
     // It died before its watch: nothing is left to take back, and no other one goes.
-    world.database.keep(LEDGER, Some(&owed)).await.unwrap();
+    world.database.keep(LEDGER, None, Some(&owed)).await.unwrap();
     assert_eq!(
         versions(&plan(&world, &BackTo::Newest).await),
         Vec::<String>::new()
     );
     refused(&plan(&world, &only("1")).await, "", "from 3, 2 has begun");
-    world.database.keep(LEDGER, None).await.unwrap();
+    world.database.keep(LEDGER, Some(&owed), None).await.unwrap();
     assert_eq!(versions(&plan(&world, &BackTo::Newest).await), ["1"]);
     assert_eq!(world.run().await.status, RunStatus::Done, "and up again");
+}
+
+#[tokio::test]
+async fn a_way_back_of_which_nothing_was_done_is_given_up() {
+    let world = World::new(THREE);
+    assert_eq!(world.run().await.status, RunStatus::Done);
+    let mut run = UnfinishedRun::default();
+    run.versions = vec!["4".to_owned()];
+    world.database.keep(LEDGER, None, Some(&run)).await.unwrap();
+    let seen = plan(&world, &to("1")).await;
+    world.database.contend(1000);
+    let report = world.runner().run(&seen.plan, &actor()).await;
+    assert_eq!(report.status, RunStatus::Failed, "{report:?}");
+    let owed = world.database.unfinished(LEDGER).await.unwrap();
+    assert_eq!(owed.as_ref(), Some(&run), "as before");
+    world.database.contend(0);
+    // One that died before its first step is given up by the next run, though there is nothing to do.
+    let mut back = UnfinishedRun::default();
+    (back.versions, back.back) = (seen.plan.versions(), true);
+    world
+        .database
+        .keep(LEDGER, owed.as_ref(), Some(&back))
+        .await
+        .unwrap();
+    assert_eq!(world.run().await.status, RunStatus::Done);
+    assert_eq!(world.database.unfinished(LEDGER).await.unwrap(), None);
+    let report = world.runner().run(&seen.plan, &actor()).await;
+    assert_eq!(report.status, RunStatus::Done, "{report:?}");
 }
 
 #[tokio::test]

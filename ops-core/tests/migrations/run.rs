@@ -303,7 +303,8 @@ impl HealthProbe for AnotherBegins {
         let mut other = UnfinishedRun::default();
         other.digest = "another".to_owned();
         other.wants_restart = true;
-        self.0.keep(&self.1, Some(&other)).await.unwrap();
+        let seen = self.0.unfinished(&self.1).await.unwrap();
+        self.0.keep(&self.1, seen.as_ref(), Some(&other)).await.unwrap();
         Verdict::Holds
     }
 }

@@ -104,6 +104,12 @@ pub(super) async fn begin_back(
     if is_newer_applied(connection, row).await? {
         return conflict("a newer migration has been applied meanwhile");
     }
+    if let Some(other) = newer_half_way(connection, step).await? {
+        return Err(error(ErrorKind::Conflict, EXECUTE)
+            .context("half_way", other)
+            .context("reason", "a run of a newer migration has begun and not ended")
+            .context("remedy", "let it end, or take that one back first"));
+    }
     if let Some(other) = on_its_way(connection, step.scope(), Some(&step.migration)).await? {
         return Err(error(ErrorKind::Conflict, EXECUTE)
             .context("back", other)
@@ -210,14 +216,40 @@ async fn has_mark(
     .map_err(failed(EXECUTE))
 }
 
-/// A migration over `scope`, other than `but`, whose way back has begun and not ended.
+/// A newer migration over the same table of which a run did some steps, and not the last; one that was recorded is not half-way, since the tool itself
+/// took it back. It is not in the tool's table: that is asked before.
+async fn newer_half_way(connection: &mut PgConnection, step: &MigrationStep) -> Result<Option<String>> {
+    let (there, this) = (number("s.migration"), number("$2::text"));
+    sqlx::query_scalar(AssertSqlSafe(format!(
+        "select migration from ops.migration_step s where scope = $1 and not back and {there} > {this}
+         and not exists (select from ops.migration_step e
+             where e.scope = s.scope and e.migration = s.migration and not e.back
+             and coalesce(e.recorded, e.done_at is not null))
+         order by 1 limit 1"
+    )))
+    .bind(step.scope())
+    .bind(&step.migration)
+    .fetch_optional(connection)
+    .await
+    .map_err(failed(EXECUTE))
+}
+
+/// The number that a version is, if it is one; `text` is SQL.
+fn number(text: &str) -> String {
+    format!("case when {text} ~ '^[0-9]+$' then ({text})::numeric end")
+}
+
+/// A migration over `scope` whose way back has begun and not ended. For a step of the way back of `but` that, and what is older, is left aside: a newer
+/// one that stands in its way goes first.
 async fn on_its_way(connection: &mut PgConnection, scope: &str, but: Option<&str>) -> Result<Option<String>> {
-    sqlx::query_scalar(
+    let (there, this) = (number("s.migration"), number("$2::text"));
+    sqlx::query_scalar(AssertSqlSafe(format!(
         "select migration from ops.migration_step s where scope = $1 and back and migration is distinct from $2
+         and coalesce({there} > {this}, true)
          and not exists (select from ops.migration_step e
              where e.scope = s.scope and e.migration = s.migration and e.back and e.recorded)
-         order by 1 limit 1",
-    )
+         order by 1 limit 1"
+    )))
     .bind(scope)
     .bind(but)
     .fetch_optional(connection)
@@ -228,7 +260,6 @@ async fn on_its_way(connection: &mut PgConnection, scope: &str, but: Option<&str
 /// Whether the tool's table names one with a higher number.
 async fn is_newer_applied(connection: &mut PgConnection, row: &LedgerRow) -> Result<bool> {
     let (table, version) = (qualified(&row.table), literal(&row.version));
-    let number = |text: &str| format!("case when {text} ~ '^[0-9]+$' then ({text})::numeric end");
     let (there, this) = (number("version::text"), number(&version));
     sqlx::query_scalar(AssertSqlSafe(format!(
         "select exists (select from {table} where {there} > {this})"

@@ -71,20 +71,50 @@ impl MigrationExecutor for PostgresMigrations {
         })
     }
 
-    async fn keep(&self, scope: &str, run: Option<&UnfinishedRun>) -> Result<()> {
+    async fn keep(
+        &self,
+        scope: &str,
+        seen: Option<&UnfinishedRun>,
+        run: Option<&UnfinishedRun>,
+    ) -> Result<()> {
         let mut connection = self.connect(SESSION, &[("statement_timeout", "10s")]).await?;
-        let query = match run {
-            Some(run) => sqlx::query(
-                "insert into ops.migration_run (scope, run) values ($1, $2)
-                 on conflict (scope) do update set run = excluded.run, at = clock_timestamp()",
+        connection.execute("begin").await.map_err(failed(KEEP))?;
+        // Compared as values: an older version of this program wrote fewer of them.
+        let now: Option<Json<UnfinishedRun>> =
+            sqlx::query_scalar("select run from ops.migration_run where scope = $1 for update")
+                .bind(scope)
+                .fetch_optional(&mut connection)
+                .await
+                .map_err(failed(KEEP))?;
+        let now = now.map(|Json(now)| now);
+        let is_kept = now.as_ref() == run;
+        let query = match (run, &now) {
+            (Some(run), Some(_)) => sqlx::query(
+                "update ops.migration_run set run = $2, at = clock_timestamp() where scope = $1",
             )
             .bind(scope)
             .bind(Json(run)),
-            None => sqlx::query("delete from ops.migration_run where scope = $1").bind(scope),
+            // Another may have put its own there since.
+            (Some(run), None) => {
+                sqlx::query("insert into ops.migration_run as o (scope, run) values ($1, $2) on conflict (scope) do update set run = o.run where o.run = excluded.run")
+                    .bind(scope)
+                    .bind(Json(run))
+            }
+            (None, _) => sqlx::query("delete from ops.migration_run where scope = $1").bind(scope),
         };
-        query.execute(&mut connection).await.map_err(failed(KEEP))?;
+        let mut changed = is_kept;
+        if !is_kept && now.as_ref() == seen {
+            let done = query.execute(&mut connection).await.map_err(failed(KEEP))?;
+            changed = done.rows_affected() == 1;
+        }
+        connection.execute("commit").await.map_err(failed(KEEP))?;
         let _ = connection.close().await;
-        Ok(())
+        match changed {
+            true => Ok(()),
+            false => Err(error(ErrorKind::Conflict, KEEP)
+                .context("reason", "another run has begun or ended meanwhile")
+                .context("remedy", "look at the state, and run the same command again")),
+        }
     }
 
     async fn unfinished(&self, scope: &str) -> Result<Option<UnfinishedRun>> {
@@ -321,10 +351,14 @@ fn row_of(step: &MigrationStep) -> Option<&LedgerRow> {
     step.record.as_ref().filter(|_| step.is_last())
 }
 
-/// Ends the transaction of a step that was done before. If the tool had no table then, it gets its row now.
+/// Ends the transaction of a step that was done before. If the tool had no table then, or it is the last by now since those behind it were
+/// taken out of the script, the tool's table gets its row now, or loses it.
 async fn done_before(worker: &mut PgConnection, step: &MigrationStep, marked: &Marked) -> Result<StepDone> {
-    if let (None, Some(row), false) = (&step.back, row_of(step), marked.is_recorded) {
-        record(worker, row).await?;
+    if let (Some(row), false) = (row_of(step), marked.is_recorded) {
+        match step.back {
+            None => record(worker, row).await?,
+            Some(_) => unrecord(worker, step).await?,
+        }
         note_recorded(worker, step).await?;
     }
     worker.execute("commit").await.map_err(failed(EXECUTE))?;

@@ -134,14 +134,15 @@ pub(super) async fn unmark(connection: &mut PgConnection, step: &MigrationStep) 
     Ok(())
 }
 
-/// The tool's table got the row of a step that was done before there was such a table.
+/// The tool's table got the row of a step, or lost it, that was done before: there was no such table then, or more steps.
 pub(super) async fn note_recorded(connection: &mut PgConnection, step: &MigrationStep) -> Result<()> {
     sqlx::query(
-        "update ops.migration_step set recorded = true where scope = $1 and migration = $2 and position = $3 and not back",
+        "update ops.migration_step set recorded = true where scope = $1 and migration = $2 and position = $3 and back = $4",
     )
     .bind(step.scope())
     .bind(&step.migration)
     .bind(position(step))
+    .bind(step.back.is_some())
     .execute(connection)
     .await
     .map_err(failed(EXECUTE))?;

@@ -73,8 +73,13 @@ impl MigrationExecutor for Mortal {
         done
     }
 
-    async fn keep(&self, scope: &str, run: Option<&UnfinishedRun>) -> Result<()> {
-        self.inner.keep(scope, run).await
+    async fn keep(
+        &self,
+        scope: &str,
+        seen: Option<&UnfinishedRun>,
+        run: Option<&UnfinishedRun>,
+    ) -> Result<()> {
+        self.inner.keep(scope, seen, run).await
     }
 
     async fn unfinished(&self, scope: &str) -> Result<Option<UnfinishedRun>> {

@@ -240,7 +240,7 @@ async fn what_no_session_can_lock_is_no_sick_table() {
     // What an older version of this program left to be watched.
     let mut owed = UnfinishedRun::default();
     owed.touched = vec!["public.totals".to_owned(), "public.conversations".to_owned()];
-    migrations.keep(&plan.scope, Some(&owed)).await.unwrap();
+    migrations.keep(&plan.scope, None, Some(&owed)).await.unwrap();
     std::fs::remove_file(dir.path().join("1_a.sql")).unwrap();
     std::fs::write(dir.path().join("1_b.sql"), "refresh materialized view totals;").unwrap();
     let folder = MigrationFolder::read(dir.path()).unwrap();

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod back;
+mod back_ends;
 mod crash;
 mod half_done;
 mod hazards;

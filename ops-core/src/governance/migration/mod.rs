@@ -18,6 +18,8 @@ mod hazard;
 #[cfg(feature = "migrations")]
 mod loss;
 #[cfg(feature = "migrations")]
+mod owed;
+#[cfg(feature = "migrations")]
 mod plan;
 #[cfg(feature = "migrations")]
 mod run;
@@ -39,6 +41,8 @@ pub use self::folder::{MigrationFile, MigrationFolder};
 pub use self::hazard::{Finding, Hazard, StatementReview, Urgency, review};
 #[cfg(feature = "migrations")]
 pub use self::loss::Loss;
+#[cfg(feature = "migrations")]
+pub use self::owed::has_gone_back;
 #[cfg(feature = "migrations")]
 pub use self::plan::{MigrationPlan, PlannedMigration};
 #[cfg(feature = "migrations")]

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -8,10 +8,11 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::owed::{give_up, settle, take_up};
 use super::plan::{MigrationPlan, PlannedMigration};
 use crate::audit::{Recorded, Recorder};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Actor, AuditOutcome, AuditRecord, MigrationStep, StepDone, TenantId, UnfinishedRun};
+use crate::model::{Actor, AuditOutcome, AuditRecord, MigrationStep, StepDone, TenantId};
 use crate::ports::{Clock, HealthProbe, MigrationExecutor, Touch};
 use crate::resilience::{Deadline, RetryPolicy};
 
@@ -205,37 +206,20 @@ impl MigrationRunner {
     }
 
     async fn run_into(&self, plan: &MigrationPlan, actor: &Actor, report: &mut RunReport) -> Result<()> {
-        let before = self.executor.unfinished(&plan.scope).await?;
-        let same_way = before.as_ref().is_some_and(|before| before.back == plan.back);
-        if plan.migrations.is_empty() && (before.is_none() || plan.back && !same_way) {
+        let executor = &*self.executor;
+        let Some(mut taken) = take_up(executor, plan, self.restart.is_some()).await? else {
             return Ok(());
-        }
-        if let Some(before) = before.as_ref().filter(|before| before.back && !plan.back) {
-            return Err(Error::new(ErrorKind::Conflict, "run migrations")
-                .context("back", before.versions.join(", "))
-                .context("reason", "going back has begun and not ended")
-                .context("remedy", "end that first: opsctl migrations back"));
-        }
-        let mut owed = before.unwrap_or_default();
-        if !plan.migrations.is_empty() {
-            owed.digest.clone_from(&plan.digest);
-            owed.restarted = false;
-            owed.back = plan.back;
-            if !same_way {
-                owed.versions.clear();
-            }
-            let new = plan.versions().into_iter();
-            let new: Vec<_> = new.filter(|version| !owed.versions.contains(version)).collect();
-            owed.versions.extend(new);
-            owed.wants_restart |= self.restart.is_some();
-            let touched = plan.migrations.iter().flat_map(|migration| &migration.touched);
-            let all: BTreeSet<_> = owed.touched.iter().chain(touched).cloned().collect();
-            owed.touched = all.into_iter().collect();
-            self.executor.keep(&plan.scope, Some(&owed)).await?;
-        }
+        };
         for migration in &plan.migrations {
-            self.migrate(migration, actor, report).await?;
+            if let Err(error) = self.migrate(migration, actor, report).await {
+                let nothing_done = report.steps.iter().all(|step| step.done.is_none());
+                if plan.back && nothing_done {
+                    give_up(executor, plan, &taken, &error).await;
+                }
+                return Err(error);
+            }
         }
+        let owed = &mut taken.owed;
         if let (Some(restart), false) = (&self.restart, owed.restarted) {
             match restart.restart().await {
                 Ok(()) => owed.restarted = true,
@@ -245,7 +229,7 @@ impl MigrationRunner {
                 }
             }
             // Whoever takes it up may restart once more; that harms less than never.
-            self.settle(&plan.scope, &owed, Some(&owed)).await;
+            settle(executor, &plan.scope, owed, Some(owed)).await;
         } else if owed.wants_restart && !owed.restarted {
             report.status = RunStatus::NotRestarted;
             report.failure =
@@ -261,17 +245,9 @@ impl MigrationRunner {
         }
         if report.status != RunStatus::NotRestarted {
             // What is left there makes the next run watch once more.
-            self.settle(&plan.scope, &owed, None).await;
+            settle(executor, &plan.scope, owed, None).await;
         }
         Ok(())
-    }
-
-    /// What another run owes, which has begun since, is left as it is.
-    async fn settle(&self, scope: &str, owed: &UnfinishedRun, left: Option<&UnfinishedRun>) {
-        let now = self.executor.unfinished(scope).await;
-        if now.is_ok_and(|now| now.is_none_or(|now| now.digest == owed.digest)) {
-            let _ = self.executor.keep(scope, left).await;
-        }
     }
 
     async fn migrate(

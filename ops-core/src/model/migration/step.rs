@@ -130,6 +130,9 @@ pub struct UnfinishedRun {
     pub versions: Vec<String>,
     /// Whether it took them back.
     pub back: bool,
+    /// What was owed when this way back began: owed again if nothing is done of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Box<UnfinishedRun>>,
 }
 
 /// What a tool writes into its table when a migration is applied.

@@ -29,13 +29,46 @@ pub async fn migration_executor(port: &dyn MigrationExecutor, statement: &str, t
         touched: vec![table.to_owned()],
         ..UnfinishedRun::default()
     };
-    for run in [None, Some(&owed), None] {
-        ok("keeping what a run owes", port.keep("a.table", run).await);
+    let later = UnfinishedRun {
+        restarted: true,
+        ..owed.clone()
+    };
+    for (seen, run) in [
+        (None, None),
+        (None, Some(&owed)),
+        (None, Some(&owed)),
+        (Some(&owed), Some(&later)),
+        (Some(&later), None),
+        (Some(&later), None),
+    ] {
+        ok("keeping what a run owes", port.keep("a.table", seen, run).await);
         let found = ok("reading what a run owes", port.unfinished("a.table").await);
         assert_eq!(found.as_ref(), run, "what was kept last is what is owed");
         let other = ok("reading what a run owes", port.unfinished("another.table").await);
         assert_eq!(other, None, "each table of a tool has its own");
     }
+    ok(
+        "keeping what a run owes",
+        port.keep("a.table", None, Some(&later)).await,
+    );
+    for (seen, run) in [(None, Some(&owed)), (Some(&owed), None)] {
+        refused(
+            "keeping over what another keeps since",
+            ErrorKind::Conflict,
+            port.keep("a.table", seen, run).await,
+        );
+    }
+    let found = ok("reading what a run owes", port.unfinished("a.table").await);
+    assert_eq!(found.as_ref(), Some(&later), "what another keeps stays");
+    ok(
+        "keeping what a run owes",
+        port.keep("a.table", Some(&later), None).await,
+    );
+    refused(
+        "keeping over what another has settled since",
+        ErrorKind::Conflict,
+        port.keep("a.table", Some(&owed), Some(&later)).await,
+    );
     let marks = ok("reading the marks", port.marks("").await);
     let seen: Vec<_> = marks
         .iter()

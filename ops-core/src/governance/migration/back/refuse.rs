@@ -71,8 +71,12 @@ impl BackPlan {
                     .collect()
             }
         };
+        // What stands on those, since it was applied, or a run of it stopped, meanwhile, goes before them.
+        let newest = remaining.first().and_then(|file| number(&file.version));
+        let is_newer = |file: &&MigrationFile| newest.is_some() && number(&file.version) > newest;
+        let without_newer: Vec<_> = selected.iter().copied().filter(|file| !is_newer(file)).collect();
         if let Some(owed) = owed
-            && selected != remaining
+            && without_newer != remaining
         {
             self.refuse("", text::other_way_back(&owed.versions.join(", ")));
         }
@@ -101,10 +105,18 @@ impl BackPlan {
         let files = ground.folder.files.iter();
         let half = files.filter(|file| !ground.is_applied(file) && ground.is_reached(file));
         let mut any_half = false;
+        // A way back that has begun is ended, whatever an older one is.
+        let is_owed = owed.is_some_and(|owed| owed.back);
         for file in half {
             any_half = true;
-            if !is_selected(&file.version) {
-                self.refuse(&file.version, text::half_elsewhere(&file.version));
+            if !is_selected(&file.version) && !(is_owed && number(&file.version) < lowest) {
+                self.refuse(
+                    &file.version,
+                    match is_owed {
+                        true => text::half_on_top(&file.version),
+                        false => text::half_elsewhere(&file.version),
+                    },
+                );
             }
         }
         if let Some(owed) = owed.filter(|owed| !owed.back && !any_half) {
