@@ -251,7 +251,7 @@ async fn a_database_that_is_away_keeps_nobody_from_writing_and_gets_it_later() {
     let said = partly.json();
     assert_eq!(said["entries"], 1, "{said}");
     assert_eq!(said["incidents"][0], whole.as_str());
-    assert_eq!(said["fault"]["kind"], "unexpected", "{said}");
+    assert_eq!(said["fault"]["kind"], "unexpected answer", "{said}");
     fs::write(&log, kept).expect("written");
     let rest = there(&["share", "--json"]);
     assert_eq!(rest.code, 0, "{}{}", rest.out, rest.err);
