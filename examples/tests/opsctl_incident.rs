@@ -240,6 +240,25 @@ async fn a_database_that_is_away_keeps_nobody_from_writing_and_gets_it_later() {
     assert_eq!(moved.len(), 1, "the entry is known by its id: {shown}");
     assert_ne!(moved[0]["number"], here["number"], "its number is another one");
 
+    // A damaged log keeps no other from the database, and what was brought is told beside it.
+    let damaged = id_of(&away(&["open", "damaged", "--severity", "P4", "--json"]));
+    let whole = id_of(&away(&["open", "whole", "--severity", "P4", "--json"]));
+    let log = simulation.path().join(format!(".ops/incidents/{damaged}.jsonl"));
+    let kept = fs::read(&log).expect("a log");
+    fs::write(&log, "no entry\n").expect("written");
+    let partly = there(&["share", "--json"]);
+    assert_eq!(partly.code, 3, "{}{}", partly.out, partly.err);
+    let said = partly.json();
+    assert_eq!(said["entries"], 1, "{said}");
+    assert_eq!(said["incidents"][0], whole.as_str());
+    assert_eq!(said["fault"]["kind"], "unexpected answer", "{said}");
+    fs::write(&log, kept).expect("written");
+    let rest = there(&["share", "--json"]);
+    assert_eq!(rest.code, 0, "{}{}", rest.out, rest.err);
+    let rest = rest.json();
+    assert_eq!(rest["incidents"][0], damaged.as_str());
+    assert!(rest["fault"].is_null(), "{rest}");
+
     // Files that cannot be read keep nothing from the database.
     let files = simulation.path().join(".ops/incidents");
     assert!(files.is_dir(), "{}", files.display());

@@ -405,10 +405,11 @@ async fn what_was_written_apart_comes_together_and_loses_nothing() {
     assert_eq!(incident.without_effect[0].rule, IncidentRule::ResolvedAlready);
     let unreachable = InMemoryIncidents::new();
     unreachable.set_reachable(false);
-    let error = share_incidents(&*here.store, &unreachable, "elsewhere")
+    let nothing = share_incidents(&*here.store, &unreachable, "elsewhere")
         .await
-        .unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unavailable);
+        .unwrap();
+    assert_eq!((nothing.entries, nothing.incidents.as_slice()), (0, &[][..]));
+    assert_eq!(nothing.whole().unwrap_err().kind(), ErrorKind::Unavailable);
 }
 
 #[tokio::test]
@@ -506,7 +507,13 @@ async fn what_has_been_brought_is_not_asked_for_again_and_a_crash_neither_loses_
     let bring = async || share_incidents(&*here, &there, "there").await;
     let asked = || there.asked.swap(0, Ordering::SeqCst);
     // It ends in the middle of the second incident: the first is marked, no other is.
-    assert_eq!(bring().await.unwrap_err().kind(), ErrorKind::Unavailable);
+    let broken = bring().await.unwrap();
+    assert_eq!(
+        (broken.entries, broken.incidents.as_slice()),
+        (3, &ids[..2]),
+        "what arrived before it is told"
+    );
+    assert_eq!(broken.fault.unwrap().kind(), ErrorKind::Unavailable);
     assert_eq!(here.waiting("there").await.unwrap(), ids[1..]);
     asked();
     there.left.store(100, Ordering::SeqCst);
@@ -552,6 +559,8 @@ async fn an_end_that_was_written_before_a_reopening_and_arrives_after_it_ends_no
     let id = here.open(Severity::P2).await;
     share_incidents(&*here.store, &*there.store, "there")
         .await
+        .unwrap()
+        .whole()
         .unwrap();
     there.minutes(4);
     there.written(&id, resolved()).await;
@@ -562,6 +571,8 @@ async fn an_end_that_was_written_before_a_reopening_and_arrives_after_it_ends_no
     there.written(&id, reopened()).await;
     share_incidents(&*here.store, &*there.store, "there")
         .await
+        .unwrap()
+        .whole()
         .unwrap();
     let (incident, entries) = there.incidents.read(&id).await.unwrap().unwrap();
     assert_eq!(incident.status, IncidentStatus::Open);
@@ -587,6 +598,8 @@ async fn the_earliest_acknowledgement_counts_wherever_it_was_written() {
     let id = here.open(Severity::P2).await;
     share_incidents(&*here.store, &*there.store, "there")
         .await
+        .unwrap()
+        .whole()
         .unwrap();
     here.minutes(3);
     here.written(&id, IncidentChange::Acknowledged).await;
@@ -594,6 +607,8 @@ async fn the_earliest_acknowledgement_counts_wherever_it_was_written() {
     there.written(&id, IncidentChange::Acknowledged).await;
     share_incidents(&*here.store, &*there.store, "there")
         .await
+        .unwrap()
+        .whole()
         .unwrap();
     let (incident, _) = there.incidents.read(&id).await.unwrap().unwrap();
     let taken = TimeTaken::to_acknowledge(&incident);
@@ -632,6 +647,8 @@ async fn who_has_seen_an_entry_writes_after_it_whatever_their_clock_says() {
     fast.written(&id, reopened()).await;
     share_incidents(&*fast.store, &*slow.store, "there")
         .await
+        .unwrap()
+        .whole()
         .unwrap();
     let Added::Written { incident, .. } = slow.add(&id, resolved()).await else {
         panic!("it is open");

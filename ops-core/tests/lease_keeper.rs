@@ -72,12 +72,21 @@ async fn a_job_has_a_token_and_the_next_one_a_greater_one() {
     let run = || async {
         let keeper = world.keeper("cron@a");
         keeper
-            .run("retention", async |fence| (fence.token(), fence.holds()))
+            .run("retention", async |fence| {
+                let kept = world.state().await.holder;
+                assert_eq!(kept.as_deref(), Some(fence.holder()), "as the store knows it");
+                (fence.token(), fence.holds(), fence.holder().to_owned())
+            })
             .await
     };
-    assert_eq!(run().await.unwrap(), Kept::Done((1, true)));
+    let Kept::Done((1, true, first)) = run().await.unwrap() else {
+        panic!("the first token")
+    };
     assert!(!world.state().await.held, "given back at the end");
-    assert_eq!(run().await.unwrap(), Kept::Done((2, true)));
+    let Kept::Done((2, true, second)) = run().await.unwrap() else {
+        panic!("the next token")
+    };
+    assert_ne!(first, second, "a run is a holder");
 }
 
 #[tokio::test]

@@ -14,7 +14,9 @@ use crate::identifier::literal;
 /// Leases in the schema `ops`, a row a name, shared by all machines that use the database. The clock is the server's (`clock_timestamp()`).
 ///
 /// Each call is one statement, without a prepared one, and holds nothing afterwards, so that a pooler in transaction mode may be in between. Names can be taken while the database is read-only. A server whose clock is set forward frees names early, and so does a fail-over to a
-/// server whose clock is ahead; one that loses the last writes may give a name away twice, with the same token.
+/// server whose clock is ahead; one that loses the last writes may give a name away twice, with the same token, but never to the same holder.
+///
+/// Times of a row that was changed by hand are shown as the year 0 or 9999 where they are outside.
 #[derive(Clone, Debug)]
 pub struct PostgresLeases {
     pool: PgPool,
@@ -29,19 +31,23 @@ impl PostgresLeases {
     }
 }
 
-/// A lease in the same database that a job writes under: each of its transactions looks last of all whether the lease is still held with this token, and
-/// keeps it from changing hands until it has committed. So a run that stood still, and goes on after another has begun, writes nothing more.
+/// A lease in the same database that a job writes under: each of its transactions looks last of all whether the lease is still held by this run with this token, and
+/// keeps it from changing hands until it has committed. So a run that stood still, and goes on after another has begun, writes nothing more, also where a fail-over
+/// has lost the last writes and the other was given the same token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WriteFence {
     name: String,
+    holder: String,
     token: u64,
 }
 
 impl WriteFence {
-    /// The lease `name` with the token that it was granted with ([`Fence::token`](ops_core::pipeline::Fence::token)).
-    pub fn new(name: impl Into<String>, token: u64) -> Self {
+    /// The lease `name` as it was granted: to whom ([`Fence::holder`](ops_core::pipeline::Fence::holder)) and with which token
+    /// ([`Fence::token`](ops_core::pipeline::Fence::token)).
+    pub fn new(name: impl Into<String>, holder: impl Into<String>, token: u64) -> Self {
         Self {
             name: name.into(),
+            holder: holder.into(),
             token,
         }
     }
@@ -51,9 +57,10 @@ impl WriteFence {
         // The clock is read once the row is locked: a sub-select that locks is not flattened.
         let statement = format!(
             "select l.until > clock_timestamp() from (
-                select until from ops.lease where name = {} and token = {} and holder is not null for share
+                select until from ops.lease where name = {} and holder = {} and token = {} for share
              ) l",
             said(&self.name),
+            said(&self.holder),
             self.token
         );
         let row = sqlx::raw_sql(AssertSqlSafe(statement))
@@ -161,8 +168,11 @@ impl PostgresLeases {
     }
 }
 
-const COLUMNS: &str = "name, holder, token, (extract(epoch from since) * 1000000)::bigint, \
-    (extract(epoch from until) * 1000000)::bigint, until > clock_timestamp()";
+/// A time that is past counting is shown as the last one that is not: one row that was changed by hand must not hide the others.
+const COLUMNS: &str = "name, holder, token, \
+    (extract(epoch from least(greatest(since, '0001-01-01 00:00:00+00 BC'), '9999-12-30 00:00:00+00')) * 1000000)::bigint, \
+    (extract(epoch from least(greatest(until, '0001-01-01 00:00:00+00 BC'), '9999-12-30 00:00:00+00')) * 1000000)::bigint, \
+    until > clock_timestamp()";
 
 fn state(row: &PgRow) -> sqlx::Result<LeaseState> {
     // The table lets no token under 1 in.

@@ -127,7 +127,11 @@ impl PostgresStore {
         Ok(())
     }
 
-    /// Lets `role`, an application's, take leases with [`PostgresLeases`](crate::PostgresLeases) and write under them; nothing else.
+    /// Lets `role`, an application's, take leases with [`PostgresLeases`](crate::PostgresLeases) and write under them.
+    ///
+    /// The right is one to the whole table, not to some names: the role may take over, end and lengthen **every** lease, also that of a purge or of retention that is under
+    /// way, set tokens back, and put anybody's name there. It may delete none. Give it to a role only that you would trust with every job that has a lease; others are given a
+    /// database, or a [`LeaseStore`](ops_core::ports::LeaseStore), of their own.
     ///
     /// # Errors
     /// `PermissionDenied` unless the connected role owns the schema.
@@ -351,6 +355,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         22,
         "migrations back",
         include_str!("../migrations/0022_migration_back.sql"),
+    ),
+    (
+        23,
+        "lease times",
+        include_str!("../migrations/0023_lease_times.sql"),
     ),
 ];
 

@@ -28,7 +28,9 @@ where
         TTL,
     )?;
     match keeper
-        .run(name, |fence| job(WriteFence::new(name, fence.token())))
+        .run(name, |fence| {
+            job(WriteFence::new(name, fence.holder(), fence.token()))
+        })
         .await?
     {
         Kept::Done(result) => result,

@@ -84,9 +84,13 @@ impl<'a> Desk<'a> {
     ) -> Result<Self, Failure> {
         let session = Session::open(global, printer, purpose).await?;
         let world = &session.world;
-        let brought = world.incidents.catch_up(again).await;
-        match &brought {
-            Ok(brought) if brought.entries > 0 => printer.error(&printer.pick(
+        let brought = world.incidents.catch_up(again).await.unwrap_or_else(|error| {
+            let mut nothing = Shared::default();
+            nothing.fault = Some(error);
+            nothing
+        });
+        if brought.entries > 0 {
+            printer.error(&printer.pick(
                 &format!(
                     "この端末に残っていた記録 {} 件をデータベースに移しました",
                     brought.entries
@@ -95,12 +99,17 @@ impl<'a> Desk<'a> {
                     "{} entries that waited on this machine are in the database now",
                     brought.entries
                 ),
-            )),
-            Ok(_) => {}
-            Err(error) => printer.error(&printer.warn(&printer.pick(
-                &format!("⚠ この端末の記録をデータベースに移せません ({error})"),
-                &format!("⚠ what is on this machine cannot be brought to the database ({error})"),
-            ))),
+            ));
+        }
+        if let Some(error) = &brought.fault {
+            let (all, all_en) = match brought.entries {
+                0 => ("", ""),
+                _ => ("すべては", "all "),
+            };
+            printer.error(&printer.warn(&printer.pick(
+                &format!("⚠ この端末の記録を{all}データベースに移せません ({error})"),
+                &format!("⚠ {all_en}what is on this machine cannot be brought to the database ({error})"),
+            )));
         }
         let providers = world.ops.providers();
         let incidents = Incidents::new(
@@ -112,11 +121,11 @@ impl<'a> Desk<'a> {
             session,
             incidents,
             printer,
-            brought: brought.unwrap_or_default(),
+            brought,
         })
     }
 
-    /// How a comparison with the database ends: 4 where it was not made.
+    /// How a comparison with the database ends: 4 where it was not made, 3 where something could not be brought.
     fn shared(&self) -> Result<Exit, Failure> {
         if !self.session.world.incidents.has_database() {
             return Err(Failure::usage(
@@ -124,7 +133,11 @@ impl<'a> Desk<'a> {
                 "write a [database] table into ops.toml",
             ));
         }
-        let exit = self.told();
+        let fault = self.brought.fault.as_ref();
+        let exit = match fault {
+            Some(_) if !self.alone() => Exit::Partly,
+            _ => self.told(),
+        };
         let (printer, entries) = (self.printer, self.brought.entries);
         self.say_if_alone();
         if exit == Exit::Done && entries == 0 {
@@ -136,6 +149,7 @@ impl<'a> Desk<'a> {
         if printer.json() {
             printer.document(&json!({
                 "incidents": self.brought.incidents, "entries": entries,
+                "fault": fault.map(|error| json!({"kind": error.kind().to_string(), "message": error.to_string()})),
                 "only_on_this_machine": self.alone(), "exit_code": exit.code(),
             }));
         }

@@ -57,10 +57,11 @@ impl IncidentsTogether {
         self.shared.is_none() || self.caught_up.load(Ordering::SeqCst) && !self.is_alone()
     }
 
-    /// Brings what was written here while the database was away: what is not marked as being there or, `again`, everything.
+    /// Brings what was written here while the database was away: what is not marked as being there or, `again`, everything. That an incident cannot be read is the fault of
+    /// what was brought. That the database is away is none.
     ///
     /// # Errors
-    /// That this machine's files, or an incident, cannot be read. That the database is away is none.
+    /// That this machine's files cannot be listed.
     pub(crate) async fn catch_up(&self, again: bool) -> Result<Shared> {
         let Some(shared) = &self.shared else {
             return Ok(Shared::default());
@@ -69,14 +70,18 @@ impl IncidentsTogether {
             true => share_incidents_again(&*self.here, shared, &shared.place).await,
             false => share_incidents(&*self.here, shared, &shared.place).await,
         };
-        match brought {
-            Ok(brought) => {
-                self.caught_up.store(true, Ordering::SeqCst);
-                Ok(brought)
-            }
-            Err(_) if shared.is_away() => Ok(Shared::default()),
-            Err(error) => Err(error),
+        let mut brought = match brought {
+            Ok(brought) => brought,
+            Err(_) if shared.is_away() => return Ok(Shared::default()),
+            Err(error) => return Err(error),
+        };
+        if brought.fault.is_none() {
+            self.caught_up.store(true, Ordering::SeqCst);
         }
+        brought.fault = brought
+            .fault
+            .filter(|fault| !(shared.is_away() && keeps_silent(fault.kind())));
+        Ok(brought)
     }
 
     /// What the database says; `None` if it is away, or there is none.

@@ -212,6 +212,10 @@ impl IncidentOutbox for Unreachable {
         self.fail("list incidents")
     }
 
+    async fn every(&self) -> Result<Vec<IncidentId>> {
+        self.fail("list incidents")
+    }
+
     async fn mark(&self, _place: &str, _incident: &IncidentId, _entries: usize) -> Result<()> {
         self.fail("mark incident")
     }

@@ -77,6 +77,11 @@ impl IncidentOutbox for FileIncidents {
         .await
     }
 
+    async fn every(&self) -> Result<Vec<IncidentId>> {
+        let directory = Arc::clone(&self.directory);
+        blocking("list incidents", move || ids(&directory)).await
+    }
+
     async fn mark(&self, place: &str, incident: &IncidentId, entries: usize) -> Result<()> {
         let directory = Arc::clone(&self.directory);
         let (place, incident) = (place.to_owned(), incident.clone());

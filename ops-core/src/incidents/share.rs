@@ -1,15 +1,28 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{IncidentEntry, IncidentId};
-use crate::ports::{IncidentOutbox, IncidentQuery, IncidentStore};
+use crate::ports::{IncidentOutbox, IncidentStore};
 
 /// What was brought from one store to another.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 #[non_exhaustive]
+#[must_use = "not all may have been brought"]
 pub struct Shared {
     /// Incidents of which something was brought.
     pub incidents: Vec<IncidentId>,
     /// How many entries.
     pub entries: usize,
+    /// Why the first incident that could not be brought, or not as a whole, could not. Default: all were.
+    pub fault: Option<Error>,
+}
+
+impl Shared {
+    /// What was brought, where that is all.
+    ///
+    /// # Errors
+    /// The fault.
+    pub fn whole(mut self) -> Result<Self> {
+        self.fault.take().map_or(Ok(self), Err)
+    }
 }
 
 /// Brings what waits in `from` to `to`, which is `place`: what was written on one machine while the database could not be reached. Nothing is removed from `from`; what is known
@@ -18,23 +31,23 @@ pub struct Shared {
 /// An entry is known again by its id. One that others got ahead of takes the next number, and keeps its place in the order.
 ///
 /// # Errors
-/// Those of the stores. An incident that cannot be brought keeps no other from it: the first error is told in the end. What was brought stays; the same call goes on with
-/// the rest, also where two do it at once. That a mark cannot be kept is no error.
+/// Those of [`IncidentOutbox::waiting`]: nothing was brought. An incident that cannot be brought keeps no other from it, and is no error but the
+/// [`fault`](Shared::fault) of what was. What was brought stays; the same call goes on with the rest, also where two do it at once. That a mark cannot be kept is neither.
 ///
 /// # Cancellation
-/// As for an error.
+/// What was brought stays, as for a fault.
 pub async fn share_incidents(
     from: &dyn IncidentOutbox,
     to: &dyn IncidentStore,
     place: &str,
 ) -> Result<Shared> {
-    share_each(from, to, place, from.waiting(place).await?).await
+    Ok(share_each(from, to, place, from.waiting(place).await?).await)
 }
 
 /// As [`share_incidents`], but every incident of `from`, marked or not: after `to` was put back to an older state.
 ///
 /// # Errors
-/// As [`share_incidents`].
+/// Those of [`IncidentOutbox::every`]; else as [`share_incidents`].
 ///
 /// # Cancellation
 /// As [`share_incidents`].
@@ -43,16 +56,7 @@ pub async fn share_incidents_again(
     to: &dyn IncidentStore,
     place: &str,
 ) -> Result<Shared> {
-    let mut every = Vec::new();
-    let mut query = IncidentQuery::all();
-    loop {
-        let page = from.list(&query).await?;
-        every.extend(page.incidents.into_iter().map(|incident| incident.id));
-        match page.next {
-            Some(next) => query = query.after(next),
-            None => return share_each(from, to, place, every).await,
-        }
-    }
+    Ok(share_each(from, to, place, from.every().await?).await)
 }
 
 async fn share_each(
@@ -60,20 +64,21 @@ async fn share_each(
     to: &dyn IncidentStore,
     place: &str,
     incidents: Vec<IncidentId>,
-) -> Result<Shared> {
+) -> Shared {
     let mut shared = Shared::default();
-    let mut fault = None;
     for incident in incidents {
-        match share(from, to, place, &incident).await {
-            Ok(0) => {}
-            Ok(brought) => {
-                shared.entries += brought;
-                shared.incidents.push(incident);
-            }
-            Err(error) => fault = fault.or(Some(error)),
+        let mut brought = 0;
+        let ended = share(from, to, place, &incident, &mut brought).await;
+        if let Err(error) = ended {
+            shared.fault.get_or_insert(error);
+        }
+        // Of one that ended in between as well.
+        if brought > 0 {
+            shared.entries += brought;
+            shared.incidents.push(incident);
         }
     }
-    fault.map_or(Ok(shared), Err)
+    shared
 }
 
 async fn share(
@@ -81,8 +86,8 @@ async fn share(
     to: &dyn IncidentStore,
     place: &str,
     incident: &IncidentId,
-) -> Result<usize> {
-    let mut brought = 0;
+    brought: &mut usize,
+) -> Result<()> {
     let here = from.entries(incident).await?;
     let mut there = to.entries(incident).await?;
     for entry in &here {
@@ -91,7 +96,7 @@ async fn share(
             let next = entry.renumbered(number(&there)?);
             match to.append(&next).await {
                 Ok(()) => {
-                    brought += 1;
+                    *brought += 1;
                     there.push(next);
                 }
                 Err(error) if error.kind() == ErrorKind::Conflict && attempts < ATTEMPTS => {
@@ -106,7 +111,7 @@ async fn share(
     if let Err(error) = from.mark(place, incident, here.len()).await {
         tracing::warn!(%error, "what was brought is not marked, and is compared again the next time");
     }
-    Ok(brought)
+    Ok(())
 }
 
 fn number(entries: &[IncidentEntry]) -> Result<u32> {

@@ -141,9 +141,11 @@ impl Incidents {
                 return Ok(Added::Denied(rule));
             }
             entry.number = found.newest + 1;
-            // Whoever has read an entry writes after it, whatever the clocks say.
-            let newest = entries.iter().map(|entry| entry.order).max();
-            entry.order = newest.map_or(entry.at, |newest| entry.at.max(newest + MOMENT));
+            // Whoever has read an entry writes after it, whatever the clocks say. What was read before a conflict counts as well: the store may show less now,
+            // where it has given way to one that lags behind.
+            if let Some(newest) = entries.iter().map(|entry| entry.order).max() {
+                entry.order = entry.order.max(newest + MOMENT);
+            }
             match self.store.append(&entry).await {
                 Ok(()) => {
                     entries.push(entry.clone());

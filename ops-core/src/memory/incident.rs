@@ -111,6 +111,11 @@ impl IncidentOutbox for InMemoryIncidents {
         Ok(waiting.map(|(id, _)| id.clone()).collect())
     }
 
+    async fn every(&self) -> Result<Vec<IncidentId>> {
+        self.plug.check("list incidents")?;
+        Ok(lock(&self.incidents).keys().cloned().collect())
+    }
+
     async fn mark(&self, place: &str, incident: &IncidentId, entries: usize) -> Result<()> {
         self.plug.check(MARK)?;
         let mut incidents = lock(&self.incidents);

@@ -15,6 +15,7 @@ pub mod migration;
 /// Why a migration is not taken back.
 #[cfg(feature = "migrations")]
 pub mod migration_back;
+mod migration_state;
 mod queue;
 mod readiness;
 mod refusal;

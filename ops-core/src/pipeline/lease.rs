@@ -43,6 +43,7 @@ pub enum Kept<T> {
 /// What a job has of its lease.
 #[derive(Clone, Debug)]
 pub struct Fence {
+    holder: String,
     token: u64,
     end: Arc<Mutex<End>>,
     clock: Arc<dyn Clock>,
@@ -113,6 +114,7 @@ impl LeaseKeeper {
             Taken::Held(state) => return Ok(Kept::Held(state)),
         };
         let fence = Fence {
+            holder: lease.holder.clone(),
             token: lease.token,
             end: Arc::new(Mutex::new(end)),
             clock: Arc::clone(&self.clock),
@@ -198,6 +200,11 @@ impl LeaseKeeper {
 }
 
 impl Fence {
+    /// The run, as the store knows it. No other is called so, also where a store that has lost its last writes gives the same token again.
+    pub fn holder(&self) -> &str {
+        &self.holder
+    }
+
     /// Grows with each holder of the name. What takes the job's writes can refuse a smaller one than it has seen.
     pub fn token(&self) -> u64 {
         self.token

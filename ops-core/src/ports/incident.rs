@@ -42,6 +42,7 @@ pub trait IncidentStore: Debug + Send + Sync + 'static {
 /// - A mark holds until the next entry, or until the incident is marked for another place. One that was lost, or that covers fewer entries than there are, leaves the incident
 ///   waiting: bringing it again is harmless.
 /// - A mark changes nothing that is kept.
+/// - `every` gives every incident, marked or not, oldest first. It reads no log: one that is damaged hides no other.
 ///
 /// # Errors
 /// `InvalidInput` for a mark that covers more entries than there are; else those of [`IncidentStore`].
@@ -52,6 +53,8 @@ pub trait IncidentStore: Debug + Send + Sync + 'static {
 pub trait IncidentOutbox: IncidentStore {
     /// What `place` may lack.
     async fn waiting(&self, place: &str) -> Result<Vec<IncidentId>>;
+    /// What is here.
+    async fn every(&self) -> Result<Vec<IncidentId>>;
     /// Remembers that the first `entries` entries are in `place`.
     async fn mark(&self, place: &str, incident: &IncidentId, entries: usize) -> Result<()>;
 }

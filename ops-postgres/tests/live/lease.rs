@@ -131,6 +131,44 @@ async fn a_name_can_be_taken_while_the_database_is_read_only_and_a_row_changed_b
         Err("23514".to_owned()),
         "a token is never zero"
     );
+    for never in ["until = 'infinity'", "until = '-infinity'", "since = 'infinity'"] {
+        let refused = run(&mut owner, &format!("update ops.lease set {never}")).await;
+        assert_eq!(refused, Err("23514".to_owned()), "{never}");
+    }
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_lease_for_ever_from_before_ends_within_a_day_and_one_past_counting_hides_no_other() {
+    let Some(world) = World::new().await else { return };
+    let leases = PostgresLeases::new(&world.store);
+    let mut owner = world.owner().await;
+    // The version before let these in.
+    let migration = include_str!("../../migrations/0023_lease_times.sql");
+    run(
+        &mut owner,
+        "alter table ops.lease drop constraint lease_times_are_finite;
+         insert into ops.lease values ('a', 'x', 1, '-infinity', 'infinity'), ('b', 'x', 1, now(), '-infinity'),
+             ('c', 'x', 1, now(), '294000-01-01 00:00:00+00'), ('d', 'x', 1, '4000-01-01 00:00:00+00 BC', now() + interval '1 min')",
+    )
+    .await
+    .unwrap();
+    let shown = leases.list().await.unwrap();
+    let held: Vec<_> = shown.iter().map(|lease| lease.held).collect();
+    assert_eq!(held, [true, false, true, true], "{shown:?}");
+    run(&mut owner, migration).await.unwrap();
+    let ends = "select until > clock_timestamp() + interval '23 h' and until <= clock_timestamp() + interval '1 day' and isfinite(since)
+        from ops.lease where name = 'a'";
+    assert!(
+        sqlx::query_scalar::<_, bool>(ends)
+            .fetch_one(&mut owner)
+            .await
+            .unwrap()
+    );
+    let shown = leases.list().await.unwrap();
+    assert_eq!((shown.len(), shown[1].held), (4, false));
+    // What is past counting can be taken away like any other.
+    assert!(leases.revoke("c", 1).await.unwrap().is_some());
     world.close().await;
 }
 
@@ -219,13 +257,17 @@ async fn a_run_that_stood_still_while_another_took_its_lease_writes_nothing_more
     let (retention, leases) = (retention(&world).await, PostgresLeases::new(&world.store));
     let mut owner = world.owner().await;
     let stale = taken(&leases, "frozen").await;
-    let late = |lease: &Lease| retention.clone().under(WriteFence::new("retention", lease.token));
-    // Its time is over, taken by another or not; it was given back; it was taken away.
+    let late = |lease: &Lease| {
+        let fence = WriteFence::new("retention", lease.holder.as_str(), lease.token);
+        retention.clone().under(fence)
+    };
+    // Its time is over, taken by another or not; it was given back; it was taken away; a server that lost its last writes has given its token to another.
     for lost in [
         "update ops.lease set until = clock_timestamp()",
         "update ops.lease set until = clock_timestamp() + interval '1 min', holder = 'other', token = token + 1",
         "update ops.lease set until = clock_timestamp(), holder = null, token = token - 1",
         "update ops.lease set until = clock_timestamp() + interval '1 min'",
+        "update ops.lease set holder = 'other'",
         "delete from ops.lease",
     ] {
         run(&mut owner, lost).await.unwrap();
@@ -259,7 +301,7 @@ async fn until_a_batch_has_committed_nobody_gets_the_lease_it_was_written_under(
     .await
     .unwrap();
     let lease = taken(&leases, "first").await;
-    let retention = retention.under(WriteFence::new("retention", lease.token));
+    let retention = retention.under(WriteFence::new("retention", lease.holder.as_str(), lease.token));
     let job = tokio::spawn(async move { retention.run(now(), &|_| {}).await });
     let seen = async |owner: &mut sqlx::PgConnection, what: &str| {
         let asked = format!(
@@ -399,6 +441,20 @@ async fn a_role_of_the_application_takes_leases_once_it_may_and_touches_nothing_
     );
     leases.release(&lease).await.unwrap();
     assert!(!leases.list().await.unwrap()[0].held);
+    // As is said of it: the right is one to every name, and to nothing that never ends.
+    taken(&PostgresLeases::new(&world.store), "of the owner").await;
+    assert_eq!(
+        run(
+            &mut session,
+            "update ops.lease set holder = 'app' where name = 'retention'"
+        )
+        .await,
+        Ok(())
+    );
+    assert_eq!(
+        run(&mut session, "update ops.lease set until = 'infinity'").await,
+        Err("23514".to_owned())
+    );
     app.close().await;
     world.close().await;
 }

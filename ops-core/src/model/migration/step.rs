@@ -132,7 +132,7 @@ pub struct UnfinishedRun {
     pub back: bool,
     /// What was owed when this way back began: owed again if nothing is done of it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub before: Option<Box<UnfinishedRun>>,
+    pub before: Option<Box<Self>>,
 }
 
 /// What a tool writes into its table when a migration is applied.

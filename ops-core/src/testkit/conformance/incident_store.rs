@@ -65,6 +65,12 @@ pub async fn incident_outbox(port: &dyn IncidentOutbox) {
     ok("mark", port.mark("a", &one, 2).await);
     ok("mark", port.mark("a", &other, 1).await);
     assert_eq!(waiting("a").await, [], "nothing must wait that is marked");
+    let mut every = ok("every", port.every().await);
+    every.retain(|id| both.contains(id));
+    assert_eq!(
+        every, both,
+        "every incident must be told, marked or not, oldest first"
+    );
     assert_eq!(
         ok("entries", port.entries(&one).await).len(),
         2,

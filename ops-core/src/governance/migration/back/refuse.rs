@@ -109,7 +109,7 @@ impl BackPlan {
         let is_owed = owed.is_some_and(|owed| owed.back);
         for file in half {
             any_half = true;
-            if !is_selected(&file.version) && !(is_owed && number(&file.version) < lowest) {
+            if !(is_selected(&file.version) || is_owed && number(&file.version) < lowest) {
                 self.refuse(
                     &file.version,
                     match is_owed {
