@@ -557,11 +557,15 @@ async fn what_has_been_brought_is_not_asked_for_again_and_a_crash_neither_loses_
 async fn an_end_that_was_written_before_a_reopening_and_arrives_after_it_ends_nothing() {
     let (here, there) = (Desk::new(), Desk::new());
     let id = here.open(Severity::P2).await;
-    share_incidents(&*here.store, &*there.store, "there")
-        .await
-        .unwrap()
-        .whole()
-        .unwrap();
+    assert!(
+        share_incidents(&*here.store, &*there.store, "there")
+            .await
+            .unwrap()
+            .whole()
+            .unwrap()
+            .fault
+            .is_none()
+    );
     there.minutes(4);
     there.written(&id, resolved()).await;
     here.minutes(10);
@@ -569,11 +573,15 @@ async fn an_end_that_was_written_before_a_reopening_and_arrives_after_it_ends_no
     here.written(&id, resolved()).await;
     there.minutes(26);
     there.written(&id, reopened()).await;
-    share_incidents(&*here.store, &*there.store, "there")
-        .await
-        .unwrap()
-        .whole()
-        .unwrap();
+    assert!(
+        share_incidents(&*here.store, &*there.store, "there")
+            .await
+            .unwrap()
+            .whole()
+            .unwrap()
+            .fault
+            .is_none()
+    );
     let (incident, entries) = there.incidents.read(&id).await.unwrap().unwrap();
     assert_eq!(incident.status, IncidentStatus::Open);
     assert_eq!(incident.resolved_at, None);
@@ -596,20 +604,28 @@ async fn an_end_that_was_written_before_a_reopening_and_arrives_after_it_ends_no
 async fn the_earliest_acknowledgement_counts_wherever_it_was_written() {
     let (here, there) = (Desk::new(), Desk::new());
     let id = here.open(Severity::P2).await;
-    share_incidents(&*here.store, &*there.store, "there")
-        .await
-        .unwrap()
-        .whole()
-        .unwrap();
+    assert!(
+        share_incidents(&*here.store, &*there.store, "there")
+            .await
+            .unwrap()
+            .whole()
+            .unwrap()
+            .fault
+            .is_none()
+    );
     here.minutes(3);
     here.written(&id, IncidentChange::Acknowledged).await;
     there.minutes(20);
     there.written(&id, IncidentChange::Acknowledged).await;
-    share_incidents(&*here.store, &*there.store, "there")
-        .await
-        .unwrap()
-        .whole()
-        .unwrap();
+    assert!(
+        share_incidents(&*here.store, &*there.store, "there")
+            .await
+            .unwrap()
+            .whole()
+            .unwrap()
+            .fault
+            .is_none()
+    );
     let (incident, _) = there.incidents.read(&id).await.unwrap().unwrap();
     let taken = TimeTaken::to_acknowledge(&incident);
     assert_eq!(taken.took, Some(Duration::from_secs(180)));
@@ -645,11 +661,15 @@ async fn who_has_seen_an_entry_writes_after_it_whatever_their_clock_says() {
     let id = fast.open(Severity::P2).await;
     fast.written(&id, resolved()).await;
     fast.written(&id, reopened()).await;
-    share_incidents(&*fast.store, &*slow.store, "there")
-        .await
-        .unwrap()
-        .whole()
-        .unwrap();
+    assert!(
+        share_incidents(&*fast.store, &*slow.store, "there")
+            .await
+            .unwrap()
+            .whole()
+            .unwrap()
+            .fault
+            .is_none()
+    );
     let Added::Written { incident, .. } = slow.add(&id, resolved()).await else {
         panic!("it is open");
     };
