@@ -1,5 +1,4 @@
 //! Incidents that are written apart: what gives way to another store under way, and what is brought when not all can be.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 use std::sync::Arc;
