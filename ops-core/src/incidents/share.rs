@@ -15,16 +15,6 @@ pub struct Shared {
     pub fault: Option<Error>,
 }
 
-impl Shared {
-    /// What was brought, where that is all.
-    ///
-    /// # Errors
-    /// The fault.
-    pub fn whole(mut self) -> Result<Self> {
-        self.fault.take().map_or(Ok(self), Err)
-    }
-}
-
 /// Brings what waits in `from` to `to`, which is `place`: what was written on one machine while the database could not be reached. Nothing is removed from `from`; what is known
 /// to be there is marked, and costs nothing the next time.
 ///

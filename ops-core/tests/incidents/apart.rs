@@ -61,7 +61,7 @@ async fn what_was_written_apart_comes_together_and_loses_nothing() {
         .await
         .unwrap();
     assert_eq!((nothing.entries, nothing.incidents.as_slice()), (0, &[][..]));
-    assert_eq!(nothing.whole().unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(nothing.fault.unwrap().kind(), ErrorKind::Unavailable);
 }
 
 #[tokio::test]

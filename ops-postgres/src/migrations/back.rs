@@ -5,7 +5,7 @@ use ops_core::model::{BackStep, LedgerRow, MigrationStep, MigrationTool, StepMar
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Executor};
 
-use super::mark::{EXECUTE, is_in_table, position};
+use super::mark::{EXECUTE, is_in_table, position, written_by_itself};
 use crate::error::{error, failed};
 use crate::identifier::{literal, qualified};
 
@@ -51,7 +51,7 @@ pub(super) async fn check_way_up(connection: &mut PgConnection, step: &Migration
             .context("reason", "the migration is on its way back, which has not ended")
             .context("remedy", "end that first: opsctl migrations back"));
     }
-    is_back(connection, step).await
+    is_recorded(connection, step, true).await
 }
 
 /// Whether a step of the way back may be run, or has been; whatever a way back before it left is forgotten.
@@ -70,7 +70,7 @@ pub(super) async fn begin_back(
     };
     let is_applied = is_in_table(connection, row).await?;
     let own = has_mark(connection, step, position(step), false).await?;
-    if is_back(connection, step).await? {
+    if is_recorded(connection, step, true).await? {
         match (is_applied, step.position > 1) {
             (false, _) if own => return Ok(()),
             (false, _) => return conflict("the migration is back, by another way than this one"),
@@ -82,7 +82,7 @@ pub(super) async fn begin_back(
     match (&back.half, is_applied) {
         (None, false) => return conflict("the tool's table has it no longer: somebody else took it back"),
         (Some(_), true) => return conflict("it has been run to its end meanwhile"),
-        (Some(_), false) if was_in_table(connection, step).await? => {
+        (Some(_), false) if is_recorded(connection, step, false).await? => {
             return conflict("it was run to its end, and is back by another way than this one");
         }
         (Some(seen), false) if step.position == 1 && !own => {
@@ -142,11 +142,7 @@ pub(super) async fn unrecord(connection: &mut PgConnection, step: &MigrationStep
             MigrationTool::Rails | MigrationTool::Supabase => {
                 format!("delete from {table} where version::text = {version}")
             }
-            _ => {
-                return Err(error(ErrorKind::Unsupported, EXECUTE)
-                    .context("tool", row.tool.name())
-                    .context("reason", "its table can only be written by itself"));
-            }
+            tool => return Err(written_by_itself(tool)),
         };
         connection
             .execute(AssertSqlSafe(statement))
@@ -174,24 +170,14 @@ async fn forget(connection: &mut PgConnection, step: &MigrationStep, back: bool)
     Ok(())
 }
 
-async fn is_back(connection: &mut PgConnection, step: &MigrationStep) -> Result<bool> {
+/// Whether its last step in that direction ended with what the tool's table says; the table may say otherwise since.
+async fn is_recorded(connection: &mut PgConnection, step: &MigrationStep, back: bool) -> Result<bool> {
     sqlx::query_scalar(
-        "select exists (select from ops.migration_step where scope = $1 and migration = $2 and back and recorded)",
+        "select exists (select from ops.migration_step where scope = $1 and migration = $2 and back = $3 and recorded)",
     )
     .bind(step.scope())
     .bind(&step.migration)
-    .fetch_one(connection)
-    .await
-    .map_err(failed(EXECUTE))
-}
-
-/// Whether the tool's table got the row of the migration by a run; it may have lost it since.
-async fn was_in_table(connection: &mut PgConnection, step: &MigrationStep) -> Result<bool> {
-    sqlx::query_scalar(
-        "select exists (select from ops.migration_step where scope = $1 and migration = $2 and not back and recorded)",
-    )
-    .bind(step.scope())
-    .bind(&step.migration)
+    .bind(back)
     .fetch_one(connection)
     .await
     .map_err(failed(EXECUTE))

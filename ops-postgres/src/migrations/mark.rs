@@ -1,6 +1,6 @@
 //! What is known of a step: its row in `ops.migration_step`, and that of its migration in the tool's table.
 
-use ops_core::error::{ErrorKind, Result, Retry};
+use ops_core::error::{Error, ErrorKind, Result, Retry};
 use ops_core::model::{LedgerRow, MigrationStep, MigrationTool};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Executor};
@@ -200,17 +200,20 @@ pub(super) async fn record(connection: &mut PgConnection, row: &LedgerRow) -> Re
             "insert into {table} (version, name) values ({version}, {}) on conflict do nothing",
             literal(&row.name)
         ),
-        _ => {
-            return Err(error(ErrorKind::Unsupported, EXECUTE)
-                .context("tool", row.tool.name())
-                .context("reason", "its table can only be written by itself"));
-        }
+        tool => return Err(written_by_itself(tool)),
     };
     connection
         .execute(AssertSqlSafe(statement))
         .await
         .map_err(failed(EXECUTE))?;
     Ok(())
+}
+
+/// Of a tool whose table is not for us to write.
+pub(super) fn written_by_itself(tool: MigrationTool) -> Error {
+    error(ErrorKind::Unsupported, EXECUTE)
+        .context("tool", tool.name())
+        .context("reason", "its table can only be written by itself")
 }
 
 pub(super) fn position(step: &MigrationStep) -> i32 {
