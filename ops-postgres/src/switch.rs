@@ -63,7 +63,7 @@ impl SwitchStore for PostgresSwitchStore {
 
     async fn write(&self, expected: u64, stopped: &BTreeMap<String, SwitchedOff>) -> Result<u64> {
         let lost = || error(ErrorKind::Conflict, WRITE).context("expected", expected.to_string());
-        let stopped = serde_json::to_string(stopped)
+        let text = serde_json::to_string(stopped)
             .map_err(|cause| error(ErrorKind::InvalidInput, WRITE).source(cause))?;
         // A generation beyond the column's range cannot be the stored one.
         let generation = i64::try_from(expected).map_err(|_| lost())?;
@@ -72,12 +72,23 @@ impl SwitchStore for PostgresSwitchStore {
             "with written as (update ops.switch_state set generation = generation + 1, stopped = {}
                 where generation = {generation} returning generation)
              select generation, pg_notify('{CHANNEL}', generation::text) from written",
-            literal(&stopped)
+            literal(&text)
         );
         let written = sqlx::raw_sql(AssertSqlSafe(statement))
             .fetch_optional(&self.pool)
-            .await
-            .map_err(failed(WRITE))?;
+            .await;
+        let written = match written {
+            // Behind a transaction pooler somebody else's LISTEN may be on this connection: the driver then gets the notice of this very write in place
+            // of the answer, and the write is done.
+            Err(wrong @ sqlx::Error::Protocol(_)) => {
+                let now = self.read().await?;
+                return match now.generation.checked_sub(1) == Some(expected) && now.stopped == *stopped {
+                    true => Ok(now.generation),
+                    false => Err(failed(WRITE)(wrong)),
+                };
+            }
+            written => written.map_err(failed(WRITE))?,
+        };
         let written: Option<i64> = match written {
             Some(row) => Some(row.try_get(0).map_err(failed(WRITE))?),
             None => None,

@@ -16,6 +16,7 @@ use ops_core::ports::{ProcessRegistry, SwitchedOff};
 use ops_postgres::{PostgresProcesses, PostgresSwitchStore};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection, PgConnection};
 
 use super::world::World;
 
@@ -182,5 +183,32 @@ async fn behind_a_transaction_pooler_lost_notifications_are_seen_and_polling_car
     assert_eq!(listed[0].process.hints, Some(false), "the process says so itself");
     drop(refresher);
     drop(pooler);
+    world.close().await;
+}
+
+#[tokio::test]
+async fn a_switch_is_written_through_a_connection_on_which_somebody_else_listens() {
+    let Some(world) = World::new().await else { return };
+    let direct = world.scratch.owner_url();
+    let Some(pooler) = start_with(direct, 1) else {
+        return;
+    };
+    let url = pooler.url(direct);
+    let mut stranger = PgConnection::connect(url.expose_secret()).await.unwrap();
+    sqlx::raw_sql("listen ops_switch")
+        .execute(&mut stranger)
+        .await
+        .unwrap();
+    let store = PostgresSwitchStore::link(&url).await.unwrap().store;
+    let mut generation = 0;
+    for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+        let off = SwitchedOff::new(Timestamp::UNIX_EPOCH, Actor::person("alice").unwrap(), None);
+        let stopped = BTreeMap::from([(name.to_owned(), off)]);
+        generation = store.write(generation, &stopped).await.unwrap();
+        let read = store.read().await.unwrap();
+        assert_eq!((read.generation, read.stopped), (generation, stopped));
+    }
+    assert_eq!(generation, 8);
+    drop((stranger, pooler));
     world.close().await;
 }
