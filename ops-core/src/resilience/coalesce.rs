@@ -22,13 +22,13 @@ pub trait Batch: Send + Sync + 'static {
     async fn call(&self, items: Vec<Self::Item>) -> Result<Vec<Self::Answer>>;
 
     /// Hears once how each call ended, also one that was given up.
-    fn ended(&self, result: Result<(), &Error>);
+    fn ended(&self, result: Result<&[Self::Answer], &Error>);
 }
 
 /// Puts questions that arrive while a call is in flight into the next call. There is no timer: a lone question goes out at once.
 ///
-/// One call is in flight at a time, in a task of its own, so a caller that is cancelled loses nothing of the others; a question whose caller
-/// has gone is left out unless it was sent already. A call that fails, or takes longer than the time limit, fails for all that were in it
+/// A second call is made beside the first where half of one waits: the service works on it while the answers of the first are told. Each is a
+/// task of its own, so a caller that is cancelled loses nothing of the others; a question whose caller has gone is left out unless it was sent already. A call that fails, or takes longer than the time limit, fails for all that were in it
 /// and for all that wait: nobody waits behind a service that does not answer. A question that waited longer than the limit is not sent.
 /// So no question takes longer than twice the limit.
 pub struct Coalescer<B: Batch> {
@@ -46,9 +46,12 @@ struct Shared<B: Batch> {
 
 struct Queue<B: Batch> {
     waiting: VecDeque<Waiting<B>>,
-    /// Whether a task is at work on the queue.
-    running: bool,
+    /// How many tasks are at work on the queue.
+    running: usize,
 }
+
+/// How many calls are in flight at a time.
+const AT_ONCE: usize = 2;
 
 struct Waiting<B: Batch> {
     item: B::Item,
@@ -77,7 +80,7 @@ impl<B: Batch> Coalescer<B> {
                 limit,
                 queue: Mutex::new(Queue {
                     waiting: VecDeque::new(),
-                    running: false,
+                    running: 0,
                 }),
             }),
         }
@@ -92,16 +95,18 @@ impl<B: Batch> Coalescer<B> {
     /// The question may have been sent or not; others are not touched.
     pub async fn ask(&self, item: B::Item) -> Result<B::Answer, Arc<Error>> {
         let (answer, answered) = oneshot::channel();
-        let idle = {
+        let starts = {
             let mut queue = self.shared.lock();
             queue.waiting.push_back(Waiting {
                 item,
                 since: self.shared.clock.monotonic(),
                 answer,
             });
-            !std::mem::replace(&mut queue.running, true)
+            let starts = queue.running < AT_ONCE && self.shared.is_due(&queue, queue.running);
+            queue.running += usize::from(starts);
+            starts
         };
-        if idle {
+        if starts {
             let work = Work {
                 shared: Arc::clone(&self.shared),
                 done: false,
@@ -133,10 +138,19 @@ impl<B: Batch> Shared<B> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The questions of the next call; `None`, and the queue is idle, if there are none.
+    /// Whether a call is to be made beside `others`.
+    fn is_due(&self, queue: &Queue<B>, others: usize) -> bool {
+        others == 0 || queue.waiting.len() >= self.most.div_ceil(2)
+    }
+
+    /// The questions of the next call; `None`, and one task less is at work, if none is to be made.
     fn next(&self) -> Option<Vec<Waiting<B>>> {
         let now = self.clock.monotonic();
         let mut queue = self.lock();
+        if !self.is_due(&queue, queue.running - 1) {
+            queue.running -= 1;
+            return None;
+        }
         let mut next = Vec::with_capacity(queue.waiting.len().min(self.most));
         while next.len() < self.most
             && let Some(waiting) = queue.waiting.pop_front()
@@ -151,8 +165,11 @@ impl<B: Batch> Shared<B> {
             }
             next.push(waiting);
         }
-        queue.running = !next.is_empty();
-        queue.running.then_some(next)
+        if next.is_empty() {
+            queue.running -= 1;
+            return None;
+        }
+        Some(next)
     }
 
     async fn call(&self, next: Vec<Waiting<B>>) {
@@ -166,7 +183,7 @@ impl<B: Batch> Shared<B> {
         let result = deadline.bound(&*self.clock, self.operation, call).await;
         match result {
             Ok(answers) if answers.len() == asked => {
-                self.batch.ended(Ok(()));
+                self.batch.ended(Ok(&answers));
                 for (caller, answer) in callers.into_iter().zip(answers) {
                     let _ = caller.send(Ok(answer));
                 }
@@ -196,7 +213,12 @@ struct Work<B: Batch> {
 impl<B: Batch> Work<B> {
     async fn run(mut self) {
         while let Some(next) = self.shared.next() {
+            let crowd = next.len() > 1;
             self.shared.call(next).await;
+            if crowd {
+                // Whoever asks again at once goes into the next call.
+                tokio::task::yield_now().await;
+            }
         }
         self.done = true;
     }
@@ -206,8 +228,10 @@ impl<B: Batch> Drop for Work<B> {
     fn drop(&mut self) {
         if !self.done {
             let mut queue = self.shared.lock();
-            queue.running = false;
-            queue.waiting.clear();
+            queue.running -= 1;
+            if queue.running == 0 {
+                queue.waiting.clear();
+            }
         }
     }
 }
@@ -246,7 +270,7 @@ mod tests {
             Ok(answers)
         }
 
-        fn ended(&self, result: Result<(), &Error>) {
+        fn ended(&self, result: Result<&[u32], &Error>) {
             self.failed
                 .fetch_add(usize::from(result.is_err()), Ordering::SeqCst);
         }
@@ -283,15 +307,22 @@ mod tests {
         let (coalescer, batch, _) = doubling(0);
         let mut asked = vec![ask(&coalescer, 0)];
         settle().await;
-        asked.extend((1..=100).map(|item| ask(&coalescer, item)));
+        asked.extend((1..=31).map(|item| ask(&coalescer, item)));
         settle().await;
-        assert_eq!(batch.started.load(Ordering::SeqCst), 1, "one call at a time");
+        assert_eq!(
+            batch.started.load(Ordering::SeqCst),
+            1,
+            "less than half a call waits"
+        );
+        asked.extend((32..=200).map(|item| ask(&coalescer, item)));
+        settle().await;
+        assert_eq!(batch.started.load(Ordering::SeqCst), 2, "two calls at a time");
         batch.permits.add_permits(10);
         for (item, asked) in (0..).zip(asked) {
             assert_eq!(asked.await.unwrap().unwrap(), 2 * item);
         }
         let sizes: Vec<_> = batch.calls.lock().unwrap().iter().map(Vec::len).collect();
-        assert_eq!(sizes, [1, 64, 36]);
+        assert_eq!(sizes, [1, 64, 64, 64, 8]);
     }
 
     #[tokio::test]
@@ -322,7 +353,11 @@ mod tests {
         for asked in asked {
             assert_eq!(asked.await.unwrap().unwrap_err().kind(), ErrorKind::Timeout);
         }
-        assert_eq!(batch.failed.load(Ordering::SeqCst), 1, "one call failed, not 500");
+        assert_eq!(
+            batch.failed.load(Ordering::SeqCst),
+            2,
+            "two calls failed, not 500"
+        );
         batch.permits.add_permits(10);
         assert_eq!(coalescer.ask(7).await.unwrap(), 14, "and it goes on");
     }

@@ -1,7 +1,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::model::{Gcra, LimitDigest, LimitSemantics, LimitTime, RING_SLOTS, Standing, Strict, StrictRing};
+use super::{LimitState, LimitStates};
+use crate::model::{LimitDigest, LimitSemantics, LimitTime, RING_SLOTS, Standing};
 use crate::ports::{CountedLimit, LimitCheck};
 
 /// What many keys have used, within one process: the state behind the in-memory store and behind the local share of an instance whose store
@@ -19,17 +20,11 @@ pub struct LimitCounts {
 
 #[derive(Debug)]
 struct Generations {
-    young: HashMap<LimitDigest, Counted>,
-    old: HashMap<LimitDigest, Counted>,
+    young: HashMap<LimitDigest, LimitState>,
+    old: HashMap<LimitDigest, LimitState>,
     young_since: LimitTime,
     /// No state counts for longer than this after it was written, in microseconds.
     lifetime: u64,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Counted {
-    Burst(LimitTime),
-    Strict(StrictRing),
 }
 
 impl LimitCounts {
@@ -43,38 +38,7 @@ impl LimitCounts {
 
     /// Decides `check` at `now` and adds to `standings` how each of its limits stands. All of them admit it, or it uses up nothing.
     pub fn decide(&mut self, check: &LimitCheck, now: LimitTime, standings: &mut Vec<Standing>) {
-        let first = standings.len();
-        let mut after = [None; crate::model::MAX_LIMITS_AT_ONCE];
-        let mut admitted = true;
-        for (place, limit) in after.iter_mut().zip(check.limits()) {
-            let most = self.most;
-            let generations = self.of(limit.per);
-            generations.turn(now);
-            let state = generations.state(limit);
-            let has_room = state.is_some() || check.cost() == 0 || generations.young.len() < most;
-            let (standing, next) = if has_room {
-                decide_one(limit, state, now, check.cost())
-            } else {
-                (generations.full(limit, now), Counted::Burst(now))
-            };
-            admitted &= standing.admitted;
-            *place = Some(next);
-            standings.push(standing);
-        }
-        if admitted {
-            if check.cost() > 0 {
-                for (limit, next) in check.limits().zip(after.into_iter().flatten()) {
-                    self.of(limit.per).young.insert(limit.key, next);
-                }
-            }
-            return;
-        }
-        // A limit that admits stands as without this request.
-        for (limit, standing) in check.limits().zip(&mut standings[first..]) {
-            if standing.admitted {
-                *standing = decide_one(limit, self.of(limit.per).state(limit), now, 0).0;
-            }
-        }
+        self.decide_all(check, now, standings);
     }
 
     /// How many keys are remembered.
@@ -93,6 +57,30 @@ impl LimitCounts {
     }
 }
 
+impl LimitStates for LimitCounts {
+    fn decide(
+        &mut self,
+        _: usize,
+        limit: &CountedLimit,
+        now: LimitTime,
+        cost: u32,
+    ) -> (Standing, LimitState) {
+        let most = self.most;
+        let generations = self.of(limit.per);
+        generations.turn(now);
+        let state = generations.state(limit);
+        if state.is_some() || cost == 0 || generations.young.len() < most {
+            LimitState::decide(state, limit, now, cost)
+        } else {
+            (generations.full(limit, now), LimitState::Burst(now))
+        }
+    }
+
+    fn keep(&mut self, _: usize, limit: &CountedLimit, state: LimitState) {
+        self.of(limit.per).young.insert(limit.key, state);
+    }
+}
+
 impl Generations {
     fn of(per: Duration) -> Self {
         Self {
@@ -103,11 +91,11 @@ impl Generations {
         }
     }
 
-    fn state(&self, limit: &CountedLimit) -> Option<Counted> {
+    fn state(&self, limit: &CountedLimit) -> Option<LimitState> {
         let found = self.young.get(&limit.key).or_else(|| self.old.get(&limit.key));
         // The meaning is part of a key, so another meaning is not found; if it were, it would be of no use.
         found.copied().filter(|state| {
-            matches!(state, Counted::Strict(_)) == (limit.semantics == LimitSemantics::Strict)
+            matches!(state, LimitState::Strict(_)) == (limit.semantics == LimitSemantics::Strict)
         })
     }
 
@@ -136,28 +124,6 @@ impl Generations {
             retry_after: Some(Duration::from_micros(wait.max(1))),
         }
     }
-}
-
-fn decide_one(
-    limit: &CountedLimit,
-    state: Option<Counted>,
-    now: LimitTime,
-    cost: u32,
-) -> (Standing, Counted) {
-    if limit.semantics == LimitSemantics::Strict {
-        let ring = match state {
-            Some(Counted::Strict(ring)) => ring,
-            _ => StrictRing::default(),
-        };
-        let (standing, ring) = Strict::new(limit.limit, limit.per).decide(ring, now, cost);
-        return (standing, Counted::Strict(ring));
-    }
-    let full_at = match state {
-        Some(Counted::Burst(full_at)) => full_at,
-        _ => LimitTime::ZERO,
-    };
-    let (standing, full_at) = Gcra::new(limit.limit, limit.per).decide(full_at, now, cost);
-    (standing, Counted::Burst(full_at))
 }
 
 /// A state counts for one period and a slot at most; the rounding up of slots and intervals is within a second slot.

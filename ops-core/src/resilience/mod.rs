@@ -8,6 +8,7 @@ mod coalesce;
 mod deadline;
 mod denial_cache;
 mod limit_counts;
+mod limit_states;
 mod retry;
 
 pub use self::breaker::{Breaker, BreakerOptions, Passage};
@@ -16,4 +17,5 @@ pub use self::coalesce::{Batch, Coalescer};
 pub use self::deadline::Deadline;
 pub use self::denial_cache::DenialCache;
 pub use self::limit_counts::LimitCounts;
+pub use self::limit_states::{LimitState, LimitStates};
 pub use self::retry::RetryPolicy;

@@ -98,7 +98,7 @@ impl Alike {
             if let Some(newest) = slots.last_mut() {
                 *newest -= self.takes;
             }
-            strict.decide(self.ring(&slots, slot), now, self.cost).0
+            strict.decide(ring(&slots), now, self.cost).0
         }))
     }
 
@@ -118,16 +118,6 @@ impl Alike {
         Some(Admitted {
             at,
             standings: told.collect(),
-        })
-    }
-
-    /// What stood there, by using it once more.
-    fn ring(&self, slots: &[i64], width: u64) -> StrictRing {
-        let all = Strict::new(Strict::MAX_LIMIT, self.limit.per);
-        slots.iter().fold(StrictRing::default(), |ring, held| {
-            let begins = LimitTime::from_micros(unsigned(held >> 16).saturating_mul(width));
-            let count = u32::try_from(held & 0xffff).unwrap_or_default();
-            all.decide(ring, begins, count).1
         })
     }
 
@@ -170,6 +160,16 @@ impl Alike {
     }
 }
 
+/// The slots as the column `counts` has them, oldest first.
+fn ring(slots: &[i64]) -> StrictRing {
+    let slot = |held: &i64| unsigned(held >> 16);
+    let count = |held: &i64| u16::try_from(held & 0xffff).unwrap_or_default();
+    StrictRing::of_slots(
+        slots.last().map_or(0, slot),
+        slots.iter().map(|held| (slot(held), count(held))),
+    )
+}
+
 /// The part whose lock a call with this key takes.
 pub(super) fn part(key: &LimitDigest) -> i32 {
     i32::from(key.as_bytes()[0] & 15)
@@ -193,7 +193,7 @@ macro_rules! one {
         concat!(
             "from (select $2 as key, ",
             now!(),
-            " as now, pg_advisory_xact_lock(1869640812, $1) from ops.limit_table t where t.version = $3 offset 0) n
+            " as now, pg_advisory_xact_lock_shared(1869640812, $1) from ops.limit_table t where t.version = $3 offset 0) n
              where n.now >= $4 and n.now < $5"
         )
     };
@@ -206,7 +206,7 @@ macro_rules! many {
             "from (
                 select ",
             now!(),
-            " as now, (select count(pg_advisory_xact_lock(1869640812, part)) from unnest($1::integer[]) part) as locks
+            " as now, (select count(pg_advisory_xact_lock_shared(1869640812, part)) from unnest($1::integer[]) part) as locks
                 from ops.limit_table t where t.version = $3 offset 0
              ) n, unnest($2::bytea[]) key
              where n.now >= $4 and n.now < $5 and n.locks > 0"

@@ -81,8 +81,9 @@ impl RedisLimits {
         format!("{}table", self.prefix).into_bytes()
     }
 
-    fn state_key(&self, digest: &LimitDigest) -> Vec<u8> {
-        [self.prefix.as_bytes(), digest.as_bytes()].concat()
+    /// The hashes that hold states for `span` microseconds at least.
+    fn state_keys(&self, span: u64) -> [Vec<u8>; 3] {
+        [0, 1, 2].map(|turn| format!("{}states:{}:{turn}", self.prefix, span / 1_000_000).into_bytes())
     }
 
     /// Apart from the states: a rule may be named as denials are.
@@ -96,17 +97,22 @@ impl LimitStore for RedisLimits {
     async fn check(&self, stamp: LimitStamp, checks: &[LimitCheck]) -> Result<LimitsChecked> {
         let requests = Requests::of(checks)?;
         let answer = self.link.run("check limits", Script::Check, |command| {
-            command.arg(requests.keys.len() + 1).arg(self.table_key());
-            for key in &requests.keys {
-                command.arg(self.state_key(key));
+            command.arg(1 + 3 * requests.spans.len()).arg(self.table_key());
+            for span in &requests.spans {
+                command.arg(&self.state_keys(span.micros));
             }
             command
                 .arg(stamp.version)
                 .arg(stamp.from.as_micros())
                 .arg(stamp.until.as_micros())
+                .arg(requests.lengths())
+                .arg(&requests.rules)
                 .arg(&requests.bytes);
+            for (key, _) in requests.states() {
+                command.arg(key.as_bytes());
+            }
         });
-        wire::checked(&answer.await?)
+        wire::checked(&answer.await?, &requests)
     }
 
     async fn count_denials(&self, counts: &[DenialCount]) -> Result<DenialsCounted> {

@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 
@@ -16,8 +15,6 @@ pub(super) struct Asker {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) breaker: Arc<Breaker>,
     pub(super) counters: Arc<Counters>,
-    /// Whether the last call was told that other limits hold: then it is not known yet whether the store is of use.
-    pub(super) undecided: AtomicBool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +52,6 @@ impl Batch for Asker {
             .collect();
         let standings = match self.store.check(stamp, &checks).await? {
             LimitsChecked::Superseded { version, at } => {
-                self.undecided.store(true, Ordering::Relaxed);
                 let told =
                     |item: &Question| Reply::Superseded((item.stamp == stamp).then_some((version, at)));
                 return Ok(items.iter().map(told).collect());
@@ -81,10 +77,13 @@ impl Batch for Asker {
         Ok(items.iter().map(&mut decided).collect())
     }
 
-    fn ended(&self, result: Result<(), &Error>) {
+    fn ended(&self, result: Result<&[Reply], &Error>) {
         match result {
-            Ok(()) if self.undecided.swap(false, Ordering::Relaxed) => {}
-            Ok(()) => self.breaker.succeeded(),
+            Ok(replies) if replies.iter().any(|reply| matches!(reply, Reply::Decided(_))) => {
+                self.breaker.succeeded();
+            }
+            // Other limits hold: it is not known yet whether the store is of use.
+            Ok(_) => {}
             Err(error) => {
                 self.counters.failed_calls.add_one();
                 tracing::debug!(kind = %error.kind(), "a call of the store of limits failed");

@@ -104,7 +104,7 @@ impl DistributedLimiter {
             return wrong("max_instances", "must be 1 at least");
         }
         if !(1..=MOST_CHECKS).contains(&options.most_checks) {
-            return wrong("most_checks", "must be 1 to 1000");
+            return wrong("most_checks", "must be 1 to 250");
         }
         let mut hash = Sha256::new();
         hash.update(b"ops shared limits 1\0");
@@ -117,7 +117,6 @@ impl DistributedLimiter {
             clock: Arc::clone(&clock),
             breaker: Arc::clone(&breaker),
             counters: Arc::clone(&counters),
-            undecided: AtomicBool::new(false),
         };
         let asker = Coalescer::new(
             Arc::new(asker),
@@ -465,8 +464,8 @@ const PUBLISH: &str = "publish limits";
 const COUNT: &str = "count denials";
 /// Limits may change once more while they are read.
 const ATTEMPTS: u32 = 4;
-/// A check has four limits at most, and stores take 4000 keys in a call.
-const MOST_CHECKS: usize = 1_000;
+/// A check has four limits at most, and stores take 1000 keys in a call.
+const MOST_CHECKS: usize = 250;
 /// How many time limits of a check a table or a count of denials may take.
 const PATIENCE: u32 = 10;
 const FLUSH_EVERY: Duration = Duration::from_secs(1);

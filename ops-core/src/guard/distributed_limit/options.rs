@@ -26,7 +26,7 @@ pub enum OnUnavailable {
 pub struct SharedLimitOptions {
     /// How long one call may take. Default: 5 ms. A check takes at most twice as long.
     pub timeout: Duration,
-    /// How many checks one call carries at most, 1 to 1000. Default: 64.
+    /// How many checks one call carries at most, 1 to 250. Default: 64.
     pub most_checks: usize,
     /// The greatest number of instances there may be at a time; it divides the limits while the store is away. Default: 10.
     pub max_instances: u32,

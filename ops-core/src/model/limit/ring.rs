@@ -25,6 +25,23 @@ pub struct StrictRing {
 }
 
 impl StrictRing {
+    /// From the newest slot, and slots with what each holds; one that has left the window counts no more, and so does one that is newer.
+    pub fn of_slots(newest: u64, slots: impl IntoIterator<Item = (u64, u16)>) -> Self {
+        let mut ring = Self {
+            newest,
+            ..Self::default()
+        };
+        for (slot, count) in slots {
+            if newest
+                .checked_sub(slot)
+                .is_some_and(|age| age < RING_SLOTS as u64)
+            {
+                ring.counts[place(slot)] = count;
+            }
+        }
+        ring
+    }
+
     /// From the newest slot and the slots as they stand in memory.
     #[inline]
     pub(crate) fn from_places(newest: u64, counts: [u16; RING_SLOTS]) -> Self {

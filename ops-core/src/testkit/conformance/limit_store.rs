@@ -210,14 +210,17 @@ async fn many_checks_in_a_call(port: &dyn LimitStore, stamp: LimitStamp) {
         let rest = decided(port, stamp, &[check(0, &[cold])]).await[0];
         assert_eq!(rest.remaining, 50 - 3 - 10, "{semantics:?}");
 
-        let different: Vec<_> = (0..300)
-            .map(|_| check(1, &[counted(semantics, 1, MINUTE)]))
+        // As many as a call may have.
+        let different: Vec<_> = (0..250)
+            .map(|_| check(1, &[(); 4].map(|()| counted(semantics, 1, MINUTE))))
             .collect();
-        let all = decided(port, stamp, &different).await;
-        assert!(
-            all.len() == 300 && all.iter().all(|standing| standing.admitted),
-            "{semantics:?}: 300 keys"
-        );
+        for admitted in [true, false] {
+            let all = decided(port, stamp, &different).await;
+            assert!(
+                all.len() == 1_000 && all.iter().all(|standing| standing.admitted == admitted),
+                "{semantics:?}: 1000 keys"
+            );
+        }
     }
 }
 
@@ -225,36 +228,30 @@ async fn many_checks_in_a_call(port: &dyn LimitStore, stamp: LimitStamp) {
 async fn decides_like_the_model(port: &dyn LimitStore, stamp: LimitStamp) {
     let mut model = LimitCounts::new(usize::MAX);
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut next = move |below: u64| {
+    let mut next = move |below: usize| {
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
-        random % below
+        usize::try_from(random % below as u64).unwrap_or(0)
     };
-    let periods = [1_000, 30_000, 333_333, 60_000_000].map(Duration::from_micros);
-    let keys: Vec<Vec<_>> = periods
-        .into_iter()
-        .map(|per| {
+    let periods = [1_000, 30_000, 333_333, 60_000_000, HOUR].map(Duration::from_micros);
+    let keys = || -> Vec<Vec<_>> {
+        let own = |per| {
             let semantics = [LimitSemantics::Strict, LimitSemantics::Burst];
-            let limits = (0..6).map(|number| counted(semantics[number % 2], 0, per));
-            limits.collect()
-        })
-        .collect();
+            (0..6)
+                .map(|number| counted(semantics[number % 2], 0, per))
+                .collect()
+        };
+        periods.into_iter().map(own).collect()
+    };
+    let (keys, crowds) = (keys(), keys());
     for _ in 0..300 {
-        let checks: Vec<_> = (0..=next(4))
-            .map(|_| {
-                let mut check = LimitCheck::new(u32::try_from(next(3)).unwrap_or(0));
-                let first = usize::try_from(next(4)).unwrap_or(0);
-                for place in 0..=usize::try_from(next(3)).unwrap_or(0) {
-                    // No key twice within a check.
-                    let own = &keys[(first + place) % keys.len()];
-                    let mut limit = own[usize::try_from(next(6)).unwrap_or(0)];
-                    limit.limit = u32::try_from(1 + next(7)).unwrap_or(1);
-                    check.push(limit);
-                }
-                check
-            })
-            .collect();
+        let checks = match next(4) {
+            0 => alike(&keys, 1, 7, &mut next),
+            // None is denied: a store may ask a second time about those that are, and time passes meanwhile.
+            1 => alike(&crowds, 3, 10_000, &mut next),
+            _ => different(&keys, &mut next),
+        };
         let LimitsChecked::Decided { at, standings } = ok("check", port.check(stamp, &checks).await) else {
             panic!("a call under the version that holds must be decided");
         };
@@ -267,6 +264,47 @@ async fn decides_like_the_model(port: &dyn LimitStore, stamp: LimitStamp) {
             "it must decide as the model does at {at:?}: {checks:?}"
         );
     }
+}
+
+/// Checks of one limit that differ in the caller.
+fn alike(
+    keys: &[Vec<CountedLimit>],
+    many: usize,
+    limit: usize,
+    next: &mut impl FnMut(usize) -> usize,
+) -> Vec<LimitCheck> {
+    let (own, semantics) = (&keys[next(keys.len())], next(2));
+    let (limit, cost) = (small(limit - next(7)), small(1 + next(2)));
+    let callers = own.iter().skip(semantics).step_by(2).take(1 + next(many));
+    callers
+        .map(|caller| {
+            let mut caller = *caller;
+            caller.limit = limit;
+            check(cost, &[caller])
+        })
+        .collect()
+}
+
+fn different(keys: &[Vec<CountedLimit>], next: &mut impl FnMut(usize) -> usize) -> Vec<LimitCheck> {
+    let checks = 1 + next(4);
+    (0..checks)
+        .map(|_| {
+            let mut check = LimitCheck::new(small(next(3)));
+            let first = next(keys.len());
+            for place in 0..=next(3) {
+                // No key twice within a check.
+                let own = &keys[(first + place) % keys.len()];
+                let mut limit = own[next(own.len())];
+                limit.limit = small(1 + next(7));
+                check.push(limit);
+            }
+            check
+        })
+        .collect()
+}
+
+fn small(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(1)
 }
 
 async fn denials(port: &dyn LimitStore, version: u64) {
