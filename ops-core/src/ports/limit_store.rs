@@ -50,7 +50,7 @@ impl LimitCheck {
         }
     }
 
-    /// Adds a limit; what is beyond [`MAX_LIMITS_AT_ONCE`] is left out, and no table has more.
+    /// Adds a limit, whose key must not be there yet; what is beyond [`MAX_LIMITS_AT_ONCE`] is left out, and no table has more.
     pub fn push(&mut self, limit: CountedLimit) {
         if let Some(free) = self.limits.get_mut(self.count) {
             *free = Some(limit);

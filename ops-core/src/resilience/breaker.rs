@@ -82,7 +82,11 @@ impl Breaker {
 
     /// A call has answered, whatever it said.
     pub fn succeeded(&self) {
-        *self.lock() = State::Working { failures: 0 };
+        let mut state = self.lock();
+        // A late result of a call from before says nothing new: the probe does.
+        if !matches!(*state, State::Open { .. }) {
+            *state = State::Working { failures: 0 };
+        }
     }
 
     /// A call has not.
@@ -125,6 +129,17 @@ mod tests {
 
     fn ms(millis: u64) -> Duration {
         Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn a_late_success_of_a_call_from_before_opens_nothing() {
+        let breaker = Breaker::new(BreakerOptions::default());
+        (0..3).for_each(|at| breaker.failed(ms(at)));
+        breaker.succeeded();
+        assert_eq!(breaker.ask(ms(3)), Passage::Closed(ms(199)));
+        assert_eq!(breaker.ask(ms(202)), Passage::Probe);
+        breaker.succeeded();
+        assert_eq!(breaker.ask(ms(203)), Passage::Free);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::error::{error, failed};
 
 /// Limits that instances share, in the schema `ops`: for a service that has PostgreSQL and no Redis.
 ///
-/// It has two connections of its own. One statement decides all checks of a call by the server's clock; a check that is denied changes no state (its row may be locked). Checks
+/// It has three connections of its own, two for checks. One statement decides all checks of a call by the server's clock; a check that is denied changes no state (its row may be locked). Checks
 /// of one limit each that differ only in the caller are admitted by a plain statement, and only asked about a second time where that does not admit them.
 /// Every minute a task goes through the states and deletes those that count no more. They stand in an unlogged table: a crash of the server gives everybody a fresh allowance, and a replica cannot be asked. The table
 /// of limits is a logged one and survives.
@@ -30,9 +30,12 @@ use crate::error::{error, failed};
 /// A role that does not own the schema needs [`PostgresStore::grant_limits`].
 pub struct PostgresLimits {
     pool: PgPool,
+    /// For what must not wait for checks, and what they must not wait for.
+    beside: PgPool,
     sweeper: Sweeper,
 }
 
+/// As many as [`DistributedLimiter`](ops_core::guard::DistributedLimiter) has calls in flight.
 const CONNECTIONS: u32 = 2;
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -51,14 +54,17 @@ impl PostgresLimits {
             .as_ref()
             .clone()
             .options([("plan_cache_mode", "force_generic_plan"), ("jit", "off")]);
-        let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .acquire_timeout(PATIENCE)
-            // It would cost a round trip before each call.
-            .test_before_acquire(false)
-            .connect_lazy_with(options);
+        let pool = |connections| {
+            PgPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(PATIENCE)
+                // It would cost a round trip before each call.
+                .test_before_acquire(false)
+                .connect_lazy_with(options.clone())
+        };
         Self {
-            pool,
+            pool: pool(CONNECTIONS),
+            beside: pool(1),
             sweeper: Sweeper::default(),
         }
     }
@@ -71,9 +77,10 @@ impl PostgresLimits {
         self.check(LimitStamp::of_version(0), &[]).await.map(drop)
     }
 
-    /// Closes both connections. Later calls are `Unavailable`.
+    /// Closes all connections. Later calls are `Unavailable`.
     pub async fn close(&self) {
         self.pool.close().await;
+        self.beside.close().await;
     }
 
     /// Those who were not admitted, by the function. Where other limits have come to hold meanwhile, all are told so: who was counted already
@@ -161,7 +168,7 @@ impl LimitStore for PostgresLimits {
             None => self.decide(stamp, checks).await?,
         };
         let (LimitsChecked::Decided { at, .. } | LimitsChecked::Superseded { at, .. }) = &checked;
-        self.sweeper.begin(&self.pool, *at);
+        self.sweeper.begin(&self.beside, *at);
         Ok(checked)
     }
 
@@ -178,14 +185,14 @@ impl LimitStore for PostgresLimits {
         .bind(number(|count| u64::from(count.denied)))
         .bind(number(|count| u64::from(count.threshold)))
         .bind(number(|count| LimitTime::from(count.per).as_micros().max(1)))
-        .fetch_one(&self.pool)
+        .fetch_one(&self.beside)
         .await
         .map_err(failed(COUNT))?;
         let totals: Vec<i64> = row.try_get("totals").map_err(failed(COUNT))?;
         let raised: Vec<bool> = row.try_get("raised").map_err(failed(COUNT))?;
         let version = unsigned(row.try_get("version").map_err(failed(COUNT))?);
         let now = unsigned(row.try_get("now_micros").map_err(failed(COUNT))?);
-        self.sweeper.begin(&self.pool, LimitTime::from_micros(now));
+        self.sweeper.begin(&self.beside, LimitTime::from_micros(now));
         let totals = totals.into_iter().zip(raised).map(|(total, raised)| DenialTotal {
             total: u32::try_from(total).unwrap_or(u32::MAX),
             raised,
@@ -198,7 +205,7 @@ impl LimitStore for PostgresLimits {
 
     async fn table(&self) -> Result<Option<LimitTable>> {
         let text: Option<String> = sqlx::query_scalar("select content from ops.limit_table")
-            .fetch_optional(&self.pool)
+            .fetch_optional(&self.beside)
             .await
             .map_err(failed(READ))?;
         text.map(|text| read(&text)).transpose()
@@ -215,14 +222,14 @@ impl LimitStore for PostgresLimits {
         )
         .bind(version)
         .bind(&text)
-        .execute(&self.pool)
+        .execute(&self.beside)
         .await
         .map_err(failed(PUBLISH))?;
         if taken.rows_affected() > 0 {
             return Ok(Published::Taken);
         }
         let version: i64 = sqlx::query_scalar("select version from ops.limit_table")
-            .fetch_one(&self.pool)
+            .fetch_one(&self.beside)
             .await
             .map_err(failed(PUBLISH))?;
         Ok(Published::Kept {

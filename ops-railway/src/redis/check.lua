@@ -1,19 +1,12 @@
 -- Decides on many requests, one after the other, each by several limits: all of them admit it, or it uses up nothing. Tells what had been used
 -- before: from that, and the time, whoever asked tells the same decisions.
--- KEYS[1] the table of limits; then, for each span of time, three hashes that hold states in turn.
+-- KEYS[1] the table of limits, and which turns were written last; then, for each span of time, three hashes that hold states in turn.
 -- ARGV[1] the version that the numbers were made of; ARGV[2] and ARGV[3] from when and until when they hold, in microseconds;
 -- ARGV[4] spans: u64 microseconds, u32 number of states that are kept so long; ARGV[5] rules: u32 kind (0 burst, 1 strict), u32 limit,
 -- u64 microseconds of an interval or a slot; ARGV[6] requests, all u32: a cost, if each state is asked once by the first rule at that cost;
 -- else for each request number of limits, cost, and for each limit the numbers of its state and of its rule; ARGV[7..] names of states, those of
 -- one span after the other. At most 1000 states.
 -- Reply: 'version time', if other limits hold; else a list of the time, u64, and each state as it was before, if there was one.
-local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
-local version = redis.call('HGET', KEYS[1], 'version') or '0'
-if version ~= ARGV[1] or now < tonumber(ARGV[2]) or now >= tonumber(ARGV[3]) then
-    return string.format('%s %.0f', version, now)
-end
-
 local from_bytes, to_bytes, floor = struct.unpack, struct.pack, math.floor
 local NAMES, SLOTS = 6, 31
 
@@ -23,13 +16,29 @@ local function numbers(form, bytes, size)
     return {from_bytes('<' .. form:rep(many), bytes)}, many
 end
 
+local spans, count = numbers('I8I4', ARGV[4], 12)
+local asked = {'version'}
+for n = 1, count do
+    asked[n + 1] = 'turn:' .. spans[2 * n - 1]
+end
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local known = redis.call('HMGET', KEYS[1], unpack(asked))
+local version = known[1] or '0'
+if version ~= ARGV[1] or now < tonumber(ARGV[2]) or now >= tonumber(ARGV[3]) then
+    return string.format('%s %.0f', version, now)
+end
+
 -- A state is written to the hash of the span that now is in, and read there or in that of the span before. It was written not longer ago than
 -- one span, or counts no more. The state of number n is stored[n + 1].
 local stored, hashes, before = nil, {}, 0
-local spans, count = numbers('I8I4', ARGV[4], 12)
 for n = 1, count do
     local span, many, key = spans[2 * n - 1], spans[2 * n], 3 * n - 1
     local turn = floor(now / span)
+    if known[n + 1] and tonumber(known[n + 1]) == turn + 1 then
+        -- The clock was put back over the turn: nothing is forgotten.
+        turn = turn + 1
+    end
     local hash, older, spent = KEYS[key + turn % 3], KEYS[key + (turn - 1) % 3], KEYS[key + (turn + 1) % 3]
     -- The field that is named by the turn says whose the hash is: what was written three spans ago has another one.
     local found = redis.call('HMGET', hash, turn, unpack(ARGV, NAMES + before + 1, NAMES + before + many))
@@ -55,7 +64,7 @@ for n = 1, count do
             stored[before + at] = found[at]
         end
     end
-    hashes[n] = {hash, turn, begun, spent, span, before + many}
+    hashes[n] = {hash, turn, begun, spent, span, before + many, asked[n + 1]}
     before = before + many
 end
 
@@ -184,7 +193,7 @@ end
 if any then
     local number = 0
     for _, hash in ipairs(hashes) do
-        local key, turn, begun, spent, span, last = unpack(hash)
+        local key, turn, begun, spent, span, last, name = unpack(hash)
         local written, size = {}, 0
         while number < last do
             number = number + 1
@@ -200,6 +209,7 @@ if any then
                 redis.call('UNLINK', key, spent)
                 redis.call('HSET', key, turn, ('.'):rep(100))
                 redis.call('PEXPIRE', key, floor(span / 1000) * 3)
+                redis.call('HSET', KEYS[1], name, turn)
             end
             redis.call('HSET', key, unpack(written))
         end

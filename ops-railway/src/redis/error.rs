@@ -49,15 +49,21 @@ fn meaning(cause: &RedisError) -> (ErrorKind, &'static str) {
                 ErrorKind::Unsupported,
                 "the server is a node of a cluster that has these keys elsewhere: give the address of the node that has them, or of a proxy",
             ),
-            ServerErrorKind::NoPerm => (
-                ErrorKind::PermissionDenied,
-                "the user may not: it needs evalsha, eval, script|load and access to the keys ops:*",
-            ),
+            ServerErrorKind::NoPerm => (ErrorKind::PermissionDenied, RIGHTS),
+            // What a script may not comes without a code of its own.
+            _ if cause
+                .detail()
+                .is_some_and(|text| text.contains("can't run this command")) =>
+            {
+                (ErrorKind::PermissionDenied, RIGHTS)
+            }
             _ => coded(cause),
         },
         _ => coded(cause),
     }
 }
+
+const RIGHTS: &str = "the user may not: it needs evalsha, eval, script|load, time, get, set, hget, hmget, hset, unlink, pexpire and access to the keys ops:*";
 
 fn coded(cause: &RedisError) -> (ErrorKind, &'static str) {
     match cause.code() {

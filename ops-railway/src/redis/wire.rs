@@ -29,12 +29,12 @@ pub(super) struct Span {
     pub(super) states: Vec<(LimitDigest, LimitSemantics)>,
 }
 
-/// The script hands all states of a call to the server at once, which takes 8000 words.
-const MOST_KEYS: usize = 1_000;
+/// The script has all words of a call on its stack at once, which takes 8000.
+const MOST: usize = 1_000;
 
 impl<'a> Requests<'a> {
     /// # Errors
-    /// `InvalidInput` for more than 1000 keys.
+    /// `InvalidInput` for more than 1000 checks or limits, and for a key that stands twice in a check.
     pub(super) fn of(checks: &'a [LimitCheck]) -> Result<Self> {
         let mut rules = Rules::default();
         let mut spans: Vec<Span> = Vec::with_capacity(1);
@@ -56,10 +56,14 @@ impl<'a> Requests<'a> {
             });
             places.push((place, rule.number));
         }
-        if known.len() > MOST_KEYS {
-            return Err(
-                error(ErrorKind::InvalidInput, "check limits").context("keys", "1000 at most in a call")
-            );
+        let refused = |name, remedy: &'static str| {
+            Err(error(ErrorKind::InvalidInput, "check limits").context(name, remedy))
+        };
+        if checks.len() > MOST || places.len() > MOST {
+            return refused("limits", "1000 at most in a call");
+        }
+        if checks.iter().any(names_a_key_twice) {
+            return refused("key", "must not stand twice in a check");
         }
         let before = |span: usize| spans[..span].iter().map(|span| span.states.len()).sum::<usize>();
         let before: Vec<_> = (0..spans.len()).map(before).collect();
@@ -91,6 +95,13 @@ impl<'a> Requests<'a> {
         };
         self.spans.iter().flat_map(length).collect()
     }
+}
+
+fn names_a_key_twice(check: &LimitCheck) -> bool {
+    let keys = |(place, limit): (usize, &CountedLimit)| {
+        check.limits().take(place).any(|other| other.key == limit.key)
+    };
+    check.limits().enumerate().any(keys)
 }
 
 /// The cost, if each state is asked once, by the same rule, and at that cost.
@@ -148,7 +159,10 @@ impl Rules {
                 let interval = LimitTime::from(Gcra::new(limit.limit, limit.per).interval()).as_micros();
                 let whole = interval.saturating_mul(u64::from(limit.limit));
                 let per = LimitTime::from(limit.per).as_micros();
-                (0, limit.limit, interval, whole.max(per))
+                // An interval is rounded up, so a whole may be a little more than the period: with room for that, the number of a limit that
+                // is changed is no matter.
+                let room = per.saturating_add(per / (SLOTS - 1));
+                (0, limit.limit, interval, whole.max(room))
             }
         };
         self.bytes.extend(kind.to_le_bytes());

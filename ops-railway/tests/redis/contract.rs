@@ -3,9 +3,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ops_core::clock::SystemClock;
-use ops_core::model::{EndpointClass, LimitChange, LimitName, LimitRule, LimitSemantics, LimitTable};
-use ops_core::ports::{Clock, LimitStore};
+use ops_core::error::ErrorKind;
+use ops_core::model::{
+    EndpointClass, LimitChange, LimitKey, LimitName, LimitRule, LimitSemantics, LimitTable,
+};
+use ops_core::ports::{Clock, CountedLimit, LimitCheck, LimitStamp, LimitStore, LimitsChecked};
 use ops_core::testkit::{self, RedisServer, redis_url};
+use ops_railway::redis::RedisLimits;
 
 use crate::stage::{instance, instance_of, llm, patient, say, store};
 
@@ -91,63 +95,125 @@ async fn a_rule_may_be_named_as_denials_are() {
     }
 }
 
+/// Puts what was written into a span so many after its own, as if the clock had been there.
+fn moved(port: u16, spans: i32) {
+    let script = format!(
+        "EVAL \"for _, key in ipairs(redis.call('KEYS', '*states:*')) do \
+         for _, field in ipairs(redis.call('HKEYS', key)) do \
+         if redis.call('HSTRLEN', key, field) == 100 then \
+         local turn = field + {spans}; \
+         redis.call('HSET', key, turn, redis.call('HGET', key, field)); redis.call('HDEL', key, field); \
+         redis.call('RENAME', key, key:sub(1, -2) .. turn % 3); \
+         redis.call('HSET', redis.call('KEYS', '*table')[1], 'turn:64000000', turn) end end end return 'moved'\" 0"
+    );
+    assert!(say(port, &script).contains("moved"));
+}
+
+/// How many of five requests of a limit of three are admitted by an instance that begins anew: nothing is remembered.
+async fn admitted(store: &Arc<RedisLimits>, semantics: LimitSemantics) -> u32 {
+    let name = LimitName::new("api").unwrap();
+    let rule = LimitRule::per_minute(name, EndpointClass::Api, 3).with_semantics(semantics);
+    let limiter = instance_of(store, LimitTable::of(vec![rule]), patient());
+    let mut admitted = 0;
+    for _ in 0..5 {
+        let decision = limiter.check(&llm("u")).await;
+        assert!(!decision.is_degraded());
+        admitted += u32::from(decision.is_admitted());
+    }
+    admitted
+}
+
+/// A span that ends in the middle of a test would be one too many.
+async fn early_in_a_span() {
+    let seconds = SystemClock::new().now().as_unix_micros() / 1_000_000;
+    if seconds % 64 > 58 {
+        tokio::time::sleep(Duration::from_secs(6)).await;
+    }
+}
+
 #[tokio::test]
 async fn what_was_used_counts_into_the_span_after_its_own_and_is_gone_with_that() {
     let Some(server) = RedisServer::for_test(&[]).await else {
         return;
     };
-    // Puts what was written into the span before, as if it had been then.
-    let age = "EVAL \"for _, key in ipairs(redis.call('KEYS', '*states:*')) do \
-        for _, field in ipairs(redis.call('HKEYS', key)) do \
-        if redis.call('HSTRLEN', key, field) == 100 then \
-        local turn = field - 1; \
-        redis.call('HSET', key, turn, redis.call('HGET', key, field)); redis.call('HDEL', key, field); \
-        redis.call('RENAME', key, key:sub(1, -2) .. turn % 3) end end end return 'aged'\" 0";
+    let ask = |script: &str| say(server.port(), &format!("EVAL \"return {script}\" 0"));
     for semantics in [LimitSemantics::Burst, LimitSemantics::Strict] {
         let store = store(&server.url());
-        let name = LimitName::new("api").unwrap();
-        let rule = LimitRule::per_minute(name, EndpointClass::Api, 3).with_semantics(semantics);
-        // Instances that begin anew: nothing is remembered.
-        let admitted = async || {
-            let limiter = instance_of(&store, LimitTable::of(vec![rule.clone()]), patient());
-            let mut admitted = 0;
-            for _ in 0..5 {
-                let decision = limiter.check(&llm("u")).await;
-                assert!(!decision.is_degraded());
-                admitted += u32::from(decision.is_admitted());
-            }
-            admitted
-        };
-        let until_next = 64 - SystemClock::new().now().as_unix_micros() / 1_000_000 % 64;
-        if until_next < 5 {
-            // A span that ends in the middle would be one too many.
-            tokio::time::sleep(Duration::from_secs(5)).await;
-        }
-        assert_eq!(admitted().await, 3);
-        assert!(say(server.port(), age).contains("aged"));
-        assert_eq!(admitted().await, 0, "{semantics:?}: read from the span before");
-        assert!(say(server.port(), age).contains("aged"));
-        assert_eq!(admitted().await, 3, "{semantics:?}: what is over counts no more");
-        let kept = say(
-            server.port(),
-            "EVAL \"return #redis.call('KEYS', '*states:*')\" 0",
+        early_in_a_span().await;
+        assert_eq!(admitted(&store, semantics).await, 3);
+        moved(server.port(), -1);
+        assert_eq!(
+            admitted(&store, semantics).await,
+            0,
+            "{semantics:?}: read from the span before"
         );
-        assert!(kept.starts_with(":1"), "what is over is not kept: {kept}");
-        assert!(
-            say(
-                server.port(),
-                "EVAL \"return redis.call('PTTL', redis.call('KEYS', '*states:*')[1])\" 0"
-            )
-            .starts_with(":19"),
-            "three spans"
+        moved(server.port(), -1);
+        assert_eq!(
+            admitted(&store, semantics).await,
+            3,
+            "{semantics:?}: what is over counts no more"
         );
-        assert!(
-            say(
-                server.port(),
-                "EVAL \"return redis.call('OBJECT', 'ENCODING', redis.call('KEYS', '*states:*')[1])\" 0"
-            )
-            .contains("hashtable")
-        );
+        let kept = ask("#redis.call('KEYS', '*states:*')");
+        assert_eq!(kept, ":1\r\n", "what is over is not kept");
+        let kept = ask("redis.call('PTTL', redis.call('KEYS', '*states:*')[1])");
+        assert!(kept.starts_with(":19"), "for three spans: {kept}");
+        let form = ask("redis.call('OBJECT', 'ENCODING', redis.call('KEYS', '*states:*')[1])");
+        assert!(form.contains("hashtable"), "{form}");
         assert!(say(server.port(), "FLUSHALL").starts_with("+OK"));
+    }
+}
+
+#[tokio::test]
+async fn a_server_whose_clock_is_put_back_over_the_turn_of_a_span_forgets_nothing() {
+    let Some(server) = RedisServer::for_test(&[]).await else {
+        return;
+    };
+    for semantics in [LimitSemantics::Burst, LimitSemantics::Strict] {
+        let store = store(&server.url());
+        early_in_a_span().await;
+        assert_eq!(admitted(&store, semantics).await, 3);
+        moved(server.port(), 1);
+        assert_eq!(admitted(&store, semantics).await, 0, "{semantics:?}");
+        assert!(say(server.port(), "FLUSHALL").starts_with("+OK"));
+    }
+}
+
+#[tokio::test]
+async fn a_limit_that_changes_its_number_keeps_what_was_used() {
+    let Some(url) = redis_url().await else { return };
+    let store = store(&url);
+    let stamp = LimitStamp::of_version(0);
+    // Where intervals are rounded up, limits of this period last longer than it.
+    let per = Duration::from_secs(64);
+    for limit in [90, 128, 12, 100, 7] {
+        let name = LimitName::new("api").unwrap();
+        let rule = LimitRule::per_minute(name, EndpointClass::Api, 1);
+        let key = LimitKey::user("org", "u").digest(&rule, &[7; 32]);
+        let mut check = LimitCheck::new(1);
+        check.push(CountedLimit::new(key, LimitSemantics::Burst, limit, per));
+        let decided = store.check(stamp, &vec![check; 150]).await.unwrap();
+        let LimitsChecked::Decided { standings, .. } = decided else {
+            panic!("{decided:?}")
+        };
+        let admitted = standings.iter().filter(|standing| standing.admitted).count();
+        assert_eq!(admitted, if limit == 90 { 90 } else { 0 }, "{limit}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_script_cannot_take_is_refused_before_it_is_sent() {
+    let store = store("redis://127.0.0.1:1");
+    let name = LimitName::new("api").unwrap();
+    let rule = LimitRule::per_minute(name, EndpointClass::Api, 1);
+    let key = LimitKey::user("org", "u").digest(&rule, &[7; 32]);
+    let limit = CountedLimit::new(key, LimitSemantics::Strict, 3, Duration::from_secs(60));
+    let mut twice = LimitCheck::new(1);
+    twice.push(limit);
+    let many = vec![twice; 1_001];
+    twice.push(limit);
+    for (checks, named) in [(many, "1000"), (vec![twice], "twice")] {
+        let error = store.check(LimitStamp::of_version(0), &checks).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().contains(named), "{error}");
     }
 }

@@ -1,6 +1,6 @@
 use ops_core::error::ErrorKind;
 use ops_core::http::HostPolicy;
-use ops_core::ports::LimitStore;
+use ops_core::ports::{LimitStamp, LimitStore};
 use ops_core::testkit::{self, RedisServer};
 use ops_railway::redis::RedisLimits;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
@@ -46,6 +46,15 @@ async fn a_user_without_rights_is_told_what_it_needs() {
     let error = builder(&url).build().unwrap().table().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
     assert!(error.to_string().contains("ops:*"), "{error}");
+
+    // It may run the script, and the script may not.
+    let rights = "ACL SETUSER half on >s3cret ~* +ping +script +evalsha +eval +time +hget";
+    assert!(say(server.port(), rights).starts_with("+OK"));
+    let url = format!("redis://half:s3cret@127.0.0.1:{}", server.port());
+    let store = builder(&url).build().unwrap();
+    let error = store.check(LimitStamp::of_version(0), &[]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+    assert!(error.to_string().contains("unlink"), "{error}");
 }
 
 #[tokio::test]
