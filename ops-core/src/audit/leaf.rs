@@ -58,14 +58,22 @@ impl Linker {
 
 /// The link of a record with this content.
 pub(super) fn link_content(previous: Option<&Digest>, sequence: u64, content: &Digest) -> Digest {
-    let mut node = Canonical::new(LINK);
-    match previous {
-        Some(previous) => node.bytes(previous.as_bytes()),
-        None => node.bytes(&[]),
-    }
-    node.number(sequence);
-    node.bytes(content.as_bytes());
-    node.digest()
+    let previous: &[u8] = previous.map_or(&[], |previous| previous.as_bytes());
+    // As `Canonical` writes them, without memory of its own.
+    Digest::of_parts(&[
+        &length(LINK),
+        LINK,
+        &length(previous),
+        previous,
+        &length(&[0; 8]),
+        &sequence.to_be_bytes(),
+        &length(content.as_bytes()),
+        content.as_bytes(),
+    ])
+}
+
+fn length(field: &[u8]) -> [u8; 8] {
+    u64::try_from(field.len()).unwrap_or(u64::MAX).to_be_bytes()
 }
 
 /// Names of the byte formats. A change of the bytes needs a new name.
@@ -149,8 +157,7 @@ impl Canonical {
     }
 
     fn bytes(&mut self, field: &[u8]) {
-        self.0
-            .extend_from_slice(&u64::try_from(field.len()).unwrap_or(u64::MAX).to_be_bytes());
+        self.0.extend_from_slice(&length(field));
         self.0.extend_from_slice(field);
     }
 

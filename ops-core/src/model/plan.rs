@@ -2,7 +2,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
 use super::{Difference, Opening, RunId, Share, Snapshot, TargetId, Text};
@@ -126,8 +127,7 @@ impl PlannedStep {
 }
 
 /// SHA-256 over the content of a plan: what it does, to what, and the state it was decided on.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest([u8; 32]);
 
 impl Digest {
@@ -138,11 +138,22 @@ impl Digest {
 
     /// The digest of `parts`, one behind the other.
     pub(crate) fn of_parts(parts: &[&[u8]]) -> Self {
-        let mut hash = Sha256::new();
+        let length = parts.iter().map(|part| part.len()).sum();
+        let mut bytes = [0; SHORT];
+        let Some(whole) = bytes.get_mut(..length) else {
+            let mut hash = Sha256::new();
+            for part in parts {
+                hash.update(part);
+            }
+            return Self(hash.finalize().into());
+        };
+        // A link, a leaf or a node of the tree.
+        let mut at = 0;
         for part in parts {
-            hash.update(part);
+            whole[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
         }
-        Self(hash.finalize().into())
+        Self::of(whole)
     }
 
     /// A digest that was computed elsewhere.
@@ -172,11 +183,50 @@ impl Digest {
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
+
+    /// Hands its digits on. Each audit record is written with some: they are looked up, not formatted.
+    fn digits<T>(&self, then: impl FnOnce(&str) -> T) -> T {
+        let mut digits = [0; 64];
+        for (pair, byte) in digits.as_chunks_mut().0.iter_mut().zip(self.0) {
+            *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+        }
+        then(std::str::from_utf8(&digits).unwrap_or_default())
+    }
 }
+
+/// Two blocks of the hash.
+const SHORT: usize = 128;
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        self.digits(|digits| f.write_str(digits))
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        self.digits(|digits| serializer.serialize_str(digits))
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Digits;
+
+        impl Visitor<'_> for Digits {
+            type Value = Digest;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("64 hexadecimal digits")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> std::result::Result<Digest, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+
+        deserializer.deserialize_str(Digits)
     }
 }
 
@@ -194,16 +244,36 @@ impl FromStr for Digest {
             Error::new(ErrorKind::InvalidInput, "read digest")
                 .context("digest", "must be 64 hexadecimal digits")
         };
-        if text.len() != 64 || !text.is_ascii() {
+        let (pairs, rest) = text.as_bytes().as_chunks();
+        let mut bytes = [0; 32];
+        if pairs.len() != bytes.len() || !rest.is_empty() {
             return Err(wrong());
         }
-        let mut bytes = [0; 32];
-        for (position, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&text[2 * position..2 * position + 2], 16).map_err(|_| wrong())?;
+        let mut all = 0;
+        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+            let (high, low) = (VALUES[usize::from(*high)], VALUES[usize::from(*low)]);
+            all |= high | low;
+            *byte = high << 4 | low & 15;
+        }
+        if all >= NO_DIGIT {
+            return Err(wrong());
         }
         Ok(Self(bytes))
     }
 }
+
+/// The value of each hexadecimal digit. Looked up: which digit comes next nobody can guess, nor can a processor.
+const VALUES: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[DIGITS[value] as usize] = value as u8;
+        values[DIGITS[value].to_ascii_uppercase() as usize] = value as u8;
+        value += 1;
+    }
+    values
+};
+const NO_DIGIT: u8 = 16;
 
 impl TryFrom<String> for Digest {
     type Error = Error;
@@ -215,5 +285,38 @@ impl TryFrom<String> for Digest {
 impl From<Digest> for String {
     fn from(digest: Digest) -> Self {
         digest.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_digest_is_read_back_from_its_digits(bytes in any::<[u8; 32]>()) {
+            let digest = Digest::from_bytes(bytes);
+            let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            prop_assert_eq!(digest.to_string(), digits.clone());
+            prop_assert_eq!(digits.parse::<Digest>().unwrap(), digest);
+            prop_assert_eq!(digits.to_uppercase().parse::<Digest>().unwrap(), digest);
+            prop_assert_eq!(serde_json::to_value(digest).unwrap(), serde_json::Value::from(digits.clone()));
+            prop_assert_eq!(serde_json::from_value::<Digest>(digits.into()).unwrap(), digest);
+        }
+
+        #[test]
+        fn the_digest_of_parts_is_that_of_the_whole(parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..70), 0..5)) {
+            let slices: Vec<_> = parts.iter().map(Vec::as_slice).collect();
+            prop_assert_eq!(Digest::of_parts(&slices), Digest::of(&parts.concat()));
+        }
+
+        #[test]
+        fn what_is_no_digest_is_refused(text in "[0-9a-fA-F]{60,68}|[0-9a-g+ ]{64}|[0-9é]{63}") {
+            let fits = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+            prop_assert_eq!(text.parse::<Digest>().is_ok(), fits);
+            prop_assert_eq!(serde_json::from_value::<Digest>(text.into()).is_ok(), fits);
+        }
     }
 }

@@ -1,4 +1,5 @@
 use std::fmt::Debug;
+use std::vec;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -152,13 +153,41 @@ impl TrailExtent {
     }
 }
 
+/// Positions of a trail, read one by one, where they are needed.
+pub trait TrailRows: Debug + Send {
+    /// Puts the next one into `entry`. What stood there may be written over piece by piece: with the same `entry` each time, few rows need memory of
+    /// their own. `false`: there are no more, and `entry` says nothing.
+    fn read(&mut self, entry: &mut TrailEntry) -> bool;
+}
+
+impl TrailRows for vec::IntoIter<TrailEntry> {
+    fn read(&mut self, entry: &mut TrailEntry) -> bool {
+        let next = self.next();
+        let any = next.is_some();
+        if let Some(next) = next {
+            *entry = next;
+        }
+        any
+    }
+}
+
 /// The whole trail of one tenant at one moment.
 #[async_trait]
 pub trait TrailSnapshot: Debug + Send {
     /// What is in it.
     fn extent(&self) -> &TrailExtent;
+
     /// The next positions, oldest first, whether they meet the filter or not; none: there are no more.
     async fn next(&mut self) -> Result<Vec<TrailEntry>>;
+
+    /// The same, still as the store keeps them, for whoever reads all of a trail; `None`: there are no more.
+    async fn rows(&mut self) -> Result<Option<Box<dyn TrailRows>>> {
+        let entries = self.next().await?;
+        Ok(match entries.is_empty() {
+            true => None,
+            false => Some(Box::new(entries.into_iter())),
+        })
+    }
 }
 
 /// Shows a trail as it is at one moment, for evidence.

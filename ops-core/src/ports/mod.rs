@@ -48,7 +48,7 @@ pub use self::clock::Clock;
 pub use self::database::{DatabaseCapability, DatabaseGuard};
 pub use self::drill_log::DrillLog;
 pub use self::due::DueDates;
-pub use self::evidence::{EvidenceFilter, EvidenceSource, TrailEntry, TrailExtent, TrailSnapshot};
+pub use self::evidence::{EvidenceFilter, EvidenceSource, TrailEntry, TrailExtent, TrailRows, TrailSnapshot};
 pub use self::forget::ForgetPerson;
 pub use self::health::HealthProbe;
 pub use self::incident::{IncidentOutbox, IncidentPage, IncidentQuery, IncidentStore};

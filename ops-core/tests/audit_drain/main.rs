@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "all of this file is test code")]
 #![allow(clippy::clone_on_ref_ptr, reason = "a test shares its doubles as ports")]
 
+mod ahead;
 #[cfg(unix)]
 mod crash;
 mod drain;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use ops_core::audit::{Linker, Tree, content};
+use ops_core::audit::{Linker, Tree};
 use ops_core::error::{Error, ErrorKind, Result};
 use ops_core::model::{AuditRecord, Digest, TenantId};
 use ops_core::ports::{Appended, AuditEntry, AuditHead, AuditReceipt, TrailEntry};
@@ -10,7 +10,8 @@ use sqlx::error::DatabaseError;
 use sqlx::{AssertSqlSafe, Connection as _, PgPool, PgTransaction};
 use uuid::Uuid;
 
-use super::columns::{APPEND, Columns, Words, not_appended};
+use super::columns::{APPEND, not_appended};
+use super::draft::Draft;
 use super::head::{Head, HeadRow, Trees};
 use super::row::{AuditRow, KEPT, SALTED};
 use crate::error::error;
@@ -218,14 +219,20 @@ async fn append_part(
         false => batch.displaced(transaction).await?,
     };
     let removed = batch.removed(transaction, pruned).await?;
-    let draft = batch.draft(linker, &known, &removed)?;
-    if draft.columns.len() > 0
-        && let Some(head) = draft.linker.head()
-    {
-        draft.columns.insert(transaction, batch.tenant).await?;
+    let mut draft = Draft::new(batch, linker, known, removed);
+    let mut rows = draft.rows(FIRST_ROWS).await?;
+    let any = rows.len() > 0;
+    while rows.len() > 0 {
+        // While the server takes these, the next ones are linked.
+        let (inserted, next) = tokio::join!(rows.insert(transaction, batch.tenant), draft.rows(ROWS));
+        inserted?;
+        rows = next?;
+    }
+    let (linker, answers) = draft.finish();
+    if any && let Some(head) = linker.head() {
         write_head(transaction, batch.tenant, &head).await?;
     }
-    Ok(draft.answers)
+    Ok(answers)
 }
 
 /// The records of one tenant in a batch.
@@ -236,66 +243,15 @@ pub(super) struct Batch<'a> {
     pub(super) places: &'a [usize],
 }
 
-/// What is to be inserted, and what is answered when it was.
-struct Draft {
-    linker: Linker,
-    columns: Columns,
-    answers: Answers,
-}
-
-type Known = HashMap<Uuid, (AuditReceipt, AuditRecord)>;
+pub(super) type Known = HashMap<Uuid, (AuditReceipt, AuditRecord)>;
 /// Records that retention removed, by the digests of what they said.
-type Removed = HashMap<Uuid, (AuditReceipt, Digest)>;
+pub(super) type Removed = HashMap<Uuid, (AuditReceipt, Digest)>;
 
 impl<'a> Batch<'a> {
-    fn entries(self) -> impl Iterator<Item = (usize, &'a AuditEntry)> {
+    pub(super) fn entries(self) -> impl Iterator<Item = (usize, &'a AuditEntry)> {
         self.places
             .iter()
             .map(move |place| (*place, &self.entries[*place]))
-    }
-
-    /// Links what is not known, in the order of the batch.
-    fn draft(self, mut linker: Linker, known: &Known, removed: &Removed) -> Result<Draft> {
-        let mut columns = Columns::default();
-        let mut answers = Answers::with_capacity(self.places.len());
-        let mut fresh: HashMap<Uuid, (AuditReceipt, &AuditRecord)> =
-            HashMap::with_capacity(self.places.len());
-        for (place, entry) in self.entries() {
-            let record = &entry.record;
-            let before = known
-                .get(&record.id)
-                .map(|(receipt, stored)| (receipt, stored))
-                .or_else(|| fresh.get(&record.id).map(|(receipt, first)| (receipt, *first)));
-            let gone = removed.get(&record.id);
-            let answer = match before {
-                // Without the salts of then nobody can compare: the id decides.
-                None if let Some((receipt, said)) = gone => {
-                    match *said == content(record) || !record.salts.is_empty() {
-                        true => Appended::Known(receipt.clone()),
-                        false => Appended::Refused(other_content(record)),
-                    }
-                }
-                Some((receipt, stored)) if stored.says_the_same(record) => Appended::Known(receipt.clone()),
-                Some(_) => Appended::Refused(other_content(record)),
-                None => match Words::of(record) {
-                    Ok(words) => {
-                        let receipt = linker.push(record);
-                        columns.push(&receipt, record, entry.origin, words)?;
-                        fresh.insert(record.id, (receipt.clone(), record));
-                        Appended::Stored(receipt)
-                    }
-                    // It will never be one that a row can hold.
-                    Err(cause) if cause.kind() == ErrorKind::InvalidInput => Appended::Refused(cause),
-                    Err(cause) => return Err(cause),
-                },
-            };
-            answers.push((place, answer));
-        }
-        Ok(Draft {
-            linker,
-            columns,
-            answers,
-        })
     }
 
     /// The records of the batch that are stored already.
@@ -393,12 +349,6 @@ fn made_at(id: Uuid) -> Option<i64> {
     (id.get_version_num() == 7).then(|| i64::try_from(seconds * 1000 + u64::from(nanos / 1_000_000)).ok())?
 }
 
-fn other_content(record: &AuditRecord) -> Error {
-    error(ErrorKind::Conflict, APPEND)
-        .context("id", record.id.to_string())
-        .context("reason", "the id is stored with another content")
-}
-
 /// The end of the chain with its tree, locked until the transaction ends; and up to when records were removed.
 async fn lock_head(
     transaction: &mut PgTransaction<'_>,
@@ -468,6 +418,9 @@ pub(super) async fn page_after(
         .await
 }
 
+/// So many rows go to the server at once; the first ones sooner, so that it does not wait for all of the hashes.
+const ROWS: usize = 1024;
+const FIRST_ROWS: usize = 128;
 /// The second half of the key of the lock; others may use the first half for something else.
 const LOCK: i64 = 0x6f70_735f_6175_6474;
 /// How long a tenant's chain is waited for.

@@ -2,35 +2,60 @@ use ops_core::error::{ErrorKind, Result};
 use ops_core::model::{ActorKind, AuditOutcome, AuditRecord, TenantId};
 use ops_core::ports::{AuditOrigin, AuditReceipt};
 use sqlx::PgTransaction;
-use uuid::Uuid;
 
+use super::array::{Array, Of};
 use crate::error::{error, failed};
 
-/// New rows of one tenant, column by column: one statement takes them all. `COPY` is refused where row security is on.
-#[derive(Debug, Default)]
+/// New rows of one tenant, column by column, in the bytes of the wire: one statement takes them all. `COPY` is refused where row security is on.
+#[derive(Debug)]
 pub(super) struct Columns {
-    sequences: Vec<i64>,
-    ids: Vec<Uuid>,
-    ats: Vec<i64>,
-    actor_kinds: Vec<&'static str>,
-    actor_ids: Vec<String>,
-    actions: Vec<String>,
-    resource_types: Vec<String>,
-    resource_ids: Vec<String>,
-    outcomes: Vec<&'static str>,
-    runs: Vec<Option<String>>,
-    details: Vec<String>,
-    hashes: Vec<Vec<u8>>,
-    withheld: Vec<Option<String>>,
-    producers: Vec<Option<Uuid>>,
-    numbers: Vec<Option<i64>>,
-    salted: Vec<i64>,
-    salts: Vec<String>,
+    rows: usize,
+    sequences: Array,
+    ids: Array,
+    ats: Array,
+    actor_kinds: Array,
+    actor_ids: Array,
+    actions: Array,
+    resource_types: Array,
+    resource_ids: Array,
+    outcomes: Array,
+    runs: Array,
+    details: Array,
+    hashes: Array,
+    withheld: Array,
+    producers: Array,
+    numbers: Array,
+    salted: Array,
+    salts: Array,
 }
 
 impl Columns {
+    pub(super) fn new() -> Self {
+        let texts = || Array::of(Of::Text);
+        Self {
+            rows: 0,
+            sequences: Array::of(Of::Number),
+            ids: Array::of(Of::Id),
+            ats: Array::of(Of::Number),
+            actor_kinds: texts(),
+            actor_ids: texts(),
+            actions: texts(),
+            resource_types: texts(),
+            resource_ids: texts(),
+            outcomes: texts(),
+            runs: texts(),
+            details: texts(),
+            hashes: Array::of(Of::Bytes),
+            withheld: texts(),
+            producers: Array::of(Of::Id),
+            numbers: Array::of(Of::Number),
+            salted: Array::of(Of::Number),
+            salts: texts(),
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
-        self.ids.len()
+        self.rows
     }
 
     /// Adds a row at its place in the chain.
@@ -39,30 +64,35 @@ impl Columns {
         receipt: &AuditReceipt,
         record: &AuditRecord,
         origin: Option<AuditOrigin>,
-        words: Words,
+        words: &Words,
     ) -> Result<()> {
         let sequence = i64::try_from(receipt.sequence)
             .map_err(|_| error(ErrorKind::Unexpected, APPEND).context("reason", "the chain is too long"))?;
-        if let Some(salts) = words.salts {
-            self.salted.push(sequence);
-            self.salts.push(salts);
+        if let Some(salts) = &words.salts {
+            self.salted.push(&sequence.to_be_bytes());
+            self.salts.push(salts.as_bytes());
         }
-        self.sequences.push(sequence);
-        self.ids.push(record.id);
-        self.ats.push(record.at.as_unix_micros());
-        self.actor_kinds.push(words.actor_kind);
-        self.actor_ids.push(record.actor.id().to_owned());
-        self.actions.push(record.action.clone());
-        self.resource_types.push(record.resource_type.clone());
-        self.resource_ids.push(record.resource_id.clone());
-        self.outcomes.push(words.outcome);
-        self.runs.push(record.run.as_ref().map(ToString::to_string));
-        self.details.push(words.details);
-        self.hashes.push(receipt.hash.as_bytes().to_vec());
-        self.withheld.push(words.withheld);
-        self.producers.push(origin.map(|origin| origin.producer));
+        self.rows += 1;
+        self.sequences.push(&sequence.to_be_bytes());
+        self.ids.push(record.id.as_bytes());
+        self.ats.push(&record.at.as_unix_micros().to_be_bytes());
+        self.actor_kinds.push(words.actor_kind.as_bytes());
+        self.actor_ids.push(record.actor.id().as_bytes());
+        self.actions.push(record.action.as_bytes());
+        self.resource_types.push(record.resource_type.as_bytes());
+        self.resource_ids.push(record.resource_id.as_bytes());
+        self.outcomes.push(words.outcome.as_bytes());
+        self.runs
+            .push_some(record.run.as_ref().map(|run| run.as_str().as_bytes()));
+        self.details.push(words.details.as_bytes());
+        self.hashes.push(receipt.hash.as_bytes());
+        self.withheld
+            .push_some(words.withheld.as_ref().map(String::as_bytes));
+        let number = origin.and_then(|origin| i64::try_from(origin.number).ok());
+        self.producers
+            .push_some(origin.as_ref().map(|origin| &origin.producer.as_bytes()[..]));
         self.numbers
-            .push(origin.and_then(|origin| i64::try_from(origin.number).ok()));
+            .push_some(number.map(i64::to_be_bytes).as_ref().map(|bytes| &bytes[..]));
         Ok(())
     }
 
@@ -91,17 +121,14 @@ impl Columns {
             .bind(&self.numbers)
             .execute(&mut **transaction)
             .await?;
-        whole(inserted.rows_affected(), self.len())?;
-        if !self.salted.is_empty() {
-            let inserted = sqlx::query(
-                "insert into ops.audit_salt (tenant, sequence, salts)
-                 select $1, * from unnest($2::bigint[], $3::text[])",
-            )
-            .bind(tenant.as_str())
-            .bind(&self.salted)
-            .bind(&self.salts)
-            .execute(&mut **transaction)
-            .await?;
+        whole(inserted.rows_affected(), self.rows)?;
+        if self.salted.len() > 0 {
+            let inserted = sqlx::query(INSERT_SALTS)
+                .bind(tenant.as_str())
+                .bind(&self.salted)
+                .bind(&self.salts)
+                .execute(&mut **transaction)
+                .await?;
             whole(inserted.rows_affected(), self.salted.len())?;
         }
         Ok(())
@@ -116,10 +143,13 @@ fn whole(inserted: u64, wanted: usize) -> sqlx::Result<()> {
     }
 }
 
+/// The arrays are gone through side by side: as functions in `from`, each would be written to a table of its own first. One that is null has null in every row.
 const INSERT: &str = "insert into ops.audit_log (tenant, sequence, id, at_micros, actor_kind, actor_id, action, \
      resource_type, resource_id, outcome, run, details, hash, withheld, producer, number) \
-     select $1, * from unnest($2::bigint[], $3::uuid[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], \
-     $9::text[], $10::text[], $11::text[], $12::text[], $13::bytea[], $14::text[], $15::uuid[], $16::bigint[])";
+     select $1, unnest($2::bigint[]), unnest($3::uuid[]), unnest($4::bigint[]), unnest($5::text[]), unnest($6::text[]), unnest($7::text[]), \
+     unnest($8::text[]), unnest($9::text[]), unnest($10::text[]), unnest($11::text[]), unnest($12::text[]), unnest($13::bytea[]), \
+     unnest($14::text[]), unnest($15::uuid[]), unnest($16::bigint[])";
+const INSERT_SALTS: &str = "insert into ops.audit_salt (tenant, sequence, salts) select $1, unnest($2::bigint[]), unnest($3::text[])";
 
 /// What of a record has another form in its row.
 #[derive(Debug)]

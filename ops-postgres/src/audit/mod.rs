@@ -1,7 +1,9 @@
 //! The audit trail in PostgreSQL.
 
 mod append;
+mod array;
 mod columns;
+mod draft;
 mod erase;
 mod export;
 mod grant;

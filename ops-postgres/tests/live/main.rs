@@ -8,6 +8,7 @@ mod audit_drain;
 mod audit_months;
 mod audit_retention;
 mod audit_roles;
+mod audit_rows;
 mod backup_files;
 mod backup_restore;
 mod backups;

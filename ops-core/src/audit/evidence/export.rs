@@ -10,7 +10,7 @@ use crate::audit::{Checkpoint, Note, NoteSigner};
 use crate::durable::{Directory, Lock, blocking, refused, write_plain};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Actor, Digest, TenantId, Timestamp};
-use crate::ports::{Clock, EvidenceFilter, EvidenceSource, TrailExtent};
+use crate::ports::{Clock, EvidenceFilter, EvidenceSource, TrailExtent, TrailRows};
 
 /// What is exported, for what and by whom.
 #[derive(Clone, Debug)]
@@ -106,7 +106,7 @@ impl EvidenceExport {
         let made_at = self.clock.now();
         let (directory, alone) = open(directory.as_ref()).await?;
         let mut snapshot = self.source.snapshot(&request.tenant, &request.filter).await?;
-        let (send, mut entries) = mpsc::channel(AHEAD);
+        let (send, mut entries) = mpsc::channel::<Box<dyn TrailRows>>(AHEAD);
         let mut writer = Writer::new(
             directory.clone(),
             request.tenant.clone(),
@@ -117,16 +117,19 @@ impl EvidenceExport {
         let path = directory.file("");
         let writing = blocking(EXPORT, move || {
             let failed = |source| refused(EXPORT, &path, source);
-            while let Some(batch) = entries.blocking_recv() {
-                writer.push(batch).map_err(failed)?;
+            while let Some(mut rows) = entries.blocking_recv() {
+                writer.push(&mut *rows).map_err(failed)?;
             }
             Ok((writer.finish().map_err(failed)?, alone))
         });
         let reading = async {
             loop {
-                let batch = snapshot.next().await?;
                 // Once nobody listens, the writer has an error of its own to tell.
-                if batch.is_empty() || send.send(batch).await.is_err() {
+                let more = match snapshot.rows().await? {
+                    Some(rows) => send.send(rows).await.is_ok(),
+                    None => false,
+                };
+                if !more {
                     drop(send);
                     return Ok(snapshot.extent().clone());
                 }

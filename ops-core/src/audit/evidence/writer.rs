@@ -11,7 +11,7 @@ use crate::audit::leaf_hash;
 use crate::audit::removals::Removals;
 use crate::durable::Directory;
 use crate::model::{Digest, TenantId};
-use crate::ports::{AuditFault, AuditQuery, TrailEntry};
+use crate::ports::{AuditFault, AuditQuery, TrailEntry, TrailRows};
 
 /// Writes the parts of an export, and checks the trail on the way. Constant memory.
 pub(super) struct Writer {
@@ -26,6 +26,8 @@ pub(super) struct Writer {
     pending: u64,
     gathering: Gathering,
     removals: Removals,
+    /// What was read last.
+    entry: TrailEntry,
     walked: Walked,
 }
 
@@ -70,6 +72,7 @@ impl Writer {
             pending: 0,
             gathering: Gathering::default(),
             removals: Removals::default(),
+            entry: nothing(),
             walked: Walked {
                 tree: Some(Forest::at(0)),
                 ..Walked::default()
@@ -78,8 +81,10 @@ impl Writer {
     }
 
     /// Takes the next positions.
-    pub(super) fn push(&mut self, entries: Vec<TrailEntry>) -> io::Result<()> {
-        for entry in entries {
+    pub(super) fn push(&mut self, rows: &mut dyn TrailRows) -> io::Result<()> {
+        // Written over by each row.
+        let mut entry = std::mem::replace(&mut self.entry, nothing());
+        while rows.read(&mut entry) {
             let sequence = entry.sequence();
             let expected = self.walked.size + 1;
             if sequence != expected {
@@ -95,21 +100,21 @@ impl Writer {
             }
             let follows = sequence == 1 || self.walked.head.is_some();
             let previous = self.walked.head;
-            match entry {
+            match &entry {
                 TrailEntry::Record { receipt, record } => {
-                    let content = content(&record);
+                    let content = content(record);
                     if follows && link_content(previous.as_ref(), sequence, &content) != receipt.hash {
                         let what = "the record does not fit its hash and the record before";
                         self.walked.fault(sequence, what);
                     }
-                    self.removals.record(sequence, &record);
+                    self.removals.record(sequence, record);
                     if record.tenant != self.tenant {
                         self.walked.fault(sequence, "belongs to another tenant");
                     }
                     let leaf = leaf_hash(content.as_bytes());
-                    if self.query.matches(&record) {
+                    if self.query.matches(record) {
                         self.end_run();
-                        codec::write_record(&mut self.entries, &receipt, &record);
+                        codec::write_record(&mut self.entries, receipt, record);
                         let position = EvidencePosition::new(sequence, record.at);
                         self.walked.first.get_or_insert(position);
                         self.walked.last = Some(position);
@@ -123,7 +128,7 @@ impl Writer {
                     self.walked.head = Some(receipt.hash);
                 }
                 TrailEntry::Removed { receipt, content, .. } => {
-                    if follows && link_content(previous.as_ref(), sequence, &content) != receipt.hash {
+                    if follows && link_content(previous.as_ref(), sequence, content) != receipt.hash {
                         let what =
                             "what stands for a removed record does not fit its hash and the record before";
                         self.walked.fault(sequence, what);
@@ -138,8 +143,8 @@ impl Writer {
                 }
                 TrailEntry::Unreadable { what, .. } => {
                     self.end_run();
-                    codec::write_unreadable(&mut self.entries, sequence, &what);
-                    self.walked.fault(sequence, what);
+                    codec::write_unreadable(&mut self.entries, sequence, what);
+                    self.walked.fault(sequence, what.as_str());
                     self.walked.grow(None);
                     self.walked.head = None;
                 }
@@ -150,6 +155,7 @@ impl Writer {
                 self.flush()?;
             }
         }
+        self.entry = entry;
         Ok(())
     }
 
@@ -245,6 +251,14 @@ impl Walked {
             (Some(tree), Some(leaf)) => tree.push(leaf),
             (tree, _) => *tree = None,
         }
+    }
+}
+
+/// Before the first row.
+fn nothing() -> TrailEntry {
+    TrailEntry::Unreadable {
+        sequence: 0,
+        what: String::new(),
     }
 }
 

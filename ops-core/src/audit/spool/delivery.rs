@@ -1,12 +1,12 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tracing::error;
 
 use super::producer::{Batch, Leftover};
+use super::size::{MOST, SOON, Size};
 use super::{Delivered, Files, Spool};
 use crate::durable::{Lock, blocking, no_room, write_plain};
 use crate::error::{Error, ErrorKind, Result, Retry};
@@ -99,23 +99,36 @@ impl<'a> Delivery<'a> {
         let files = Arc::clone(&self.spool.files);
         let mut caught_up = false;
         let mut held = 0;
-        for _ in 0..batches {
-            // Of what only goes apart, each batch is twice as large.
-            let most = files.size.now().max(held * 2).min(MOST);
-            let (back, batch) = self
-                .work(READ, move |_| {
-                    let batch = leftover.next(most)?;
-                    Ok((leftover, batch))
-                })
-                .await?;
-            leftover = back;
+        // What was read while the store took the batch before.
+        let mut ahead: Option<Result<Ahead>> = None;
+        for left in (0..batches).rev() {
+            let Ahead { batch, most } = match ahead.take() {
+                Some(ahead) => ahead?,
+                None => {
+                    // Of what only goes apart, each batch is twice as large.
+                    let most = files.size.now().max(held * 2).min(MOST);
+                    let (back, batch) = self
+                        .work(READ, move |_| {
+                            let batch = leftover.next(most)?;
+                            Ok((leftover, batch))
+                        })
+                        .await?;
+                    leftover = back;
+                    Ahead { batch, most }
+                }
+            };
             // Of a process that goes on recording, what came meanwhile is left to the next time.
             caught_up = batch.entries.len() < most;
             self.done.unsettled |= batch.unsettled;
             if batch.is_empty() {
                 break;
             }
-            let given = match self.hand_over(&batch.entries, &files.size, ANSWER).await {
+            let more = !caught_up && left > 0 && held == 0;
+            let reading = self.read_behind(&leftover, &batch, more.then(|| files.size.now()));
+            let given = self.hand_over(&batch.entries, &files.size, ANSWER);
+            let (given, read) = tokio::join!(given, reading);
+            ahead = read;
+            let given = match given {
                 // What is refused finds no room to be set aside: what other processes left may be brought.
                 Err(full) if no_room(&full) => {
                     self.done.error.get_or_insert(full);
@@ -167,6 +180,26 @@ impl<'a> Delivery<'a> {
         self.done.more |= !caught_up;
         self.work(SHRINK, move |_| leftover.clear()).await?;
         Ok(true)
+    }
+
+    /// Reads what comes behind `batch`, at most so many: its turn comes when the batch before was taken.
+    fn read_behind(
+        &self,
+        leftover: &Leftover,
+        batch: &Batch,
+        most: Option<usize>,
+    ) -> impl Future<Output = Option<Result<Ahead>>> + use<> {
+        let turn = Arc::clone(&self.turn);
+        let read = most.map(|most| (leftover.behind(batch), most));
+        async move {
+            let (leftover, most) = read?;
+            let read = blocking(READ, move || {
+                let batch = leftover.next(most)?;
+                drop(turn);
+                Ok(Ahead { batch, most })
+            });
+            Some(read.await)
+        }
     }
 
     /// Keeps aside what was not taken, then writes the place behind the batch.
@@ -407,33 +440,11 @@ impl<'a> Delivery<'a> {
     }
 }
 
-/// How many records are given at once: half as many after a batch that took too long, twice as many after one that was soon done.
-#[derive(Debug)]
-pub(super) struct Size(AtomicUsize);
-
-impl Size {
-    fn now(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// A batch of so many was soon done.
-    fn grow(&self, batch: usize) {
-        if batch >= self.now() {
-            self.0.store((batch * 2).min(MOST), Ordering::Relaxed);
-        }
-    }
-
-    /// A batch of so many took too long.
-    fn halve(&self, batch: usize) {
-        self.0.store((batch / 2).max(1), Ordering::Relaxed);
-    }
-}
-
-impl Default for Size {
-    /// Few, so that one delivery gets on with a slow store too.
-    fn default() -> Self {
-        Self(AtomicUsize::new(256))
-    }
+/// A batch that was read before its turn.
+struct Ahead {
+    batch: Batch,
+    /// So many were asked for.
+    most: usize,
 }
 
 /// Whether the store will say the same of this one record however often it is asked. A conflict of a whole call is no such answer: one record's is a value.
@@ -452,8 +463,3 @@ const ANSWER_APART: Duration = Duration::from_secs(10);
 const AHEAD: usize = 256;
 /// So many tenants may each take that long before the rest is left to the next time, which begins with the rest.
 const SLOW_APART: usize = 4;
-/// A batch that is done within it may be followed by a larger one. It is well below what a store lets a chain wait for its lock: whoever else gives a batch
-/// to the same chain finds it free in time.
-const SOON: Duration = Duration::from_secs(2);
-/// So many records at once, and no more.
-const MOST: usize = 4096;

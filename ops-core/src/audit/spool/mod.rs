@@ -4,6 +4,7 @@ mod apart;
 mod delivery;
 mod producer;
 mod quota;
+mod size;
 mod writer;
 
 use std::collections::HashSet;
@@ -15,9 +16,10 @@ use serde::Serialize;
 use tokio::sync::Notify;
 
 use self::apart::Apart;
-use self::delivery::{Delivery, Size};
+use self::delivery::Delivery;
 use self::producer::{Leftover, Producer, held};
 pub use self::quota::SpoolQuota;
+use self::size::Size;
 use self::writer::FULL;
 use crate::clock::SystemClock;
 use crate::durable::{Directory, Lock, Log, blocking};

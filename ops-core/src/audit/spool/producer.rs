@@ -69,7 +69,8 @@ impl Producer {
 
     /// Returns when the record survives a power cut.
     pub(super) async fn append(&self, record: &AuditRecord) -> Result<()> {
-        let payload = serde_json::to_vec(record)
+        let mut payload = Vec::with_capacity(USUAL);
+        serde_json::to_writer(&mut payload, record)
             .map_err(|source| Error::new(ErrorKind::InvalidInput, APPEND).source(source))?;
         if payload.len() > frame::MOST {
             // A reader takes a longer one for damage.
@@ -115,7 +116,7 @@ pub(super) struct Waiting {
 }
 
 /// A producer's directory as a reader sees it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Leftover {
     name: String,
     producer: Uuid,
@@ -220,6 +221,14 @@ impl Leftover {
             });
         }
         Ok(all)
+    }
+
+    /// The same directory as it is when `batch` is delivered.
+    pub(super) fn behind(&self, batch: &Batch) -> Self {
+        Self {
+            place: batch.next,
+            ..self.clone()
+        }
     }
 
     /// The next records, at most `most`.
@@ -448,6 +457,8 @@ fn make(directory: &Directory, name: &str) -> Result<()> {
     made.map(drop).map_err(|source| refused(APPEND, &path, source))
 }
 
+/// A record with two salts has about so many bytes.
+const USUAL: usize = 640;
 const LOCK: &str = "lock";
 /// How the name of a place ends.
 const PLACE: &str = ".delivered";

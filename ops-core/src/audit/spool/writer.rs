@@ -2,7 +2,7 @@ use std::fmt;
 use std::io;
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
 use tokio::sync::oneshot;
@@ -52,10 +52,11 @@ impl Writer {
             buffer: Vec::new(),
         };
         let shared = Arc::clone(&queue);
-        thread::Builder::new()
-            .name("ops-audit-spool".to_owned())
-            .spawn(move || run(&shared, log))
-            .map_err(|source| Error::new(ErrorKind::Unavailable, APPEND).source(source))?;
+        let (told, tell) = mpsc::channel();
+        start_thread("ops-audit-told", move || {
+            tell.into_iter().for_each(Written::answer)
+        })?;
+        start_thread("ops-audit-spool", move || run(&shared, log, &told))?;
         Ok(Self { queue })
     }
 
@@ -98,19 +99,49 @@ impl Queue {
     }
 }
 
-fn run(queue: &Queue, mut log: Log) {
+fn start_thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map(drop)
+        .map_err(|source| Error::new(ErrorKind::Unavailable, APPEND).source(source))
+}
+
+fn run(queue: &Queue, mut log: Log, told: &mpsc::Sender<Written>) {
     while let Some(mut rest) = queue.take() {
         while !rest.is_empty() {
-            let (most, written) = log.append_most(&rest);
+            let (most, outcome) = log.append_most(&rest);
             queue.writes.fetch_add(1, Ordering::Relaxed);
-            for waiting in rest.drain(..most) {
-                let answer = match &written {
-                    Ok(()) => Ok(()),
-                    Err(failed) => Err(failed.error()),
-                };
-                // Nobody waits any more: the caller was dropped, the record is kept all the same.
-                let _ = waiting.done.send(answer);
+            let behind = rest.split_off(most);
+            let callers = mem::replace(&mut rest, behind);
+            let written = Written { callers, outcome };
+            // Waking many takes as long as a disk needs for the next batch: it goes there meanwhile.
+            if written.callers.len() > FEW {
+                if let Err(mpsc::SendError(written)) = told.send(written) {
+                    written.answer();
+                }
+            } else {
+                written.answer();
             }
+        }
+    }
+}
+
+/// What became of a batch, for those who gave it.
+struct Written {
+    callers: Vec<Waiting>,
+    outcome: Result<(), Failed>,
+}
+
+impl Written {
+    fn answer(self) {
+        for waiting in self.callers {
+            let answer = match &self.outcome {
+                Ok(()) => Ok(()),
+                Err(failed) => Err(failed.error()),
+            };
+            // Nobody waits any more: the caller was dropped, the record is kept all the same.
+            let _ = waiting.done.send(answer);
         }
     }
 }
@@ -242,6 +273,8 @@ impl fmt::Debug for Waiting {
 }
 
 pub(super) const APPEND: &str = "spool audit record";
+/// So many callers are woken by the thread that writes itself.
+const FEW: usize = 8;
 /// The largest file unless a batch is larger.
 const MOST_ROOM: usize = 4 << 20;
 /// A batch that takes long holds up those behind it.

@@ -7,7 +7,9 @@ use crate::error::error;
 #[derive(Debug, Default)]
 pub(super) struct CopyRows {
     buffer: Vec<u8>,
-    at: usize,
+    /// Where the last whole row ends, and how many there are.
+    whole: usize,
+    rows: usize,
     begun: bool,
     ended: bool,
 }
@@ -16,68 +18,82 @@ pub(super) struct CopyRows {
 pub(super) type Fields<'a> = [Option<&'a [u8]>; FIELDS];
 
 impl CopyRows {
-    pub(super) fn push(&mut self, chunk: &[u8]) {
-        if self.at > 0 {
-            self.buffer.drain(..self.at);
-            self.at = 0;
-        }
+    /// Takes the next bytes; how many whole rows there are.
+    pub(super) fn push(&mut self, chunk: &[u8]) -> Result<usize> {
         self.buffer.extend_from_slice(chunk);
-    }
-
-    /// The next row, if it is whole.
-    pub(super) fn next(&mut self) -> Result<Option<Fields<'_>>> {
-        let mut rest = &self.buffer[self.at..];
         if !self.begun {
-            let Some((begin, behind)) = rest.split_first_chunk::<19>() else {
-                return Ok(None);
+            let Some((begin, _)) = self.buffer.split_first_chunk::<19>() else {
+                return Ok(0);
             };
             // Signature, no flags, no extension.
             if begin != b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0" {
                 return Err(unexpected());
             }
             self.begun = true;
-            self.at += begin.len();
-            rest = behind;
+            self.buffer.drain(..begin.len());
         }
-        let Some((count, mut rest)) = rest.split_first_chunk::<2>() else {
-            return Ok(None);
-        };
-        match i16::from_be_bytes(*count) {
-            -1 => {
-                self.ended = true;
-                self.at += 2;
-                return if self.at == self.buffer.len() {
-                    Ok(None)
-                } else {
-                    Err(unexpected())
-                };
+        while let Some((count, rest)) = self.buffer[self.whole..].split_first_chunk::<2>() {
+            match i16::from_be_bytes(*count) {
+                // Behind the end nothing comes.
+                -1 if rest.is_empty() => {
+                    self.ended = true;
+                    break;
+                }
+                count if usize::try_from(count) == Ok(FIELDS) && !self.ended => {}
+                _ => return Err(unexpected()),
             }
-            count if usize::try_from(count) == Ok(FIELDS) => {}
-            _ => return Err(unexpected()),
+            let Some((_, behind)) = fields(rest) else { break };
+            self.whole = self.buffer.len() - behind.len();
+            self.rows += 1;
         }
-        let whole = rest.len();
-        let mut fields = [None; FIELDS];
-        for field in &mut fields {
-            let Some((length, behind)) = rest.split_first_chunk::<4>() else {
-                return Ok(None);
-            };
-            rest = behind;
-            if let Ok(length) = usize::try_from(i32::from_be_bytes(*length)) {
-                let Some((value, behind)) = rest.split_at_checked(length) else {
-                    return Ok(None);
-                };
-                *field = Some(value);
-                rest = behind;
-            }
-        }
-        self.at += 2 + whole - rest.len();
-        Ok(Some(fields))
+        Ok(self.rows)
+    }
+
+    /// The whole rows that are there, as they came.
+    pub(super) fn take(&mut self) -> WholeRows {
+        let rest = self.buffer.split_off(self.whole);
+        let bytes = std::mem::replace(&mut self.buffer, rest);
+        self.buffer.reserve(self.whole);
+        self.whole = 0;
+        self.rows = 0;
+        WholeRows { bytes, at: 0 }
     }
 
     /// Checks that the server said that this was all.
     pub(super) fn finish(&self) -> Result<()> {
         if self.ended { Ok(()) } else { Err(unexpected()) }
     }
+}
+
+/// Rows that came whole.
+#[derive(Debug)]
+pub(super) struct WholeRows {
+    bytes: Vec<u8>,
+    at: usize,
+}
+
+impl WholeRows {
+    /// The fields of the next row.
+    pub(super) fn next(&mut self) -> Option<Fields<'_>> {
+        let (fields, behind) = fields(self.bytes.get(self.at + 2..)?)?;
+        self.at = self.bytes.len() - behind.len();
+        Some(fields)
+    }
+}
+
+/// The fields of a row, and what is behind it; `None`: it is not whole.
+fn fields(mut rest: &[u8]) -> Option<(Fields<'_>, &[u8])> {
+    let mut fields = [None; FIELDS];
+    for field in &mut fields {
+        let (length, behind) = rest.split_first_chunk::<4>()?;
+        rest = behind;
+        if let Ok(length) = usize::try_from(i32::from_be_bytes(*length)) {
+            let (value, behind) = rest.split_at_checked(length)?;
+            *field = Some(value);
+            rest = behind;
+        }
+    }
+    Some((fields, rest))
 }
 
 fn unexpected() -> Error {
@@ -108,11 +124,13 @@ mod tests {
         for size in 1..40 {
             let (mut rows, mut found) = (CopyRows::default(), Vec::new());
             for chunk in bytes.chunks(size) {
-                rows.push(chunk);
-                while let Some(fields) = rows.next().unwrap() {
+                let count = rows.push(chunk).unwrap();
+                let (before, mut whole) = (found.len(), rows.take());
+                while let Some(fields) = whole.next() {
                     found.push(fields[0].unwrap()[0]);
                     assert_eq!(fields[FIELDS - 1], None);
                 }
+                assert_eq!(found.len(), before + count);
             }
             rows.finish().unwrap();
             assert_eq!(found, [0, 1, 2], "in pieces of {size}");
@@ -123,11 +141,13 @@ mod tests {
     fn a_copy_that_ends_early_is_an_error() {
         let bytes = copied();
         let mut rows = CopyRows::default();
-        rows.push(&bytes[..bytes.len() - 2]);
-        while rows.next().unwrap().is_some() {}
+        assert_eq!(rows.push(&bytes[..bytes.len() - 2]).unwrap(), 3);
         assert!(rows.finish().is_err());
         let mut other = CopyRows::default();
-        other.push(b"no copy of any kind, and long enough");
-        assert!(other.next().is_err());
+        assert!(other.push(b"no copy of any kind, and long enough").is_err());
+        let mut longer = CopyRows::default();
+        longer.push(&bytes).unwrap();
+        longer.finish().unwrap();
+        assert!(longer.push(&[0]).is_err());
     }
 }

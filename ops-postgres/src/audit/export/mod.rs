@@ -1,6 +1,7 @@
 //! The trail of a tenant in one snapshot, for evidence.
 
 mod copy;
+mod object;
 mod row;
 
 use std::fmt;
@@ -8,13 +9,15 @@ use std::fmt;
 use async_trait::async_trait;
 use ops_core::error::{ErrorKind, Result};
 use ops_core::model::TenantId;
-use ops_core::ports::{AuditQuery, EvidenceFilter, EvidenceSource, TrailEntry, TrailExtent, TrailSnapshot};
+use ops_core::ports::{
+    AuditQuery, EvidenceFilter, EvidenceSource, TrailEntry, TrailExtent, TrailRows, TrailSnapshot,
+};
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
 
-use self::copy::CopyRows;
+use self::copy::{CopyRows, WholeRows};
 use super::PostgresAuditStore;
 use super::head::{Head, read_head};
 use crate::error::{error, failed};
@@ -40,8 +43,9 @@ impl EvidenceSource for PostgresAuditStore {
             .map_err(failed(EXPORT))?;
         let extent = extent(&mut connection, tenant, &filter.query()).await?;
         let (send, batches) = channel(AHEAD);
-        let task = tokio::spawn(rows(connection, tenant.clone(), send));
+        let task = tokio::spawn(rows(connection, send));
         Ok(Box::new(Snapshot {
+            tenant: tenant.clone(),
             extent,
             batches,
             task,
@@ -51,8 +55,10 @@ impl EvidenceSource for PostgresAuditStore {
 
 /// The rows come from a task of their own, which ends when this is dropped.
 struct Snapshot {
+    tenant: TenantId,
     extent: TrailExtent,
-    batches: Receiver<Result<Vec<TrailEntry>>>,
+    /// `None`: all rows came.
+    batches: Receiver<Result<Option<WholeRows>>>,
     task: JoinHandle<()>,
 }
 
@@ -63,11 +69,49 @@ impl TrailSnapshot for Snapshot {
     }
 
     async fn next(&mut self) -> Result<Vec<TrailEntry>> {
-        match self.batches.recv().await {
-            Some(batch) => batch,
-            // The task says with an empty batch that all rows came.
-            None => Err(error(ErrorKind::Unavailable, EXPORT).context("reason", "the rows ended early")),
+        let mut entries = Vec::new();
+        if let Some(mut rows) = self.whole_rows().await? {
+            while let Some(fields) = rows.next() {
+                entries.push(row::entry(&fields, &self.tenant));
+            }
         }
+        Ok(entries)
+    }
+
+    /// They are read by whoever uses them, so that the task has only to receive.
+    async fn rows(&mut self) -> Result<Option<Box<dyn TrailRows>>> {
+        let rows = self.whole_rows().await?;
+        Ok(rows.map(|rows| -> Box<dyn TrailRows> {
+            Box::new(Rows {
+                rows,
+                tenant: self.tenant.clone(),
+            })
+        }))
+    }
+}
+
+impl Snapshot {
+    async fn whole_rows(&mut self) -> Result<Option<WholeRows>> {
+        self.batches.recv().await.unwrap_or_else(|| {
+            Err(error(ErrorKind::Unavailable, EXPORT).context("reason", "the rows ended early"))
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Rows {
+    rows: WholeRows,
+    tenant: TenantId,
+}
+
+impl TrailRows for Rows {
+    fn read(&mut self, entry: &mut TrailEntry) -> bool {
+        let fields = self.rows.next();
+        let any = fields.is_some();
+        if let Some(fields) = fields {
+            row::read(&fields, &self.tenant, entry);
+        }
+        any
     }
 }
 
@@ -106,23 +150,12 @@ async fn extent(connection: &mut PgConnection, tenant: &TenantId, query: &AuditQ
     ))
 }
 
-async fn rows(
-    mut connection: PoolConnection<Postgres>,
-    tenant: TenantId,
-    send: Sender<Result<Vec<TrailEntry>>>,
-) {
-    if let Err(failure) = copy(&mut connection, &tenant, &send).await {
-        let _ = send.send(Err(failure)).await;
-        return;
-    }
-    let _ = send.send(Ok(Vec::new())).await;
+async fn rows(mut connection: PoolConnection<Postgres>, send: Sender<Result<Option<WholeRows>>>) {
+    let end = copy(&mut connection, &send).await.map(|()| None);
+    let _ = send.send(end).await;
 }
 
-async fn copy(
-    connection: &mut PgConnection,
-    tenant: &TenantId,
-    send: &Sender<Result<Vec<TrailEntry>>>,
-) -> Result<()> {
+async fn copy(connection: &mut PgConnection, send: &Sender<Result<Option<WholeRows>>>) -> Result<()> {
     let pruned: bool = sqlx::query_scalar(
         "select exists (select from ops.audit_kept where tenant = current_setting('app.current_tenant'))",
     )
@@ -132,22 +165,19 @@ async fn copy(
     let statement = if pruned { row::COPY_KEPT } else { row::COPY };
     let mut chunks = connection.copy_out_raw(statement).await.map_err(failed(EXPORT))?;
     let mut rows = CopyRows::default();
-    let mut batch = Vec::with_capacity(BATCH);
+    let mut count = 0;
     while let Some(chunk) = std::future::poll_fn(|context| chunks.as_mut().poll_next(context)).await {
-        rows.push(&chunk.map_err(failed(EXPORT))?);
-        while let Some(fields) = rows.next()? {
-            batch.push(row::entry(&fields, tenant));
-            if batch.len() == BATCH {
-                let whole = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
-                if send.send(Ok(whole)).await.is_err() {
-                    return Ok(());
-                }
+        count = rows.push(&chunk.map_err(failed(EXPORT))?)?;
+        if count >= BATCH {
+            count = 0;
+            if send.send(Ok(Some(rows.take()))).await.is_err() {
+                return Ok(());
             }
         }
     }
     rows.finish()?;
-    if !batch.is_empty() {
-        let _ = send.send(Ok(batch)).await;
+    if count > 0 {
+        let _ = send.send(Ok(Some(rows.take()))).await;
     }
     Ok(())
 }
