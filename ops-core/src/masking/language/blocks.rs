@@ -81,6 +81,7 @@ pub(in crate::masking) mod wide {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::masking::vector::Vectors;
 
     #[test]
     fn marks_stand_where_the_rules_say() {
@@ -104,8 +105,10 @@ mod tests {
             for at in (0..length).step_by(STEP * some.len()) {
                 let count = portable::stretch(&text.as_bytes()[..length], at, &mut some);
                 let bytes = &text.as_bytes()[..length];
-                assert_eq!(crate::masking::vector::language(bytes, at, &mut more), count);
-                assert_eq!(some[..count], more[..count]);
+                for vectors in Vectors::all() {
+                    assert_eq!(vectors.language(bytes, at, &mut more), count);
+                    assert_eq!(some[..count], more[..count], "{vectors:?}");
+                }
             }
         }
     }

@@ -37,7 +37,30 @@ pub(super) fn token(text: &Text<'_>, run: Range<usize>) -> Option<Range<usize>> 
     (!is_placeholder(&text.bytes[run.start..end])).then_some(run.start..end)
 }
 
-/// Whether a run of word bytes is a UUID.
+/// How long a UUID is.
+pub(super) const UUID: usize = 36;
+
+/// Whether a run of word bytes that begins `text` is a UUID of hexadecimal digits.
+#[inline]
+pub(super) fn is_uuid(text: &[u8]) -> bool {
+    let Some(word) = text.first_chunk::<UUID>() else {
+        return false;
+    };
+    if [8, 13, 18, 23].iter().any(|at| word[*at] != b'-') {
+        return false;
+    }
+    // Without a branch for each, so that they are looked at together.
+    let odd = |byte: u8| {
+        let digit = byte.wrapping_sub(b'0') < 10;
+        let letter = (byte | 0x20).wrapping_sub(b'a') < 6;
+        u8::from(!(digit | letter | (byte == b'-')))
+    };
+    let next = text.get(UUID).copied().unwrap_or(0);
+    word.iter().fold(0, |odds, byte| odds | odd(*byte)) == 0
+        && !(next.is_ascii_alphanumeric() || matches!(next, b'_' | b'-'))
+}
+
+/// Whether a run of word bytes has the hyphens of a UUID.
 pub(super) fn is_identifier(word: &[u8]) -> bool {
     word.len() == 36 && [8, 13, 18, 23].iter().all(|at| word[*at] == b'-')
 }

@@ -234,21 +234,18 @@ fn longest(bytes: &[u8], low: usize, end: usize) -> Option<(Meaning, usize)> {
     best
 }
 
-/// Where `entry` begins, if it ends before `end`. A `~` in it stands for at most one sign between two words.
+/// Where `entry` begins, if it ends before `end`.
 fn matched(entry: &Entry, bytes: &[u8], low: usize, end: usize) -> Option<usize> {
-    let mut at = end;
-    for want in entry.text.bytes().rev() {
-        if want == b'~' {
-            if at > low && matches!(bytes[at - 1], b' ' | b'_' | b'-' | b'.' | b'\'') {
-                at -= 1;
-            }
-            continue;
-        }
-        if at <= low || bytes[at - 1].to_ascii_lowercase() != want {
-            return None;
-        }
-        at -= 1;
-    }
+    let at = if entry.is_open {
+        open_start(entry, bytes, low, end)?
+    } else {
+        let at = end.checked_sub(entry.text.len()).filter(|at| *at >= low)?;
+        let (found, wanted) = (&bytes[at..end], entry.text.as_bytes());
+        // Most of those that are filed alike begin otherwise.
+        let same = found[0].to_ascii_lowercase() == wanted[0]
+            && (found == wanted || found.eq_ignore_ascii_case(wanted));
+        same.then_some(at)?
+    };
     let word = |byte: u8| byte.is_ascii_alphabetic();
     let first = entry.text.as_bytes()[0];
     let last = bytes[end - 1];
@@ -268,6 +265,24 @@ fn matched(entry: &Entry, bytes: &[u8], low: usize, end: usize) -> Option<usize>
     let mask =
         before == b'[' && matches!(after, b']' | b':') && !bytes[at..end].iter().any(u8::is_ascii_lowercase);
     (begins && ends && !host && !mask).then_some(at)
+}
+
+/// As [`matched`] for the letters alone. A `~` in them stands for at most one sign between two words.
+fn open_start(entry: &Entry, bytes: &[u8], low: usize, end: usize) -> Option<usize> {
+    let mut at = end;
+    for want in entry.text.bytes().rev() {
+        if want == b'~' {
+            if at > low && matches!(bytes[at - 1], b' ' | b'_' | b'-' | b'.' | b'\'') {
+                at -= 1;
+            }
+            continue;
+        }
+        if at <= low || bytes[at - 1].to_ascii_lowercase() != want {
+            return None;
+        }
+        at -= 1;
+    }
+    Some(at)
 }
 
 #[cfg(test)]

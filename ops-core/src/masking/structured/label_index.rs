@@ -44,11 +44,39 @@ pub(super) static KINDS: [u8; 256] = {
 #[inline]
 pub(super) fn may_end(text: &[u8]) -> bool {
     let (last, previous) = (text[text.len() - 1], text[text.len() - 2]);
+    // Most are told by two of them.
+    if PAIRS[usize::from(previous) << 2 | usize::from(last) >> 6] >> (last & 63) & 1 == 0 {
+        return false;
+    }
     let third = text.len().checked_sub(3).map_or(0, |at| text[at]);
     let short = triple(0, previous, last);
     let whole = triple(third, previous, last);
     (TRIPLES[short / 64] >> (short % 64) | TRIPLES[whole / 64] >> (whole % 64)) & 1 == 1
 }
+
+/// Which last two bytes labels have, in small letters and capital ones.
+static PAIRS: [u64; 1 << 10] = {
+    let mut pairs = [0; 1 << 10];
+    let mut index = 0;
+    while index < LABELS.len() {
+        let text = LABELS[index].text.as_bytes();
+        let (previous, last) = (text[text.len() - 2], text[text.len() - 1]);
+        let both = [
+            [previous, last],
+            [previous.to_ascii_uppercase(), last],
+            [previous, last.to_ascii_uppercase()],
+            [previous.to_ascii_uppercase(), last.to_ascii_uppercase()],
+        ];
+        let mut form = 0;
+        while form < both.len() {
+            let [previous, last] = both[form];
+            pairs[(previous as usize) << 2 | (last as usize) >> 6] |= 1 << (last & 63);
+            form += 1;
+        }
+        index += 1;
+    }
+    pairs
+};
 
 /// A hash of three bytes; 0 for `third` stands for any byte.
 const fn triple(third: u8, previous: u8, last: u8) -> usize {

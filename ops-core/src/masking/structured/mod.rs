@@ -15,6 +15,7 @@ mod label_table;
 mod marks;
 mod number;
 mod phone;
+mod planes;
 mod vendor;
 mod view;
 mod when;
@@ -23,10 +24,10 @@ use std::cell::RefCell;
 use std::ops::Range;
 
 use self::cluster::Cluster;
-#[cfg(target_arch = "x86_64")]
-pub(super) use self::marks::wide;
 use self::marks::{LONG, Marks, STEP};
 pub(super) use self::marks::{Stretch, portable};
+#[cfg(target_arch = "x86_64")]
+pub(super) use self::marks::{wide, widest};
 use self::view::{Text, View};
 use super::{pem, vector};
 use crate::model::{PiiSpan, PiiType};
@@ -109,6 +110,10 @@ impl Search<'_> {
 
     /// A long run of letters, digits, `_` and `-` begins at `at`.
     fn word(&self, at: usize, found: &mut Vec<PiiSpan>) -> Next {
+        // What stands before a dot may be the beginning of a key. No key begins like a UUID.
+        if self.text.before(at) != b'.' && key::is_uuid(&self.text.bytes[at..]) {
+            return Next::From(at + key::UUID);
+        }
         let mut end = at + LONG;
         while matches!(self.text.get(end), b'_' | b'-') || self.text.get(end).is_ascii_alphanumeric() {
             end += 1;

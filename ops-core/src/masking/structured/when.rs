@@ -6,6 +6,12 @@ use super::view::Text;
 #[inline]
 pub(super) fn end(text: &Text<'_>, at: usize) -> Option<usize> {
     let bytes = text.bytes.get(at..)?;
+    if let Some((front, [next, ..])) = bytes.split_first_chunk()
+        && is_stamp(front)
+        && !(next.is_ascii_hexdigit() || matches!(next, b':' | b'+' | b'-'))
+    {
+        return Some(at + front.len());
+    }
     if let Some([y, _, _, _, s1 @ (b'-' | b'/' | b'.'), m, _, s2, d, _]) = bytes.first_chunk()
         && s1 == s2
         && matches!(y, b'1' | b'2')
@@ -21,6 +27,18 @@ pub(super) fn end(text: &Text<'_>, at: usize) -> Option<usize> {
         return (!matches!(text.get(end), b'-' | b'0'..=b'9')).then_some(end);
     }
     time(text, at)
+}
+
+/// Whether this is a date and a time of day as most logs have them. All bytes are compared at once; the plain rules would say the same.
+#[inline]
+fn is_stamp(text: &[u8; 23]) -> bool {
+    const LOW: &[u8; 23] = b"1000-00-00 00:00:00,000";
+    const HIGH: &[u8; 23] = b"2999-19-39t29:59:69.999";
+    let mut odd = false;
+    for index in 0..LOW.len() {
+        odd |= text[index].wrapping_sub(LOW[index]) > HIGH[index] - LOW[index];
+    }
+    !odd && matches!(text[10], b'T' | b't' | b' ' | b'_') && text[19] != b'-'
 }
 
 fn time(text: &Text<'_>, at: usize) -> Option<usize> {
