@@ -78,6 +78,57 @@ pub(in crate::masking) mod wide {
     marking!(wide, #[target_feature(enable = "avx2,bmi1,bmi2")]);
 }
 
+/// Vectors of 64 bytes, with one set of ASCII for each question.
+#[cfg(target_arch = "x86_64")]
+pub(in crate::masking) mod widest {
+    use super::{BEFORE, LEAD, Marks, STEP, Stretch, Window};
+    use crate::masking::vector::stretch;
+    use crate::masking::vector::widest::{Sets, ascii, eq, has, load, of, within};
+
+    /// What ends a key, a space, what separates a key from its value, a backslash; what begins a word of ours, or may begin `is` and `of`;
+    /// the letter of an escape.
+    static SETS: Sets = Sets::new()
+        .with_letters(KEY)
+        .with(KEY, b"\"'")
+        .with(SPACE, b" ")
+        .with(SEPARATOR, b":=")
+        .with(BACKSLASH, b"\\")
+        .with(WORD, b"ABCDEFGHIJKLMNOPQRSTUVWXYZw")
+        .with(LINK, b"io")
+        .with(ESCAPE, b"u");
+    const KEY: u8 = 1;
+    const SPACE: u8 = 2;
+    const SEPARATOR: u8 = 4;
+    const BACKSLASH: u8 = 8;
+    const WORD: u8 = 16;
+    const LINK: u8 = 32;
+    const ESCAPE: u8 = 64;
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+    #[inline]
+    fn marks(window: &Window) -> Marks {
+        let this = load(window, 1);
+        let next = load(window, 2);
+        let second = load(window, 3);
+        let kinds = of(this, ascii(this), &SETS);
+        let next_kinds = of(next, ascii(next), &SETS);
+        // What is before each byte, and two behind its next one.
+        let before = has(kinds, KEY) << 1 | u64::from(SETS.has(window[0], KEY));
+        let space_third = eq(load(window, 4), b' ');
+        let word = has(next_kinds, WORD) | space_third & has(next_kinds, LINK);
+        let escape = has(kinds, BACKSLASH) & has(next_kinds, ESCAPE);
+        let katakana = eq(next, 0x83) | eq(next, 0x82) & within(second, 0x93, 0xff);
+        let hiragana = eq(next, 0x81) & (eq(second, 0xbe) | eq(second, 0xaa));
+        Marks {
+            kanji: within(this, LEAD + 1, 0xe9),
+            kana: eq(this, LEAD) & (katakana | hiragana),
+            sign: has(kinds, SPACE) & word | has(kinds, SEPARATOR) & before | escape,
+        }
+    }
+
+    stretch!(b'\n', #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,bmi1,bmi2")]);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,7 +150,21 @@ mod tests {
 
     #[test]
     fn every_vector_sees_the_same() {
-        let text = "氏名：田中　ナナ \"name\": \\u3042 Mr. X is w=1、カタカナん".repeat(40);
+        let mut text = "氏名：田中　ナナ \"name\": \\u3042 Mr. X is w=1、カタカナん".repeat(40);
+        let mut state = 7_u64;
+        for _ in 0..20_000 {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let signs = [
+                " ", ":", "=", "\"", "'", "\\u", "w", "Z", "i", "o", "9", "氏", "ナ", "ま", "な", "ん",
+            ];
+            match state >> 62 {
+                0 => text.push((state >> 40) as u8 as char),
+                1 => text.push(char::from_u32(0x3000 + (state >> 40 & 0x7fff) as u32).unwrap_or('x')),
+                _ => text.push_str(signs[(state >> 40) as usize % signs.len()]),
+            }
+        }
         let (mut some, mut more) = (Stretch::default(), Stretch::default());
         for length in [1, 63, 64, 65, 128, 129, text.len()] {
             for at in (0..length).step_by(STEP * some.len()) {

@@ -65,6 +65,15 @@ impl<'a> Scan<'a> {
         let bytes = self.text.as_bytes();
         let mut telling = 0;
         let mut rest = kanji;
+        // All characters of a step, but for the last one of a text, are in one piece.
+        if let Some(step) = bytes[at..].first_chunk::<{ STEP + 2 }>() {
+            while rest != 0 {
+                let bit = rest.trailing_zeros() as usize % STEP;
+                rest &= rest - 1;
+                let code = code_of(step[bit], step[bit + 1], step[bit + 2]);
+                telling |= u64::from(self.lexicon.is_classed(code)) << bit;
+            }
+        }
         while rest != 0 {
             let bit = rest.trailing_zeros();
             rest &= rest - 1;
@@ -291,11 +300,14 @@ impl<'a> Scan<'a> {
 #[inline]
 fn code(bytes: &[u8], at: usize) -> usize {
     match bytes.get(at..at + 3) {
-        Some([first, second, third]) => {
-            usize::from(first & 0xf) << 12 | usize::from(second & 0x3f) << 6 | usize::from(third & 0x3f)
-        }
+        Some([first, second, third]) => code_of(*first, *second, *third),
         _ => 0,
     }
+}
+
+#[inline]
+fn code_of(first: u8, second: u8, third: u8) -> usize {
+    usize::from(first & 0xf) << 12 | usize::from(second & 0x3f) << 6 | usize::from(third & 0x3f)
 }
 
 /// Whether what follows a word can make it a label: a sign, a space, a bracket, `は`; an amount. `last` is the last byte of the word.

@@ -5,13 +5,17 @@ use super::label_table::{Entry, LABELS};
 /// Calls `visit` for every label that `text` may end with.
 #[inline]
 pub(super) fn each(text: &[u8], mut visit: impl FnMut(&'static Entry)) {
-    for key in keys(text) {
+    let mut all = |key: usize| {
         let mut next = HEADS[key];
         while let Some(entry) = LABELS.get(usize::from(next)) {
             visit(entry);
             next = NEXT[usize::from(next)];
         }
-    }
+    };
+    let [short, whole, letter] = keys(text);
+    all(short);
+    all(whole);
+    all(letter);
 }
 
 /// What a byte may be to a search for labels, as bits.
@@ -114,6 +118,7 @@ static TRIPLES: [u64; 1 << (TRIPLES_BITS - 6)] = {
 
 /// The keys under which labels are filed that `text` may end with: of the short ones, of the others, and of those of one
 /// letter of three bytes.
+#[inline]
 const fn keys(text: &[u8]) -> [usize; 3] {
     let length = text.len();
     let (previous, last) = (text[length - 2], text[length - 1]);

@@ -121,8 +121,15 @@ impl Vectors {
                 unsafe_code,
                 reason = "it is compiled for instructions that not every machine has"
             )]
-            // SAFETY: both values are only made on a machine that has them.
-            Width::Wide | Width::Widest => unsafe { language::wide::stretch(bytes, at, marks) },
+            // SAFETY: this value is only made on a machine that has them.
+            Width::Wide => unsafe { language::wide::stretch(bytes, at, marks) },
+            #[cfg(target_arch = "x86_64")]
+            #[expect(
+                unsafe_code,
+                reason = "it is compiled for instructions that not every machine has"
+            )]
+            // SAFETY: this value is only made on a machine that has them.
+            Width::Widest => unsafe { language::widest::stretch(bytes, at, marks) },
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Vectors of 64 bytes, whose comparisons give bits, and sets of ASCII that one look into a table tells.
 
 use std::arch::x86_64::{
-    __m512i, _mm512_cmpeq_epi8_mask, _mm512_loadu_si512, _mm512_maskz_permutex2var_epi8, _mm512_movepi8_mask,
-    _mm512_set1_epi8, _mm512_test_epi8_mask,
+    __m512i, _mm512_cmpeq_epi8_mask, _mm512_cmple_epu8_mask, _mm512_loadu_si512,
+    _mm512_maskz_permutex2var_epi8, _mm512_movepi8_mask, _mm512_set1_epi8, _mm512_sub_epi8,
+    _mm512_test_epi8_mask,
 };
 
 /// Eight sets of ASCII: for each byte a bit for those that it is in.
@@ -35,6 +36,12 @@ impl Sets {
         self
     }
 
+    /// Whether `byte` is in a set of `bits`.
+    #[inline]
+    pub(in super::super) fn has(&self, byte: u8, bits: u8) -> bool {
+        self.0.get(usize::from(byte)).is_some_and(|sets| sets & bits != 0)
+    }
+
     /// With all letters.
     pub(in super::super) const fn with_letters(self, bit: u8) -> Self {
         self.with_small_and_capital(bit, b"abcdefghijklmnopqrstuvwxyz")
@@ -57,6 +64,13 @@ pub(in super::super) fn load(window: &[u8], at: usize) -> __m512i {
 #[inline]
 pub(in super::super) fn eq(lane: __m512i, byte: u8) -> u64 {
     _mm512_cmpeq_epi8_mask(lane, _mm512_set1_epi8(byte as i8))
+}
+
+#[target_feature(enable = "avx512f,avx512bw")]
+#[inline]
+pub(in super::super) fn within(lane: __m512i, low: u8, high: u8) -> u64 {
+    let above = _mm512_sub_epi8(lane, _mm512_set1_epi8(low as i8));
+    _mm512_cmple_epu8_mask(above, _mm512_set1_epi8((high - low) as i8))
 }
 
 /// Which bytes are ASCII.
