@@ -20,7 +20,7 @@ pub(in crate::masking) type Stretch = [Marks; 16];
 pub(in crate::masking) struct Marks {
     /// Kanji.
     pub(super) kanji: u64,
-    /// Katakana, and the hiragana that end a word of ours: ん, ま and な.
+    /// Katakana, and the hiragana that end a word of ours: ん, the ま of さま and the な of ふりがな.
     pub(super) kana: u64,
     /// A space in front of a capital letter, of a word like `is` or `of` or with `w`; a separator after a key; a `\u`.
     pub(super) sign: u64,
@@ -55,7 +55,13 @@ macro_rules! marking {
                 let escape = and(eq(this, b'\\'), eq(next, b'u'));
                 let sign = or(and(eq(this, b' '), word), or(separator, escape));
                 let katakana = or(eq(next, 0x83), and(eq(next, 0x82), within(second, 0x93, 0xff)));
-                let hiragana = and(eq(next, 0x81), or(eq(second, 0xbe), eq(second, 0xaa)));
+                // ま behind さ or サ, な behind が or ガ.
+                let behind = small(before);
+                let hiragana = or(
+                    and(eq(second, 0xbe), eq(behind, 0xb5)),
+                    and(eq(second, 0xaa), eq(behind, 0xac)),
+                );
+                let hiragana = and(eq(next, 0x81), hiragana);
                 let kana = and(eq(this, LEAD), or(katakana, hiragana));
                 marks.sign |= bits(sign) << at;
                 marks.kana |= bits(kana) << at;
@@ -118,7 +124,10 @@ pub(in crate::masking) mod widest {
         let word = has(next_kinds, WORD) | space_third & has(next_kinds, LINK);
         let escape = has(kinds, BACKSLASH) & has(next_kinds, ESCAPE);
         let katakana = eq(next, 0x83) | eq(next, 0x82) & within(second, 0x93, 0xff);
-        let hiragana = eq(next, 0x81) & (eq(second, 0xbe) | eq(second, 0xaa));
+        let behind = load(window, 0);
+        let honorific = eq(second, 0xbe) & (eq(behind, 0x95) | eq(behind, 0xb5));
+        let reading = eq(second, 0xaa) & (eq(behind, 0x8c) | eq(behind, 0xac));
+        let hiragana = eq(next, 0x81) & (honorific | reading);
         Marks {
             kanji: within(this, LEAD + 1, 0xe9),
             kana: eq(this, LEAD) & (katakana | hiragana),
@@ -139,13 +148,14 @@ mod tests {
         let mut text = br#" as John is x "name": =1 \u3042 by"#.to_vec();
         text.resize(60, b'x');
         text.extend("営ナな".bytes());
+        text.extend("がなあな".bytes());
         let mut marks = Stretch::default();
         assert_eq!(portable::stretch(&text, 0, &mut marks), 2);
         let found = |mask: u64| (0..64).filter(|at| mask >> at & 1 == 1).collect::<Vec<_>>();
         assert_eq!(found(marks[0].sign), [3, 8, 20, 25]);
         assert_eq!(found(marks[0].kanji), [60]);
         assert_eq!(found(marks[0].kana), [63]);
-        assert_eq!(found(marks[1].kana), [2]);
+        assert_eq!(found(marks[1].kana), [8]);
     }
 
     #[test]

@@ -359,6 +359,8 @@ fn is_katakana(bytes: &[u8], at: usize) -> bool {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::labels::japanese_labels;
+    use super::super::person::HONORIFICS;
     use super::*;
 
     /// Looks at every character at which a rule could begin, one at a time.
@@ -392,11 +394,32 @@ mod tests {
         found
     }
 
+    #[test]
+    fn of_words_that_end_with_hiragana_the_marks_know_all() {
+        let mut words: Vec<String> = HONORIFICS
+            .iter()
+            .map(|honorific| honorific.word.to_owned())
+            .collect();
+        japanese_labels(|word, _| words.push(word.to_owned()));
+        let ends = |word: &&String| word.ends_with(['ま', 'な']);
+        let ending: Vec<_> = words.iter().filter(ends).collect();
+        assert_eq!(ending, ["さま", "ふりがな"]);
+        let lexicon = Lexicon::get();
+        let class = |c: char| lexicon.class(c as usize);
+        assert_eq!((class('ま'), class('な')), (class::HONORIFIC, class::LABEL));
+    }
+
     /// What stands in real lines, joined at random.
     fn texts() -> impl Strategy<Value = String> {
         let piece = prop_oneof![
             prop::sample::select(vec![
                 "田中",
+                "さま",
+                "サま",
+                "ま",
+                "ふりがな",
+                "ふりガな：",
+                "な",
                 "太郎",
                 "佐々木",
                 "林",

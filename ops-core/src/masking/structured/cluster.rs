@@ -49,12 +49,16 @@ impl Cluster {
         let mut total = 0;
         while self.count < Self::GROUPS {
             let mut end = start;
-            while text.get(end).is_ascii_digit() {
-                if total == Self::DIGITS {
+            for byte in text.bytes.get(start..).unwrap_or_default() {
+                let digit = byte.wrapping_sub(b'0');
+                if digit > 9 {
+                    break;
+                }
+                let Some(place) = self.digits.get_mut(total) else {
                     self.overlong = self.count == 0;
                     return;
-                }
-                self.digits[total] = text.get(end) - b'0';
+                };
+                *place = digit;
                 total += 1;
                 end += 1;
             }

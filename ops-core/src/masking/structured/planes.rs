@@ -148,7 +148,7 @@ const NAMES: &[u8] = b"dtnyeslvcpw";
 #[cfg(target_arch = "x86_64")]
 pub(super) mod wide {
     use super::{Planes, Window};
-    use crate::masking::vector::blocks::{Block, Blocks, block};
+    use crate::masking::vector::blocks::{Blocks, block};
     use crate::masking::vector::wide::{WIDTH, and, any, bits, eq, load, of, or, small};
 
     /// The letters that are in the rows of `A`, those in the rows of `P`, digits, `-`, `_`, hexadecimal letters, `:` and `=`; and signs
