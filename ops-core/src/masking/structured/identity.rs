@@ -430,3 +430,20 @@ fn is_before_prefecture(text: &Text<'_>, end: usize) -> bool {
             .split(' ')
             .any(|name| text.starts(at, name.as_bytes()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_unit_counts() {
+        for unit in UNITS {
+            for text in [format!("12{unit}"), format!("12 {unit}")] {
+                assert!(is_counted(&Text::plain(text.as_bytes()), 2), "{text}");
+            }
+        }
+        for text in ["12", "12 ", "12様", "12を"] {
+            assert!(!is_counted(&Text::plain(text.as_bytes()), 2), "{text}");
+        }
+    }
+}

@@ -398,3 +398,42 @@ fn is_placeholder(value: &[u8]) -> bool {
             .iter()
             .any(|word| value.eq_ignore_ascii_case(word.as_bytes()))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_uuid_is_an_identifier_and_no_key(
+            before in prop::sample::select(vec!["", " ", "=", "\n", "key ", "token: ", "é"]),
+            hex in "[0-9a-fA-F]{32}",
+            changes in prop::collection::vec((0_usize..40, prop::sample::select(&b"09afAFgz-_. :"[..])), 0..2),
+            after in prop::sample::select(vec!["", " ", "-", "_", "f", ".", "\n", "z", "="]),
+        ) {
+            let mut word = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-").into_bytes();
+            for (at, byte) in changes {
+                if let Some(place) = word.get_mut(at) {
+                    *place = byte;
+                }
+            }
+            let bytes = [before.as_bytes(), &word, after.as_bytes()].concat();
+            let start = before.len();
+            let is_word = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+            let end = start + bytes[start..].iter().take_while(is_word).count();
+            if is_uuid(&bytes[start..]) {
+                let text = Text::plain(&bytes);
+                prop_assert_eq!(end, start + UUID);
+                prop_assert!(is_identifier(&bytes[start..end]));
+                prop_assert_eq!(token(&text, start..end), None);
+            } else {
+                let hexadecimal = |byte: &u8| byte.is_ascii_hexdigit() || *byte == b'-';
+                prop_assert!(!(is_identifier(&bytes[start..end]) && bytes[start..end].iter().all(hexadecimal)));
+            }
+        }
+    }
+}

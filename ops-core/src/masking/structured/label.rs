@@ -329,6 +329,28 @@ mod tests {
     }
 
     #[test]
+    fn a_label_without_signs_is_compared_as_the_others_are() {
+        for entry in LABELS.iter().filter(|entry| !entry.is_open) {
+            let text = entry.text.as_bytes();
+            let slowly = Entry {
+                is_open: true,
+                ..*entry
+            };
+            for (before, at) in (0..3).flat_map(|before| (0..text.len()).map(move |at| (before, at))) {
+                // The same, a capital letter, another byte.
+                for change in [0, 0x20, 1] {
+                    let mut bytes = [&b"  "[..before], text].concat();
+                    bytes[before + at] ^= change;
+                    for low in 0..3 {
+                        let expected = matched(&slowly, &bytes, low, bytes.len());
+                        assert_eq!(matched(entry, &bytes, low, bytes.len()), expected, "{bytes:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
     fn what_stands_between_is_told() {
         let text = "社員番号 12、は";
         let label = nearest(&Text::plain(text.as_bytes()), text.len()).unwrap();

@@ -15,7 +15,7 @@ const BEFORE: usize = 2;
 pub(super) const LONG: usize = 16;
 
 /// The marks of some steps in a row.
-pub(in crate::masking) type Stretch = [Marks; 2 * ROWS];
+pub(in crate::masking) type Stretch = [Marks; 4 * ROWS];
 
 /// The places of a step that are worth a look, one bit for each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -52,7 +52,7 @@ pub(super) struct Rows {
 }
 
 /// How many windows are looked at side by side.
-pub(super) const ROWS: usize = 8;
+pub(super) const ROWS: usize = 4;
 
 impl Rows {
     #[inline(always)]

@@ -12,6 +12,12 @@ pub(super) fn end(text: &Text<'_>, at: usize) -> Option<usize> {
     {
         return Some(at + front.len());
     }
+    plainly(text, at)
+}
+
+/// As [`end`], by the rules one after another.
+fn plainly(text: &Text<'_>, at: usize) -> Option<usize> {
+    let bytes = text.bytes.get(at..)?;
     if let Some([y, _, _, _, s1 @ (b'-' | b'/' | b'.'), m, _, s2, d, _]) = bytes.first_chunk()
         && s1 == s2
         && matches!(y, b'1' | b'2')
@@ -132,6 +138,8 @@ fn time(text: &Text<'_>, at: usize) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn read(text: &str) -> Option<&str> {
@@ -150,6 +158,24 @@ mod tests {
             ("09:30", "09:30"),
         ] {
             assert_eq!(read(text), Some(whole));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_is_told_at_once_is_what_the_rules_say(
+            changes in prop::collection::vec((0_usize..25, any::<u8>()), 0..3),
+            signs in prop::collection::vec((0_usize..25, prop::sample::select(&b"0123456789-:.,Tt _+aZ"[..])), 0..3),
+            length in 20_usize..26,
+        ) {
+            let mut text = *b"2026-11-28T10:20:30.678Z 1";
+            for (at, byte) in changes.into_iter().take(1).chain(signs) {
+                text[at] = byte;
+            }
+            let text = Text::plain(&text[..length]);
+            prop_assert_eq!(end(&text, 0), plainly(&text, 0));
         }
     }
 
