@@ -4,11 +4,8 @@ use super::text::half_width;
 ///
 /// A value with fewer than nine digits becomes `****`, unless it is masked already.
 pub fn mask_phone(number: &str) -> String {
-    let digits: String = number
-        .chars()
-        .map(half_width)
-        .filter(char::is_ascii_digit)
-        .collect();
+    let mut digits = String::with_capacity(number.len());
+    digits.extend(number.chars().map(half_width).filter(char::is_ascii_digit));
     let international = number.chars().map(half_width).find(|c| !c.is_whitespace()) == Some('+');
     match Number::read(&digits, international) {
         Some(number) => number.masked(),

@@ -118,10 +118,15 @@ impl BuiltinMasker {
             return false;
         }
         let masked = tokens(text);
+        let has_escapes = memchr::memchr(b'\\', text.as_bytes()).is_some();
         let mut edits = Splice::new(text, edited);
         let (mut json, mut read) = (state, 0);
         for span in found {
-            let place = outside_escapes(text, span.start..span.end);
+            let place = if has_escapes {
+                outside_escapes(text, span.start..span.end)
+            } else {
+                span.start..span.end
+            };
             let place = place.start.max(edits.done)..place.end;
             if place.is_empty() {
                 continue;

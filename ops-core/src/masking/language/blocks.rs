@@ -20,7 +20,7 @@ pub(in crate::masking) type Stretch = [Marks; 16];
 pub(in crate::masking) struct Marks {
     /// Kanji.
     pub(super) kanji: u64,
-    /// Katakana, and the hiragana that end a word of ours: ん, ま and な.
+    /// Katakana, and the hiragana that end a word of ours: ん, the ま of さま and the な of ふりがな.
     pub(super) kana: u64,
     /// A space in front of a capital letter, of a word like `is` or `of` or with `w`; a separator after a key; a `\u`.
     pub(super) sign: u64,
@@ -55,7 +55,13 @@ macro_rules! marking {
                 let escape = and(eq(this, b'\\'), eq(next, b'u'));
                 let sign = or(and(eq(this, b' '), word), or(separator, escape));
                 let katakana = or(eq(next, 0x83), and(eq(next, 0x82), within(second, 0x93, 0xff)));
-                let hiragana = and(eq(next, 0x81), or(eq(second, 0xbe), eq(second, 0xaa)));
+                // ま behind さ or サ, な behind が or ガ.
+                let behind = small(before);
+                let hiragana = or(
+                    and(eq(second, 0xbe), eq(behind, 0xb5)),
+                    and(eq(second, 0xaa), eq(behind, 0xac)),
+                );
+                let hiragana = and(eq(next, 0x81), hiragana);
                 let kana = and(eq(this, LEAD), or(katakana, hiragana));
                 marks.sign |= bits(sign) << at;
                 marks.kana |= bits(kana) << at;
@@ -78,34 +84,106 @@ pub(in crate::masking) mod wide {
     marking!(wide, #[target_feature(enable = "avx2,bmi1,bmi2")]);
 }
 
+/// Vectors of 64 bytes, with one set of ASCII for each question.
+#[cfg(target_arch = "x86_64")]
+pub(in crate::masking) mod widest {
+    use super::{BEFORE, LEAD, Marks, STEP, Stretch, Window};
+    use crate::masking::vector::stretch;
+    use crate::masking::vector::widest::{Sets, ascii, eq, has, load, of, within};
+
+    /// What ends a key, a space, what separates a key from its value, a backslash; what begins a word of ours, or may begin `is` and `of`;
+    /// the letter of an escape.
+    static SETS: Sets = Sets::new()
+        .with_letters(KEY)
+        .with(KEY, b"\"'")
+        .with(SPACE, b" ")
+        .with(SEPARATOR, b":=")
+        .with(BACKSLASH, b"\\")
+        .with(WORD, b"ABCDEFGHIJKLMNOPQRSTUVWXYZw")
+        .with(LINK, b"io")
+        .with(ESCAPE, b"u");
+    const KEY: u8 = 1;
+    const SPACE: u8 = 2;
+    const SEPARATOR: u8 = 4;
+    const BACKSLASH: u8 = 8;
+    const WORD: u8 = 16;
+    const LINK: u8 = 32;
+    const ESCAPE: u8 = 64;
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+    #[inline]
+    fn marks(window: &Window) -> Marks {
+        let this = load(window, 1);
+        let next = load(window, 2);
+        let second = load(window, 3);
+        let kinds = of(this, ascii(this), &SETS);
+        let next_kinds = of(next, ascii(next), &SETS);
+        // What is before each byte, and two behind its next one.
+        let before = has(kinds, KEY) << 1 | u64::from(SETS.has(window[0], KEY));
+        let space_third = eq(load(window, 4), b' ');
+        let word = has(next_kinds, WORD) | space_third & has(next_kinds, LINK);
+        let escape = has(kinds, BACKSLASH) & has(next_kinds, ESCAPE);
+        let katakana = eq(next, 0x83) | eq(next, 0x82) & within(second, 0x93, 0xff);
+        let behind = load(window, 0);
+        let honorific = eq(second, 0xbe) & (eq(behind, 0x95) | eq(behind, 0xb5));
+        let reading = eq(second, 0xaa) & (eq(behind, 0x8c) | eq(behind, 0xac));
+        let hiragana = eq(next, 0x81) & (honorific | reading);
+        Marks {
+            kanji: within(this, LEAD + 1, 0xe9),
+            kana: eq(this, LEAD) & (katakana | hiragana),
+            sign: has(kinds, SPACE) & word | has(kinds, SEPARATOR) & before | escape,
+        }
+    }
+
+    stretch!(b'\n', #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,bmi1,bmi2")]);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::masking::vector::Vectors;
 
     #[test]
     fn marks_stand_where_the_rules_say() {
         let mut text = br#" as John is x "name": =1 \u3042 by"#.to_vec();
         text.resize(60, b'x');
         text.extend("営ナな".bytes());
+        text.extend("がなあな".bytes());
         let mut marks = Stretch::default();
         assert_eq!(portable::stretch(&text, 0, &mut marks), 2);
         let found = |mask: u64| (0..64).filter(|at| mask >> at & 1 == 1).collect::<Vec<_>>();
         assert_eq!(found(marks[0].sign), [3, 8, 20, 25]);
         assert_eq!(found(marks[0].kanji), [60]);
         assert_eq!(found(marks[0].kana), [63]);
-        assert_eq!(found(marks[1].kana), [2]);
+        assert_eq!(found(marks[1].kana), [8]);
     }
 
     #[test]
     fn every_vector_sees_the_same() {
-        let text = "氏名：田中　ナナ \"name\": \\u3042 Mr. X is w=1、カタカナん".repeat(40);
+        let mut text = "氏名：田中　ナナ \"name\": \\u3042 Mr. X is w=1、カタカナん".repeat(40);
+        let mut state = 7_u64;
+        for _ in 0..20_000 {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let signs = [
+                " ", ":", "=", "\"", "'", "\\u", "w", "Z", "i", "o", "9", "氏", "ナ", "ま", "な", "ん",
+            ];
+            match state >> 62 {
+                0 => text.push((state >> 40) as u8 as char),
+                1 => text.push(char::from_u32(0x3000 + (state >> 40 & 0x7fff) as u32).unwrap_or('x')),
+                _ => text.push_str(signs[(state >> 40) as usize % signs.len()]),
+            }
+        }
         let (mut some, mut more) = (Stretch::default(), Stretch::default());
         for length in [1, 63, 64, 65, 128, 129, text.len()] {
             for at in (0..length).step_by(STEP * some.len()) {
                 let count = portable::stretch(&text.as_bytes()[..length], at, &mut some);
                 let bytes = &text.as_bytes()[..length];
-                assert_eq!(crate::masking::vector::language(bytes, at, &mut more), count);
-                assert_eq!(some[..count], more[..count]);
+                for vectors in Vectors::all() {
+                    assert_eq!(vectors.language(bytes, at, &mut more), count);
+                    assert_eq!(some[..count], more[..count], "{vectors:?}");
+                }
             }
         }
     }

@@ -96,13 +96,13 @@ pub(super) struct Lexicon {
     pub(super) honorifics: Endings<u8>,
     pub(super) stems: Endings<()>,
     /// One bit for each hash of the first two characters of a surname in kanji.
-    pairs: Box<[u64]>,
+    pairs: Box<[u64; 1 << (PAIRS - 6)]>,
     /// By code point of the basic plane.
-    classes: Box<[u8]>,
+    classes: Box<[u8; 1 << 16]>,
     /// One bit for each code point with a class.
-    classed: Box<[u64]>,
+    classed: Box<[u64; 1 << 10]>,
     /// One bit for each code point that is a surname by itself.
-    alone: Box<[u64]>,
+    alone: Box<[u64; 1 << 10]>,
 }
 
 static LEXICON: LazyLock<Lexicon> = LazyLock::new(Lexicon::read);
@@ -119,10 +119,10 @@ impl Lexicon {
             keys: Endings::new(11),
             honorifics: Endings::new(9),
             stems: Endings::new(13),
-            pairs: vec![0; 1 << (PAIRS - 6)].into(),
-            classes: vec![0; 1 << 16].into(),
-            classed: vec![0; 1 << 10].into(),
-            alone: vec![0; 1 << 10].into(),
+            pairs: Box::new([0; 1 << (PAIRS - 6)]),
+            classes: Box::new([0; 1 << 16]),
+            classed: Box::new([0; 1 << 10]),
+            alone: Box::new([0; 1 << 10]),
         };
         for (source, entry) in SOURCES {
             for line in source.lines() {

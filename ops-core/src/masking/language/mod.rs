@@ -14,9 +14,9 @@ mod lexicon;
 mod person;
 mod scan;
 
-#[cfg(target_arch = "x86_64")]
-pub(super) use self::blocks::wide;
 pub(super) use self::blocks::{Stretch, portable};
+#[cfg(target_arch = "x86_64")]
+pub(super) use self::blocks::{wide, widest};
 use self::scan::Scan;
 use crate::model::PiiSpan;
 

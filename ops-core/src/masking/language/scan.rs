@@ -65,6 +65,15 @@ impl<'a> Scan<'a> {
         let bytes = self.text.as_bytes();
         let mut telling = 0;
         let mut rest = kanji;
+        // All characters of a step, but for the last one of a text, are in one piece.
+        if let Some(step) = bytes[at..].first_chunk::<{ STEP + 2 }>() {
+            while rest != 0 {
+                let bit = rest.trailing_zeros() as usize % STEP;
+                rest &= rest - 1;
+                let code = code_of(step[bit], step[bit + 1], step[bit + 2]);
+                telling |= u64::from(self.lexicon.is_classed(code)) << bit;
+            }
+        }
         while rest != 0 {
             let bit = rest.trailing_zeros();
             rest &= rest - 1;
@@ -291,11 +300,14 @@ impl<'a> Scan<'a> {
 #[inline]
 fn code(bytes: &[u8], at: usize) -> usize {
     match bytes.get(at..at + 3) {
-        Some([first, second, third]) => {
-            usize::from(first & 0xf) << 12 | usize::from(second & 0x3f) << 6 | usize::from(third & 0x3f)
-        }
+        Some([first, second, third]) => code_of(*first, *second, *third),
         _ => 0,
     }
+}
+
+#[inline]
+fn code_of(first: u8, second: u8, third: u8) -> usize {
+    usize::from(first & 0xf) << 12 | usize::from(second & 0x3f) << 6 | usize::from(third & 0x3f)
 }
 
 /// Whether what follows a word can make it a label: a sign, a space, a bracket, `は`; an amount. `last` is the last byte of the word.
@@ -347,6 +359,8 @@ fn is_katakana(bytes: &[u8], at: usize) -> bool {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::labels::japanese_labels;
+    use super::super::person::HONORIFICS;
     use super::*;
 
     /// Looks at every character at which a rule could begin, one at a time.
@@ -380,11 +394,32 @@ mod tests {
         found
     }
 
+    #[test]
+    fn of_words_that_end_with_hiragana_the_marks_know_all() {
+        let mut words: Vec<String> = HONORIFICS
+            .iter()
+            .map(|honorific| honorific.word.to_owned())
+            .collect();
+        japanese_labels(|word, _| words.push(word.to_owned()));
+        let ends = |word: &&String| word.ends_with(['ま', 'な']);
+        let ending: Vec<_> = words.iter().filter(ends).collect();
+        assert_eq!(ending, ["さま", "ふりがな"]);
+        let lexicon = Lexicon::get();
+        let class = |c: char| lexicon.class(c as usize);
+        assert_eq!((class('ま'), class('な')), (class::HONORIFIC, class::LABEL));
+    }
+
     /// What stands in real lines, joined at random.
     fn texts() -> impl Strategy<Value = String> {
         let piece = prop_oneof![
             prop::sample::select(vec![
                 "田中",
+                "さま",
+                "サま",
+                "ま",
+                "ふりがな",
+                "ふりガな：",
+                "な",
                 "太郎",
                 "佐々木",
                 "林",

@@ -70,7 +70,9 @@ mod tests {
 
     fn end_of(text: &str, named: bool) -> Option<usize> {
         let text = Text::plain(text.as_bytes());
-        end(&text, &Cluster::read(&text, 0), named)
+        let mut cluster = Cluster::new();
+        cluster.read(&text, 0);
+        end(&text, &cluster, named)
     }
 
     #[test]

@@ -30,42 +30,51 @@ impl Cluster {
     const DIGITS: usize = 24;
     const GROUPS: usize = 8;
 
-    /// Reads from a digit at `at`.
-    pub(super) fn read(text: &Text<'_>, at: usize) -> Self {
-        let mut cluster = Self {
+    /// The room for one.
+    pub(super) fn new() -> Self {
+        Self {
             digits: [0; Self::DIGITS],
             groups: [Group::default(); Self::GROUPS],
             count: 0,
             overlong: false,
-        };
+        }
+    }
+
+    /// Reads from a digit at `at`, in the place of what was read before.
+    pub(super) fn read(&mut self, text: &Text<'_>, at: usize) {
+        self.count = 0;
+        self.overlong = false;
         let mut start = at;
         let mut joint = 0;
         let mut total = 0;
-        while cluster.count < Self::GROUPS {
+        while self.count < Self::GROUPS {
             let mut end = start;
-            while text.get(end).is_ascii_digit() {
-                if total == Self::DIGITS {
-                    cluster.overlong = cluster.count == 0;
-                    return cluster;
+            for byte in text.bytes.get(start..).unwrap_or_default() {
+                let digit = byte.wrapping_sub(b'0');
+                if digit > 9 {
+                    break;
                 }
-                cluster.digits[total] = text.get(end) - b'0';
+                let Some(place) = self.digits.get_mut(total) else {
+                    self.overlong = self.count == 0;
+                    return;
+                };
+                *place = digit;
                 total += 1;
                 end += 1;
             }
-            cluster.groups[cluster.count] = Group {
+            self.groups[self.count] = Group {
                 start,
                 end,
                 total,
                 joint,
             };
-            cluster.count += 1;
+            self.count += 1;
             let Some((sign, width)) = joint_at(text, end) else {
                 break;
             };
             joint = sign;
             start = end + width;
         }
-        cluster
     }
 
     pub(super) fn groups(&self) -> &[Group] {
@@ -174,7 +183,8 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> (Vec<usize>, Vec<u8>) {
-        let cluster = Cluster::read(&Text::plain(text.as_bytes()), 0);
+        let mut cluster = Cluster::new();
+        cluster.read(&Text::plain(text.as_bytes()), 0);
         let lengths: Vec<_> = cluster.groups().iter().map(Group::len).collect();
         (lengths, cluster.digits(cluster.groups().len()).to_vec())
     }
@@ -186,6 +196,10 @@ mod tests {
         assert_eq!(read("1 (02) 3-4").0, [1, 2, 1, 1]);
         assert_eq!(read("1--2").0, [1]);
         assert_eq!(read(&"1-".repeat(20)).0.len(), Cluster::GROUPS);
-        assert!(Cluster::read(&Text::plain(&[b'7'; 40]), 0).overlong);
+        let mut cluster = Cluster::new();
+        cluster.read(&Text::plain(&[b'7'; 40]), 0);
+        assert!(cluster.overlong);
+        cluster.read(&Text::plain(b"7"), 0);
+        assert!(!cluster.overlong && cluster.digits(1) == [7]);
     }
 }

@@ -345,6 +345,10 @@ fn is_counted(text: &Text<'_>, end: usize) -> bool {
     if text.get(at) < 0x80 {
         return !spaced && text.get(at) == b'%';
     }
+    let (second, third) = (text.get(at + 1) & 0x3f, text.get(at + 2) & 0x3f);
+    if FIRSTS[usize::from(second)] >> third & 1 == 0 {
+        return false;
+    }
     // After a space a unit stands alone: 名義 is no unit.
     let stands = |unit: &str| !spaced || !matches!(text.get(at + unit.len()), 0xe4..=0xe9);
     let first = text.get(at);
@@ -352,6 +356,18 @@ fn is_counted(text: &Text<'_>, end: usize) -> bool {
         .iter()
         .any(|unit| unit.as_bytes()[0] == first && text.starts(at, unit.as_bytes()) && stands(unit))
 }
+
+/// The last two bytes of the first characters of units.
+static FIRSTS: [u64; 64] = {
+    let mut firsts = [0; 64];
+    let mut index = 0;
+    while index < UNITS.len() {
+        let unit = UNITS[index].as_bytes();
+        firsts[(unit[1] & 0x3f) as usize] |= 1 << (unit[2] & 0x3f);
+        index += 1;
+    }
+    firsts
+};
 
 const UNITS: [&str; 42] = [
     "円",
@@ -413,4 +429,21 @@ fn is_before_prefecture(text: &Text<'_>, end: usize) -> bool {
         && PREFECTURES
             .split(' ')
             .any(|name| text.starts(at, name.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_unit_counts() {
+        for unit in UNITS {
+            for text in [format!("12{unit}"), format!("12 {unit}")] {
+                assert!(is_counted(&Text::plain(text.as_bytes()), 2), "{text}");
+            }
+        }
+        for text in ["12", "12 ", "12様", "12を"] {
+            assert!(!is_counted(&Text::plain(text.as_bytes()), 2), "{text}");
+        }
+    }
 }

@@ -223,7 +223,9 @@ mod tests {
     fn four(text: &str) -> Option<&str> {
         let view = Text::plain(text.as_bytes());
         let at = text.find(|c: char| c.is_ascii_digit())?;
-        v4(&view, &Cluster::read(&view, at)).map(|range| &text[range])
+        let mut cluster = Cluster::new();
+        cluster.read(&view, at);
+        v4(&view, &cluster).map(|range| &text[range])
     }
 
     fn six(text: &str) -> Option<&str> {

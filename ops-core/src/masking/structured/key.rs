@@ -37,7 +37,30 @@ pub(super) fn token(text: &Text<'_>, run: Range<usize>) -> Option<Range<usize>> 
     (!is_placeholder(&text.bytes[run.start..end])).then_some(run.start..end)
 }
 
-/// Whether a run of word bytes is a UUID.
+/// How long a UUID is.
+pub(super) const UUID: usize = 36;
+
+/// Whether a run of word bytes that begins `text` is a UUID of hexadecimal digits.
+#[inline]
+pub(super) fn is_uuid(text: &[u8]) -> bool {
+    let Some(word) = text.first_chunk::<UUID>() else {
+        return false;
+    };
+    if [8, 13, 18, 23].iter().any(|at| word[*at] != b'-') {
+        return false;
+    }
+    // Without a branch for each, so that they are looked at together.
+    let odd = |byte: u8| {
+        let digit = byte.wrapping_sub(b'0') < 10;
+        let letter = (byte | 0x20).wrapping_sub(b'a') < 6;
+        u8::from(!(digit | letter | (byte == b'-')))
+    };
+    let next = text.get(UUID).copied().unwrap_or(0);
+    word.iter().fold(0, |odds, byte| odds | odd(*byte)) == 0
+        && !(next.is_ascii_alphanumeric() || matches!(next, b'_' | b'-'))
+}
+
+/// Whether a run of word bytes has the hyphens of a UUID.
 pub(super) fn is_identifier(word: &[u8]) -> bool {
     word.len() == 36 && [8, 13, 18, 23].iter().all(|at| word[*at] == b'-')
 }
@@ -374,4 +397,43 @@ fn is_placeholder(value: &[u8]) -> bool {
         || WORDS
             .iter()
             .any(|word| value.eq_ignore_ascii_case(word.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_uuid_is_an_identifier_and_no_key(
+            before in prop::sample::select(vec!["", " ", "=", "\n", "key ", "token: ", "é"]),
+            hex in "[0-9a-fA-F]{32}",
+            changes in prop::collection::vec((0_usize..40, prop::sample::select(&b"09afAFgz-_. :"[..])), 0..2),
+            after in prop::sample::select(vec!["", " ", "-", "_", "f", ".", "\n", "z", "="]),
+        ) {
+            let mut word = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-").into_bytes();
+            for (at, byte) in changes {
+                if let Some(place) = word.get_mut(at) {
+                    *place = byte;
+                }
+            }
+            let bytes = [before.as_bytes(), &word, after.as_bytes()].concat();
+            let start = before.len();
+            let is_word = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+            let end = start + bytes[start..].iter().take_while(is_word).count();
+            if is_uuid(&bytes[start..]) {
+                let text = Text::plain(&bytes);
+                prop_assert_eq!(end, start + UUID);
+                prop_assert!(is_identifier(&bytes[start..end]));
+                prop_assert_eq!(token(&text, start..end), None);
+            } else {
+                let hexadecimal = |byte: &u8| byte.is_ascii_hexdigit() || *byte == b'-';
+                prop_assert!(!(is_identifier(&bytes[start..end]) && bytes[start..end].iter().all(hexadecimal)));
+            }
+        }
+    }
 }

@@ -234,21 +234,18 @@ fn longest(bytes: &[u8], low: usize, end: usize) -> Option<(Meaning, usize)> {
     best
 }
 
-/// Where `entry` begins, if it ends before `end`. A `~` in it stands for at most one sign between two words.
+/// Where `entry` begins, if it ends before `end`.
 fn matched(entry: &Entry, bytes: &[u8], low: usize, end: usize) -> Option<usize> {
-    let mut at = end;
-    for want in entry.text.bytes().rev() {
-        if want == b'~' {
-            if at > low && matches!(bytes[at - 1], b' ' | b'_' | b'-' | b'.' | b'\'') {
-                at -= 1;
-            }
-            continue;
-        }
-        if at <= low || bytes[at - 1].to_ascii_lowercase() != want {
-            return None;
-        }
-        at -= 1;
-    }
+    let at = if entry.is_open {
+        open_start(entry, bytes, low, end)?
+    } else {
+        let at = end.checked_sub(entry.text.len()).filter(|at| *at >= low)?;
+        let (found, wanted) = (&bytes[at..end], entry.text.as_bytes());
+        // Most of those that are filed alike begin otherwise.
+        let same = found[0].to_ascii_lowercase() == wanted[0]
+            && (found == wanted || found.eq_ignore_ascii_case(wanted));
+        same.then_some(at)?
+    };
     let word = |byte: u8| byte.is_ascii_alphabetic();
     let first = entry.text.as_bytes()[0];
     let last = bytes[end - 1];
@@ -268,6 +265,24 @@ fn matched(entry: &Entry, bytes: &[u8], low: usize, end: usize) -> Option<usize>
     let mask =
         before == b'[' && matches!(after, b']' | b':') && !bytes[at..end].iter().any(u8::is_ascii_lowercase);
     (begins && ends && !host && !mask).then_some(at)
+}
+
+/// As [`matched`] for the letters alone. A `~` in them stands for at most one sign between two words.
+fn open_start(entry: &Entry, bytes: &[u8], low: usize, end: usize) -> Option<usize> {
+    let mut at = end;
+    for want in entry.text.bytes().rev() {
+        if want == b'~' {
+            if at > low && matches!(bytes[at - 1], b' ' | b'_' | b'-' | b'.' | b'\'') {
+                at -= 1;
+            }
+            continue;
+        }
+        if at <= low || bytes[at - 1].to_ascii_lowercase() != want {
+            return None;
+        }
+        at -= 1;
+    }
+    Some(at)
 }
 
 #[cfg(test)]
@@ -308,6 +323,28 @@ mod tests {
                 let label = entry.text.replace('~', sign);
                 for text in [label.clone(), label.to_uppercase(), format!("({label}")] {
                     assert_eq!(meaning(&text), Some(entry.meaning), "{text}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_label_without_signs_is_compared_as_the_others_are() {
+        for entry in LABELS.iter().filter(|entry| !entry.is_open) {
+            let text = entry.text.as_bytes();
+            let slowly = Entry {
+                is_open: true,
+                ..*entry
+            };
+            for (before, at) in (0..3).flat_map(|before| (0..text.len()).map(move |at| (before, at))) {
+                // The same, a capital letter, another byte.
+                for change in [0, 0x20, 1] {
+                    let mut bytes = [&b"  "[..before], text].concat();
+                    bytes[before + at] ^= change;
+                    for low in 0..3 {
+                        let expected = matched(&slowly, &bytes, low, bytes.len());
+                        assert_eq!(matched(entry, &bytes, low, bytes.len()), expected, "{bytes:?}");
+                    }
                 }
             }
         }

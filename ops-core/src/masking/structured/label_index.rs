@@ -5,13 +5,17 @@ use super::label_table::{Entry, LABELS};
 /// Calls `visit` for every label that `text` may end with.
 #[inline]
 pub(super) fn each(text: &[u8], mut visit: impl FnMut(&'static Entry)) {
-    for key in keys(text) {
+    let mut all = |key: usize| {
         let mut next = HEADS[key];
         while let Some(entry) = LABELS.get(usize::from(next)) {
             visit(entry);
             next = NEXT[usize::from(next)];
         }
-    }
+    };
+    let [short, whole, letter] = keys(text);
+    all(short);
+    all(whole);
+    all(letter);
 }
 
 /// What a byte may be to a search for labels, as bits.
@@ -44,11 +48,39 @@ pub(super) static KINDS: [u8; 256] = {
 #[inline]
 pub(super) fn may_end(text: &[u8]) -> bool {
     let (last, previous) = (text[text.len() - 1], text[text.len() - 2]);
+    // Most are told by two of them.
+    if PAIRS[usize::from(previous) << 2 | usize::from(last) >> 6] >> (last & 63) & 1 == 0 {
+        return false;
+    }
     let third = text.len().checked_sub(3).map_or(0, |at| text[at]);
     let short = triple(0, previous, last);
     let whole = triple(third, previous, last);
     (TRIPLES[short / 64] >> (short % 64) | TRIPLES[whole / 64] >> (whole % 64)) & 1 == 1
 }
+
+/// Which last two bytes labels have, in small letters and capital ones.
+static PAIRS: [u64; 1 << 10] = {
+    let mut pairs = [0; 1 << 10];
+    let mut index = 0;
+    while index < LABELS.len() {
+        let text = LABELS[index].text.as_bytes();
+        let (previous, last) = (text[text.len() - 2], text[text.len() - 1]);
+        let both = [
+            [previous, last],
+            [previous.to_ascii_uppercase(), last],
+            [previous, last.to_ascii_uppercase()],
+            [previous.to_ascii_uppercase(), last.to_ascii_uppercase()],
+        ];
+        let mut form = 0;
+        while form < both.len() {
+            let [previous, last] = both[form];
+            pairs[(previous as usize) << 2 | (last as usize) >> 6] |= 1 << (last & 63);
+            form += 1;
+        }
+        index += 1;
+    }
+    pairs
+};
 
 /// A hash of three bytes; 0 for `third` stands for any byte.
 const fn triple(third: u8, previous: u8, last: u8) -> usize {
@@ -86,6 +118,7 @@ static TRIPLES: [u64; 1 << (TRIPLES_BITS - 6)] = {
 
 /// The keys under which labels are filed that `text` may end with: of the short ones, of the others, and of those of one
 /// letter of three bytes.
+#[inline]
 const fn keys(text: &[u8]) -> [usize; 3] {
     let length = text.len();
     let (previous, last) = (text[length - 2], text[length - 1]);

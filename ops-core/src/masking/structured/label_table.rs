@@ -5,10 +5,21 @@ use super::label::Meaning::{self, *};
 pub(super) struct Entry {
     pub(super) text: &'static str,
     pub(super) meaning: Meaning,
+    /// Whether a `~` is in it.
+    pub(super) is_open: bool,
 }
 
 const fn entry(text: &'static str, meaning: Meaning) -> Entry {
-    Entry { text, meaning }
+    let (bytes, mut is_open, mut index) = (text.as_bytes(), false, 0);
+    while index < bytes.len() {
+        is_open |= bytes[index] == b'~';
+        index += 1;
+    }
+    Entry {
+        text,
+        meaning,
+        is_open,
+    }
 }
 
 macro_rules! labels {

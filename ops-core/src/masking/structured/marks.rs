@@ -1,6 +1,6 @@
 //! Where a closer look at a form is worth it, 46 bytes at a time.
 
-use crate::masking::vector::Letters;
+use super::planes::{Planes, ROWS, Rows};
 
 /// Bytes that one step looks at.
 pub(super) const STEP: usize = 46;
@@ -15,7 +15,7 @@ const BEFORE: usize = 2;
 pub(super) const LONG: usize = 16;
 
 /// The marks of some steps in a row.
-pub(in crate::masking) type Stretch = [Marks; 16];
+pub(in crate::masking) type Stretch = [Marks; 4 * ROWS];
 
 /// The places of a step that are worth a look, one bit for each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,35 +33,6 @@ impl Marks {
     pub(super) fn all(self) -> u64 {
         self.number | self.long | self.sign
     }
-}
-
-/// What kind of byte each of the first 64 of a window is.
-struct Planes {
-    digit: u64,
-    letter: u64,
-    /// Letters, digits, `_` and `-`.
-    word: u64,
-    /// Hexadecimal digits.
-    hex: u64,
-    /// `x`, which an extension begins with.
-    x: u64,
-    space: u64,
-    /// The ASCII signs between two groups of digits: `-`, `.`, space, brackets.
-    joint: u64,
-    /// What goes on a number after one sign: digits, `-`, space, `(`.
-    goes_on: u64,
-    /// What makes the number right after it more than a number: letters, `-`, `+`, `(`, what is not ASCII.
-    opens: u64,
-    /// What is not ASCII.
-    high: u64,
-    /// `:` and `=`
-    colon: u64,
-    /// Quotes and spaces, which may stand between a name and its colon.
-    quote: u64,
-    /// The last letters of names of secrets, and what is not ASCII.
-    name: u64,
-    /// Signs, and pairs of letters, of [`Marks::sign`].
-    sign: u64,
 }
 
 impl Planes {
@@ -133,73 +104,56 @@ impl Planes {
     }
 }
 
-/// The last letters of names of secrets.
-const NAMES: Letters = Letters::of(b"dtnyeslvcpw");
-
-/// Makes `marks` and `stretch` of the operations of a module of [`vector`](crate::masking::vector).
+/// Makes `stretch` of the `planes` for a kind of vectors.
 macro_rules! marking {
     ($vectors:ident $(, #[$feature:meta])?) => {
-        use super::{BEFORE, Marks, NAMES, Planes, STEP, Stretch, Window};
-        use crate::masking::vector::stretch;
-        use crate::masking::vector::$vectors::{WIDTH, and, bits, eq, letters, load, or, small, within};
+        use super::super::planes::$vectors::planes;
+        use super::super::planes::{ROWS, Rows};
+        use super::{BEFORE, STEP, Stretch, mark};
+        use crate::masking::vector::padded;
 
+        /// The marks of the steps from `at` on, and how many steps there are.
         $(#[$feature])?
-        #[inline(never)]
-        fn marks(window: &Window) -> Marks {
-            let mut planes = Planes {
-                digit: 0,
-                letter: 0,
-                word: 0,
-                hex: 0,
-                x: 0,
-                space: 0,
-                joint: 0,
-                goes_on: 0,
-                opens: 0,
-                high: 0,
-                colon: 0,
-                quote: 0,
-                name: 0,
-                sign: 0,
-            };
-            let mut at = 0;
-            while at < 64 {
-                let this = load(window, at);
-                let next = load(window, at + 1);
-                let low = small(this);
-                let digit = within(this, b'0', b'9');
-                let letter = within(low, b'a', b'z');
-                let (hyphen, space, open) = (eq(this, b'-'), eq(this, b' '), eq(this, b'('));
-                let between = or(hyphen, or(space, open));
-                // `sw` of password and passwd; 0x83 0x89 is the last letter of パスワード; `--` begins a private key.
-                let pair = or(
-                    and(eq(low, b's'), eq(small(next), b'w')),
-                    or(and(eq(this, 0x83), eq(next, 0x89)), and(hyphen, eq(next, b'-'))),
-                );
-                let sign = or(or(eq(this, b'@'), eq(this, b'\\')), or(eq(this, b'%'), eq(this, 0xef)));
-                let quote = or(eq(this, b'"'), or(eq(this, b'\''), or(eq(this, b'`'), space)));
-                planes.digit |= bits(digit) << at;
-                planes.letter |= bits(letter) << at;
-                planes.word |= bits(or(or(digit, letter), or(hyphen, eq(this, b'_')))) << at;
-                planes.hex |= bits(or(digit, within(low, b'a', b'f'))) << at;
-                planes.x |= bits(eq(this, b'x')) << at;
-                planes.space |= bits(space) << at;
-                planes.joint |= bits(or(between, or(eq(this, b')'), eq(this, b'.')))) << at;
-                planes.goes_on |= bits(or(digit, between)) << at;
-                // The highest bit of a byte counts, so that `this` stands for what is not ASCII.
-                planes.opens |= bits(or(or(letter, or(hyphen, open)), or(eq(this, b'+'), this))) << at;
-                planes.high |= bits(this) << at;
-                planes.colon |= bits(or(eq(this, b':'), eq(this, b'='))) << at;
-                planes.quote |= bits(quote) << at;
-                planes.name |= bits(or(letters(this, &NAMES), this)) << at;
-                planes.sign |= bits(or(sign, pair)) << at;
-                at += WIDTH;
+        pub(in crate::masking) fn stretch(bytes: &[u8], at: usize, stretch: &mut Stretch) -> usize {
+            let mut rows = Rows::default();
+            let mut count = 0;
+            for part in stretch.as_chunks_mut().0 {
+                let mut row = 0;
+                while row < ROWS && at + count * STEP < bytes.len() {
+                    let place = at + count * STEP;
+                    let window = place.checked_sub(BEFORE).and_then(|from| bytes[from..].first_chunk());
+                    match window {
+                        Some(window) => rows.set(row, &planes(window)),
+                        None => rows.set(row, &planes(&padded(bytes, place, BEFORE, 0))),
+                    }
+                    row += 1;
+                    count += 1;
+                }
+                mark(&rows, part);
+                if row < ROWS {
+                    break;
+                }
             }
-            planes.marks()
+            count
         }
-
-        stretch!(0 $(, #[$feature])?);
     };
+}
+
+/// Makes the marks of `rows`. Written so that it becomes vectors of the function that it is part of.
+#[inline(always)]
+fn mark(rows: &Rows, marks: &mut [Marks; ROWS]) {
+    let (mut number, mut long, mut sign) = ([0; ROWS], [0; ROWS], [0; ROWS]);
+    for row in 0..ROWS {
+        let marks = rows.get(row).marks();
+        (number[row], long[row], sign[row]) = (marks.number, marks.long, marks.sign);
+    }
+    for (row, marks) in marks.iter_mut().enumerate() {
+        *marks = Marks {
+            number: number[row],
+            long: long[row],
+            sign: sign[row],
+        };
+    }
 }
 
 pub(in crate::masking) mod portable {
@@ -211,9 +165,15 @@ pub(in crate::masking) mod wide {
     marking!(wide, #[target_feature(enable = "avx2,bmi1,bmi2")]);
 }
 
+#[cfg(target_arch = "x86_64")]
+pub(in crate::masking) mod widest {
+    marking!(widest, #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,bmi1,bmi2")]);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::masking::vector::Vectors;
 
     fn marks(text: &[u8]) -> Vec<Marks> {
         let mut marks = Stretch::default();
@@ -284,16 +244,16 @@ mod tests {
     #[test]
     fn every_vector_sees_the_same() {
         let mut state = 7_u64;
-        let text: Vec<u8> = (0..5_000)
+        let text: Vec<u8> = (0..20_000)
             .map(|_| {
                 state = state
                     .wrapping_mul(6_364_136_223_846_793_005)
                     .wrapping_add(1_442_695_040_888_963_407);
                 let byte = (state >> 40) as u8;
-                if state >> 62 == 0 {
-                    byte
-                } else {
-                    b"0123456789-_.:= \"aswx(@"[usize::from(byte) % 23]
+                match state >> 62 {
+                    0 => byte,
+                    1 => byte & 0x7f,
+                    _ => b"0123456789-_.:= \"aswx(@"[usize::from(byte) % 23],
                 }
             })
             .chain(0..=255)
@@ -302,11 +262,10 @@ mod tests {
         for length in [1, 45, 46, 47, 63, 64, 65, 127, 700, text.len()] {
             for at in (0..length).step_by(STEP * some.len()) {
                 let count = portable::stretch(&text[..length], at, &mut some);
-                assert_eq!(
-                    crate::masking::vector::structured(&text[..length], at, &mut more),
-                    count
-                );
-                assert_eq!(some[..count], more[..count]);
+                for vectors in Vectors::all() {
+                    assert_eq!(vectors.structured(&text[..length], at, &mut more), count);
+                    assert_eq!(some[..count], more[..count], "{vectors:?}");
+                }
             }
         }
     }

@@ -15,6 +15,7 @@ mod label_table;
 mod marks;
 mod number;
 mod phone;
+mod planes;
 mod vendor;
 mod view;
 mod when;
@@ -23,21 +24,17 @@ use std::cell::RefCell;
 use std::ops::Range;
 
 use self::cluster::Cluster;
-#[cfg(target_arch = "x86_64")]
-pub(super) use self::marks::wide;
 use self::marks::{LONG, Marks, STEP};
 pub(super) use self::marks::{Stretch, portable};
+#[cfg(target_arch = "x86_64")]
+pub(super) use self::marks::{wide, widest};
 use self::view::{Text, View};
 use super::{pem, vector};
 use crate::model::{PiiSpan, PiiType};
 
 /// Appends what is found in `text`, in any order.
 pub(super) fn find(text: &str, found: &mut Vec<PiiSpan>) {
-    Search {
-        text: Text::plain(text.as_bytes()),
-        base: found.len(),
-    }
-    .run(found);
+    Search::new(Text::plain(text.as_bytes()), found).run(found);
 }
 
 thread_local! {
@@ -49,6 +46,8 @@ struct Search<'a> {
     text: Text<'a>,
     /// How many spans were there before.
     base: usize,
+    /// The number that is looked at.
+    cluster: Cluster,
 }
 
 /// What follows a mark.
@@ -61,8 +60,16 @@ enum Next {
     Veiled,
 }
 
-impl Search<'_> {
-    fn run(&self, found: &mut Vec<PiiSpan>) {
+impl<'a> Search<'a> {
+    fn new(text: Text<'a>, found: &[PiiSpan]) -> Self {
+        Self {
+            text,
+            base: found.len(),
+            cluster: Cluster::new(),
+        }
+    }
+
+    fn run(mut self, found: &mut Vec<PiiSpan>) {
         let bytes = self.text.bytes;
         let mut stretch = Stretch::default();
         let (mut at, mut done) = (0, 0);
@@ -77,7 +84,7 @@ impl Search<'_> {
 
     /// Looks at the marks of the step at `at` that are not before `done`; gives up to where the text is done.
     #[inline]
-    fn step(&self, marked: Marks, at: usize, mut done: usize, found: &mut Vec<PiiSpan>) -> usize {
+    fn step(&mut self, marked: Marks, at: usize, mut done: usize, found: &mut Vec<PiiSpan>) -> usize {
         let Marks { number, long, sign } = marked;
         let mut marks = marked.all();
         if marks == 0 {
@@ -109,6 +116,10 @@ impl Search<'_> {
 
     /// A long run of letters, digits, `_` and `-` begins at `at`.
     fn word(&self, at: usize, found: &mut Vec<PiiSpan>) -> Next {
+        // What stands before a dot may be the beginning of a key. No key begins like a UUID.
+        if self.text.before(at) != b'.' && key::is_uuid(&self.text.bytes[at..]) {
+            return Next::From(at + key::UUID);
+        }
         let mut end = at + LONG;
         while matches!(self.text.get(end), b'_' | b'-') || self.text.get(end).is_ascii_alphanumeric() {
             end += 1;
@@ -128,14 +139,15 @@ impl Search<'_> {
         }
     }
 
-    fn number(&self, at: usize, found: &mut Vec<PiiSpan>) -> Next {
+    fn number(&mut self, at: usize, found: &mut Vec<PiiSpan>) -> Next {
         if let Some(end) = when::end(&self.text, at) {
             return Next::From(end);
         }
         if self.is_idle(at) {
             return Next::Mark;
         }
-        let cluster = Cluster::read(&self.text, at);
+        self.cluster.read(&self.text, at);
+        let cluster = &self.cluster;
         let groups = cluster.groups();
         let Some(first) = groups.first() else {
             return Next::Mark;
@@ -150,11 +162,11 @@ impl Search<'_> {
         if let Some(second) = groups.get(1)
             && second.joint == b'.'
             && first.len() <= 3
-            && let Some(range) = ip::v4(&self.text, &cluster)
+            && let Some(range) = ip::v4(&self.text, cluster)
         {
             return self.push(range, PiiType::Ip, found);
         }
-        match identity::find(&self.text, &cluster) {
+        match identity::find(&self.text, cluster) {
             Some((range, kind)) => self.push(range, kind, found),
             None => Next::Mark,
         }
@@ -232,11 +244,7 @@ impl Search<'_> {
         }
         VIEW.with_borrow_mut(|view| {
             let text = view.read(&bytes[start..end], start);
-            Search {
-                text,
-                base: found.len(),
-            }
-            .run(found);
+            Search::new(text, found).run(found);
             view.clear();
         });
         end
@@ -267,10 +275,7 @@ mod tests {
         let digit = |at: usize| get(at).is_ascii_digit();
         let word = |at: usize| get(at).is_ascii_alphanumeric() || matches!(get(at), b'_' | b'-');
         let joint = |at: usize| matches!(get(at), b'-' | b'.' | b' ' | b'(' | b')' | 0x80..);
-        let search = Search {
-            text: Text::plain(bytes),
-            base: 0,
-        };
+        let mut search = Search::new(Text::plain(bytes), &[]);
         let (mut found, mut done) = (Vec::new(), 0);
         for at in 0..bytes.len() {
             let begins = digit(at) && !before(at).is_ascii_digit();

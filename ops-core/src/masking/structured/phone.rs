@@ -211,7 +211,9 @@ mod tests {
     fn found(text: &str) -> Option<&str> {
         let view = Text::plain(text.as_bytes());
         let at = text.find(|c: char| c.is_ascii_digit())?;
-        let phone = find(&view, &Cluster::read(&view, at))?;
+        let mut cluster = Cluster::new();
+        cluster.read(&view, at);
+        let phone = find(&view, &cluster)?;
         Some(&text[phone.range])
     }
 

@@ -1,8 +1,8 @@
 //! The widest vectors that this machine has, and the one place of the crate that is `unsafe`: calls of what is compiled for more
 //! instructions than every machine has.
 //!
-//! Functions that read text a window at a time are written once, by a macro over the operations of [`portable`] and [`wide`], which have the
-//! same names.
+//! Functions that read text a window at a time are compiled for each kind of [`Vectors`]; those of [`portable`] and [`wide`] have operations
+//! of the same names.
 
 /// Makes the function that marks some steps in a row, of `marks` and the constants of the module around it.
 macro_rules! stretch {
@@ -27,40 +27,111 @@ macro_rules! stretch {
 
 pub(super) use stretch;
 
+#[cfg(target_arch = "x86_64")]
+pub(super) mod blocks;
 pub(super) mod portable;
 #[cfg(target_arch = "x86_64")]
 pub(super) mod wide;
+#[cfg(target_arch = "x86_64")]
+pub(super) mod widest;
 
 use super::{language, structured};
 
 /// Where values of a form may be in the steps from `at` on: into `marks`; how many steps there are.
 #[inline]
 pub(super) fn structured(bytes: &[u8], at: usize, marks: &mut structured::Stretch) -> usize {
-    #[cfg(target_arch = "x86_64")]
-    if has_wide() {
-        #[expect(
-            unsafe_code,
-            reason = "it is compiled for instructions that not every machine has"
-        )]
-        // SAFETY: this machine has them.
-        return unsafe { structured::wide::stretch(bytes, at, marks) };
-    }
-    structured::portable::stretch(bytes, at, marks)
+    Vectors::widest().structured(bytes, at, marks)
 }
 
 /// Where values of language may be in the steps from `at` on: into `marks`; how many steps there are.
 #[inline]
 pub(super) fn language(bytes: &[u8], at: usize, marks: &mut language::Stretch) -> usize {
+    Vectors::widest().language(bytes, at, marks)
+}
+
+/// Vectors that this machine has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Vectors(Width);
+
+#[derive(Clone, Copy, Debug)]
+enum Width {
+    /// 16 bytes: every machine.
+    Portable,
+    /// 32 bytes: AVX2.
     #[cfg(target_arch = "x86_64")]
-    if has_wide() {
-        #[expect(
-            unsafe_code,
-            reason = "it is compiled for instructions that not every machine has"
-        )]
-        // SAFETY: this machine has them.
-        return unsafe { language::wide::stretch(bytes, at, marks) };
+    Wide,
+    /// 64 bytes, and a look into a table of 128: AVX-512 with VBMI.
+    #[cfg(target_arch = "x86_64")]
+    Widest,
+}
+
+impl Vectors {
+    #[inline]
+    fn widest() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if has_widest() {
+                return Self(Width::Widest);
+            }
+            if has_wide() {
+                return Self(Width::Wide);
+            }
+        }
+        Self(Width::Portable)
     }
-    language::portable::stretch(bytes, at, marks)
+
+    /// All that the machine has.
+    #[cfg(test)]
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        let portable = std::iter::once(Self(Width::Portable));
+        #[cfg(target_arch = "x86_64")]
+        let portable = portable
+            .chain(has_wide().then_some(Self(Width::Wide)))
+            .chain(has_widest().then_some(Self(Width::Widest)));
+        portable
+    }
+
+    #[inline]
+    pub(super) fn structured(self, bytes: &[u8], at: usize, marks: &mut structured::Stretch) -> usize {
+        match self.0 {
+            Width::Portable => structured::portable::stretch(bytes, at, marks),
+            #[cfg(target_arch = "x86_64")]
+            #[expect(
+                unsafe_code,
+                reason = "it is compiled for instructions that not every machine has"
+            )]
+            // SAFETY: this value is only made on a machine that has them.
+            Width::Wide => unsafe { structured::wide::stretch(bytes, at, marks) },
+            #[cfg(target_arch = "x86_64")]
+            #[expect(
+                unsafe_code,
+                reason = "it is compiled for instructions that not every machine has"
+            )]
+            // SAFETY: this value is only made on a machine that has them.
+            Width::Widest => unsafe { structured::widest::stretch(bytes, at, marks) },
+        }
+    }
+
+    #[inline]
+    pub(super) fn language(self, bytes: &[u8], at: usize, marks: &mut language::Stretch) -> usize {
+        match self.0 {
+            Width::Portable => language::portable::stretch(bytes, at, marks),
+            #[cfg(target_arch = "x86_64")]
+            #[expect(
+                unsafe_code,
+                reason = "it is compiled for instructions that not every machine has"
+            )]
+            // SAFETY: this value is only made on a machine that has them.
+            Width::Wide => unsafe { language::wide::stretch(bytes, at, marks) },
+            #[cfg(target_arch = "x86_64")]
+            #[expect(
+                unsafe_code,
+                reason = "it is compiled for instructions that not every machine has"
+            )]
+            // SAFETY: this value is only made on a machine that has them.
+            Width::Widest => unsafe { language::widest::stretch(bytes, at, marks) },
+        }
+    }
 }
 
 /// The window of the step at `at`, which `before` bytes of the text belong to as well; filled up where there is no text.
@@ -81,32 +152,12 @@ fn has_wide() -> bool {
     is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("bmi2")
 }
 
-/// A set of letters; a vector's bytes that are among them, small or capital, are found at once.
-#[derive(Debug)]
-pub(super) struct Letters {
-    set: &'static [u8],
-    /// For each lower half of a byte, the upper halves with which it is one of them: the first bit for 6, the second for 7.
-    halves: (i64, i64),
-}
-
-impl Letters {
-    /// The small letters `set`.
-    pub(super) const fn of(set: &'static [u8]) -> Self {
-        let (mut low, mut high) = (0, 0);
-        let mut index = 0;
-        while index < set.len() {
-            let bit = if set[index] >> 4 == 6 { 1 } else { 2 };
-            let half = set[index] & 0xf;
-            if half < 8 {
-                low |= bit << (8 * half);
-            } else {
-                high |= bit << (8 * (half - 8));
-            }
-            index += 1;
-        }
-        Self {
-            set,
-            halves: (low, high),
-        }
-    }
+/// Whether the machine has the instructions that [`widest`] is compiled for.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn has_widest() -> bool {
+    is_x86_feature_detected!("avx512vbmi")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512f")
+        && has_wide()
 }

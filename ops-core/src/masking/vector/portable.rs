@@ -2,8 +2,6 @@
 
 use wide::u8x16;
 
-use super::Letters;
-
 pub(in super::super) const WIDTH: usize = 16;
 
 #[inline]
@@ -40,11 +38,11 @@ pub(in super::super) fn small(lane: u8x16) -> u8x16 {
     lane | u8x16::splat(0x20)
 }
 
+/// The bytes that are among `letters`, small or capital.
 #[inline]
-pub(in super::super) fn letters(lane: u8x16, letters: &Letters) -> u8x16 {
+pub(in super::super) fn letters(lane: u8x16, letters: &[u8]) -> u8x16 {
     let low = small(lane);
     letters
-        .set
         .iter()
         .fold(u8x16::splat(0), |found, letter| found | eq(low, *letter))
 }

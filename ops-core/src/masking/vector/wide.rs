@@ -6,7 +6,7 @@ use std::arch::x86_64::{
     _mm256_shuffle_epi8, _mm256_srli_epi16, _mm256_sub_epi8,
 };
 
-use super::Letters;
+use super::blocks::Blocks;
 
 pub(in super::super) const WIDTH: usize = 32;
 
@@ -55,19 +55,23 @@ pub(in super::super) fn small(lane: __m256i) -> __m256i {
     or(lane, _mm256_set1_epi8(0x20))
 }
 
+/// For each byte, a bit for every one of `blocks` that it is in; of what is not ASCII, none.
 #[target_feature(enable = "avx2")]
 #[inline]
-pub(in super::super) fn letters(lane: __m256i, letters: &Letters) -> __m256i {
-    let (low, high) = letters.halves;
-    let seconds = _mm256_shuffle_epi8(_mm256_set_epi64x(high, low, high, low), lane);
-    let half = and(_mm256_srli_epi16(lane, 4), _mm256_set1_epi8(0x0f));
-    let firsts = _mm256_set_epi64x(0, FIRSTS, 0, FIRSTS);
-    let both = and(seconds, _mm256_shuffle_epi8(firsts, half));
-    _mm256_cmpgt_epi8(both, _mm256_setzero_si256())
+pub(in super::super) fn of(lane: __m256i, blocks: &Blocks) -> __m256i {
+    let ((rows, later_rows), (columns, later_columns)) = (blocks.rows, blocks.columns);
+    let columns = _mm256_set_epi64x(later_columns, columns, later_columns, columns);
+    let rows = _mm256_set_epi64x(later_rows, rows, later_rows, rows);
+    let row = and(_mm256_srli_epi16(lane, 4), _mm256_set1_epi8(0x0f));
+    and(_mm256_shuffle_epi8(columns, lane), _mm256_shuffle_epi8(rows, row))
 }
 
-/// Of the first halves 4 and 6 the first bit, of 5 and 7 the second.
-const FIRSTS: i64 = 0x0201_0201_0000_0000;
+/// The bytes that are in any block of `bits`, which are the lower seven.
+#[target_feature(enable = "avx2")]
+#[inline]
+pub(in super::super) fn any(kinds: __m256i, bits: i8) -> __m256i {
+    _mm256_cmpgt_epi8(and(kinds, _mm256_set1_epi8(bits)), _mm256_setzero_si256())
+}
 
 #[target_feature(enable = "avx2")]
 #[inline]
