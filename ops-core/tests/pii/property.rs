@@ -164,6 +164,8 @@ fn a_long_hostile_text_takes_linear_time() {
         "記号1234567",
         "Aa1",
         "eyJ.",
+        "hvs.aaaaaaaaaaaaaaaa.",
+        "xoxe.aaaaaaaaaaaaaaaa.",
     ]) {
         let text = piece.repeat(300_000 / piece.len());
         let _ = Detector::structured().detect(&text);

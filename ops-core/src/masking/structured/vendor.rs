@@ -20,13 +20,15 @@ pub(super) fn key(rest: &[u8]) -> Option<usize> {
     let vendor = VENDORS
         .iter()
         .find(|vendor| vendor.prefix.as_bytes()[0] == first && rest.starts_with(vendor.prefix.as_bytes()))?;
-    let length = run(rest, |byte| {
-        is_word(byte) || (vendor.prefix.contains('.') && byte == b'.')
-    });
-    let length = trimmed(rest, length);
-    let body = rest.get(vendor.prefix.len()..length)?;
-    (body.len() >= vendor.least && is_random(body)).then_some(length)
+    let is_part = |byte| is_word(byte) || (vendor.prefix.contains('.') && byte == b'.');
+    let length = |text: &[u8]| trimmed(text, run(text, is_part));
+    // What is no key within this is none: runs with dots that are none may follow each other.
+    let head = &rest[..rest.len().min(DECIDED_WITHIN)];
+    let body = head.get(vendor.prefix.len()..length(head))?;
+    (body.len() >= vendor.least && is_random(body)).then(|| length(rest))
 }
+
+const DECIDED_WITHIN: usize = 1024;
 
 /// Whether this was drawn, and is no name such as `npm_config_registry`.
 fn is_random(body: &[u8]) -> bool {

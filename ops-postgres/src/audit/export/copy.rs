@@ -1,3 +1,5 @@
+use std::fmt;
+
 use ops_core::error::{Error, ErrorKind, Result};
 
 use super::row::FIELDS;
@@ -65,11 +67,18 @@ impl CopyRows {
     }
 }
 
-/// Rows that came whole.
-#[derive(Debug)]
+/// Rows that came whole. They hold salts and personal values: `Debug` shows none of them.
 pub(super) struct WholeRows {
     bytes: Vec<u8>,
     at: usize,
+}
+
+impl fmt::Debug for WholeRows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WholeRows")
+            .field("bytes", &self.bytes.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl WholeRows {
