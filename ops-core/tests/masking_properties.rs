@@ -196,6 +196,13 @@ fn text(random: &mut Random) -> String {
 }
 
 #[test]
+fn what_stands_behind_a_value_of_many_windows_holds_every_property() {
+    let behind = "123456789018+81 90-1234-5678-----END PRIVATE KEY-----";
+    let text = format!("password=tok_{}{behind}", "@".repeat(110_321));
+    check(&text, &mut Random::new(7));
+}
+
+#[test]
 fn each_destination_gets_what_its_policy_says() {
     let text = r#"{"who": "田中太郎", "dept": "営業部", "pay": 5000000, "sick": true, "card": 4111111111111234, "key": "tok_abc"}"#;
     let maskers = maskers();

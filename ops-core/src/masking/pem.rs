@@ -13,6 +13,9 @@ pub(super) const DASHES: &str = "-----";
 /// The labels of PEM blocks are shorter.
 pub(super) const LONGEST_LABEL: usize = 64;
 
+/// A key of 16,384 bits has 13 KB.
+const LONGEST_IN_LINE: usize = 16 * 1024;
+
 /// A run of base64 of this length in a block without an end is taken for a part of a key that was cut off.
 const KEY: usize = 16;
 
@@ -91,7 +94,10 @@ pub(super) fn in_line(bytes: &[u8], at: usize) -> Option<Range<usize>> {
     let rest = bytes
         .get(at..)
         .filter(|rest| rest.starts_with(BEGIN.as_bytes()))?;
-    let line = &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())];
+    let line_end = |text: &[u8]| memchr::memchr(b'\n', text).unwrap_or(text.len());
+    // Where many begin and none ends, not each looks through all behind it.
+    let near = &rest[..rest.len().min(LONGEST_IN_LINE)];
+    let line = &near[..line_end(near)];
     let head = &line[..line.len().min(BEGIN.len() + LONGEST_LABEL)];
     memmem::find(head, b"PRIVATE KEY")?;
     let last = memmem::find(line, END.as_bytes()).map(|end| end + END.len());
@@ -101,7 +107,7 @@ pub(super) fn in_line(bytes: &[u8], at: usize) -> Option<Range<usize>> {
         let cut = line[BEGIN.len()..]
             .iter()
             .position(|byte| matches!(byte, b'"' | b'\'' | b'<' | b'\r'));
-        cut.map_or(line.len(), |length| BEGIN.len() + length)
+        cut.map_or_else(|| line_end(rest), |length| BEGIN.len() + length)
     });
     Some(at..at + length)
 }

@@ -14,6 +14,9 @@ use crate::model::{PiiSpan, PiiType, Treatment};
 pub(super) struct Pieces {
     json: JsonState,
     swallowing: Option<Swallow>,
+    /// What the mask of a long value has left in front of what comes next in its line, masked. What comes next is found by it as it will be
+    /// when the masked text is looked at again.
+    left: String,
 }
 
 /// What is left out until it ends.
@@ -37,6 +40,9 @@ pub(super) const WINDOW: usize = 64 * 1024;
 
 /// How far from the end of a window a cut stays, so that what a value is found by is not cut away from it.
 const MARGIN: usize = 4 * 1024;
+
+/// How far what a value is found by stands from it, as a rule.
+const NEAR: usize = 256;
 
 impl Pieces {
     /// The whole of `text`; `None` if nothing changes.
@@ -107,7 +113,7 @@ impl Pieces {
 
     /// Whole lines, or the last of the text.
     pub(super) fn lines(&mut self, masker: &BuiltinMasker, text: &str) -> Piece {
-        let found = masker.find(text);
+        let found = self.find(masker, text);
         let edited = if found.is_empty() {
             None
         } else {
@@ -122,7 +128,7 @@ impl Pieces {
 
     /// A part of a line that fills the window.
     fn part_of_line(&mut self, masker: &BuiltinMasker, window: &str) -> Piece {
-        let mut found = masker.find(window);
+        let mut found = self.find(masker, window);
         let mut cut = last_word(window, window.len() - MARGIN).unwrap_or(window.len() - MARGIN);
         cut = window.floor_char_boundary(cut);
         if let Some(over) = found
@@ -132,11 +138,17 @@ impl Pieces {
         {
             if over.start >= WINDOW / 2 {
                 // With some of what is in front of it, which it may be found by.
-                cut = last_word(window, over.start.saturating_sub(256)).unwrap_or(over.start);
+                cut = last_word(window, over.start.saturating_sub(NEAR)).unwrap_or(over.start);
             } else if over.end < window.len() {
                 cut = over.end;
             } else {
                 return self.long_value(masker, window, found, over);
+            }
+        }
+        // What stands soon behind the cut may be found by what is in front of it.
+        for span in &found {
+            if (cut..cut + NEAR).contains(&span.start) && span.end + NEAR < window.len() {
+                cut = span.end;
             }
         }
         cut = outside_escape(window, cut);
@@ -145,6 +157,23 @@ impl Pieces {
         let edited = masker.edited(text, found, self.json);
         self.json.advance(text);
         Piece { length: cut, edited }
+    }
+
+    /// As [`BuiltinMasker::find`], behind what is left of a long value.
+    fn find(&mut self, masker: &BuiltinMasker, text: &str) -> Vec<PiiSpan> {
+        let mut left = std::mem::take(&mut self.left);
+        if left.is_empty() {
+            return masker.find(text);
+        }
+        let behind = left.len();
+        left.push_str(text);
+        let mut found = masker.find(&left);
+        found.retain_mut(|span| {
+            span.start = span.start.max(behind) - behind;
+            span.end = span.end.saturating_sub(behind);
+            span.start < span.end
+        });
+        found
     }
 
     /// A value that reaches over half a window and has not ended yet: what is in front of it, and its mask.
@@ -161,6 +190,8 @@ impl Pieces {
             .edited(front, found, self.json)
             .unwrap_or_else(|| front.to_owned());
         edited.push_str(&placeholder(over.kind));
+        let near = edited.floor_char_boundary(edited.len().saturating_sub(NEAR));
+        edited[near..].clone_into(&mut self.left);
         self.json.advance(front);
         let is_pem = pem::next(&window[over.start..], 0).is_some_and(|(begin, _)| begin == 0);
         self.swallowing = Some(if is_pem { Swallow::Pem } else { Swallow::Value });
@@ -308,6 +339,7 @@ fn outside_escape(text: &str, cut: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ports::PiiMasker;
 
     #[test]
     fn a_pem_block_is_open_while_its_lines_may_belong_to_it() {
@@ -322,6 +354,20 @@ mod tests {
         ] {
             let open = open.map(|(begin, lines)| OpenPem { begin, lines });
             assert_eq!(open_pem(&lines), open, "{lines}");
+        }
+    }
+
+    #[test]
+    fn no_cut_stands_between_a_value_and_what_it_is_found_by() {
+        let masker = BuiltinMasker::new();
+        for front in WINDOW - MARGIN - 40..WINDOW - MARGIN + 4 {
+            let text = format!(
+                "{} password: hunter2x9z7 {}",
+                "y".repeat(front),
+                "z ".repeat(4_000)
+            );
+            let masked = masker.mask(&text);
+            assert!(!masked.contains("hunter2x9z7"), "{front}");
         }
     }
 

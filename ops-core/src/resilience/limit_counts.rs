@@ -58,7 +58,7 @@ impl LimitCounts {
 }
 
 impl LimitStates for LimitCounts {
-    fn decide(
+    fn decide_one(
         &mut self,
         _: usize,
         limit: &CountedLimit,

@@ -35,7 +35,7 @@ impl LimitState {
 /// States of many keys, and how a check with several limits is decided on them: all of them admit it, or it uses up nothing.
 pub trait LimitStates {
     /// Decides on the state of `limit`, the one at `place` within its check, and gives the state to store; stores nothing.
-    fn decide(
+    fn decide_one(
         &mut self,
         place: usize,
         limit: &CountedLimit,
@@ -52,7 +52,7 @@ pub trait LimitStates {
         let mut after = [None; MAX_LIMITS_AT_ONCE];
         let mut admitted = true;
         for (place, (next, limit)) in after.iter_mut().zip(check.limits()).enumerate() {
-            let (standing, state) = self.decide(place, limit, now, check.cost());
+            let (standing, state) = self.decide_one(place, limit, now, check.cost());
             admitted &= standing.admitted;
             *next = Some(state);
             standings.push(standing);
@@ -61,7 +61,7 @@ pub trait LimitStates {
             // A limit that admits stands as without this request.
             for (place, limit) in check.limits().enumerate() {
                 if standings[first + place].admitted {
-                    standings[first + place] = self.decide(place, limit, now, 0).0;
+                    standings[first + place] = self.decide_one(place, limit, now, 0).0;
                 }
             }
         } else if check.cost() > 0 {

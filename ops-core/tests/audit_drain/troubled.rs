@@ -1,6 +1,6 @@
 use std::fs::File;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,6 +14,7 @@ use ops_core::ports::{
     Appended, AuditEntry, AuditHead, AuditPage, AuditQuery, AuditReceipt, AuditStore, ChainReport, TrailEntry,
 };
 use ops_core::testkit::ManualClock;
+use uuid::Uuid;
 
 use super::drain::{AMPLE, hurried, once, seen};
 use super::{record, tenant};
@@ -37,6 +38,8 @@ pub(super) enum Trouble {
     Waits(Vec<TenantId>),
     /// Each record takes it a second.
     Slow(Arc<ManualClock>),
+    /// Each third batch is one too many for it. The ids of the batches that it was given, and whether it took them.
+    Tires(Mutex<Vec<(Vec<Uuid>, bool)>>),
 }
 
 #[derive(Debug)]
@@ -84,6 +87,20 @@ impl AuditStore for Troubled {
                 kept.store(true, Ordering::SeqCst);
                 let stuck = |_| Appended::Stuck(Error::new(ErrorKind::Unexpected, "append audit records"));
                 return Ok(entries.iter().map(stuck).collect());
+            }
+            Trouble::Tires(given) => {
+                let ids = entries.iter().map(|entry| entry.record.id).collect();
+                let takes = {
+                    let mut given = given.lock().unwrap();
+                    let takes = given.len() % 3 != 2;
+                    given.push((ids, takes));
+                    takes
+                };
+                // What comes behind is read meanwhile.
+                tokio::task::yield_now().await;
+                if !takes {
+                    return failed(ErrorKind::Unavailable);
+                }
             }
             Trouble::Panics => panic!("a fault of the store"),
             _ => {}

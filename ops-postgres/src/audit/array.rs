@@ -4,8 +4,8 @@ use sqlx::postgres::types::Oid;
 use sqlx::postgres::{PgArgumentBuffer, PgTypeInfo};
 use sqlx::{Postgres, Type};
 
-/// An array as it goes to the server: values are written once, when they are pushed. Without any value but null it is null itself.
-#[derive(Debug)]
+/// An array as it goes to the server: values are written once, when they are pushed. Without any value but null it is null itself. No `Debug`: it holds
+/// personal values and salts.
 pub(super) struct Array {
     of: Of,
     len: usize,
@@ -33,6 +33,10 @@ impl Array {
             values: 0,
             bytes: Vec::new(),
         }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.len()
     }
 
     pub(super) fn len(&self) -> usize {

@@ -7,7 +7,6 @@ use super::array::{Array, Of};
 use crate::error::{error, failed};
 
 /// New rows of one tenant, column by column, in the bytes of the wire: one statement takes them all. `COPY` is refused where row security is on.
-#[derive(Debug)]
 pub(super) struct Columns {
     rows: usize,
     sequences: Array,
@@ -56,6 +55,22 @@ impl Columns {
 
     pub(super) fn len(&self) -> usize {
         self.rows
+    }
+
+    /// How many bytes they are, but for what is of the same length in each row.
+    pub(super) fn bytes(&self) -> usize {
+        [
+            &self.actor_ids,
+            &self.actions,
+            &self.resource_types,
+            &self.resource_ids,
+            &self.details,
+            &self.withheld,
+            &self.salts,
+        ]
+        .map(Array::bytes)
+        .iter()
+        .sum()
     }
 
     /// Adds a row at its place in the chain.
@@ -152,7 +167,6 @@ const INSERT: &str = "insert into ops.audit_log (tenant, sequence, id, at_micros
 const INSERT_SALTS: &str = "insert into ops.audit_salt (tenant, sequence, salts) select $1, unnest($2::bigint[]), unnest($3::text[])";
 
 /// What of a record has another form in its row.
-#[derive(Debug)]
 pub(super) struct Words {
     actor_kind: &'static str,
     outcome: &'static str,

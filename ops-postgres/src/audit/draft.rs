@@ -36,11 +36,11 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// The next rows, at most so many; none when all records were looked at.
+    /// The next rows, at most so many, and not many more bytes than a message to the server should have; none when all records were looked at.
     pub(super) async fn rows(&mut self, most: usize) -> Result<Columns> {
         let mut columns = Columns::new();
         for (place, entry) in self.batch.entries().skip(self.taken) {
-            if columns.len() == most {
+            if columns.len() == most || columns.bytes() >= MOST_BYTES {
                 break;
             }
             let answer = self.take(entry, &mut columns)?;
@@ -102,3 +102,33 @@ fn other_content(record: &AuditRecord) -> Error {
 
 /// So many records are linked in one go.
 const TURN: usize = 64;
+/// A message of more than a gigabyte ends the connection, and a record has up to 16 MiB.
+const MOST_BYTES: usize = 16 << 20;
+
+#[cfg(test)]
+mod tests {
+    use ops_core::model::{Actor, TenantId, Timestamp};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn long_records_go_in_messages_that_a_server_takes() {
+        let tenant = TenantId::new("org_a").unwrap();
+        let entry = |_| {
+            let actor = Actor::person("kazu").unwrap();
+            let record = AuditRecord::new(Timestamp::UNIX_EPOCH, tenant.clone(), actor, "read", "user", "1");
+            AuditEntry::from(record.with_detail("text", "x".repeat(10 << 20)))
+        };
+        let entries: Vec<_> = (0..3).map(entry).collect();
+        let batch = Batch {
+            tenant: &tenant,
+            entries: &entries,
+            places: &[0, 1, 2],
+        };
+        let mut draft = Draft::new(batch, Linker::default(), Known::default(), Removed::default());
+        for rows in [2, 1, 0] {
+            assert_eq!(draft.rows(1024).await.unwrap().len(), rows);
+        }
+        assert_eq!(draft.finish().1.len(), 3);
+    }
+}

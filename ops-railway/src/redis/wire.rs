@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use ops_core::error::{ErrorKind, Result};
-use ops_core::model::{Gcra, LimitDigest, LimitSemantics, LimitTime, Standing, Strict, StrictRing};
+use ops_core::model::{
+    Gcra, LimitDigest, LimitSemantics, LimitTime, RING_SLOTS, Standing, Strict, StrictRing,
+};
 use ops_core::ports::{
     CountedLimit, DenialCount, DenialTotal, DenialsCounted, LimitCheck, LimitStamp, LimitsChecked,
 };
@@ -153,7 +155,7 @@ impl Rules {
             LimitSemantics::Strict => {
                 let slot = LimitTime::from(Strict::new(limit.limit, limit.per).slot()).as_micros();
                 let most = limit.limit.min(Strict::MAX_LIMIT);
-                (1_u32, most, slot, slot.saturating_mul(SLOTS))
+                (1_u32, most, slot, slot.saturating_mul(RING_SLOTS as u64))
             }
             _ => {
                 let interval = LimitTime::from(Gcra::new(limit.limit, limit.per).interval()).as_micros();
@@ -161,7 +163,7 @@ impl Rules {
                 let per = LimitTime::from(limit.per).as_micros();
                 // An interval is rounded up, so a whole may be a little more than the period: with room for that, the number of a limit that
                 // is changed is no matter.
-                let room = per.saturating_add(per / (SLOTS - 1));
+                let room = per.saturating_add(per / (RING_SLOTS as u64 - 1));
                 (0, limit.limit, interval, whole.max(room))
             }
         };
@@ -176,9 +178,6 @@ impl Rules {
         rule
     }
 }
-
-/// How many slots a strict state goes back.
-const SLOTS: u64 = 31;
 
 /// A state counts for `kept` microseconds at most. Times that are nearly alike are one span, so that there are few.
 fn span_of(kept: u64) -> u64 {
@@ -267,7 +266,7 @@ struct Known<'a> {
 }
 
 impl LimitStates for Known<'_> {
-    fn decide(
+    fn decide_one(
         &mut self,
         place: usize,
         limit: &CountedLimit,

@@ -439,6 +439,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn many_who_wait_for_what_cannot_be_made_durable_are_all_told() {
+        let disk = Arc::new(Disk::default());
+        let writer = writer(&disk, 1 << 20);
+        disk.failing.store(2, Ordering::SeqCst);
+        let guard = disk.files.lock().unwrap();
+        let answers: Vec<_> = (0..64_u8).map(|n| writer.push(vec![n])).collect();
+        drop(guard);
+        let (mut failed, mut kept) = (0, 0);
+        for answer in answers {
+            match answer.await.unwrap() {
+                Ok(()) => kept += 1,
+                Err(error) => {
+                    assert!(error.to_string().contains("the disk is ill"), "{error}");
+                    failed += 1;
+                }
+            }
+        }
+        assert!(failed > 0, "{disk:?}");
+        assert_eq!(
+            durable(&disk).len(),
+            kept,
+            "who was told so is kept, and nobody else"
+        );
+    }
+
+    #[tokio::test]
     async fn behind_another_file_that_may_be_seen_nothing_is_written() {
         let disk = Arc::new(Disk::default());
         let writer = writer(&disk, 100);

@@ -253,7 +253,7 @@ mod tests {
                 match state >> 62 {
                     0 => byte,
                     1 => byte & 0x7f,
-                    _ => b"0123456789-_.:= \"aswx(@"[usize::from(byte) % 23],
+                    _ => b"0123456789-_.:= \"aswxSW(@\x83\x89\x83\x89"[usize::from(byte) % 29],
                 }
             })
             .chain(0..=255)

@@ -143,6 +143,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn no_key_begins_as_a_uuid_may() {
+        let foreign = |byte: u8| !(byte.is_ascii_hexdigit() || byte == b'-');
+        for vendor in &VENDORS {
+            assert!(vendor.prefix.bytes().any(foreign), "{}", vendor.prefix);
+        }
+    }
+
+    #[test]
     fn keys_by_their_beginning() {
         let body = "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF3hJ6";
         for vendor in &VENDORS {

@@ -6,7 +6,7 @@ use super::row::FIELDS;
 use crate::error::error;
 
 /// Cuts the binary format of `COPY` into rows.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct CopyRows {
     buffer: Vec<u8>,
     /// Where the last whole row ends, and how many there are.
@@ -59,6 +59,11 @@ impl CopyRows {
         self.whole = 0;
         self.rows = 0;
         WholeRows { bytes, at: 0 }
+    }
+
+    /// How many bytes the whole rows have that are there.
+    pub(super) fn bytes(&self) -> usize {
+        self.whole
     }
 
     /// Checks that the server said that this was all.

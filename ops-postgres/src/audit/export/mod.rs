@@ -168,7 +168,7 @@ async fn copy(connection: &mut PgConnection, send: &Sender<Result<Option<WholeRo
     let mut count = 0;
     while let Some(chunk) = std::future::poll_fn(|context| chunks.as_mut().poll_next(context)).await {
         count = rows.push(&chunk.map_err(failed(EXPORT))?)?;
-        if count >= BATCH {
+        if count >= BATCH || (count > 0 && rows.bytes() >= BATCH_BYTES) {
             count = 0;
             if send.send(Ok(Some(rows.take()))).await.is_err() {
                 return Ok(());
@@ -184,5 +184,7 @@ async fn copy(connection: &mut PgConnection, send: &Sender<Result<Option<WholeRo
 
 const EXPORT: &str = "export audit trail";
 const BATCH: usize = 1000;
+/// So many bytes at once, or one row.
+const BATCH_BYTES: usize = 4 << 20;
 /// How many batches wait at most.
 const AHEAD: usize = 4;
