@@ -45,3 +45,24 @@ async fn what_is_read_while_the_store_works_is_given_once_and_in_its_order() {
     let chain = store.chain(&tenant());
     assert!(chain.iter().map(|(_, record)| record.id).eq(wanted));
 }
+
+#[tokio::test]
+async fn of_long_records_no_batch_has_more_than_fits_easily_into_memory() {
+    let directory = tempfile::tempdir().unwrap();
+    let spool = Spool::open(directory.path()).unwrap();
+    for n in 0..5 {
+        let long = record(n).with_detail("text", "x".repeat(10 << 20));
+        spool.append(long).await.unwrap();
+    }
+    assert_eq!(spool.pending().await.unwrap().len(), 5, "all of them are told");
+    let store = Troubled(InMemoryAudit::default(), Trouble::Tires(Mutex::default()));
+    assert_eq!(spool.deliver(&store).await.unwrap().stored, 5);
+    let Trouble::Tires(given) = store.1 else { panic!() };
+    let sizes: Vec<_> = given
+        .into_inner()
+        .unwrap()
+        .iter()
+        .map(|(ids, _)| ids.len())
+        .collect();
+    assert_eq!(sizes, [4, 1], "32 MiB, and the one that goes over it");
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tracing::error;
 
-use super::producer::{Batch, Leftover};
+use super::producer::{Batch, Leftover, Most};
 use super::size::{MOST, SOON, Size};
 use super::{Delivered, Files, Spool};
 use crate::durable::{Lock, blocking, no_room, write_plain};
@@ -106,7 +106,7 @@ impl<'a> Delivery<'a> {
                 Some(ahead) => ahead?,
                 None => {
                     // Of what only goes apart, each batch is twice as large.
-                    let most = files.size.now().max(held * 2).min(MOST);
+                    let most = Most::records(files.size.now().max(held * 2).min(MOST));
                     let (back, batch) = self
                         .work(READ, move |_| {
                             let batch = leftover.next(most)?;
@@ -118,13 +118,13 @@ impl<'a> Delivery<'a> {
                 }
             };
             // Of a process that goes on recording, what came meanwhile is left to the next time.
-            caught_up = batch.entries.len() < most;
+            caught_up = !batch.is_full(most);
             self.done.unsettled |= batch.unsettled;
             if batch.is_empty() {
                 break;
             }
             let more = !caught_up && left > 0 && held == 0;
-            let reading = self.read_behind(&leftover, &batch, more.then(|| files.size.now()));
+            let reading = self.read_behind(&leftover, &batch, more.then(|| Most::records(files.size.now())));
             let given = self.hand_over(&batch.entries, &files.size, ANSWER);
             let (given, read) = tokio::join!(given, reading);
             ahead = read;
@@ -187,7 +187,7 @@ impl<'a> Delivery<'a> {
         &self,
         leftover: &Leftover,
         batch: &Batch,
-        most: Option<usize>,
+        most: Option<Most>,
     ) -> impl Future<Output = Option<Result<Ahead>>> + use<> {
         let turn = Arc::clone(&self.turn);
         let read = most.map(|most| (leftover.behind(batch), most));
@@ -239,7 +239,7 @@ impl<'a> Delivery<'a> {
         let held = self.held.clone();
         let (leftover, others) = self
             .work(READ, move |files| {
-                let ahead = leftover.next(AHEAD)?.entries;
+                let ahead = leftover.next(Most::records(AHEAD))?.entries;
                 let mut without = HashSet::from([slow]);
                 let mut others = Vec::new();
                 for entry in ahead {
@@ -443,8 +443,8 @@ impl<'a> Delivery<'a> {
 /// A batch that was read before its turn.
 struct Ahead {
     batch: Batch,
-    /// So many were asked for.
-    most: usize,
+    /// So much was asked for.
+    most: Most,
 }
 
 /// Whether the store will say the same of this one record however often it is asked. A conflict of a whole call is no such answer: one record's is a value.

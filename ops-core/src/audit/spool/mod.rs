@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 
 use self::apart::Apart;
 use self::delivery::Delivery;
-use self::producer::{Leftover, Producer, held};
+use self::producer::{Leftover, Most, Producer, held};
 pub use self::quota::SpoolQuota;
 use self::size::Size;
 use self::writer::FULL;
@@ -224,7 +224,7 @@ impl Spool {
             let apart = files.apart.pending()?;
             let mut records: Vec<_> = apart.into_iter().map(|entry| entry.record).collect();
             for leftover in Leftover::all(&files.directory)? {
-                let entries = leftover.next(usize::MAX)?.entries;
+                let entries = leftover.next(Most::ALL)?.entries;
                 records.extend(entries.into_iter().map(|entry| entry.record));
             }
             Ok(records)

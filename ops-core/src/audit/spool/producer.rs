@@ -176,6 +176,31 @@ pub(super) struct Batch {
     /// A process that lives has bytes behind that are no record, or none yet.
     pub(super) unsettled: bool,
     next: Position,
+    /// How many bytes of the spool it is.
+    bytes: usize,
+}
+
+/// What a batch holds at most. One record may go over the bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Most {
+    pub(super) records: usize,
+    pub(super) bytes: usize,
+}
+
+impl Most {
+    /// Whatever is there.
+    pub(super) const ALL: Self = Self {
+        records: usize::MAX,
+        bytes: usize::MAX,
+    };
+
+    /// So many records, and no more bytes than fit easily into memory.
+    pub(super) fn records(records: usize) -> Self {
+        Self {
+            records,
+            bytes: MOST_BYTES,
+        }
+    }
 }
 
 /// How a segment ends.
@@ -201,6 +226,11 @@ impl Batch {
     /// Nothing is left that could be read now.
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty() && self.damaged.is_empty() && self.torn.is_empty()
+    }
+
+    /// There may be more behind it.
+    pub(super) fn is_full(&self, most: Most) -> bool {
+        self.entries.len() >= most.records || self.bytes >= most.bytes
     }
 }
 
@@ -231,8 +261,8 @@ impl Leftover {
         }
     }
 
-    /// The next records, at most `most`.
-    pub(super) fn next(&self, most: usize) -> Result<Batch> {
+    /// The next records.
+    pub(super) fn next(&self, most: Most) -> Result<Batch> {
         let mut batch = Batch {
             next: self.place,
             ..Batch::default()
@@ -266,7 +296,7 @@ impl Leftover {
                 batch.unsettled = false;
                 self.take(&bytes, at, End::Open { seen }, most, &mut batch);
             }
-            if batch.entries.len() >= most {
+            if batch.is_full(most) {
                 break;
             }
         }
@@ -279,10 +309,10 @@ impl Leftover {
         bytes: &[u8],
         mut at: usize,
         segment_end: End,
-        most: usize,
+        most: Most,
         batch: &mut Batch,
     ) -> Option<usize> {
-        while batch.entries.len() < most {
+        while !batch.is_full(most) {
             let end = match frame::read(bytes, at) {
                 frame::Found::Frame { number, payload, end } => {
                     // A lower number was given again after a sync that failed.
@@ -325,6 +355,7 @@ impl Leftover {
                     next
                 }
             };
+            batch.bytes += end - at;
             at = end;
             batch.next.offset = end;
         }
@@ -405,7 +436,7 @@ impl Leftover {
     /// Removes the directory of a process that is gone, once all of it is delivered; of one that lives, what is delivered: whoever wrote the place may have
     /// ended before that.
     pub(super) fn clear(&self) -> Result<()> {
-        let done = self.is_dead() && self.next(1)?.is_empty();
+        let done = self.is_dead() && self.next(Most::records(1))?.is_empty();
         if !done {
             return self.remove_delivered();
         }
@@ -457,6 +488,8 @@ fn make(directory: &Directory, name: &str) -> Result<()> {
     made.map(drop).map_err(|source| refused(APPEND, &path, source))
 }
 
+/// Two batches are in memory.
+const MOST_BYTES: usize = 32 << 20;
 /// A record with two salts has about so many bytes.
 const USUAL: usize = 640;
 const LOCK: &str = "lock";
