@@ -4,6 +4,7 @@ mod actor;
 mod approval;
 mod audit;
 mod backup;
+mod digest;
 mod drill;
 mod due;
 mod erasure;
@@ -51,6 +52,7 @@ pub use self::backup::{
     ArchiveMode, Archived, Archiving, BackupCopy, BackupPolicy, BackupState, CopyKind, ReplicationSlot,
     RestoreTest, RestoredTable, ServerBackups, Standby, Unseen,
 };
+pub use self::digest::Digest;
 pub use self::drill::{DrillReport, DrillVerdict, DrilledStep, DrilledTarget, LastDrill};
 pub use self::due::{Completion, DueDate, DueEvidence, DueKey, DueOutcome};
 pub use self::erasure::{ErasureLine, ErasureReport};
@@ -87,7 +89,7 @@ pub use self::outcome::{Outcome, OutcomeStatus, StepReport, StepResult};
 pub use self::period::{Every, Period};
 pub use self::personal::{DataRule, Disposal, RetentionEnd, RetentionRule};
 pub use self::pii::{PiiCategory, PiiSpan, PiiType};
-pub use self::plan::{Digest, Effect, PlanKind, PlannedStep, Prior};
+pub use self::plan::{Effect, PlanKind, PlannedStep, Prior};
 pub use self::queue::{Burst, FeedingQueue, GivenUp, QueueKind, QueueMatch};
 pub use self::read_only::ReadOnlyStrength;
 pub use self::readiness::{Check, CheckState, Need};

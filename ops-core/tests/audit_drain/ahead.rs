@@ -1,9 +1,11 @@
 use std::sync::Mutex;
+use std::sync::atomic::AtomicUsize;
 
 use ops_core::audit::Spool;
 use ops_core::memory::InMemoryAudit;
+use ops_core::model::TenantId;
 
-use super::troubled::{Trouble, Troubled};
+use super::troubled::{Trouble, Troubled, names, of};
 use super::{record, tenant};
 
 #[tokio::test]
@@ -65,4 +67,41 @@ async fn of_long_records_no_batch_has_more_than_fits_easily_into_memory() {
         .map(|(ids, _)| ids.len())
         .collect();
     assert_eq!(sizes, [4, 1], "32 MiB, and the one that goes over it");
+}
+
+#[tokio::test]
+async fn what_was_read_of_a_tenant_before_its_chain_took_nothing_waits_with_the_rest_of_it() {
+    const EACH: i64 = 1200;
+    let directory = tempfile::tempdir().unwrap();
+    let spool = Spool::open(directory.path()).unwrap();
+    let tenants = ["org_a", "org_b", "org_c"].map(|name| TenantId::new(name).unwrap());
+    for n in 0..EACH {
+        // The batches of all three are read while the one before is given.
+        let [a, b, c] = tenants.each_ref().map(|tenant| spool.append(of(tenant, n)));
+        tokio::try_join!(a, b, c).unwrap();
+    }
+    let stuck = tenants[1].clone();
+    let store = Troubled(
+        InMemoryAudit::default(),
+        Trouble::Stuck(stuck.clone(), AtomicUsize::default()),
+    );
+    let delivered = spool.deliver(&store).await.unwrap();
+    let wanted: Vec<_> = (0..EACH).map(|n| n.to_string()).collect();
+    assert_eq!(names(&store.0, &tenants[0]), wanted);
+    assert_eq!(names(&store.0, &tenants[2]), wanted);
+    assert!(names(&store.0, &stuck).is_empty());
+    assert_eq!(delivered.pending, 1200);
+    let Troubled(store, Trouble::Stuck(_, given)) = store else {
+        panic!()
+    };
+    assert!(
+        given.into_inner() < 1200,
+        "most of its records wait without being given"
+    );
+
+    let delivered = spool.deliver(&store).await.unwrap();
+    assert_eq!((delivered.stored, delivered.pending), (1200, 0));
+    for tenant in &tenants {
+        assert_eq!(names(&store, tenant), wanted);
+    }
 }
