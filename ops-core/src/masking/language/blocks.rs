@@ -51,7 +51,9 @@ macro_rules! marking {
                     within(small(before), b'a', b'z'),
                     or(eq(before, b'"'), eq(before, b'\'')),
                 );
-                let separator = and(or(eq(this, b':'), eq(this, b'=')), key);
+                let equals = eq(this, b'=');
+                let spaced = and(equals, eq(before, b' '));
+                let separator = or(and(or(eq(this, b':'), equals), key), spaced);
                 let escape = and(eq(this, b'\\'), eq(next, b'u'));
                 let sign = or(and(eq(this, b' '), word), or(separator, escape));
                 let katakana = or(eq(next, 0x83), and(eq(next, 0x82), within(second, 0x93, 0xff)));
@@ -120,6 +122,8 @@ pub(in crate::masking) mod widest {
         let next_kinds = of(next, ascii(next), &SETS);
         // What is before each byte, and two behind its next one.
         let before = has(kinds, KEY) << 1 | u64::from(SETS.has(window[0], KEY));
+        let behind_space = has(kinds, SPACE) << 1 | u64::from(SETS.has(window[0], SPACE));
+        let spaced = behind_space & eq(this, b'=');
         let space_third = eq(load(window, 4), b' ');
         let word = has(next_kinds, WORD) | space_third & has(next_kinds, LINK);
         let escape = has(kinds, BACKSLASH) & has(next_kinds, ESCAPE);
@@ -131,7 +135,7 @@ pub(in crate::masking) mod widest {
         Marks {
             kanji: within(this, LEAD + 1, 0xe9),
             kana: eq(this, LEAD) & (katakana | hiragana),
-            sign: has(kinds, SPACE) & word | has(kinds, SEPARATOR) & before | escape,
+            sign: has(kinds, SPACE) & word | has(kinds, SEPARATOR) & before | spaced | escape,
         }
     }
 
@@ -152,7 +156,7 @@ mod tests {
         let mut marks = Stretch::default();
         assert_eq!(portable::stretch(&text, 0, &mut marks), 2);
         let found = |mask: u64| (0..64).filter(|at| mask >> at & 1 == 1).collect::<Vec<_>>();
-        assert_eq!(found(marks[0].sign), [3, 8, 20, 25]);
+        assert_eq!(found(marks[0].sign), [3, 8, 20, 22, 25]);
         assert_eq!(found(marks[0].kanji), [60]);
         assert_eq!(found(marks[0].kana), [63]);
         assert_eq!(found(marks[1].kana), [8]);

@@ -39,19 +39,22 @@ const JAPANESE: &[(Label, &str)] = &[
         Name(Sure),
         "氏名 姓名 フルネーム 本名 旧姓 宛名 名義人 名義 カナ フリガナ ふりがな ふり仮名 カナ氏名 氏名カナ 患者名 顧客名 社員名 従業員名 会員名 担当者名 \
          申請者名 代表者名 責任者名 契約者名 受取人名 差出人名 送付先名 届け先名 承認者名 参加者名 保護者名 生徒名 学生名 被保険者名 本人氏名 お名前カナ 姓カナ 名カナ \
-         氏名漢字 連絡者名 利用者名 職員名 配送先名 受講者名 応募者名 候補者名 作成者名 予約者名 世帯主名 戸籍名",
+         氏名漢字 連絡者名 利用者名 職員名 配送先名 受講者名 応募者名 候補者名 作成者名 予約者名 世帯主名 戸籍名 口座名義 ご芳名 芳名 申込者名 受験者名 発注者名 依頼者名 \
+         購入者名 注文者名 発表者名 対象者名 お客様名 お客さま名 記名",
     ),
     (
         Name(Fair),
         "名前 お名前 担当 担当者 申請者 契約者 受取人 受取 送付先 届け先 お届け先 配送先 宛先 差出人 依頼者 依頼主 承認者 責任者 代表者 連絡先 連絡者 参加者 出席者 欠席者 発言者 \
          講師 患者 被保険者 利用者 記入者 作成者 更新者 登録者 報告者 起票者 受付者 受付担当 対応者 営業担当 緊急連絡先 保証人 連帯保証人 保護者 世帯主 本人 配偶者 続柄 上司 部下 \
          上長 応募者 候補者 面接官 予約者 購入者 注文者 発注者 送信者 受信者 投稿者 著者 監督者 管理者 所有者 使用者 名義 社員 従業員 職員 会員 氏 訪問者 来訪者 面会者 主治医 担当医 執刀医 \
-         署名 代表取締役 取締役 代表 社長 部長 課長 係長 主任 店長 所長 室長 支店長 工場長",
+         署名 代表取締役 取締役 代表 社長 部長 課長 係長 主任 店長 所長 室長 支店長 工場長 司会 司会者 書記 議長 座長 幹事 進行 発表者 登壇者 講演者 演者 受講者 対象者 該当者 申告者 届出人 \
+         届出者 申込者 申込人 請求者 請求人 同席者 立会人 立会者 引率者 担任 院長 園長 校長 医師 看護師 薬剤師 起案者 決裁者 確認者 実施者 操作者 検査者 受付 当番 被扶養者 扶養家族 喪主 新郎 新婦 \
+         長男 長女 次男 次女 三男 三女 祖父 祖母 妻 夫 父 母 兄 姉 弟 妹",
     ),
     (Name(Sure), "姓 名"),
     (
         Name(Weak),
-        "ユーザー ユーザ ユーザー名 ユーザ名 ニックネーム 顧客",
+        "ユーザー ユーザ ユーザー名 ユーザ名 ニックネーム 顧客 対象",
     ),
     (
         Address,
@@ -64,7 +67,7 @@ const JAPANESE: &[(Label, &str)] = &[
     (
         Money,
         "年収 月収 年俸 月給 給与 給料 基本給 本給 賞与 ボーナス 時給 日給 手取り 手取 報酬 報酬額 役員報酬 年間報酬 総支給額 総支給 支給額 差引支給額 給与額 賞与額 年収額 月収額 \
-         基本給額 退職金 残業代 残業手当 役職手当 住宅手当 通勤手当 家族手当 世帯年収 給与所得 初任給 支給総額 給与振込額 昇給額 所得 手当 月額給与 固定給 インセンティブ",
+         基本給額 給与収入 退職金 残業代 残業手当 役職手当 住宅手当 通勤手当 家族手当 世帯年収 給与所得 初任給 支給総額 給与振込額 昇給額 所得 手当 月額給与 固定給 インセンティブ",
     ),
     (
         Grade,
@@ -79,7 +82,7 @@ const JAPANESE: &[(Label, &str)] = &[
     ),
     (
         Health,
-        "健康診断 健康診断結果 健診 健診結果 検診結果 健康状態 検査結果 診断結果 診断 医師所見 所見 ストレスチェック 体調 健康情報 再検査",
+        "判定 健康診断 健康診断結果 健診 健診結果 検診結果 健康状態 検査結果 診断結果 診断 医師所見 所見 ストレスチェック 体調 健康情報 再検査",
     ),
 ];
 
@@ -88,7 +91,8 @@ const KEYS: &[(Label, &str)] = &[
         Name(Sure),
         "fullname firstname lastname familyname givenname surname middlename maidenname namekana namekanji kananame kana furigana shimei namae simei sei mei \
          seikana meikana legalname realname personname contactname cardholdername accountholdername holdername firstnamekana lastnamekana \
-         lastnamekanji firstnamekanji fullnamekana nameja nameen namejp beneficiaryname",
+         lastnamekanji firstnamekanji fullnamekana nameja nameen namejp beneficiaryname romaji romajiname nameromaji romanname meigi meiginin kouzameigi \
+         holderkana shimeikana namekatakana nameoncard cardname",
     ),
     (
         Name(Weak),
@@ -107,20 +111,20 @@ const KEYS: &[(Label, &str)] = &[
         Money,
         "salary annualsalary monthlysalary basesalary grosssalary netsalary basepay pay payrate bonus annualbonus compensation totalcompensation wage wages \
          hourlywage hourlyrate annualincome monthlyincome income remuneration earnings stipend nenshu gekkyu kyuyo shoyo salaryamount currentsalary \
-         expectedsalary startingsalary incentive salaryjpy severance allowance commission jikyu bonusamount yearlysalary takehome annualpay",
+         expectedsalary startingsalary annualbase grosspay netpay signingbonus retentionbonus incentive salaryjpy severance allowance commission jikyu bonusamount yearlysalary takehome annualpay",
     ),
     (
         Grade,
         "performancerating performancegrade performancereview performancescore evaluation evaluationgrade evaluationrank evaluationscore appraisal \
          appraisalgrade appraisalresult performance employeerating reviewrating reviewgrade hyouka hyoka satei performanceevaluation evaluationresult \
-         annualreview personnelevaluation jobgrade reviewresult finalrating managerrating selfrating kouka",
+         finalgrade finalrank overallrating overallgrade annualrating annualgrade yearendrating midyearrating annualreview personnelevaluation jobgrade reviewresult finalrating managerrating selfrating kouka",
     ),
     (Rating, "rating grade score rank"),
     (
         Condition,
         "diagnosis diagnoses medicalcondition healthcondition medicalhistory disease illness disability allergy allergies sickness disabilitygrade \
          condition conditions chroniccondition preexistingcondition symptom symptoms byoreki byomei shindan medicaldiagnosis ailment disorder diseasename \
-         medicalconditions healthissue healthissues medicalnote medicalnotes illnesses diagnosisname diagnosed hospitalized hospitalised",
+         dx medicalconditions healthissue healthissues medicalnote medicalnotes illnesses diagnosisname diagnosed hospitalized hospitalised",
     ),
     (
         Health,
@@ -134,6 +138,7 @@ const ROLES: &str = "customer client contact employee staff person patient recip
      operator agent representative beneficiary guardian spouse tenant subscriber passenger driver visitor attn attention contactperson customercontact \
      assignedto createdby updatedby approvedby requestedby reviewedby reportedby billto signedby submittedby preparedby handledby updater creator reviewer \
      emergencycontact nextofkin insured policyholder tantou tantousha tanto tantosha author owner sender receiver payee payer consignee addressee user \
+     invitedby reviewee enrollee claimant resident lecturer organizer organiser host oncall pic responder speaker presenter signatory witness \
      lead director ceo president chief professor lawyer accountant borrower lender donor parent child father mother partner colleague boss worker \
      shippingname billingname shipping billing delivery invoice shipto";
 
@@ -194,6 +199,7 @@ pub(super) fn label_before(lexicon: &Lexicon, text: &str, end: usize) -> Option<
 pub(super) fn value_after(text: &str, end: usize) -> Option<Value> {
     let mut link = None;
     let mut closer = None;
+    let end = behind_note(text, end);
     let mut at = end;
     for c in text[end..].chars().take(9) {
         match c {
@@ -241,6 +247,28 @@ pub(super) fn value_after(text: &str, end: usize) -> Option<Value> {
     })
 }
 
+/// The place behind a note in brackets that a label ends with, as 氏名（カナ）： has one.
+fn behind_note(text: &str, end: usize) -> usize {
+    let rest = &text[end..];
+    let Some(close) = rest.chars().next().and_then(|open| match open {
+        '(' => Some(')'),
+        '（' => Some('）'),
+        _ => None,
+    }) else {
+        return end;
+    };
+    let length = rest
+        .char_indices()
+        .take(12)
+        .find(|(_, c)| *c == close || *c == '\n')
+        .filter(|(_, c)| *c == close)
+        .map(|(at, c)| at + c.len_utf8());
+    match length {
+        Some(length) if rest[length..].starts_with([':', '：', '=']) => end + length,
+        _ => end,
+    }
+}
+
 fn closing(open: char) -> Option<char> {
     Some(match open {
         '"' => '"',
@@ -264,6 +292,10 @@ fn closing(open: char) -> Option<char> {
 pub(super) fn key_before(lexicon: &Lexicon, text: &str, end: usize) -> Option<Label> {
     let bytes = text.as_bytes();
     let mut end = end;
+    // `salary = 1`
+    if bytes.get(end.wrapping_sub(1)) == Some(&b' ') {
+        end -= 1;
+    }
     if matches!(bytes.get(end.wrapping_sub(1)), Some(b'"' | b'\'')) {
         end -= 1;
         if bytes.get(end.wrapping_sub(1)) == Some(&b'\\') {

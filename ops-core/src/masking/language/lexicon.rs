@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::super::text::PREFECTURES;
-use super::confidential::CONDITIONS;
+use super::confidential::{CONDITIONS, LEAVE_ENDS};
 use super::department::{STEMS, SUFFIX_ENDS};
 use super::labels::{Label, japanese_labels, keys};
 use super::person::{GREETINGS, HONORIFIC_ENDS, HONORIFICS, ORGANISATIONS, PREPOSITIONS, ROLES, TITLES};
@@ -175,6 +175,7 @@ impl Lexicon {
         for (ends, bit) in [
             (HONORIFIC_ENDS, class::HONORIFIC),
             (SUFFIX_ENDS, class::DEPARTMENT),
+            (LEAVE_ENDS, class::LABEL),
             ("県都府道市区町村郡", class::PLACE),
         ] {
             for end in ends.chars() {
@@ -367,6 +368,11 @@ pub(super) fn step(hash: u64, c: char) -> u64 {
         '\u{30a1}'..='\u{30f6}' => c as u32 - 0x60,
         'Ａ'..='Ｚ' => c as u32 - 'Ａ' as u32 + 'a' as u32,
         'ａ'..='ｚ' => c as u32 - 'ａ' as u32 + 'a' as u32,
+        // Other forms of the same, which names are written with.
+        '﨑' => '崎' as u32,
+        '髙' => '高' as u32,
+        '德' => '徳' as u32,
+        '濵' => '濱' as u32,
         _ => c as u32,
     };
     (hash.rotate_left(5) ^ u64::from(c)).wrapping_mul(0x517c_c1b7_2722_0a95)

@@ -143,7 +143,10 @@ impl<'a> Scan<'a> {
         if class & class::DEPARTMENT != 0 && department::japanese(self, end) {
             return;
         }
-        if class & class::LABEL != 0 && may_follow(bytes, end, third_of(bytes, at)) && self.label(end) {
+        if class & class::LABEL != 0
+            && (may_follow(bytes, end, third_of(bytes, at)) && self.label(end)
+                || confidential::on_leave(self, end))
+        {
             return;
         }
         if class & class::HONORIFIC != 0 {
@@ -191,10 +194,19 @@ impl<'a> Scan<'a> {
         } else {
             end
         };
-        let Some(value) = value_after(self.text, end) else {
-            return false;
+        // 持病に喘息があり, 既往歴として
+        let with = ["に", "として"]
+            .into_iter()
+            .find(|with| self.text[end..].starts_with(with));
+        let value = match with {
+            Some(with) if label == Label::Condition => Some(Value {
+                start: end + with.len(),
+                link: Link::Word,
+                closer: None,
+            }),
+            _ => value_after(self.text, end),
         };
-        self.value(label, value, start)
+        value.is_some_and(|value| self.value(label, value, start))
     }
 
     fn key(&mut self, at: usize) {
@@ -321,11 +333,11 @@ fn may_follow(bytes: &[u8], at: usize, last: u8) -> bool {
         // 年収500, 査定A
         b'0'..=b'9' | b'S' | b'A'..=b'E' | 0xc2 => true,
         0xe2 | 0xef => true,
-        // The space of full width, brackets; は が の と
+        // The space of full width, brackets; は が の に と
         0xe3 if *second == 0x80 => true,
         0xe3 if *second == 0x81 => {
             // 診断され, 診断し, 診断を
-            matches!(third, 0xaf | 0x8c | 0xae) || last == 0xad && matches!(third, 0x95 | 0x97)
+            matches!(third, 0xaf | 0x8c | 0xae | 0xab | 0xa8) || last == 0xad && matches!(third, 0x95 | 0x97)
         }
         0xe3 if *second == 0x82 => *third == 0x92 && last == 0xad,
         // 約
@@ -338,7 +350,9 @@ fn may_follow(bytes: &[u8], at: usize, last: u8) -> bool {
 #[inline]
 fn second_kanji(bytes: &[u8], at: usize) -> Option<usize> {
     match bytes.get(at + 3..at + 6) {
-        Some([0xe4..=0xe9, ..]) => Some(code(bytes, at + 3)),
+        // 々, and 﨑 for what it stands for.
+        Some([0xe4..=0xe9, ..] | [0xe3, 0x80, 0x85]) => Some(code(bytes, at + 3)),
+        Some([0xef, 0xa8, 0x91]) => Some('崎' as usize),
         _ => None,
     }
 }
@@ -376,6 +390,7 @@ mod tests {
                     let link = get(at + 3) == b' ' && matches!(get(at + 1), b'i' | b'o');
                     get(at + 1).is_ascii_uppercase() || get(at + 1) == b'w' || link
                 }
+                '=' if before == b' ' => true,
                 ':' | '=' => before.is_ascii_alphabetic() || matches!(before, b'"' | b'\''),
                 // Of hiragana, those that the rules know.
                 '\u{3041}'..='\u{3092}' => matches!(c, 'ま' | 'な'),

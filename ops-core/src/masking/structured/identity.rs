@@ -159,6 +159,14 @@ impl<'a> Number<'a> {
             }
             Meaning::Health if reaches && (near || phone.is_none()) => self.health(text),
             Meaning::Bank if reaches => self.bank(text, near),
+            // 口座番号が1234567から2345678に
+            Meaning::Bank
+                if at - label.end <= 40
+                    && !label.clause_between
+                    && (text.ends(at, "から".as_bytes()) || text.ends(at, "→".as_bytes())) =>
+            {
+                self.bank(text, false)
+            }
             Meaning::Symbol => self.symbol(text, label),
             Meaning::Employee if reaches => self.employee(text, near),
             Meaning::Postal => self.postal(text, label, near),
@@ -194,7 +202,13 @@ impl<'a> Number<'a> {
             && self.begins(text)
             && self.cluster.ends(text, self.joined)
             && !is_counted(text, self.cluster.groups()[self.joined - 1].end);
-        right.then(|| (self.digits(self.joined), PiiType::HealthInsurance))
+        right.then(|| {
+            let range = self.digits(self.joined);
+            (
+                range.start..second_half(text, range.end),
+                PiiType::HealthInsurance,
+            )
+        })
     }
 
     fn bank(&self, text: &Text<'_>, near: bool) -> Option<Found> {
@@ -226,8 +240,12 @@ impl<'a> Number<'a> {
     /// After 記号, whose number it is stands before; if nowhere, health insurance cards are meant.
     fn symbol(&self, text: &Text<'_>, label: &Label) -> Option<Found> {
         let between = &text.bytes[label.end..self.start];
-        let second = memchr::memmem::find(between, "番号".as_bytes()).is_some();
-        if label.clause_between || self.start - label.end > 40 || (label.digits_between && !second) {
+        let number = "番号".as_bytes();
+        let second = memchr::memmem::find(between, number).is_some();
+        // 記号 8245、番号 669177
+        let near =
+            memchr::memmem::rfind(between, number).is_some_and(|at| between.len() - at - number.len() <= 6);
+        if label.clause_between && !near || self.start - label.end > 40 || (label.digits_between && !second) {
             return None;
         }
         let owner = label::before(text, label).map(|label| label.meaning);
@@ -333,8 +351,29 @@ impl<'a> Number<'a> {
             return self.corporate(text);
         }
         let letters = &text.bytes[self.start..self.start + self.letters];
-        (letters == b"EMP" && matches!(self.cluster.groups()[0].len(), 3..=8) && self.cluster.ends(text, 1))
-            .then(|| (self.range(1), PiiType::EmployeeId))
+        let small = letters == b"emp" && text.get(self.start + 3) == b'-';
+        ((letters == b"EMP" || small)
+            && matches!(self.cluster.groups()[0].len(), 3..=8)
+            && self.cluster.ends(text, 1))
+        .then(|| (self.range(1), PiiType::EmployeeId))
+    }
+}
+
+/// The end of 記号・番号 in one, whose first half ends at `end`: `3696・57643`.
+fn second_half(text: &Text<'_>, end: usize) -> usize {
+    let joint = "・";
+    if !text.starts(end, joint.as_bytes()) {
+        return end;
+    }
+    let from = end + joint.len();
+    let mut to = from;
+    while text.get(to).is_ascii_digit() && to - from < 9 {
+        to += 1;
+    }
+    if to > from && to - from < 9 && ends_here(text, to) {
+        to
+    } else {
+        end
     }
 }
 
@@ -369,7 +408,7 @@ static FIRSTS: [u64; 64] = {
     firsts
 };
 
-const UNITS: [&str; 42] = [
+const UNITS: [&str; 45] = [
     "円",
     "件",
     "個",
@@ -405,7 +444,10 @@ const UNITS: [&str; 42] = [
     "バイト",
     "ページ",
     "ヶ",
-    "か",
+    "か月",
+    "か所",
+    "か国",
+    "か年",
     "店",
     "部",
     "箱",

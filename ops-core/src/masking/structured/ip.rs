@@ -104,7 +104,7 @@ const PRODUCTS: [&[u8]; 14] = [
     b"mozilla",
 ];
 
-const VERSIONS: [&str; 16] = [
+const VERSIONS: [&str; 27] = [
     "version",
     "ver",
     "ver.",
@@ -121,6 +121,17 @@ const VERSIONS: [&str; 16] = [
     "リビジョン",
     "oid",
     "版",
+    "fw",
+    "wbs",
+    "chapter",
+    "section",
+    "clause",
+    "見出し",
+    "見出し番号",
+    "セクション",
+    "項番",
+    "条文",
+    "patch",
 ];
 
 /// The address of version 6 around the colon at `colon`.

@@ -101,6 +101,10 @@ pub(super) fn field(text: &Text<'_>, sign: usize, width: usize) -> Option<Range<
     let name = name(text, end)?;
     let equals = text.get(sign) == b'=';
     let mut start = sign + width;
+    // `${PASSWORD:?must be set}` says that there is none.
+    if !equals && text.get(start) == b'?' && is_in_braces(text, end) {
+        return None;
+    }
     if equals && matches!(text.get(start), b'=' | b'>') {
         start += 1;
     }
@@ -392,11 +396,34 @@ fn is_placeholder(value: &[u8]) -> bool {
         || value.iter().all(masked)
         || matches!(value[0], b'<' | b'[' | b'{')
         || value.starts_with(b"${")
+        || value.starts_with(b"(")
+        || is_variable(value)
         || value.starts_with(b"$(")
         || value.starts_with(b"%s")
         || WORDS
             .iter()
             .any(|word| value.eq_ignore_ascii_case(word.as_bytes()))
+}
+
+/// Whether the name that ends before `end` stands behind `${`.
+fn is_in_braces(text: &Text<'_>, end: usize) -> bool {
+    let mut start = end;
+    while end - start < 64 && (text.before(start).is_ascii_alphanumeric() || text.before(start) == b'_') {
+        start -= 1;
+    }
+    text.ends(start, b"${")
+}
+
+/// Whether a value is the name of a variable of a shell, `$TOKEN`.
+fn is_variable(value: &[u8]) -> bool {
+    let [b'$', name @ ..] = value else {
+        return false;
+    };
+    !name.is_empty()
+        && name
+            .iter()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_')
+        && !name[0].is_ascii_digit()
 }
 
 #[cfg(test)]

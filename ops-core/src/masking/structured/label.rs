@@ -57,10 +57,46 @@ const NEAR: usize = 9;
 
 /// The label nearest before `at` in the same line and sentence, or in the key of the field whose value begins at `at`.
 pub(super) fn nearest(text: &Text<'_>, at: usize) -> Option<Label> {
-    let field = Field::of(text, at);
+    if let Some(label) = before_note(text, at) {
+        return Some(label);
+    }
+    // "番号": "第123号"
+    let ordinal = "第".as_bytes();
+    let from = if text.ends(at, ordinal) {
+        at - ordinal.len()
+    } else {
+        at
+    };
+    let field = Field::of(text, from);
     let low = field.low.max(at.saturating_sub(FAR));
     search(text, low, field.high, field.is_key)
 }
+
+/// The label in front of a note in brackets that stands right before the value, as in `保険者番号（８桁）　12345678`.
+#[inline]
+fn before_note(text: &Text<'_>, at: usize) -> Option<Label> {
+    let mut end = at;
+    while matches!(text.before(end), b' ' | b':') && at - end < 2 {
+        end -= 1;
+    }
+    for sign in ["　", "：", "は"] {
+        if text.ends(end, sign.as_bytes()) {
+            end -= sign.len();
+        }
+    }
+    let open: &[u8] = match text.before(end) {
+        b')' => b"(",
+        0x89 if text.ends(end, "）".as_bytes()) => "（".as_bytes(),
+        _ => return None,
+    };
+    let low = end.saturating_sub(NOTE);
+    let open = low + memchr::memmem::rfind(&text.bytes[low..end], open)?;
+    let label = ending(text, open)?;
+    (label.meaning != Meaning::Other).then_some(Label { end: at, ..label })
+}
+
+/// The longest note, in bytes.
+const NOTE: usize = 30;
 
 /// The label that ends right before `at`.
 pub(super) fn ending(text: &Text<'_>, at: usize) -> Option<Label> {
@@ -173,10 +209,26 @@ impl Field {
 
 /// Whether a key is the name of a value of any kind.
 fn is_general(key: &[u8]) -> bool {
-    [&b"number"[..], b"no", b"value", b"num", b"code"]
-        .iter()
-        .any(|name| key.eq_ignore_ascii_case(name))
-        || key == "番号".as_bytes()
+    let names: [&[u8]; 13] = [
+        b"number",
+        b"no",
+        b"value",
+        b"num",
+        b"code",
+        b"doc_no",
+        b"docno",
+        b"document_no",
+        b"doc_number",
+        b"document_number",
+        b"documentnumber",
+        b"id_number",
+        b"id_no",
+    ];
+    let key = match memchr::memrchr(b'.', key) {
+        Some(dot) => &key[dot + 1..],
+        None => key,
+    };
+    names.iter().any(|name| key.eq_ignore_ascii_case(name)) || key == "番号".as_bytes()
 }
 
 fn search(text: &Text<'_>, low: usize, high: usize, is_key: bool) -> Option<Label> {

@@ -45,7 +45,7 @@ labels! {
         "drivers~license~no" "drivers~license~number" "driver~s~license~number" "driver~s~license~no" "driver~license~number"
         "driver~license~no" "menkyo" "menkyo~no" "menkyo~bango" "license~num" "driving~license~number" "driving~licence~number"
         "driving~license~no" "driving~licence~no" "driver~licence~number" "driver~s~licence~number" "license~id" "driver~license~id"
-        "運免";
+        "運免" "license" "licence";
     Passport:
         "旅券" "旅券番号" "パスポート" "パスポート番号" "旅券no" "パスポートno" "passport" "passport~no" "passport~number" "passport~num"
         "passport~id" "パスポートの番号" "travel~document" "travel~document~no" "passport#" "ppt~no" "pp~no" "ryoken";
@@ -56,7 +56,7 @@ labels! {
         "insurance~id" "insurer~no" "insurer~number" "insured~no" "insured~number" "health~insurance~id" "insurance~card~no"
         "insurance~card~number" "hoken~no" "hokensho" "hoken~bango" "insurer~id" "health~id" "hi~no" "health~card" "insurance~policy~no"
         "insured~person~number" "insured~person~no" "insurance~num" "kenpo" "health~insurance~card" "被保険者等記号" "国民健康保険"
-        "health~insurance~num" "枝番" "保険記号";
+        "health~insurance~num" "枝番" "保険記号" "記号番号" "記号・番号" "保険証記号番号" "保険証の記号番号" "hokensha" "hokensha~bango" "hokensha~no";
     Bank:
         "口座" "口座番号" "普通" "当座" "貯蓄" "普通預金" "当座預金" "普通口座" "振込先" "口座no" "振込口座" "銀行口座" "預金口座" "振替口座"
         "貯蓄預金" "普通預金口座" "ゆうちょ" "ゆうちょ銀行" "郵便貯金" "貯金" "引落口座" "受取口座" "通常貯金" "定期預金" "総合口座" "(普)" "(当)"
@@ -99,7 +99,7 @@ labels! {
         "jwt" "session~secret" "cookie~secret" "app~key" "subscription~key" "function~key" "storage~key" "secret~token" "csrf~token"
         "personal~access~token" "aws~secret" "db~pass" "pw" "passwords" "pass" "鍵" "jwt~secret" "oauth~token" "user~password" "client~key";
     Symbol:
-        "記号";
+        "記号" "kigo" "kigou" "symbol";
     Other:
         "注文番号" "受注番号" "発注番号" "注文id" "注文no" "オーダー番号" "伝票番号" "追跡番号" "送り状番号" "送り状" "お問い合わせ番号" "問合せ番号"
         "問い合わせ番号" "請求書番号" "請求番号" "領収書番号" "領収番号" "レシート" "レシート番号" "取引番号" "取引id" "決済番号" "決済id" "予約番号"

@@ -29,7 +29,8 @@ pub(super) fn find(text: &Text<'_>, cluster: &Cluster) -> Option<Phone> {
     if text.before(start) == b'+' {
         start -= 1;
         kind = Kind::International;
-        if text.before(start) == b'(' && text.get(first.end) == b')' {
+        // `(+81) 3…`, but `(+81312345678)` stands in brackets.
+        if text.before(start) == b'(' && text.get(first.end) == b')' && first.len() <= 3 {
             start -= 1;
         }
     }

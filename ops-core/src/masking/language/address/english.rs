@@ -120,6 +120,14 @@ const STATES: &[&str] = &[
     "wyoming",
 ];
 
+/// The codes of the states and territories of the United States.
+const CODES: &[&str] = &[
+    "AL", "AK", "AZ", "AR", "CA", "CO", "CT", "DE", "DC", "FL", "GA", "HI", "ID", "IL", "IN", "IA", "KS",
+    "KY", "LA", "ME", "MD", "MA", "MI", "MN", "MS", "MO", "MT", "NE", "NV", "NH", "NJ", "NM", "NY", "NC",
+    "ND", "OH", "OK", "OR", "PA", "RI", "SC", "SD", "TN", "TX", "UT", "VT", "VA", "WA", "WV", "WI", "WY",
+    "PR", "VI", "GU", "AS", "MP", "FM", "MH", "PW",
+];
+
 const COUNTRIES: &[&str] = &["usa", "us", "japan", "uk", "england", "canada", "australia"];
 
 const PREFECTURES: &[&str] = &[
@@ -242,14 +250,10 @@ pub(super) fn at(text: &str, start: usize) -> Option<usize> {
     {
         return None;
     }
-    let is = |word: &Word<'_>, list: &[&str]| {
-        let word = word.text.trim_end_matches('.');
-        list.iter().any(|known| known.eq_ignore_ascii_case(word))
-    };
     // 1-2-3 Nishi-Shinjuku, Shinjuku-ku, Tokyo
     let last_part = words.iter().skip(1).rposition(|word| {
         let part = PARTS.iter().any(|part| is_part(word.text, part));
-        part || is(word, PREFECTURES)
+        part || is_among(word, PREFECTURES)
     });
     let parts = words
         .iter()
@@ -259,7 +263,7 @@ pub(super) fn at(text: &str, start: usize) -> Option<usize> {
         && digits <= 9
     {
         let mut end = last + 1;
-        if words[end].comma && words.get(end + 1).is_some_and(|word| is(word, COUNTRIES)) {
+        if words[end].comma && words.get(end + 1).is_some_and(|word| is_among(word, COUNTRIES)) {
             end += 1;
         }
         return Some(words[end].end);
@@ -281,17 +285,21 @@ pub(super) fn at(text: &str, start: usize) -> Option<usize> {
                 });
         let state = &words[at - 1];
         let is_state = state.text.len() == 2 && state.text.bytes().all(|byte| byte.is_ascii_uppercase())
-            || is(state, STATES);
+            || is_among(state, STATES);
         if is_zip && is_state && words[..at].iter().any(|word| word.comma) {
             let mut end = at;
-            if words[at].comma && words.get(at + 1).is_some_and(|word| is(word, COUNTRIES)) {
+            if words[at].comma && words.get(at + 1).is_some_and(|word| is_among(word, COUNTRIES)) {
                 end += 1;
             }
             return Some(words[end].end);
         }
     }
+    // 9253 Ellis Light Apt. 642, Anitaport, TN: the code of the state will do without the ZIP code, if a city stands before it.
+    if let Some(end) = with_state(words) {
+        return Some(end);
+    }
     let street = (2..words.len().min(7))
-        .find(|at| is(&words[*at], STREETS) && !words[1..*at].iter().any(|word| word.comma))?;
+        .find(|at| is_among(&words[*at], STREETS) && !words[1..*at].iter().any(|word| word.comma))?;
     let mut end = street;
     // NW, and the apartment.
     if words
@@ -302,7 +310,7 @@ pub(super) fn at(text: &str, start: usize) -> Option<usize> {
         end += 1;
     }
     while let Some(unit) = words.get(end + 1) {
-        if is(unit, UNITS)
+        if is_among(unit, UNITS)
             && words
                 .get(end + 2)
                 .is_some_and(|id| id.text.bytes().any(|byte| byte.is_ascii_digit()) || id.text.len() == 1)
@@ -318,14 +326,85 @@ pub(super) fn at(text: &str, start: usize) -> Option<usize> {
     let known = (end + 1..words.len().min(end + 6)).rfind(|at| {
         let word = &words[*at];
         let state = word.text.len() == 2 && word.text.bytes().all(|byte| byte.is_ascii_uppercase());
-        words[at - 1].comma && (state || is(word, STATES) || is(word, COUNTRIES))
+        words[at - 1].comma && (state || is_among(word, STATES) || is_among(word, COUNTRIES))
     });
     if words[end].comma
         && let Some(known) = known
     {
         end = known;
+    } else if let Some(city) = city(words, end) {
+        end = city;
     }
     Some(words[end].end)
+}
+
+/// The end of number, street, comma, city, comma and a state, by its code or its name.
+fn with_state(words: &[Word<'_>]) -> Option<usize> {
+    let mut street = words
+        .iter()
+        .position(|word| word.comma)
+        .filter(|at| (2..=6).contains(at))?;
+    // 12 Baxter Cove, Apt 39D, New York
+    if is_among(words.get(street + 1)?, UNITS) && words.get(street + 2).is_some_and(|id| id.comma) {
+        street += 2;
+    }
+    let city = (street + 1..words.len().min(street + 4)).find(|at| words[*at].comma)?;
+    let state = words.get(city + 1)?;
+    let code = state.text.trim_end_matches('.');
+    let end = if CODES.contains(&code) {
+        state.end - (state.text.len() - code.len())
+    } else if is_among(state, STATES) {
+        state.end
+    } else {
+        let second = words
+            .get(city + 2)
+            .filter(|word| is_among(word, STATES) && !state.comma)?;
+        is_among(state, &["new", "north", "south", "west", "rhode"]).then_some(second.end)?
+    };
+    let named = words[street + 1..=city]
+        .iter()
+        .all(|word| is_name(word) && !has_digit(word));
+    (named
+        && words[1..=street]
+            .iter()
+            .all(|word| is_name(word) || has_digit(word)))
+    .then_some(end)
+}
+
+/// The place of the city that stands behind the comma of `words[end]`, by what cities are called.
+fn city(words: &[Word<'_>], end: usize) -> Option<usize> {
+    const FIRST: &[&str] = &[
+        "lake", "north", "south", "east", "west", "new", "port", "fort", "san", "santa", "saint", "st",
+        "los", "las", "mount", "el",
+    ];
+    const ENDS: &[&str] = &[
+        "ville", "ton", "burgh", "side", "shire", "port", "chester", "mouth", "furt", "borough", "bury",
+        "haven", "berg", "stad", "fort", "view", "field", "ham", "dale", "wood", "town",
+    ];
+    let first = words.get(end + 1).filter(|_| words[end].comma)?;
+    let plain = |word: &Word<'_>| is_name(word) && !has_digit(word);
+    if is_among(first, FIRST) {
+        return words.get(end + 2).is_some_and(plain).then_some(end + 2);
+    }
+    let name = first.text.to_ascii_lowercase();
+    let called = ENDS
+        .iter()
+        .any(|tail| name.len() > tail.len() + 2 && name.ends_with(tail));
+    (plain(first) && called).then_some(end + 1)
+}
+
+fn is_among(word: &Word<'_>, list: &[&str]) -> bool {
+    let word = word.text.trim_end_matches('.');
+    list.iter().any(|known| known.eq_ignore_ascii_case(word))
+}
+
+fn has_digit(word: &Word<'_>) -> bool {
+    word.text.bytes().any(|byte| byte.is_ascii_digit())
+}
+
+/// Whether a word is written as names of streets and cities are.
+fn is_name(word: &Word<'_>) -> bool {
+    word.text.len() == 1 || word.text.bytes().any(|byte| byte.is_ascii_lowercase())
 }
 
 fn is_part(word: &str, part: &str) -> bool {

@@ -4,9 +4,9 @@ mod condition;
 mod grade;
 mod money;
 
-pub(super) use self::condition::{CONDITIONS, diagnosed};
+pub(super) use self::condition::{CONDITIONS, LEAVE_ENDS, diagnosed, on_leave};
 
-use self::condition::{condition, english_phrase};
+use self::condition::{condition, english_phrase, is_english_condition};
 use self::grade::grade;
 use self::money::money;
 use super::labels::{Label, Link, Value};
@@ -22,6 +22,10 @@ pub(super) fn labelled(scan: &mut Scan<'_>, label: Label, value: Value, label_st
         Label::Grade => grade(text, value, true),
         Label::Rating if is_of_something(text, label_start) => None,
         Label::Rating => grade(text, value, is_of_person(text, label_start)),
+        // The result of an examination, of people and not of things.
+        Label::Health if text[label_start..].starts_with("判定") && !is_of_health(text, label_start) => {
+            None
+        }
         Label::Condition | Label::Health => condition(scan, label, value),
         Label::Name(_) | Label::Address | Label::Department => None,
     };
@@ -113,6 +117,9 @@ fn is_of_something(text: &str, start: usize) -> bool {
         &[
             "employee",
             "performance",
+            "reviewee",
+            "\"emp\"",
+            "\"period\"",
             "社員",
             "人事",
             "さんの",
@@ -152,6 +159,14 @@ fn is_of_person(text: &str, start: usize) -> bool {
     )
 }
 
+/// Whether the line up to `start` speaks of a medical examination.
+fn is_of_health(text: &str, start: usize) -> bool {
+    contains_any(
+        before(text, start, 120),
+        &["健診", "検診", "健康診断", "受診", "人間ドック"],
+    )
+}
+
 fn before(text: &str, end: usize, most: usize) -> &str {
     let mut from = end.saturating_sub(most);
     while !text.is_char_boundary(from) {
@@ -181,16 +196,35 @@ fn contains_ignoring_case(text: &str, word: &str) -> bool {
 pub(super) fn english(scan: &mut Scan<'_>, at: usize) {
     let text = scan.text;
     let bytes = text.as_bytes();
-    let link = ["is ", "of ", "was ", "with "]
+    let away = [
+        "on leave for ",
+        "on sick leave for ",
+        "on medical leave for ",
+        "on leave due to ",
+    ]
+    .iter()
+    .find(|words| bytes[at + 1..].starts_with(words.as_bytes()));
+    if let Some(words) = away {
+        let start = at + 1 + words.len();
+        if let Some(end) = english_phrase(text, start).filter(|end| is_english_condition(&text[start..*end]))
+        {
+            scan.take(start, end, PiiType::Confidential);
+        }
+        return;
+    }
+    let link = ["is ", "of ", "was ", "with ", "will be "]
         .iter()
         .find(|link| bytes[at + 1..].starts_with(link.as_bytes()));
     let Some(link) = link else {
         return;
     };
-    let Some(label) = english_label(scan.lexicon, &bytes[..at]) else {
+    let Some(label) = english_label(scan.lexicon, without_period(&bytes[..at])) else {
         return;
     };
-    let start = at + 1 + link.len();
+    let mut start = at + 1 + link.len();
+    if matches!(bytes.get(start), Some(b'"' | b'\'')) {
+        start += 1;
+    }
     let value = Value {
         start,
         link: Link::Word,
@@ -208,6 +242,25 @@ pub(super) fn english(scan: &mut Scan<'_>, at: usize) {
     };
     if let Some((start, end)) = found {
         scan.take(start, end, PiiType::Confidential);
+    }
+}
+
+/// `text` without whom or which year it may end with: rating for FY2024, salary for Satoshi Ishiguro.
+fn without_period(text: &[u8]) -> &[u8] {
+    let near = &text[text.len().saturating_sub(40)..];
+    let joint = b" for ";
+    let Some(at) = memchr::memmem::rfind(near, joint) else {
+        return text;
+    };
+    let rest = &near[at + joint.len()..];
+    let words = rest.split(|byte| *byte == b' ');
+    let named = |word: &[u8]| {
+        word.first()
+            .is_some_and(|first| first.is_ascii_uppercase() || first.is_ascii_digit())
+    };
+    match words.clone().count() <= 3 && words.into_iter().all(named) {
+        true => &text[..text.len() - near.len() + at],
+        false => text,
     }
 }
 

@@ -30,27 +30,34 @@ pub(in super::super) fn bare(scan: &mut Scan<'_>, at: usize) {
     let end = window.place(length);
     let sure = match points {
         Points::FULL | Points::RARE_FULL => is_bare_name(scan, name, chars.get(length).copied(), points),
-        // 田中です, 田中と申します
-        Points::SURNAME => {
+        // 森と申します, 西園寺でございます
+        Points::SURNAME | Points::RARE if introduces(&text[end..]) => {
+            let known = lexicon.word(name).is(Entry::SURNAME);
+            known || length > 1 && !lexicon.word(name).is(Entry::ORDINARY)
+        }
+        // 長谷川が担当, 商店の西園寺です
+        Points::SURNAME | Points::RARE => {
             length > 1
-                && !lexicon.word(name).is(Entry::ORDINARY)
-                && [
-                    "と申",
-                    "が承り",
-                    "が担当",
-                    "が対応",
-                    "宛に",
-                    "宛て",
-                    "まで連絡",
-                    "に連絡",
-                    "へ連絡",
-                    "から連絡",
-                    "より連絡",
-                    "に確認済",
-                    "が不在",
-                ]
-                .iter()
-                .any(|sign| text[end..].starts_with(sign))
+                && (!lexicon.word(name).is(Entry::ORDINARY) || speaks_for(&text[..at]))
+                && (text[end..].starts_with("です") && text[..at].ends_with('の')
+                    || [
+                        "が承り",
+                        "が務め",
+                        "が司会",
+                        "が担当",
+                        "が対応",
+                        "宛に",
+                        "宛て",
+                        "まで連絡",
+                        "に連絡",
+                        "へ連絡",
+                        "から連絡",
+                        "より連絡",
+                        "に確認済",
+                        "が不在",
+                    ]
+                    .iter()
+                    .any(|sign| text[end..].starts_with(sign)))
         }
         _ => false,
     };
@@ -58,6 +65,37 @@ pub(in super::super) fn bare(scan: &mut Scan<'_>, at: usize) {
         scan.take(at, end, PiiType::Person);
         reading(scan, end);
     }
+}
+
+/// Whether somebody says their own name in front of `rest`.
+fn introduces(rest: &str) -> bool {
+    ["と申し", "と言いま", "といいま", "でございます"]
+        .iter()
+        .any(|sign| rest.starts_with(sign))
+}
+
+/// Whether somebody speaks for a company or an office: 株式会社…の.
+fn speaks_for(before: &str) -> bool {
+    let near = before
+        .char_indices()
+        .rev()
+        .nth(20)
+        .map_or(before, |(at, _)| &before[at..]);
+    [
+        "会社",
+        "商店",
+        "銀行",
+        "法人",
+        "（株）",
+        "(株)",
+        "㈱",
+        "事務所",
+        "窓口",
+        "センター",
+        "病院",
+    ]
+    .iter()
+    .any(|word| near.contains(word))
 }
 
 /// Whether the kanji from `at` on can be a name: a quick look that passes over most words.
@@ -81,7 +119,9 @@ fn may_be_bare(scan: &Scan<'_>, at: usize) -> bool {
             // Behind a surname a space, or kana that may be a given name.
             return is_split(scan, &word[..run])
                 || (is_space(c) || matches!(c, 'ヶ' | 'ノ')) && is_surname(scan, &word[..run])
-                || is_hiragana(c) && run == 2 && scan.lexicon.word(&word[..2]).is(Entry::SURNAME);
+                || is_hiragana(c)
+                    && (run == 2 && scan.lexicon.word(&word[..2]).is(Entry::SURNAME)
+                        || run > 1 && is_surname(scan, &word[..run]) && c != 'の');
         }
         word[run] = c;
         run += 1;
@@ -129,7 +169,9 @@ fn is_bare_name(scan: &Scan<'_>, name: &[char], next: Option<char>, points: Poin
         let (surname, given) = (&name[..space], &name[space + 1..]);
         let both_words = ordinary(surname) && ordinary(given);
         return !both_words
-            && (points == Points::FULL || given.len() > 1 && !ordinary(given))
+            && (points == Points::FULL
+                || given.len() > 1 && !ordinary(given)
+                || surname.len() > 2 && !ordinary(surname))
             && (surname.len() > 1 || given.len() > 1);
     }
     if name.len() < 3 || ordinary(name) {
@@ -142,7 +184,14 @@ fn is_bare_name(scan: &Scan<'_>, name: &[char], next: Option<char>, points: Poin
         if !lexicon.word(given).is(Entry::GIVEN) {
             return false;
         }
-        let known = first.is(Entry::SURNAME) || first.is(Entry::RARE_SURNAME) && !first.is(Entry::ORDINARY) && split > 1 && given.len() > 1;
+        let rare = first.is(Entry::RARE_SURNAME)
+            && given.len() > 1
+            && match split {
+                1 => given.len() == 2 && is_given_end(given) && !ordinary(given),
+                2 => !first.is(Entry::ORDINARY),
+                _ => !first.is(Entry::ORDINARY) || !ordinary(given),
+            };
+        let known = first.is(Entry::SURNAME) || rare;
         match (split, given.len()) {
             _ if !known => false,
             (1, 1) => false,
@@ -155,7 +204,7 @@ fn is_bare_name(scan: &Scan<'_>, name: &[char], next: Option<char>, points: Poin
 
 /// Characters that end given names and few other words.
 fn is_given_end(given: &[char]) -> bool {
-    given
-        .last()
-        .is_some_and(|c| "郎朗子美介助輔恵香奈菜也哉斗翔太男雄夫彦江枝代治司".contains(*c))
+    given.last().is_some_and(|c| {
+        "郎朗子美介助輔恵香奈菜也哉斗翔太男雄夫彦江枝代治司二三平吾之樹紀希織穂乃華花音葉咲月結".contains(*c)
+    })
 }

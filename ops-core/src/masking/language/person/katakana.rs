@@ -1,6 +1,6 @@
 //! Names in katakana, and readings.
 
-use super::super::letters::{Window, char_at, is_hiragana, is_kanji, is_katakana, is_space};
+use super::super::letters::{Window, char_at, char_before, is_hiragana, is_kanji, is_katakana, is_space};
 use super::super::lexicon::Entry;
 use super::super::scan::Scan;
 use super::parse::{self, Points};
@@ -37,6 +37,17 @@ pub(super) fn katakana_before(scan: &mut Scan<'_>, end: usize, known: bool) {
     } else {
         last
     };
+    // 乾エリカ様: a surname in kanji in front; 伊藤忠システムズ様: a word in front that is none.
+    let start = window.place(from + begin);
+    if char_before(scan.text, start).is_some_and(is_kanji) {
+        let given = scan.lexicon.word(&chars[begin..]).is(Entry::GIVEN);
+        match surname_before(scan, start).filter(|_| given) {
+            Some(surname) => scan.push(surname, end, PiiType::Person),
+            None if given && chars.len() - begin > 2 => scan.push(start, end, PiiType::Person),
+            None => {}
+        }
+        return;
+    }
     let name = &chars[begin..];
     let foreign = name.contains(&'・') || name.contains(&'＝');
     let entry = scan.lexicon.word(name);
@@ -50,6 +61,13 @@ pub(super) fn katakana_before(scan: &mut Scan<'_>, end: usize, known: bool) {
     }
 }
 
+/// Where the surname in kanji begins that ends at `end`, where nothing but it stands before a name.
+fn surname_before(scan: &Scan<'_>, end: usize) -> Option<usize> {
+    let window = Window::before(scan.text, end, 5, is_kanji);
+    let word = scan.lexicon.word(window.chars());
+    (word.is(Entry::SURNAME) || word.is(Entry::RARE_SURNAME)).then(|| window.start())
+}
+
 /// Takes surname and given name in katakana with a space between, both known.
 pub(in super::super) fn katakana(scan: &mut Scan<'_>, at: usize) {
     let text = scan.text;
@@ -57,6 +75,16 @@ pub(in super::super) fn katakana(scan: &mut Scan<'_>, at: usize) {
     let mut end = at + 3;
     while end < at + 21 && bytes.get(end) == Some(&0xe3) && matches!(bytes.get(end + 1), Some(0x82 | 0x83)) {
         end += 3;
+    }
+    // ハセガワと申します
+    let introduces = ["と申し", "と言いま", "といいま", "でございます"];
+    if end > at + 3 && introduces.iter().any(|sign| text[end..].starts_with(sign)) {
+        let window = Window::after(text, at, 8, is_katakana);
+        let word = scan.lexicon.word(window.chars());
+        if window.end() == end && word.is(Entry::SURNAME) {
+            scan.take(at, end, PiiType::Person);
+        }
+        return;
     }
     if bytes.get(end) != Some(&b' ') && !bytes[end..].starts_with("\u{3000}".as_bytes()) {
         return;

@@ -23,7 +23,9 @@ pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength) ->
     if is_company(&text[..value.start]) {
         return false;
     }
-    let taken = if closed {
+    let taken = if is_narrow(first) {
+        narrow_run(chars)
+    } else if closed {
         closed_name(scan, chars, value.closer, strength)
     } else if is_katakana(first) {
         kana_run(scan, chars, strength, is_katakana)
@@ -66,6 +68,7 @@ fn closed_name(scan: &Scan<'_>, chars: &[char], closer: Option<char>, strength: 
     let points = if name.iter().all(|c| !is_kanji(*c)) {
         let foreign = name.contains(&'・');
         kana_points(scan, name)
+            .or(joined(scan, name))
             .or((foreign || strength == Strength::Sure && name.len() > 1).then_some(Points::SHAPE))
     } else if let Some(space) = name.iter().position(|c| is_space(*c)) {
         parse::spaced(scan.lexicon, &name[..space], &name[space + 1..])
@@ -86,6 +89,16 @@ fn closed_name(scan: &Scan<'_>, chars: &[char], closer: Option<char>, strength: 
 /// The length of the name in kanji at the beginning of an open value.
 fn kanji_run(scan: &Scan<'_>, chars: &[char], link: Link, strength: Strength) -> Option<usize> {
     let (length, points) = parse::forward(scan.lexicon, chars)?;
+    // `| 氏名 | 郵便番号 |`: the next label is no value.
+    let reversed = chars[..length].iter().rev().copied();
+    if scan
+        .lexicon
+        .labels
+        .longest(reversed)
+        .is_some_and(|(label, _)| label == length && length > 1)
+    {
+        return None;
+    }
     let least = match (strength, link) {
         (Strength::Sure, Link::Sign) => Points::SHAPE,
         (Strength::Fair, Link::Sign) => Points::GIVEN,
@@ -105,6 +118,70 @@ fn kanji_run(scan: &Scan<'_>, chars: &[char], link: Link, strength: Strength) ->
     Some(length)
 }
 
+/// Whether surname and given name stand in kana without a space, of which the surname is known: オイカワセイイチロウ.
+fn joined(scan: &Scan<'_>, name: &[char]) -> Option<Points> {
+    let known = (3..=5).any(|split| {
+        let given = name.len().saturating_sub(split);
+        (2..=7).contains(&given) && {
+            let surname = scan.lexicon.word(&name[..split]);
+            surname.is(Entry::SURNAME) && !surname.is(Entry::ORDINARY)
+        }
+    });
+    (known && name.iter().all(|c| is_hiragana(*c) || is_katakana(*c))).then_some(Points::GIVEN)
+}
+
+/// Katakana of half width, in which banks and public offices write names.
+fn is_narrow(c: char) -> bool {
+    matches!(c, '\u{ff66}'..='\u{ff9f}')
+}
+
+/// The length of a name in katakana of half width: one word or two.
+fn narrow_run(chars: &[char]) -> Option<usize> {
+    let word = |from: usize| chars[from..].iter().take_while(|c| is_narrow(**c)).count();
+    let first = word(0);
+    let second = match chars.get(first) {
+        Some(c) if is_space(*c) => word(first + 1),
+        _ => 0,
+    };
+    // The next label is no name: ﾅﾏｴ ﾑﾗｶﾐ.
+    const LABELS: [&str; 7] = ["ﾅﾏｴ", "ｼﾒｲ", "ﾒｲｷﾞ", "ﾃﾞﾝﾜ", "ｺｳｻﾞ", "ﾌﾘｶﾞﾅ", "ｼﾞｭｳｼｮ"];
+    if LABELS
+        .iter()
+        .any(|label| label.chars().eq(chars[..first].iter().copied()))
+    {
+        return None;
+    }
+    let length = if second > 1 { first + 1 + second } else { first };
+    (3..=30).contains(&length).then_some(length)
+}
+
+/// Where a word in hiragana is no name any more: 「くさかべ れんです」.
+fn copula(word: &[char]) -> Option<usize> {
+    const WORDS: [&str; 12] = [
+        "です",
+        "でした",
+        "でご",
+        "と申",
+        "といい",
+        "さん",
+        "さま",
+        "ちゃん",
+        "くん",
+        "より",
+        "から",
+        "まで",
+    ];
+    (2..word.len()).find(|at| {
+        WORDS.iter().any(|copula| {
+            let mut rest = word[*at..].iter();
+            copula
+                .chars()
+                .filter(|c| is_hiragana(*c))
+                .all(|c| rest.next() == Some(&c))
+        }) || *at + 1 == word.len() && matches!(word[*at], 'は' | 'が' | 'を' | 'へ')
+    })
+}
+
 /// The length of the name in kana at the beginning of an open value: one word or two.
 fn kana_run(
     scan: &Scan<'_>,
@@ -118,6 +195,10 @@ fn kana_run(
             .take_while(|c| is_kana(**c) || **c == '・' || **c == '＝' || **c == 'ー')
             .count()
     };
+    let word = |from: usize| {
+        let length = word(from);
+        copula(&chars[from..from + length]).unwrap_or(length)
+    };
     let first = word(0);
     let mut length = first;
     if chars.get(first).is_some_and(|c| is_space(*c)) {
@@ -127,7 +208,7 @@ fn kana_run(
             length = first + 1 + second;
         }
     }
-    let points = kana_points(scan, &chars[..length]);
+    let points = kana_points(scan, &chars[..length]).or(joined(scan, &chars[..length]));
     if scan.lexicon.word(&chars[..first]).is(Entry::ROLE)
         || !(2..=20).contains(&length)
         || chars.get(length).is_some_and(|c| is_kanji(*c))
@@ -152,7 +233,9 @@ fn others(scan: &mut Scan<'_>, end: usize) {
             return;
         }
         match parse::forward(scan.lexicon, &chars[skip..]) {
-            Some((length, points)) if points >= Points::SURNAME && length > 1 => {
+            Some((length, points))
+                if length > 1 && (points >= Points::SURNAME || points == Points::HALF && length > 3) =>
+            {
                 scan.take(window.place(skip), window.place(skip + length), PiiType::Person);
                 end = window.place(skip + length);
             }
@@ -169,7 +252,7 @@ pub(in super::super) fn after_department(scan: &mut Scan<'_>, end: usize) {
     let start = end + joint.len_utf8();
     let window = Window::after(scan.text, start, 12, |c| is_name(c) || is_space(c));
     if let Some((length, points)) = parse::forward(scan.lexicon, window.chars())
-        && points >= Points::SURNAME
+        && (points >= Points::SURNAME || points == Points::RARE && length > 2)
         && !scan.lexicon.word(&window.chars()[..length]).is(Entry::ORDINARY)
     {
         scan.push(start, window.place(length), PiiType::Person);

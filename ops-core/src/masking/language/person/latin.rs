@@ -11,6 +11,8 @@ struct Word {
     entry: Entry,
     /// A single letter, with or without a full stop.
     initial: bool,
+    /// It is spelt as surnames of Japan are, and no other word that is known.
+    is_japanese: bool,
 }
 
 impl Word {
@@ -123,8 +125,10 @@ pub(in super::super) fn capitalised(scan: &mut Scan<'_>, at: usize) {
         }
     }
     // Without a word in front that says so, both must be known.
-    let next = entry(scan, &bytes[at + 1..at + 1 + word_length(&bytes[at + 1..])]);
-    if !next.is(Entry::LATIN_SURNAME) && !next.is(Entry::LATIN_GIVEN) {
+    let word_behind = &bytes[at + 1..at + 1 + word_length(&bytes[at + 1..])];
+    let next = entry(scan, word_behind);
+    let romaji = before.is(Entry::ROMAJI_GIVEN) && is_japanese(word_behind);
+    if !next.is(Entry::LATIN_SURNAME) && !next.is(Entry::LATIN_GIVEN) && !romaji {
         return;
     }
     let initial = word.len() == 1 && word[0].is_ascii_uppercase();
@@ -194,6 +198,36 @@ fn after_cue(scan: &mut Scan<'_>, start: usize, cue_word: Cue) {
     }
 }
 
+/// Whether a word is spelt as surnames of Japan are in Latin letters, five letters or more.
+fn is_japanese(word: &[u8]) -> bool {
+    let mut rest = word;
+    let mut syllables = 0;
+    while let [first, tail @ ..] = rest {
+        let small = |at: usize| tail.get(at).map_or(0, |byte| byte | 0x20);
+        let vowel = |byte: u8| matches!(byte, b'a' | b'i' | b'u' | b'e' | b'o');
+        let length = match (first | 0x20, small(0), small(1)) {
+            (vowel_alone, ..) if vowel(vowel_alone) => 1,
+            (b'c' | b's', b'h', last) if vowel(last) => 3,
+            (b't', b's', b'u') => 3,
+            (b'k' | b'g' | b'n' | b'h' | b'b' | b'p' | b'm' | b'r', b'y', last) if vowel(last) => 3,
+            (b'k' | b's' | b't' | b'p', double, _) if double == first | 0x20 => 1,
+            (b't', b'c', b'h') => 1,
+            (
+                b'k' | b'g' | b's' | b'z' | b't' | b'd' | b'n' | b'h' | b'f' | b'b' | b'p' | b'm' | b'y'
+                | b'r' | b'w' | b'j',
+                last,
+                _,
+            ) if vowel(last) => 2,
+            (b'n', ..) => 1,
+            (b'm', b'b' | b'p', _) => 1,
+            _ => return false,
+        };
+        syllables += 1;
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    syllables >= 3 && word.len() >= 5
+}
+
 /// How many of `words` are a name without any other sign: given name and surname, or in Japanese order.
 fn bare(words: &Words) -> Option<usize> {
     let all = words.all();
@@ -203,7 +237,10 @@ fn bare(words: &Words) -> Option<usize> {
     let pair = |first: &Word, last: &Word| {
         let english = first.is_given() && last.is_surname();
         let japanese = first.entry.is(Entry::ROMAJI_SURNAME) && last.entry.is(Entry::ROMAJI_GIVEN);
-        (english || japanese) && !(first.is_ordinary() && last.is_ordinary())
+        // Chizuru Shiratori: a given name of Japan, and what can be a surname there.
+        let syllables = first.entry.is(Entry::ROMAJI_GIVEN) && !first.is_ordinary() && last.is_japanese
+            || last.entry.is(Entry::ROMAJI_GIVEN) && !last.is_ordinary() && first.is_japanese;
+        (english || japanese || syllables) && !(first.is_ordinary() && last.is_ordinary())
             // An ordinary first word needs a last one that cannot be taken for another: April Johnson, not Will Ho.
             && !(first.is_ordinary() && last.end - last.start < 4)
     };
@@ -352,7 +389,7 @@ pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength) ->
             }
             Strength::Fair => {
                 !is_lower
-                    && known
+                    && (known || closed && count == 2 && all.iter().filter(full).all(|word| word.is_japanese))
                     && ordinary == 0
                     && (count == 2 || count == 3 || first.is_given() || first.is_surname())
             }
@@ -429,7 +466,11 @@ fn read(scan: &Scan<'_>, start: usize, any_case: bool) -> Words {
                 entry(scan, &bytes[at..end])
             },
             initial,
+            is_japanese: is_japanese(&bytes[at..end]) && !initial,
         };
+        let word = &mut words.words[words.len];
+        word.is_japanese &=
+            !word.is_ordinary() && !word.entry.is(Entry::ORGANISATION) && !word.entry.is(Entry::CUE);
         words.len += 1;
         let mut gap = 0;
         if bytes.get(end) == Some(&b' ') {

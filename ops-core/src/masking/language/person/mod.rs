@@ -23,7 +23,11 @@ pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength) ->
     let Some(first) = char_at(scan.text, value.start) else {
         return false;
     };
-    let strength = if value.link == Link::Sign {
+    let narrow = matches!(first, '\u{ff66}'..='\u{ff9f}');
+    if narrow && strength == Strength::Weak {
+        return false;
+    }
+    let strength = if value.link == Link::Sign || narrow {
         strength
     } else {
         Strength::Weak

@@ -121,7 +121,7 @@ pub(super) fn forward(lexicon: &Lexicon, chars: &[char]) -> Option<(usize, Point
             best = Some((end, points));
         }
     };
-    for end in 1..=run.min(6) {
+    for end in 1..=run.min(8) {
         better(end, whole(lexicon, &chars[..end]));
     }
     if run == 0 {
@@ -137,7 +137,7 @@ pub(super) fn forward(lexicon: &Lexicon, chars: &[char]) -> Option<(usize, Point
             let entry = lexicon.word(given);
             let surname = lexicon.word(&chars[..run]);
             if entry.is(Entry::GIVEN)
-                && surname.is(Entry::SURNAME)
+                && (surname.is(Entry::SURNAME) || surname.is(Entry::RARE_SURNAME) && run > 1)
                 && !begins_with_title(given)
                 && (!entry.is(Entry::ORDINARY) || chars.get(end).is_none_or(|c| !is_hiragana(*c)))
                 && chars
@@ -146,6 +146,15 @@ pub(super) fn forward(lexicon: &Lexicon, chars: &[char]) -> Option<(usize, Point
             {
                 better(end, Some(Points::FULL));
             }
+        }
+    }
+    // A given name in katakana: 林エリカ.
+    if run <= 4 && chars.get(run).is_some_and(|c| is_katakana(*c)) {
+        let length = chars[run..].iter().take_while(|c| is_katakana(**c)).count();
+        let surname = lexicon.word(&chars[..run]);
+        let known = surname.is(Entry::SURNAME) || surname.is(Entry::RARE_SURNAME);
+        if (2..=6).contains(&length) && known && lexicon.word(&chars[run..run + length]).is(Entry::GIVEN) {
+            better(run + length, Some(Points::FULL));
         }
     }
     // A space, and the given name.
@@ -201,6 +210,10 @@ pub(super) fn backward(lexicon: &Lexicon, chars: &[char]) -> Option<(usize, Poin
             _ if kana => -9,
             _ => -4,
         };
+        // The end of a longer word: 鉄工所様.
+        if start + 1 == length && before.is_some_and(is_kanji) {
+            continue;
+        }
         // Of an unknown name, only all of it.
         if points == Points::SHAPE && bonus < 2 {
             continue;
@@ -220,6 +233,10 @@ pub(super) fn backward(lexicon: &Lexicon, chars: &[char]) -> Option<(usize, Poin
                 Points::SHAPE if !whole || chars[start..].iter().any(|c| is_hiragana(*c)) => {}
                 _ if whole => better(start, points, 4),
                 Points::FULL | Points::RARE_FULL | Points::HALF if edge => better(start, points, 3),
+                // 司会は四十物 加奈: a particle ends the word before.
+                Points::RARE if first - start > 2 && start > 0 && is_hiragana(chars[start - 1]) => {
+                    better(start, points, 3)
+                }
                 _ => {}
             }
         }
@@ -234,7 +251,7 @@ pub(super) fn is_name(c: char) -> bool {
 }
 
 fn is_joint(c: char) -> bool {
-    matches!(c, 'ヶ' | 'ケ' | 'ノ' | 'ヵ')
+    matches!(c, 'ヶ' | 'ケ' | 'ノ' | 'ヵ' | 'ツ' | 'ッ')
 }
 
 /// Whether a name may end in front of `chars[end]`: no word goes on there, but for a title.
@@ -346,7 +363,7 @@ pub(in super::super) const ROLES: &str = "皆 お客 客 顧客 取引先 得意
     法人 関係 各位 奥 神 王 仏 殿 姫 嫁 婿 娘 息子 孫 爺 婆 坊 母 父 兄 姉 弟 妹 隣 仕 同 模 多 異 \
     有 各 両 某 諸 男性 女性 必須 任意 不明 未定 未登録 未入力 変更 登録 削除 確認 交代 不在 調整中 選定中 \
     一覧 情報 入力 漢字 全角 半角 管理 責任 代理 匿名 非公開 空欄 電話 電話番号 住所 年齢 性別 生年月日 以下 \
-    以上 上記 下記 別途 別紙 同上 株式 有限 会社 東京 大阪 京都 北海道 日本 本日 昨日 今日 明日 今回 前回 \
+    郵便番号 口座番号 社員番号 会員番号 携帯番号 所属 役職 部署 職種 備考 金額 連絡先 携帯 氏名 名前 以上 上記 下記 別途 別紙 同上 株式 有限 会社 東京 大阪 京都 北海道 日本 本日 昨日 今日 明日 今回 前回 \
     次回 午前 午後 至急 全員 複数 下請 業者 看護 患 医 学生 生徒 先生 社長 部長 課長 係長 主任 専務 常務 \
     取締役 代表 代表取締役 運営 事務 総務 営業 人事 経理 開発 技術 担当 開始 終了 完了 失敗 成功 処理 対応 \
     設定 連絡 送信 受信 予定 自動 手動 有効 無効 正常 異常 管理画面 商品 注文 合計 小計 税込 税抜 無料 有料 \
