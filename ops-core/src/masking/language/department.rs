@@ -323,6 +323,33 @@ fn english_length(chars: &[char], closed: bool) -> Option<usize> {
     .then_some(end)
 }
 
+/// Takes the department of two words or more, both known, behind the space at `at`: in Product Design, | Customer Success |; whether there was one.
+pub(super) fn named(scan: &mut Scan<'_>, at: usize) -> bool {
+    let head = &scan.text.as_bytes()[..at];
+    let cue = [&b" in"[..], b" from", b" to", b"|"]
+        .iter()
+        .any(|cue| head.ends_with(cue));
+    if !cue {
+        return false;
+    }
+    let window = Window::after(scan.text, at + 1, 40, |c| {
+        c.is_ascii_alphabetic() || matches!(c, ' ' | '&' | '-')
+    });
+    let chars = window.chars();
+    let Some(length) = english_length(chars, false).filter(|length| chars[..*length].contains(&' ')) else {
+        return false;
+    };
+    let mut words = chars[..length].split(|c| *c == ' ');
+    let capital = words.all(|word| word.first().is_some_and(char::is_ascii_uppercase) || word.len() < 4);
+    // In Sales Force something else goes on.
+    let ends = !matches!(chars.get(length..), Some([' ', next, ..]) if next.is_ascii_uppercase())
+        && !chars.get(length).is_some_and(|c| c.is_ascii_alphabetic());
+    if capital && ends {
+        scan.take(at + 1, window.place(length), PiiType::Department);
+    }
+    capital && ends
+}
+
 /// Takes the department around the space at `at`, behind which `Department` or the like stands; whether there was one.
 pub(super) fn english(scan: &mut Scan<'_>, at: usize) -> bool {
     let text = scan.text;

@@ -247,7 +247,7 @@ impl<'a> Scan<'a> {
             let word = bytes[at + 1..]
                 .iter()
                 .take(16)
-                .take_while(|byte| byte.is_ascii_alphabetic())
+                .take_while(|byte| byte.is_ascii_alphabetic() || **byte == b'&')
                 .count();
             let behind = at + 1 + word;
             if matches!(
@@ -255,6 +255,9 @@ impl<'a> Scan<'a> {
                 Some([b' ', b'd' | b't', b'e', b'p' | b'a', ..])
             ) && department::english(self, behind)
             {
+                return;
+            }
+            if matches!(before, b'n' | b'm' | b'o' | b'|') && department::named(self, at) {
                 return;
             }
             person::capitalised(self, at);

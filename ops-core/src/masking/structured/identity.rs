@@ -331,6 +331,12 @@ impl<'a> Number<'a> {
         }
         let veto = label.is_some_and(|label| is_veto(label, self.start));
         if self.letters == 0 {
+            if !veto
+                && names_companies(text, self.cluster.groups()[0].end)
+                && let Some(found) = self.corporate(text)
+            {
+                return Some(found);
+            }
             if !veto && let Some(end) = card::end(text, self.cluster, false) {
                 return Some((self.start..end, PiiType::CreditCard));
             }
@@ -375,6 +381,15 @@ fn second_half(text: &Text<'_>, end: usize) -> usize {
     } else {
         end
     }
+}
+
+/// Whether 法人番号 follows soon: 1234567890123は法人番号です.
+fn names_companies(text: &Text<'_>, end: usize) -> bool {
+    if text.get(end) < 0x80 {
+        return false;
+    }
+    let behind = &text.bytes[end..text.bytes.len().min(end + 24)];
+    memchr::memmem::find(behind, "法人番号".as_bytes()).is_some()
 }
 
 /// Whether a unit follows that counts: people, days, yen.

@@ -232,6 +232,13 @@ fn japanese_phrase(lexicon: &Lexicon, text: &str, start: usize) -> Option<usize>
         });
         match word {
             Some(word) if *word != "あり" => at += word.chars().count(),
+            // 異常なし, 所見なし
+            None if at >= 2
+                && chars[at..].starts_with(&['な', 'し'])
+                && matches!(chars[at - 2..at], ['異', '常'] | ['所', '見']) =>
+            {
+                at += 2
+            }
             // 右膝の靭帯損傷; but 糖尿病の治療.
             None if c == 'の'
                 && at > 0
