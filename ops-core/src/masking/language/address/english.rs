@@ -1,194 +1,6 @@
 use super::super::scan::Scan;
+use super::places::{CODES, COUNTRIES, PARTS, PREFECTURES, STATES, STREETS, SUFFIXES, UNITS};
 use crate::model::PiiType;
-
-const STREETS: &[&str] = &[
-    "street",
-    "st",
-    "avenue",
-    "ave",
-    "road",
-    "rd",
-    "lane",
-    "ln",
-    "drive",
-    "dr",
-    "boulevard",
-    "blvd",
-    "court",
-    "ct",
-    "place",
-    "pl",
-    "way",
-    "terrace",
-    "parkway",
-    "pkwy",
-    "circle",
-    "cir",
-    "highway",
-    "hwy",
-    "square",
-    "sq",
-    "trail",
-    "alley",
-    "crescent",
-    "close",
-    "gardens",
-    "grove",
-    "plaza",
-    "walk",
-    "mews",
-    "row",
-    "crossing",
-    "route",
-    "loop",
-    "ridge",
-    "heights",
-    "hill",
-    "pike",
-    "turnpike",
-    "broadway",
-    "freeway",
-    "expressway",
-    "manor",
-    "park",
-];
-
-const UNITS: &[&str] = &[
-    "apt",
-    "apartment",
-    "suite",
-    "ste",
-    "unit",
-    "floor",
-    "fl",
-    "room",
-    "rm",
-    "building",
-    "bldg",
-    "box",
-    "flat",
-    "no",
-];
-
-const STATES: &[&str] = &[
-    "alabama",
-    "alaska",
-    "arizona",
-    "arkansas",
-    "california",
-    "colorado",
-    "connecticut",
-    "delaware",
-    "florida",
-    "georgia",
-    "hawaii",
-    "idaho",
-    "illinois",
-    "indiana",
-    "iowa",
-    "kansas",
-    "kentucky",
-    "louisiana",
-    "maine",
-    "maryland",
-    "massachusetts",
-    "michigan",
-    "minnesota",
-    "mississippi",
-    "missouri",
-    "montana",
-    "nebraska",
-    "nevada",
-    "hampshire",
-    "jersey",
-    "mexico",
-    "york",
-    "carolina",
-    "dakota",
-    "ohio",
-    "oklahoma",
-    "oregon",
-    "pennsylvania",
-    "island",
-    "tennessee",
-    "texas",
-    "utah",
-    "vermont",
-    "virginia",
-    "washington",
-    "wisconsin",
-    "wyoming",
-];
-
-/// The codes of the states and territories of the United States.
-const CODES: &[&str] = &[
-    "AL", "AK", "AZ", "AR", "CA", "CO", "CT", "DE", "DC", "FL", "GA", "HI", "ID", "IL", "IN", "IA", "KS",
-    "KY", "LA", "ME", "MD", "MA", "MI", "MN", "MS", "MO", "MT", "NE", "NV", "NH", "NJ", "NM", "NY", "NC",
-    "ND", "OH", "OK", "OR", "PA", "RI", "SC", "SD", "TN", "TX", "UT", "VT", "VA", "WA", "WV", "WI", "WY",
-    "PR", "VI", "GU", "AS", "MP", "FM", "MH", "PW",
-];
-
-const COUNTRIES: &[&str] = &["usa", "us", "japan", "uk", "england", "canada", "australia"];
-
-const PREFECTURES: &[&str] = &[
-    "hokkaido",
-    "aomori",
-    "iwate",
-    "miyagi",
-    "akita",
-    "yamagata",
-    "fukushima",
-    "ibaraki",
-    "tochigi",
-    "gunma",
-    "saitama",
-    "chiba",
-    "tokyo",
-    "kanagawa",
-    "niigata",
-    "toyama",
-    "ishikawa",
-    "fukui",
-    "yamanashi",
-    "nagano",
-    "gifu",
-    "shizuoka",
-    "aichi",
-    "mie",
-    "shiga",
-    "kyoto",
-    "osaka",
-    "hyogo",
-    "nara",
-    "wakayama",
-    "tottori",
-    "shimane",
-    "okayama",
-    "hiroshima",
-    "yamaguchi",
-    "tokushima",
-    "kagawa",
-    "ehime",
-    "kochi",
-    "fukuoka",
-    "saga",
-    "nagasaki",
-    "kumamoto",
-    "oita",
-    "miyazaki",
-    "kagoshima",
-    "okinawa",
-    "yokohama",
-    "nagoya",
-    "sapporo",
-    "kobe",
-    "sendai",
-    "kawasaki",
-];
-
-const PARTS: &[&str] = &[
-    "-ku", "-shi", "-cho", "-machi", "-mura", "-gun", "-ken", "-to", "-fu", "-chome", "-dori", "-son",
-];
 
 /// Takes the address whose number ends at the space at `at`; whether there was one.
 pub(in super::super) fn english(scan: &mut Scan<'_>, at: usize) -> bool {
@@ -252,12 +64,16 @@ pub(super) fn at(text: &str, start: usize) -> Option<usize> {
     }
     // 1-2-3 Nishi-Shinjuku, Shinjuku-ku, Tokyo
     let last_part = words.iter().skip(1).rposition(|word| {
-        let part = PARTS.iter().any(|part| is_part(word.text, part));
+        let part = PARTS
+            .split_ascii_whitespace()
+            .any(|part| is_part(word.text, part));
         part || is_among(word, PREFECTURES)
     });
-    let parts = words
-        .iter()
-        .any(|word| PARTS.iter().any(|part| is_part(word.text, part)));
+    let parts = words.iter().any(|word| {
+        PARTS
+            .split_ascii_whitespace()
+            .any(|part| is_part(word.text, part))
+    });
     if let Some(last) = last_part
         && (parts || japanese > 0)
         && digits <= 9
@@ -351,7 +167,7 @@ fn with_state(words: &[Word<'_>]) -> Option<usize> {
     let city = (street + 1..words.len().min(street + 4)).find(|at| words[*at].comma)?;
     let state = words.get(city + 1)?;
     let code = state.text.trim_end_matches('.');
-    let end = if CODES.contains(&code) {
+    let end = if CODES.split_ascii_whitespace().any(|known| known == code) {
         state.end - (state.text.len() - code.len())
     } else if is_among(state, STATES) {
         state.end
@@ -359,8 +175,15 @@ fn with_state(words: &[Word<'_>]) -> Option<usize> {
         let second = words
             .get(city + 2)
             .filter(|word| is_among(word, STATES) && !state.comma)?;
-        is_among(state, &["new", "north", "south", "west", "rhode"]).then_some(second.end)?
+        is_among(state, "new north south west rhode").then_some(second.end)?
     };
+    // These are words too: only behind what the post office of the United States calls a street.
+    let is_word = ["AL", "HI", "ID", "IN", "LA", "MA", "ME", "OH", "OK", "OR", "PA"].contains(&code);
+    let last = words.iter().position(|word| word.comma).unwrap_or(street);
+    let called = (2..=last).any(|at| is_among(&words[at], STREETS) || is_among(&words[at], SUFFIXES));
+    if is_word && !called {
+        return None;
+    }
     let named = words[street + 1..=city]
         .iter()
         .all(|word| is_name(word) && !has_digit(word));
@@ -373,10 +196,7 @@ fn with_state(words: &[Word<'_>]) -> Option<usize> {
 
 /// The place of the city that stands behind the comma of `words[end]`, by what cities are called.
 fn city(words: &[Word<'_>], end: usize) -> Option<usize> {
-    const FIRST: &[&str] = &[
-        "lake", "north", "south", "east", "west", "new", "port", "fort", "san", "santa", "saint", "st",
-        "los", "las", "mount", "el",
-    ];
+    const FIRST: &str = "lake north south east west new port fort san santa saint st los las mount el";
     const ENDS: &[&str] = &[
         "ville", "ton", "burgh", "side", "shire", "port", "chester", "mouth", "furt", "borough", "bury",
         "haven", "berg", "stad", "fort", "view", "field", "ham", "dale", "wood", "town",
@@ -393,9 +213,11 @@ fn city(words: &[Word<'_>], end: usize) -> Option<usize> {
     (plain(first) && called).then_some(end + 1)
 }
 
-fn is_among(word: &Word<'_>, list: &[&str]) -> bool {
+/// Whether a word is one of `list`.
+fn is_among(word: &Word<'_>, list: &str) -> bool {
     let word = word.text.trim_end_matches('.');
-    list.iter().any(|known| known.eq_ignore_ascii_case(word))
+    list.split_ascii_whitespace()
+        .any(|known| known.eq_ignore_ascii_case(word))
 }
 
 fn has_digit(word: &Word<'_>) -> bool {

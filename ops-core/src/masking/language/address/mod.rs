@@ -3,6 +3,7 @@
 mod building;
 mod english;
 mod japanese;
+mod places;
 
 pub(super) use self::english::english;
 pub(super) use self::japanese::japanese;

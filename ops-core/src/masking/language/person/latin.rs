@@ -1,6 +1,7 @@
 use super::super::labels::{Strength, Value};
 use super::super::lexicon::{Entry, SEED, hash, step};
 use super::super::scan::Scan;
+use super::romaji::is_japanese;
 use crate::model::PiiType;
 
 /// A word of a name in Latin letters.
@@ -196,36 +197,6 @@ fn after_cue(scan: &mut Scan<'_>, start: usize, cue_word: Cue) {
     if let Some(many) = many {
         scan.take(all[0].start, all[many - 1].end, PiiType::Person);
     }
-}
-
-/// Whether a word is spelt as surnames of Japan are in Latin letters, five letters or more.
-fn is_japanese(word: &[u8]) -> bool {
-    let mut rest = word;
-    let mut syllables = 0;
-    while let [first, tail @ ..] = rest {
-        let small = |at: usize| tail.get(at).map_or(0, |byte| byte | 0x20);
-        let vowel = |byte: u8| matches!(byte, b'a' | b'i' | b'u' | b'e' | b'o');
-        let length = match (first | 0x20, small(0), small(1)) {
-            (vowel_alone, ..) if vowel(vowel_alone) => 1,
-            (b'c' | b's', b'h', last) if vowel(last) => 3,
-            (b't', b's', b'u') => 3,
-            (b'k' | b'g' | b'n' | b'h' | b'b' | b'p' | b'm' | b'r', b'y', last) if vowel(last) => 3,
-            (b'k' | b's' | b't' | b'p', double, _) if double == first | 0x20 => 1,
-            (b't', b'c', b'h') => 1,
-            (
-                b'k' | b'g' | b's' | b'z' | b't' | b'd' | b'n' | b'h' | b'f' | b'b' | b'p' | b'm' | b'y'
-                | b'r' | b'w' | b'j',
-                last,
-                _,
-            ) if vowel(last) => 2,
-            (b'n', ..) => 1,
-            (b'm', b'b' | b'p', _) => 1,
-            _ => return false,
-        };
-        syllables += 1;
-        rest = rest.get(length..).unwrap_or_default();
-    }
-    syllables >= 3 && word.len() >= 5
 }
 
 /// How many of `words` are a name without any other sign: given name and surname, or in Japanese order.

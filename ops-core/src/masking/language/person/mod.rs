@@ -6,6 +6,7 @@ mod katakana;
 mod labelled;
 mod latin;
 mod parse;
+mod romaji;
 
 pub(super) use self::bare::bare;
 pub(super) use self::honorific::{HONORIFIC_ENDS, HONORIFICS, before_honorific};
