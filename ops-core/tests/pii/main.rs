@@ -9,3 +9,4 @@ mod made;
 mod property;
 mod score;
 mod templates;
+mod written;

@@ -53,7 +53,8 @@ macro_rules! marking {
                 );
                 let equals = eq(this, b'=');
                 let spaced = and(equals, eq(before, b' '));
-                let separator = or(and(or(eq(this, b':'), equals), key), spaced);
+                let ends = or(or(eq(this, b':'), eq(this, b'>')), equals);
+                let separator = or(and(ends, key), spaced);
                 let escape = and(eq(this, b'\\'), eq(next, b'u'));
                 let sign = or(and(eq(this, b' '), word), or(separator, escape));
                 let katakana = or(eq(next, 0x83), and(eq(next, 0x82), within(second, 0x93, 0xff)));
@@ -99,7 +100,7 @@ pub(in crate::masking) mod widest {
         .with_letters(KEY)
         .with(KEY, b"\"'")
         .with(SPACE, b" ")
-        .with(SEPARATOR, b":=")
+        .with(SEPARATOR, b":=>")
         .with(BACKSLASH, b"\\")
         .with(WORD, b"ABCDEFGHIJKLMNOPQRSTUVWXYZw")
         .with(LINK, b"io")
@@ -149,14 +150,14 @@ mod tests {
 
     #[test]
     fn marks_stand_where_the_rules_say() {
-        let mut text = br#" as John is x "name": =1 \u3042 by"#.to_vec();
+        let mut text = br#" as John is x "name": =1 \u3042 <b>y"#.to_vec();
         text.resize(60, b'x');
         text.extend("営ナな".bytes());
         text.extend("がなあな".bytes());
         let mut marks = Stretch::default();
         assert_eq!(portable::stretch(&text, 0, &mut marks), 2);
         let found = |mask: u64| (0..64).filter(|at| mask >> at & 1 == 1).collect::<Vec<_>>();
-        assert_eq!(found(marks[0].sign), [3, 8, 20, 22, 25]);
+        assert_eq!(found(marks[0].sign), [3, 8, 20, 22, 25, 34]);
         assert_eq!(found(marks[0].kanji), [60]);
         assert_eq!(found(marks[0].kana), [63]);
         assert_eq!(found(marks[1].kana), [8]);
@@ -171,8 +172,8 @@ mod tests {
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1_442_695_040_888_963_407);
             let signs = [
-                " ", ":", "=", "\"", "'", "\\u", "w", "Z", "i", "o", "9", "氏", "ナ", "ま", "な", "ん", "さ",
-                "が", "り",
+                " ", ":", "=", ">", "\"", "'", "\\u", "w", "Z", "i", "o", "9", "氏", "ナ", "ま", "な", "ん",
+                "さ", "が", "り",
             ];
             match state >> 62 {
                 0 => text.push((state >> 40) as u8 as char),

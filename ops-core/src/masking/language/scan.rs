@@ -130,6 +130,7 @@ impl<'a> Scan<'a> {
             }
             b' ' => self.latin(bytes, at),
             b':' | b'=' => self.key(at),
+            b'>' if is_tag(bytes, at) => self.key(at),
             b'\\' => self.escape(at),
             _ => {}
         }
@@ -311,6 +312,13 @@ impl<'a> Scan<'a> {
     }
 }
 
+/// Whether a tag of XML ends at `at`: `<name>`, `<field name="shimei">`.
+fn is_tag(bytes: &[u8], at: usize) -> bool {
+    let near = &bytes[at.saturating_sub(64)..at];
+    let open = near.iter().rev().find(|byte| matches!(byte, b'<' | b'>' | b'\n'));
+    open == Some(&b'<') && !near.ends_with(b"/")
+}
+
 /// The code of the character of three bytes at `at`; 0 at the end of the text.
 #[inline]
 fn code(bytes: &[u8], at: usize) -> usize {
@@ -394,7 +402,7 @@ mod tests {
                     get(at + 1).is_ascii_uppercase() || get(at + 1) == b'w' || link
                 }
                 '=' if before == b' ' => true,
-                ':' | '=' => before.is_ascii_alphabetic() || matches!(before, b'"' | b'\''),
+                ':' | '=' | '>' => before.is_ascii_alphabetic() || matches!(before, b'"' | b'\''),
                 // Of hiragana, those that the rules know.
                 '\u{3041}'..='\u{3092}' => matches!(c, 'ま' | 'な'),
                 _ => true,
@@ -432,6 +440,9 @@ mod tests {
         let piece = prop_oneof![
             prop::sample::select(vec![
                 "田中",
+                "<name>",
+                "salary = ",
+                "のため休職",
                 "さま",
                 "サま",
                 "ま",

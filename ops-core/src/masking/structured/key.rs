@@ -101,9 +101,12 @@ pub(super) fn field(text: &Text<'_>, sign: usize, width: usize) -> Option<Range<
     let name = name(text, end)?;
     let equals = text.get(sign) == b'=';
     let mut start = sign + width;
-    // `${PASSWORD:?must be set}` says that there is none.
-    if !equals && text.get(start) == b'?' && is_in_braces(text, end) {
-        return None;
+    // `${PASSWORD:?must be set}` says that there is none, `${PASSWORD:-hunter2}` which one else.
+    if !equals && matches!(text.get(start), b'?' | b'-') && is_in_braces(text, end) {
+        if text.get(start) == b'?' {
+            return None;
+        }
+        start += 1;
     }
     if equals && matches!(text.get(start), b'=' | b'>') {
         start += 1;

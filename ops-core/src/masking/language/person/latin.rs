@@ -89,7 +89,7 @@ pub(in super::super) const ORGANISATIONS: &str = "inc ltd llc corp corporation c
     server program programme project system systems street st ave rd blvd square district region state \
     office clinic library museum church stadium arena cafe restaurant store shop market cup award act \
     law effect theorem award prize motors industries technologies software solutions partners holdings \
-    capital insurance times post journal news tribune protocol algorithm index table api db database \
+    capital insurance times post journal news tribune protocol algorithm index table api db database runtime \
     studio cloud code framework engine release version edition san santa los las north south east west \
     saint fort mount new port lake monday tuesday wednesday thursday friday saturday sunday january \
     february march april june july august september october november december";

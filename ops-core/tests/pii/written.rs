@@ -1,0 +1,58 @@
+//! Forms and places of numbers that people wrote who had not seen the rules: each is found to the byte, and nothing else.
+
+use ops_core::masking::Detector;
+use ops_core::model::PiiType;
+
+/// `⟦health_insurance:1234⟧` is a value.
+const LINES: &[&str] = &[
+    "保険証の記号番号「⟦health_insurance:31204311・10⟧」が読めません",
+    "記号・番号:⟦health_insurance:3696・57643⟧(本人)、資格取得日 令和5年4月23日",
+    "被保険者証の記号 ⟦health_insurance:8245⟧、番号 ⟦health_insurance:669177⟧ を確認しました",
+    "保険者番号（８桁）　⟦health_insurance:３４１５９８０６⟧",
+    "patient.hoken: hokensha=⟦health_insurance:34483710⟧, kigo=⟦health_insurance:11918361⟧, bango",
+    "口座番号が⟦bank_account:1664881⟧から⟦bank_account:8173088⟧に変わりました",
+    "口座番号（7桁） ⟦bank_account:1664881⟧",
+    r#"{"doc_type":"drivers_license","doc_no":"⟦drivers_license:427505840093⟧"}"#,
+    "kyc.doc_type=drivers_license kyc.doc_no=⟦drivers_license:902225377371⟧ kyc.result=pass",
+    r#"{"運転免許証": {"番号": "第⟦drivers_license:449248289671⟧号"}}"#,
+    "- license: ⟦drivers_license:973003144260⟧",
+    "ご提示の13桁⟦corporate_number:8469023660493⟧は法人番号公表サイトで確認できました",
+    r#"{"actor":"⟦employee_id:emp-11027⟧","action":"EXPORT"}"#,
+    "キー (phone)=(⟦phone:+817051393915⟧) はすでに存在します",
+    "tel ⟦phone:(+81) 3-1234-5678⟧ は代表",
+    "DB_PASSWORD=${DB_PASSWORD:?required}",
+    "DB_PASSWORD=${DB_PASSWORD:-⟦api_key:s3cret-Value9⟧}",
+    "curl -H \"Authorization: Bearer $TOKEN\"",
+    "main: password = (sensitive value), endpoint",
+    "serial=430835627376 fw=8.3.39.144",
+    "WBS 8.99.8.8 帳票設計：進捗 95.3%",
+    "見出し番号 3.2.1.4 を直す",
+    "在庫3か月、5か所",
+];
+
+#[test]
+fn numbers_are_found_where_people_write_them() {
+    let detector = Detector::new();
+    for line in LINES {
+        let mut text = String::new();
+        let mut expected = Vec::new();
+        let mut rest = *line;
+        while let Some((before, after)) = rest.split_once('⟦') {
+            let (marked, after) = after.split_once('⟧').unwrap();
+            let (kind, value) = marked.split_once(':').unwrap();
+            text.push_str(before);
+            let start = text.len();
+            text.push_str(value);
+            let kind: PiiType = serde_json::from_value(kind.to_uppercase().into()).unwrap();
+            expected.push((start..text.len(), kind));
+            rest = after;
+        }
+        text.push_str(rest);
+        let found: Vec<_> = detector
+            .detect(&text)
+            .iter()
+            .map(|span| (span.start..span.end, span.kind))
+            .collect();
+        assert_eq!(found, expected, "{text}");
+    }
+}
