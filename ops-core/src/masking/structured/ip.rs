@@ -77,6 +77,23 @@ fn is_version(text: &Text<'_>, start: usize, end: usize) -> bool {
     while let [rest @ .., b' '] = before {
         before = rest;
     }
+    // 3.2.1.4 を 3.2.2.1 に: as the one before it.
+    let number = before
+        .iter()
+        .rev()
+        .take_while(|byte| byte.is_ascii_digit() || **byte == b'.')
+        .count();
+    if number >= 7
+        && number < before.len()
+        && before[before.len() - number..]
+            .iter()
+            .filter(|byte| **byte == b'.')
+            .count()
+            == 3
+    {
+        let end = from + before.len();
+        return is_version(text, end - number, end);
+    }
     let named = VERSIONS.iter().any(|name| {
         before.len() >= name.len()
             && before[before.len() - name.len()..].eq_ignore_ascii_case(name.as_bytes())

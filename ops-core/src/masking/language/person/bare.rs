@@ -209,7 +209,7 @@ fn is_bare_name(scan: &Scan<'_>, name: &[char], next: Option<char>, points: Poin
             _ if !known => false,
             (1, 1) => false,
             (1, _) => !ordinary(surname) && !ordinary(given) || given.len() > 1 && is_given_end(given) && !ordinary(given),
-            (_, 1) => first.is(Entry::SURNAME) && !ordinary(surname) && !"大学中市東西南北上下新県区港城駅山川橋町村部課室局長店社寺島内外前後側線道式型系産製発着行町口坂谷沢野原田".contains(given[0]),
+            (_, 1) => first.is(Entry::SURNAME) && !ordinary(surname) && !"大学中市東西南北上下新県区港城駅山川橋町村部課室局長店社寺島内外前後側線道式型系産製発着行町口坂谷沢野原田園館屋庵亭軒堂苑荘舎楼".contains(given[0]),
             _ => !(ordinary(surname) && ordinary(given)),
         }
     })

@@ -151,7 +151,7 @@ pub(in super::super) fn capitalised(scan: &mut Scan<'_>, at: usize) {
         }
     }
     let words = read(scan, first, false);
-    if let Some(many) = bare(&words) {
+    if let Some(many) = bare(scan, &words) {
         scan.take(words.words[0].start, words.words[many - 1].end, PiiType::Person);
     }
 }
@@ -167,7 +167,7 @@ fn after_cue(scan: &mut Scan<'_>, start: usize, cue_word: Cue) {
     if cue(first.entry).is_some_and(|cue| cue != Cue::Preposition) {
         return;
     }
-    let full = bare(&words).or_else(|| {
+    let full = bare(scan, &words).or_else(|| {
         let second = all.get(1)?;
         let fits = !is_organisation(all)
             && !first.is_ordinary()
@@ -199,10 +199,36 @@ fn after_cue(scan: &mut Scan<'_>, start: usize, cue_word: Cue) {
     }
 }
 
+/// Whether the first two words are a company or a brand that is called like a person.
+fn is_brand(scan: &Scan<'_>, all: &[Word]) -> bool {
+    const BRANDS: [&str; 14] = [
+        "Morgan Stanley",
+        "Wells Fargo",
+        "Goldman Sachs",
+        "Charles Schwab",
+        "Merrill Lynch",
+        "Ralph Lauren",
+        "Calvin Klein",
+        "Tommy Hilfiger",
+        "Hugo Boss",
+        "Mary Kay",
+        "Jack Daniels",
+        "Jim Beam",
+        "Johnnie Walker",
+        "Harley Davidson",
+    ];
+    let [first, second, ..] = all else {
+        return false;
+    };
+    BRANDS
+        .iter()
+        .any(|brand| brand.eq_ignore_ascii_case(&scan.text[first.start..second.end]))
+}
+
 /// How many of `words` are a name without any other sign: given name and surname, or in Japanese order.
-fn bare(words: &Words) -> Option<usize> {
+fn bare(scan: &Scan<'_>, words: &Words) -> Option<usize> {
     let all = words.all();
-    if all.len() < 2 || is_organisation(all) {
+    if all.len() < 2 || is_organisation(all) || is_brand(scan, all) {
         return None;
     }
     let pair = |first: &Word, last: &Word| {
@@ -344,7 +370,7 @@ pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength) ->
         .filter(|word| word.is_ordinary() && !word.is_known())
         .count();
     let is_lower = all.iter().any(|word| bytes[word.start].is_ascii_lowercase());
-    let full_name = bare(&words);
+    let full_name = bare(scan, &words);
     if full_name.is_some_and(|most| most < many) && !closed {
         many = full_name.unwrap_or(many);
         end = all[many - 1].end;
