@@ -20,7 +20,9 @@ pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength) ->
         return false;
     };
     let closed = value.closer.is_some() && char_at(text, window.end()) == value.closer;
-    if is_company(&text[..value.start]) {
+    // "name":"伊藤園 お〜いお茶": what has more in its quotes than a name is anything.
+    let goes_on = value.closer == Some('"') && !closed && strength == Strength::Weak;
+    if is_company(&text[..value.start]) || goes_on {
         return false;
     }
     let taken = if is_narrow(first) {
