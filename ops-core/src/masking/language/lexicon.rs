@@ -58,6 +58,7 @@ pub(super) mod class {
     pub(in super::super) const LABEL: u8 = 4;
     pub(in super::super) const PLACE: u8 = 8;
     pub(in super::super) const KATAKANA: u8 = 32;
+    pub(in super::super) const LEAVE: u8 = 64;
 }
 
 const SOURCES: [(&str, Entry); 12] = [
@@ -175,7 +176,7 @@ impl Lexicon {
         for (ends, bit) in [
             (HONORIFIC_ENDS, class::HONORIFIC),
             (SUFFIX_ENDS, class::DEPARTMENT),
-            (LEAVE_ENDS, class::LABEL),
+            (LEAVE_ENDS, class::LEAVE),
             ("県都府道市区町村郡", class::PLACE),
         ] {
             for end in ends.chars() {

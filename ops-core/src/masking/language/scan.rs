@@ -144,10 +144,10 @@ impl<'a> Scan<'a> {
         if class & class::DEPARTMENT != 0 && department::japanese(self, end) {
             return;
         }
-        if class & class::LABEL != 0
-            && (may_follow(bytes, end, third_of(bytes, at)) && self.label(end)
-                || confidential::on_leave(self, end))
-        {
+        if class & class::LABEL != 0 && may_follow(bytes, end, third_of(bytes, at)) && self.label(end) {
+            return;
+        }
+        if class & class::LEAVE != 0 && confidential::on_leave(self, end) {
             return;
         }
         if class & class::HONORIFIC != 0 {
@@ -316,7 +316,8 @@ impl<'a> Scan<'a> {
 fn is_tag(bytes: &[u8], at: usize) -> bool {
     let near = &bytes[at.saturating_sub(64)..at];
     let open = near.iter().rev().find(|byte| matches!(byte, b'<' | b'>' | b'\n'));
-    open == Some(&b'<') && !near.ends_with(b"/")
+    // A title of a page is none of a person.
+    open == Some(&b'<') && !near.ends_with(b"title")
 }
 
 /// The code of the character of three bytes at `at`; 0 at the end of the text.
@@ -348,7 +349,9 @@ fn may_follow(bytes: &[u8], at: usize, last: u8) -> bool {
         0xe3 if *second == 0x80 => true,
         0xe3 if *second == 0x81 => {
             // 診断され, 診断し, 診断を
-            matches!(third, 0xaf | 0x8c | 0xae | 0xab | 0xa8) || last == 0xad && matches!(third, 0x95 | 0x97)
+            // 持病に, 既往歴として: behind 病 歴 患 症
+            let condition = matches!(last, 0x85 | 0xb4 | 0xa3 | 0x87) && matches!(third, 0xab | 0xa8);
+            matches!(third, 0xaf | 0x8c | 0xae) || condition || last == 0xad && matches!(third, 0x95 | 0x97)
         }
         0xe3 if *second == 0x82 => *third == 0x92 && last == 0xad,
         // 約

@@ -62,7 +62,7 @@ pub(super) fn nearest(text: &Text<'_>, at: usize) -> Option<Label> {
     }
     // "番号": "第123号"
     let ordinal = "第".as_bytes();
-    let from = if text.ends(at, ordinal) {
+    let from = if text.before(at) >= 0x80 && text.ends(at, ordinal) {
         at - ordinal.len()
     } else {
         at
@@ -78,6 +78,10 @@ fn before_note(text: &Text<'_>, at: usize) -> Option<Label> {
     let mut end = at;
     while matches!(text.before(end), b' ' | b':') && at - end < 2 {
         end -= 1;
+    }
+    // Most numbers stand behind a letter or a sign of ASCII.
+    if text.before(end) < 0x80 && text.before(end) != b')' {
+        return None;
     }
     for sign in ["　", "：", "は"] {
         if text.ends(end, sign.as_bytes()) {

@@ -132,9 +132,11 @@ fn may_be_bare(scan: &Scan<'_>, at: usize) -> bool {
             // Behind a surname a space, or kana that may be a given name.
             return is_split(scan, &word[..run])
                 || (is_space(c) || matches!(c, 'ヶ' | 'ノ')) && is_surname(scan, &word[..run])
-                || is_hiragana(c)
-                    && (run == 2 && scan.lexicon.word(&word[..2]).is(Entry::SURNAME)
-                        || run > 1 && is_surname(scan, &word[..run]) && c != 'の');
+                || is_hiragana(c) && run > 1 && {
+                    let word = scan.lexicon.word(&word[..run]);
+                    word.is(Entry::SURNAME)
+                        || word.is(Entry::RARE_SURNAME) && matches!(c, 'と' | 'で' | 'か' | 'よ')
+                };
         }
         word[run] = c;
         run += 1;

@@ -20,9 +20,7 @@ pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength) ->
         return false;
     };
     let closed = value.closer.is_some() && char_at(text, window.end()) == value.closer;
-    // "name":"伊藤園 お〜いお茶": what has more in its quotes than a name is anything.
-    let goes_on = value.closer == Some('"') && !closed && strength == Strength::Weak;
-    if is_company(&text[..value.start]) || goes_on {
+    if is_company(&text[..value.start]) {
         return false;
     }
     let taken = if is_narrow(first) {
@@ -98,6 +96,18 @@ fn kanji_run(scan: &Scan<'_>, chars: &[char], link: Link, strength: Strength) ->
         .labels
         .longest(reversed)
         .is_some_and(|(label, _)| label == length && length > 1)
+    {
+        return None;
+    }
+    // 伊藤園, 松本楼: a house, where anything can follow.
+    let house = matches!(
+        chars[length - 1],
+        '園' | '館' | '屋' | '庵' | '亭' | '軒' | '堂' | '苑' | '荘' | '舎' | '楼'
+    );
+    if house
+        && length > 2
+        && strength == Strength::Weak
+        && !scan.lexicon.word(&chars[..length]).is(Entry::SURNAME)
     {
         return None;
     }

@@ -139,7 +139,9 @@ pub(super) fn forward(lexicon: &Lexicon, chars: &[char]) -> Option<(usize, Point
             if entry.is(Entry::GIVEN)
                 && (surname.is(Entry::SURNAME) || surname.is(Entry::RARE_SURNAME) && run > 1)
                 && !begins_with_title(given)
-                && (!entry.is(Entry::ORDINARY) || chars.get(end).is_none_or(|c| !is_hiragana(*c)))
+                && (!entry.is(Entry::ORDINARY)
+                    || given.len() > 2 && given.iter().all(|c| is_hiragana(*c))
+                    || chars.get(end).is_none_or(|c| !is_hiragana(*c)))
                 && chars
                     .get(end)
                     .is_none_or(|c| !is_hiragana(*c) || begins_with_particle(&chars[end..]))
