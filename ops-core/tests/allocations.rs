@@ -38,6 +38,8 @@ fn clean_text_costs_no_allocation() {
     let clean = "2026-01-02T03:04:05.678Z INFO worker 276 idle\n\
         {\"lvl\":\"INFO\",\"msg\":\"処理が完了しました\",\"n\":1234,\"id\":\"2f818398-e527-430c-bf94-86d9a00e8837\"}\n\
         受注番号931989244377を登録 1,234円\n\
+        Moved to Production in Tokyo from Staging for Review\n\
+        家庭の事情で休職します。診断結果：提出済み、症状は良し\n\
         {\"msg\":\"line\\nbreak \\u3000\"}\n";
     let text = clean.repeat(50);
     let detector = Detector::structured();

@@ -270,19 +270,30 @@ fn is_stem(word: &str) -> bool {
         .any(|stem| stem.eq_ignore_ascii_case(word))
 }
 
+const SUFFIX_WORDS: [&str; 8] = [
+    "department",
+    "dept",
+    "division",
+    "team",
+    "group",
+    "section",
+    "unit",
+    "office",
+];
+
 fn is_suffix(word: &str) -> bool {
-    [
-        "department",
-        "dept",
-        "division",
-        "team",
-        "group",
-        "section",
-        "unit",
-        "office",
-    ]
-    .iter()
-    .any(|suffix| suffix.eq_ignore_ascii_case(word))
+    SUFFIX_WORDS
+        .iter()
+        .any(|suffix| suffix.eq_ignore_ascii_case(word))
+}
+
+/// Whether `word` is `known`, in small or capital letters.
+fn is_same(word: &[char], known: &str) -> bool {
+    word.len() == known.len()
+        && word
+            .iter()
+            .zip(known.chars())
+            .all(|(c, other)| c.eq_ignore_ascii_case(&other))
 }
 
 /// The length of a department in English at the beginning of a value.
@@ -295,13 +306,13 @@ fn english_length(chars: &[char], closed: bool) -> Option<usize> {
             .iter()
             .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '&' | '-'))
             .count();
-        let word: String = chars[at..at + length].iter().collect();
+        let word = &chars[at..at + length];
         if length == 0 {
             break;
         }
-        let stem = is_stem(&word);
-        let joint = matches!(word.as_str(), "and" | "&" | "of");
-        if !(stem || joint || known && is_suffix(&word)) {
+        let stem = ENGLISH.split_ascii_whitespace().any(|stem| is_same(word, stem));
+        let joint = ["and", "&", "of"].iter().any(|joint| is_same(word, joint));
+        if !(stem || joint || known && SUFFIX_WORDS.iter().any(|suffix| is_same(word, suffix))) {
             break;
         }
         known |= stem;

@@ -100,7 +100,8 @@ fn is_condition(lexicon: &Lexicon, chars: &[char]) -> bool {
             let word = &chars[from..from + length];
             lexicon.word(word).is(Entry::CONDITION)
         })
-    }) || is_english_condition(&chars.iter().collect::<String>())
+    }) || chars.iter().any(|c| c.is_ascii_alphabetic())
+        && is_english_condition(&chars.iter().collect::<String>())
 }
 
 /// Whether a phrase in English has a word of a disease or state.
@@ -342,18 +343,13 @@ pub(in super::super) fn on_leave(scan: &mut Scan<'_>, end: usize) -> bool {
         while to > 0 && filler(chars[to - 1]) {
             to -= 1;
         }
-        let reason = REASONS
-            .iter()
-            .find(|reason| chars[..to].ends_with(&reason.chars().collect::<Vec<_>>()));
+        let reason = REASONS.iter().find(|reason| ends_with(&chars[..to], reason));
         let Some(reason) = reason else {
             return false;
         };
         to -= reason.chars().count();
         // 治療のため: the condition stands in front of it.
-        match LEAVES
-            .iter()
-            .find(|word| chars[..to].ends_with(&word.chars().collect::<Vec<_>>()))
-        {
+        match LEAVES.iter().find(|word| ends_with(&chars[..to], word)) {
             Some(word) => to -= word.chars().count(),
             None => break,
         }
@@ -383,6 +379,11 @@ fn phrase_before(chars: &[char]) -> usize {
         from -= 1;
     }
     from
+}
+
+fn ends_with(chars: &[char], word: &str) -> bool {
+    let length = word.chars().count();
+    chars.len() >= length && word.chars().eq(chars[chars.len() - length..].iter().copied())
 }
 
 /// Whether a phrase is the name of a disease or an injury, and not a word for any of them.
@@ -470,8 +471,8 @@ fn is_disease(phrase: &[char]) -> bool {
         "システム障害",
         "通信障害",
     ];
-    let word: String = phrase.iter().collect();
-    phrase.len() >= 2 && ENDS.iter().any(|end| word.ends_with(end)) && !GENERAL.contains(&word.as_str())
+    let general = GENERAL.iter().any(|word| word.chars().eq(phrase.iter().copied()));
+    phrase.len() >= 2 && !general && ENDS.iter().any(|end| ends_with(phrase, end))
 }
 
 /// Takes the condition in front of 「と診断され」 or 「の診断」, where `診断` begins at `start`; whether there was one.
