@@ -177,11 +177,16 @@ fn with_state(words: &[Word<'_>]) -> Option<usize> {
             .filter(|word| is_among(word, STATES) && !state.comma)?;
         is_among(state, "new north south west rhode").then_some(second.end)?
     };
-    // These are words too: only behind what the post office of the United States calls a street.
-    let is_word = ["AL", "HI", "ID", "IN", "LA", "MA", "ME", "OH", "OK", "OR", "PA"].contains(&code);
-    let last = words.iter().position(|word| word.comma).unwrap_or(street);
-    let called = (2..=last).any(|at| is_among(&words[at], STREETS) || is_among(&words[at], SUFFIXES));
-    if is_word && !called {
+    // Codes of states are words and short forms too: only behind what the post office of the United States calls a street.
+    let last = words.iter().position(|word| word.comma)?;
+    let called = (2..=last).any(|at| {
+        let ends = at == last
+            || is_among(&words[at + 1], UNITS)
+            || words[at + 1].text.starts_with('#')
+            || words[at + 1].text.len() < 3;
+        ends && (is_among(&words[at], STREETS) || is_among(&words[at], SUFFIXES))
+    });
+    if !called {
         return None;
     }
     let named = words[street + 1..=city]

@@ -6,6 +6,7 @@ use super::super::letters::{
 };
 use super::super::lexicon::{Entry, Lexicon};
 use super::super::scan::Scan;
+use super::leave::{is_disease, phrase_before};
 use crate::model::PiiType;
 
 /// Words of diseases and states; a phrase with one of them is a condition.
@@ -72,6 +73,8 @@ fn is_nothing(phrase: &str) -> bool {
         "null",
         "不明",
         "未入力",
+        "判定",
+        "結果",
         "ok",
         "OK",
         "true",
@@ -295,184 +298,6 @@ pub(super) fn english_phrase(text: &str, start: usize) -> Option<usize> {
         }
     }
     (end > 1).then_some(start + end)
-}
-
-/// What somebody is away for, or does, because of a condition.
-const LEAVES: &[&str] = &[
-    "休職", "療養", "休養", "静養", "通院", "入院", "治療", "欠勤", "闘病",
-];
-
-/// The characters that end these, and 休んで.
-pub(in super::super) const LEAVE_ENDS: &str = "職養院療勤病休";
-
-/// What joins a condition and what follows from it.
-const REASONS: &[&str] = &[
-    "のため",
-    "の為",
-    "による",
-    "により",
-    "にて",
-    "を理由に",
-    "が原因で",
-    "で",
-    "の",
-];
-
-/// Takes the condition for which somebody is away, where the word for that ends at `end`, or 休んで, 休み go on there; whether there was one.
-pub(in super::super) fn on_leave(scan: &mut Scan<'_>, end: usize) -> bool {
-    let text = scan.text;
-    let head = &text[..end];
-    let start = if head.ends_with('休') && text[end..].starts_with(['ん', 'み', 'む']) {
-        end - '休'.len_utf8()
-    } else if let Some(word) = LEAVES.iter().find(|word| head.ends_with(**word)) {
-        end - word.len()
-    } else {
-        return false;
-    };
-    let window = Window::before(text, start, 36, |c| {
-        !matches!(c, '。' | '\n' | '"' | '「' | '」' | '{' | '}' | '：' | ':')
-    });
-    let chars = window.chars();
-    // Since when, how often: 治療のため月2回通院.
-    let filler = |c: char| {
-        is_digit(c)
-            || "月日年週回時間毎現在自宅定期的長短当面先昨今来から一二三四五六七八九十ヶか、 ".contains(c)
-    };
-    let mut to = chars.len();
-    for _ in 0..2 {
-        while to > 0 && filler(chars[to - 1]) {
-            to -= 1;
-        }
-        let reason = REASONS.iter().find(|reason| ends_with(&chars[..to], reason));
-        let Some(reason) = reason else {
-            return false;
-        };
-        to -= reason.chars().count();
-        // 治療のため: the condition stands in front of it.
-        match LEAVES.iter().find(|word| ends_with(&chars[..to], word)) {
-            Some(word) => to -= word.chars().count(),
-            None => break,
-        }
-    }
-    let from = phrase_before(&chars[..to]);
-    let phrase = &chars[from..to];
-    if !is_disease(phrase) {
-        return false;
-    }
-    scan.push(window.place(from), window.place(to), PiiType::Confidential);
-    true
-}
-
-/// Where the phrase without particles begins that `chars` end with.
-fn phrase_before(chars: &[char]) -> usize {
-    let mut from = chars.len();
-    while from > 0
-        && (!is_hiragana(chars[from - 1])
-            && !matches!(
-                chars[from - 1],
-                '、' | ' ' | '\u{3000}' | '（' | '(' | '，' | ',' | ']' | '】' | '＞' | '>'
-            )
-            || matches!(chars[from - 1], 'う' | 'つ' | 'ん')
-                && from + 3 > chars.len().min(from + 3)
-                && chars[from - 1..].iter().any(|c| is_kanji(*c)))
-    {
-        from -= 1;
-    }
-    from
-}
-
-fn ends_with(chars: &[char], word: &str) -> bool {
-    let length = word.chars().count();
-    chars.len() >= length && word.chars().eq(chars[chars.len() - length..].iter().copied())
-}
-
-/// Whether a phrase is the name of a disease or an injury, and not a word for any of them.
-fn is_disease(phrase: &[char]) -> bool {
-    const ENDS: &[&str] = &[
-        "病",
-        "症",
-        "炎",
-        "癌",
-        "がん",
-        "ガン",
-        "腫",
-        "腫瘍",
-        "潰瘍",
-        "障害",
-        "障がい",
-        "骨折",
-        "ヘルニア",
-        "喘息",
-        "不全",
-        "うつ",
-        "鬱",
-        "梗塞",
-        "卒中",
-        "出血",
-        "糖尿",
-        "不眠",
-        "貧血",
-        "症候群",
-        "アレルギー",
-        "結核",
-        "ポリープ",
-        "インフルエンザ",
-        "コロナ",
-        "ウイルス感染",
-        "捻挫",
-        "脱臼",
-        "断裂",
-        "損傷",
-        "結石",
-        "麻痺",
-        "痛風",
-        "白内障",
-        "緑内障",
-        "めまい",
-        "片頭痛",
-        "偏頭痛",
-        "腰痛",
-        "狭窄",
-        "高血圧",
-        "不整脈",
-        "狭心症",
-        "リウマチ",
-        "てんかん",
-        "不妊",
-        "妊娠悪阻",
-        "悪阻",
-        "失調",
-        "依存",
-        "拒食",
-        "過食",
-        "火傷",
-        "熱傷",
-    ];
-    const GENERAL: &[&str] = &[
-        "病",
-        "症",
-        "炎",
-        "病気",
-        "持病",
-        "急病",
-        "仮病",
-        "疾病",
-        "傷病",
-        "私傷病",
-        "看病",
-        "闘病",
-        "発症",
-        "重症",
-        "軽症",
-        "炎症",
-        "後遺症",
-        "障害",
-        "障がい",
-        "システム障害",
-        "通信障害",
-    ];
-    let general = GENERAL.iter().any(|word| word.chars().eq(phrase.iter().copied()));
-    phrase.len() >= 2 && !general && ENDS.iter().any(|end| ends_with(phrase, end))
 }
 
 /// Takes the condition in front of 「と診断され」 or 「の診断」, where `診断` begins at `start`; whether there was one.

@@ -2,9 +2,11 @@
 
 mod condition;
 mod grade;
+mod leave;
 mod money;
 
-pub(super) use self::condition::{CONDITIONS, LEAVE_ENDS, diagnosed, on_leave};
+pub(super) use self::condition::{CONDITIONS, diagnosed};
+pub(super) use self::leave::{LEAVE_ENDS, on_leave};
 
 use self::condition::{condition, english_phrase, is_english_condition};
 use self::grade::grade;
@@ -25,6 +27,9 @@ pub(super) fn labelled(scan: &mut Scan<'_>, label: Label, value: Value, label_st
         // The result of an examination, of people and not of things.
         Label::Health if text[label_start..].starts_with("判定") && !is_of_health(text, label_start) => {
             None
+        }
+        Label::Health if text[label_start..].starts_with("判定") => {
+            condition(scan, label, value).or_else(|| grade(text, value, false))
         }
         Label::Condition | Label::Health => condition(scan, label, value),
         Label::Name(_) | Label::Address | Label::Department => None,
