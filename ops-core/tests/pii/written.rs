@@ -26,6 +26,8 @@ const LINES: &[&str] = &[
     "main: password = (sensitive value), endpoint",
     "serial=430835627376 fw=8.3.39.144",
     "WBS 8.99.8.8 帳票設計：進捗 95.3%",
+    "server ⟦ip:172.16.59.183⟧:8443 weight=5 max_fails=3;",
+    r#"{"kernelVersion":"10.0.22.1"}"#,
     "見出し番号 3.2.1.4 を 3.2.2.1 に直す",
     "接続元 ⟦ip:192.0.2.4⟧ を ⟦ip:192.0.2.5⟧ に",
     "在庫3か月、5か所",

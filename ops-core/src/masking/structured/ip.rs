@@ -94,10 +94,13 @@ fn is_version(text: &Text<'_>, start: usize, end: usize) -> bool {
         let end = from + before.len();
         return is_version(text, end - number, end);
     }
-    let named = VERSIONS.iter().any(|name| {
+    let ends = |name: &str| {
         before.len() >= name.len()
             && before[before.len() - name.len()..].eq_ignore_ascii_case(name.as_bytes())
-    });
+    };
+    // `server` and the like end like a version, and are none.
+    let named = VERSIONS.iter().any(|name| ends(name))
+        && !["server", "receiver", "resolver"].iter().any(|name| ends(name));
     named
         || ["節", "章", "項", "版"]
             .iter()

@@ -297,6 +297,12 @@ pub(super) fn english_phrase(text: &str, start: usize) -> Option<usize> {
             end = at + c.len_utf8();
         }
     }
+    // diagnosis=hepatitis C staff=12: the next key is not of it.
+    if rest[end..].starts_with('=')
+        && let Some(space) = rest[..end].rfind(' ')
+    {
+        end = space;
+    }
     (end > 1).then_some(start + end)
 }
 

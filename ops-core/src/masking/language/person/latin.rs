@@ -170,6 +170,7 @@ fn after_cue(scan: &mut Scan<'_>, start: usize, cue_word: Cue) {
     let full = bare(scan, &words).or_else(|| {
         let second = all.get(1)?;
         let fits = !is_organisation(all)
+            && !is_brand(scan, all)
             && !first.is_ordinary()
             && !second.is_ordinary()
             && (first.is_known() || second.is_known());
