@@ -95,6 +95,8 @@ fn values_are_found_exactly_and_clean_lines_are_left_alone() {
     }
     assert!(clean > 100);
     assert!(touched.is_empty(), "{touched:?}");
+    // Of two it is known that they are missed.
+    assert!(different.len() <= 2, "{}", different.join("\n"));
     for (kind, least) in [
         (PiiType::Person, 0.96),
         (PiiType::Address, 0.96),

@@ -297,7 +297,25 @@ mod tests {
     fn a_long_hostile_text_takes_linear_time() {
         // Quadratic work on a megabyte would take minutes.
         for piece in [
-            "@", "0", "0-", "a.", "田", "様", "氏名:", "+81 ", "\\u", "\\", "0 (", "田 ",
+            "@",
+            "0",
+            "0-",
+            "a.",
+            "田",
+            "様",
+            "氏名:",
+            "+81 ",
+            "\\u",
+            "\\",
+            "0 (",
+            "田 ",
+            "1.2.3.4 を ",
+            "1.2.3.4 ",
+            "<a>",
+            " = ",
+            "のため休職",
+            "氏名（",
+            " for A",
         ] {
             let text = piece.repeat(1_000_000 / piece.len());
             let _ = mask(&text);

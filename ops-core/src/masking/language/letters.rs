@@ -44,6 +44,21 @@ pub(super) fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\u{3000}')
 }
 
+/// Katakana of half width, in which banks and public offices write names.
+pub(super) fn is_narrow(c: char) -> bool {
+    matches!(c, '\u{ff66}'..='\u{ff9f}')
+}
+
+pub(super) fn starts_with(chars: &[char], word: &str) -> bool {
+    let mut chars = chars.iter();
+    word.chars().all(|c| chars.next() == Some(&c))
+}
+
+pub(super) fn ends_with(chars: &[char], word: &str) -> bool {
+    let length = word.chars().count();
+    chars.len() >= length && starts_with(&chars[chars.len() - length..], word)
+}
+
 /// Characters of a line in a row, with their places.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window {

@@ -394,6 +394,21 @@ mod tests {
     }
 
     #[test]
+    fn the_notice_names_every_list() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/masking/language/data");
+        let notice = include_str!("data/NOTICE");
+        let names: Vec<_> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name != "NOTICE")
+            .collect();
+        assert_eq!(names.len(), SOURCES.len());
+        for name in names {
+            assert!(notice.contains(&name), "{name}");
+        }
+    }
+
+    #[test]
     fn words_of_each_dictionary_are_known() {
         for (word, expected) in [
             ("佐藤", Entry::SURNAME),

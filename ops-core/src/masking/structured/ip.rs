@@ -66,6 +66,16 @@ fn is_version(text: &Text<'_>, start: usize, end: usize) -> bool {
             return true;
         }
     }
+    let before = words_before(text, start);
+    let named = is_named(before) || earlier(text, start).is_some_and(is_named);
+    named
+        || ["節", "章", "項", "版"]
+            .iter()
+            .any(|unit| text.starts(end, unit.as_bytes()))
+}
+
+/// What stands before `start` without signs and particles.
+fn words_before<'a>(text: &Text<'a>, start: usize) -> &'a [u8] {
     let from = start.saturating_sub(24);
     let mut before = &text.bytes[from..start];
     while let [rest @ .., b' ' | b':' | b'=' | b'"' | b'\'' | b'v' | b'V' | b'('] = before {
@@ -77,34 +87,43 @@ fn is_version(text: &Text<'_>, start: usize, end: usize) -> bool {
     while let [rest @ .., b' '] = before {
         before = rest;
     }
-    // 3.2.1.4 を 3.2.2.1 に: as the one before it.
-    let number = before
-        .iter()
-        .rev()
-        .take_while(|byte| byte.is_ascii_digit() || **byte == b'.')
-        .count();
-    if number >= 7
-        && number < before.len()
-        && before[before.len() - number..]
-            .iter()
-            .filter(|byte| **byte == b'.')
-            .count()
-            == 3
-    {
-        let end = from + before.len();
-        return is_version(text, end - number, end);
+    before
+}
+
+/// What stands before the number that the one at `start` takes the place of: `見出し 3.2.1.4 を 3.2.2.1 に`.
+fn earlier<'a>(text: &Text<'a>, start: usize) -> Option<&'a [u8]> {
+    let mut at = start;
+    while text.before(at) == b' ' && start - at < 2 {
+        at -= 1;
     }
-    let ends = |name: &str| {
-        before.len() >= name.len()
-            && before[before.len() - name.len()..].eq_ignore_ascii_case(name.as_bytes())
-    };
-    // `server` and the like end like a version, and are none.
-    let named = VERSIONS.iter().any(|name| ends(name))
-        && !["server", "receiver", "resolver"].iter().any(|name| ends(name));
-    named
-        || ["節", "章", "項", "版"]
-            .iter()
-            .any(|unit| text.starts(end, unit.as_bytes()))
+    at = ["を", "→"]
+        .iter()
+        .find(|sign| text.ends(at, sign.as_bytes()))
+        .map(|sign| at - sign.len())?;
+    while text.before(at) == b' ' && start - at < 6 {
+        at -= 1;
+    }
+    let end = at;
+    while (text.before(at).is_ascii_digit() || text.before(at) == b'.') && end - at < 16 {
+        at -= 1;
+    }
+    let dots = text.bytes[at..end].iter().filter(|byte| **byte == b'.').count();
+    (dots == 3).then(|| words_before(text, at))
+}
+
+/// Whether `before` ends with a word for a version or a section. A short one is a whole word: the end of `server` is none.
+fn is_named(before: &[u8]) -> bool {
+    VERSIONS.iter().any(|name| {
+        let Some(head) = before.len().checked_sub(name.len()) else {
+            return false;
+        };
+        let (rest, word) = before.split_at(head);
+        let within = name.is_ascii()
+            && name.len() < 7
+            && rest.last().is_some_and(u8::is_ascii_alphabetic)
+            && !(word[0].is_ascii_uppercase() && rest.last().is_some_and(u8::is_ascii_lowercase));
+        word.eq_ignore_ascii_case(name.as_bytes()) && !within
+    })
 }
 
 const PRODUCTS: [&[u8]; 14] = [
@@ -124,11 +143,10 @@ const PRODUCTS: [&[u8]; 14] = [
     b"mozilla",
 ];
 
-const VERSIONS: [&str; 27] = [
+const VERSIONS: [&str; 24] = [
     "version",
     "ver",
     "ver.",
-    "_version",
     "build",
     "release",
     "firmware",
@@ -141,7 +159,6 @@ const VERSIONS: [&str; 27] = [
     "リビジョン",
     "oid",
     "版",
-    "fw",
     "wbs",
     "chapter",
     "section",
@@ -151,7 +168,6 @@ const VERSIONS: [&str; 27] = [
     "セクション",
     "項番",
     "条文",
-    "patch",
 ];
 
 /// The address of version 6 around the colon at `colon`.

@@ -399,7 +399,7 @@ fn is_placeholder(value: &[u8]) -> bool {
         || value.iter().all(masked)
         || matches!(value[0], b'<' | b'[' | b'{')
         || value.starts_with(b"${")
-        || value.starts_with(b"(")
+        || value.strip_prefix(b"(").is_some_and(is_remark)
         || is_variable(value)
         || value.starts_with(b"$(")
         || value.starts_with(b"%s")
@@ -417,16 +417,34 @@ fn is_in_braces(text: &Text<'_>, end: usize) -> bool {
     text.ends(start, b"${")
 }
 
-/// Whether a value is the name of a variable of a shell, `$TOKEN`.
+/// Whether what stands behind a bracket says why no value is shown: `(sensitive value)`, `(known after apply)`.
+fn is_remark(rest: &[u8]) -> bool {
+    let word = rest
+        .split(|byte| matches!(byte, b' ' | b')'))
+        .next()
+        .unwrap_or_default();
+    [
+        "sensitive",
+        "known",
+        "hidden",
+        "redacted",
+        "masked",
+        "none",
+        "null",
+        "unset",
+        "empty",
+        "not",
+    ]
+    .iter()
+    .any(|remark| word.eq_ignore_ascii_case(remark.as_bytes()))
+}
+
+/// Whether a value is the name of a variable of a shell, `$TOKEN`. With a digit it may be a password.
 fn is_variable(value: &[u8]) -> bool {
     let [b'$', name @ ..] = value else {
         return false;
     };
-    !name.is_empty()
-        && name
-            .iter()
-            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_')
-        && !name[0].is_ascii_digit()
+    !name.is_empty() && name.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'_')
 }
 
 #[cfg(test)]

@@ -213,26 +213,24 @@ impl Field {
 
 /// Whether a key is the name of a value of any kind.
 fn is_general(key: &[u8]) -> bool {
-    let names: [&[u8]; 13] = [
-        b"number",
-        b"no",
-        b"value",
-        b"num",
-        b"code",
-        b"doc_no",
-        b"docno",
-        b"document_no",
-        b"doc_number",
-        b"document_number",
-        b"documentnumber",
-        b"id_number",
-        b"id_no",
-    ];
-    let key = match memchr::memrchr(b'.', key) {
-        Some(dot) => &key[dot + 1..],
-        None => key,
-    };
-    names.iter().any(|name| key.eq_ignore_ascii_case(name)) || key == "番号".as_bytes()
+    let among =
+        |key: &[u8], names: &[&str]| names.iter().any(|name| key.eq_ignore_ascii_case(name.as_bytes()));
+    // `kyc.doc_no` is as general as `doc_no`; `order.no` is the number of an order.
+    let last = key.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
+    among(key, &["number", "no", "value", "num", "code", "番号"])
+        || among(
+            last,
+            &[
+                "doc_no",
+                "docno",
+                "document_no",
+                "doc_number",
+                "document_number",
+                "documentnumber",
+                "id_number",
+                "id_no",
+            ],
+        )
 }
 
 fn search(text: &Text<'_>, low: usize, high: usize, is_key: bool) -> Option<Label> {

@@ -1,6 +1,8 @@
 //! The name of a building and the number of a room behind the numbers of an address.
 
-use super::super::letters::{is_digit, is_hiragana, is_kanji, is_katakana, is_latin, is_space};
+use super::super::letters::{
+    ends_with, is_digit, is_hiragana, is_kanji, is_katakana, is_latin, is_space, starts_with,
+};
 
 const KINDS: &[&str] = &[
     "ビル",
@@ -214,18 +216,8 @@ fn ends_with_room(chars: &[char]) -> bool {
     })
 }
 
-fn starts_with(chars: &[char], word: &str) -> bool {
-    let mut chars = chars.iter();
-    word.chars().all(|c| chars.next() == Some(&c))
-}
-
 fn starts_with_any(chars: &[char], words: &[&str]) -> bool {
     words.iter().any(|word| starts_with(chars, word))
-}
-
-fn ends_with(chars: &[char], word: &str) -> bool {
-    let length = word.chars().count();
-    chars.len() >= length && starts_with(&chars[chars.len() - length..], word)
 }
 
 fn contains(chars: &[char], word: &str) -> bool {

@@ -313,7 +313,9 @@ pub(in super::super) fn diagnosed(scan: &mut Scan<'_>, start: usize) -> bool {
         return false;
     };
     let end = start - joint.len_utf8();
-    let window = Window::before(text, end, 16, |c| is_kanji(c) || is_katakana(c) || is_hiragana(c));
+    let window = Window::before(text, end, 16, |c| {
+        is_kanji(c) || is_katakana(c) || is_hiragana(c) || is_latin(c) || is_digit(c)
+    });
     let chars = window.chars();
     let from = phrase_before(chars);
     let phrase = &chars[from..];

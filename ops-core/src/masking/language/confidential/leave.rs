@@ -1,6 +1,6 @@
 //! Conditions that somebody is away for: 適応障害のため休職.
 
-use super::super::letters::{Window, is_digit, is_hiragana, is_kanji};
+use super::super::letters::{Window, ends_with, is_digit, is_hiragana, is_kanji};
 use super::super::scan::Scan;
 use crate::model::PiiType;
 
@@ -116,7 +116,6 @@ const HEADS: &[&str] = &[
     "高次脳機能",
     "記憶",
     "認知",
-    "心臓",
     "心",
     "腎",
     "肝",
@@ -127,7 +126,6 @@ const HEADS: &[&str] = &[
     "脳",
     "脊髄",
     "神経",
-    "自律神経",
     "統合",
     "更年期",
     "ストレス",
@@ -142,7 +140,6 @@ const HEADS: &[&str] = &[
     "足首",
     "筋",
     "骨",
-    "軟骨",
     "眼底",
     "くも膜下",
     "月経",
@@ -150,13 +147,7 @@ const HEADS: &[&str] = &[
     "薬物",
     "ギャンブル",
     "免疫",
-    "機能",
 ];
-
-fn ends_with(chars: &[char], word: &str) -> bool {
-    let length = word.chars().count();
-    chars.len() >= length && word.chars().eq(chars[chars.len() - length..].iter().copied())
-}
 
 /// Whether a phrase is the name of a disease or an injury, and not a word for any of them.
 pub(super) fn is_disease(phrase: &[char]) -> bool {
@@ -207,11 +198,9 @@ pub(super) fn is_disease(phrase: &[char]) -> bool {
         "狭窄",
         "高血圧",
         "不整脈",
-        "狭心症",
         "リウマチ",
         "てんかん",
         "不妊",
-        "妊娠悪阻",
         "悪阻",
         "失調",
         "依存",
@@ -238,10 +227,6 @@ pub(super) fn is_disease(phrase: &[char]) -> bool {
         "軽症",
         "炎症",
         "後遺症",
-        "障害",
-        "障がい",
-        "システム障害",
-        "通信障害",
     ];
     let general = GENERAL.iter().any(|word| word.chars().eq(phrase.iter().copied()));
     // ネットワーク障害, ファイル損傷: of these, only what people have.

@@ -81,7 +81,7 @@ pub(in super::super) fn bare(scan: &mut Scan<'_>, at: usize) {
 }
 
 /// Whether somebody says their own name in front of `rest`.
-fn introduces(rest: &str) -> bool {
+pub(super) fn introduces(rest: &str) -> bool {
     ["と申し", "と言いま", "といいま", "でございます"]
         .iter()
         .any(|sign| rest.starts_with(sign))
@@ -147,7 +147,7 @@ fn may_be_bare(scan: &Scan<'_>, at: usize) -> bool {
     run > 2 && is_split(scan, &word[..run])
 }
 
-fn is_surname(scan: &Scan<'_>, word: &[char]) -> bool {
+pub(super) fn is_surname(scan: &Scan<'_>, word: &[char]) -> bool {
     let entry = scan.lexicon.word(word);
     entry.is(Entry::SURNAME) || entry.is(Entry::RARE_SURNAME)
 }
@@ -179,7 +179,11 @@ fn is_bare_name(scan: &Scan<'_>, name: &[char], next: Option<char>, points: Poin
     if next.is_some_and(is_katakana) {
         return false;
     }
-    let ordinary = |chars: &[char]| lexicon.word(chars).is(Entry::ORDINARY);
+    // 高木 is a word too, 髙木 is a name.
+    let ordinary = |chars: &[char]| {
+        lexicon.word(chars).is(Entry::ORDINARY)
+            && !chars.iter().any(|c| matches!(c, '﨑' | '髙' | '德' | '濵'))
+    };
     if let Some(space) = name.iter().position(|c| is_space(*c)) {
         let (surname, given) = (&name[..space], &name[space + 1..]);
         let both_words = ordinary(surname) && ordinary(given);

@@ -47,7 +47,7 @@ pub(in super::super) const HONORIFICS: &[Honorific] = &[
         "式子々態相変似",
     ),
     honorific("さん", "皆客奥娘く母父兄姉お", "ざば"),
-    honorific("さま", "皆客奥お母父", "ざしシ"),
+    honorific("さま", "皆客奥お母父熱", "ざ"),
     honorific("くん", "", "れ"),
     honorific("ちゃん", "赤坊お", "とねこ"),
     honorific("氏", "摂華同両各某諸彼源平藤", "名神族子姓家素"),

@@ -1,8 +1,9 @@
 //! Names in katakana, and readings.
 
-use super::super::letters::{Window, char_at, char_before, is_hiragana, is_kanji, is_katakana, is_space};
+use super::super::letters::{Window, char_at, ends_with, is_hiragana, is_kanji, is_katakana, is_space};
 use super::super::lexicon::Entry;
 use super::super::scan::Scan;
+use super::bare::{introduces, is_surname};
 use super::parse::{self, Points};
 use crate::model::PiiType;
 
@@ -37,15 +38,15 @@ pub(super) fn katakana_before(scan: &mut Scan<'_>, end: usize, known: bool) {
     } else {
         last
     };
-    // 乾エリカ様: a surname in kanji in front; 伊藤忠システムズ様: a word in front that is none.
+    // 乾エリカ様: a surname in kanji in front; 伊藤忠システムズ様: a company.
     let start = window.place(from + begin);
-    if char_before(scan.text, start).is_some_and(is_kanji) {
-        let given = scan.lexicon.word(&chars[begin..]).is(Entry::GIVEN);
-        match surname_before(scan, start).filter(|_| given) {
-            Some(surname) => scan.push(surname, end, PiiType::Person),
-            None if given && chars.len() - begin > 2 => scan.push(start, end, PiiType::Person),
-            None => {}
-        }
+    if is_company_word(&chars[begin..]) {
+        return;
+    }
+    if scan.lexicon.word(&chars[begin..]).is(Entry::GIVEN)
+        && let Some(surname) = surname_before(scan, start)
+    {
+        scan.push(surname, end, PiiType::Person);
         return;
     }
     let name = &chars[begin..];
@@ -61,11 +62,33 @@ pub(super) fn katakana_before(scan: &mut Scan<'_>, end: usize, known: bool) {
     }
 }
 
+/// Whether a word in katakana ends as names of companies do.
+fn is_company_word(word: &[char]) -> bool {
+    [
+        "システムズ",
+        "システム",
+        "サービス",
+        "テクノロジー",
+        "テクノロジーズ",
+        "ソリューション",
+        "ソリューションズ",
+        "エンジニアリング",
+        "コーポレーション",
+        "ホールディングス",
+        "モーターズ",
+        "エレクトロニクス",
+        "パートナーズ",
+        "コンサルティング",
+        "ロジスティクス",
+    ]
+    .iter()
+    .any(|end| ends_with(word, end))
+}
+
 /// Where the surname in kanji begins that ends at `end`, where nothing but it stands before a name.
 fn surname_before(scan: &Scan<'_>, end: usize) -> Option<usize> {
     let window = Window::before(scan.text, end, 5, is_kanji);
-    let word = scan.lexicon.word(window.chars());
-    (word.is(Entry::SURNAME) || word.is(Entry::RARE_SURNAME)).then(|| window.start())
+    is_surname(scan, window.chars()).then(|| window.start())
 }
 
 /// Takes surname and given name in katakana with a space between, both known.
@@ -77,8 +100,7 @@ pub(in super::super) fn katakana(scan: &mut Scan<'_>, at: usize) {
         end += 3;
     }
     // ハセガワと申します
-    let introduces = ["と申し", "と言いま", "といいま", "でございます"];
-    if end > at + 3 && introduces.iter().any(|sign| text[end..].starts_with(sign)) {
+    if end > at + 3 && introduces(&text[end..]) {
         let window = Window::after(text, at, 8, is_katakana);
         let word = scan.lexicon.word(window.chars());
         if window.end() == end && word.is(Entry::SURNAME) {

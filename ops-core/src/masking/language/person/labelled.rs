@@ -1,7 +1,9 @@
 //! Japanese names behind a label or a department.
 
 use super::super::labels::{Link, Strength, Value};
-use super::super::letters::{REACH, Window, char_at, is_hiragana, is_kanji, is_katakana, is_space};
+use super::super::letters::{
+    REACH, Window, char_at, is_hiragana, is_kanji, is_katakana, is_narrow, is_space, starts_with,
+};
 use super::super::lexicon::Entry;
 use super::super::scan::Scan;
 use super::honorific::is_company;
@@ -142,11 +144,6 @@ fn joined(scan: &Scan<'_>, name: &[char]) -> Option<Points> {
     (known && name.iter().all(|c| is_hiragana(*c) || is_katakana(*c))).then_some(Points::GIVEN)
 }
 
-/// Katakana of half width, in which banks and public offices write names.
-fn is_narrow(c: char) -> bool {
-    matches!(c, '\u{ff66}'..='\u{ff9f}')
-}
-
 /// The length of a name in katakana of half width: one word or two.
 fn narrow_run(chars: &[char]) -> Option<usize> {
     let word = |from: usize| chars[from..].iter().take_while(|c| is_narrow(**c)).count();
@@ -167,30 +164,19 @@ fn narrow_run(chars: &[char]) -> Option<usize> {
     (3..=30).contains(&length).then_some(length)
 }
 
-/// Where a word in hiragana is no name any more: 「くさかべ れんです」.
-fn copula(word: &[char]) -> Option<usize> {
-    const WORDS: [&str; 12] = [
-        "です",
-        "でした",
-        "でご",
-        "と申",
-        "といい",
-        "さん",
-        "さま",
-        "ちゃん",
-        "くん",
-        "より",
-        "から",
-        "まで",
-    ];
+/// Where a word in hiragana, in front of `next`, is no name any more: 「くさかべ れんです」.
+fn copula(word: &[char], next: Option<char>) -> Option<usize> {
+    const VERBS: [&str; 4] = ["です", "でした", "でござ", "といいま"];
+    const ENDS: [&str; 7] = ["さん", "さま", "ちゃん", "くん", "より", "から", "まで"];
     (2..word.len()).find(|at| {
-        WORDS.iter().any(|copula| {
-            let mut rest = word[*at..].iter();
-            copula
-                .chars()
-                .filter(|c| is_hiragana(*c))
-                .all(|c| rest.next() == Some(&c))
-        }) || *at + 1 == word.len() && matches!(word[*at], 'は' | 'が' | 'を' | 'へ')
+        let rest = &word[*at..];
+        // よりこ is a name: these end the word, but for one particle.
+        let ends = |end: &str| starts_with(rest, end) && rest.len() <= end.chars().count() + 1;
+        VERBS.iter().any(|verb| starts_with(rest, verb))
+            || ENDS.iter().any(|end| ends(end))
+                && !(rest.len() == 3 && matches!(rest[2], 'こ' | 'み' | 'え' | 'か'))
+            || matches!(rest, ['は' | 'が' | 'を' | 'へ'])
+            || matches!((rest, next), (['と'], Some('申')))
     })
 }
 
@@ -209,7 +195,7 @@ fn kana_run(
     };
     let word = |from: usize| {
         let length = word(from);
-        copula(&chars[from..from + length]).unwrap_or(length)
+        copula(&chars[from..from + length], chars.get(from + length).copied()).unwrap_or(length)
     };
     let first = word(0);
     let mut length = first;

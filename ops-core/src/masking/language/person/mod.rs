@@ -16,7 +16,7 @@ pub(super) use self::latin::{GREETINGS, ORGANISATIONS, PREPOSITIONS, TITLES, cap
 pub(super) use self::parse::ROLES;
 
 use super::labels::{Link, Strength, Value};
-use super::letters::{char_at, is_latin};
+use super::letters::{char_at, is_latin, is_narrow};
 use super::scan::Scan;
 
 /// Takes the name that a label announces; whether there was one.
@@ -24,7 +24,7 @@ pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength) ->
     let Some(first) = char_at(scan.text, value.start) else {
         return false;
     };
-    let narrow = matches!(first, '\u{ff66}'..='\u{ff9f}');
+    let narrow = is_narrow(first);
     if narrow && strength == Strength::Weak {
         return false;
     }

@@ -1,6 +1,6 @@
 //! Splits Japanese names into surname and given name, by dictionary and by shape.
 
-use super::super::letters::{is_hiragana, is_kanji, is_katakana, is_space};
+use super::super::letters::{is_hiragana, is_kanji, is_katakana, is_space, starts_with};
 use super::super::lexicon::{Entry, Lexicon, SEED, step};
 
 /// How sure it is that characters are a name.
@@ -212,8 +212,9 @@ pub(super) fn backward(lexicon: &Lexicon, chars: &[char]) -> Option<(usize, Poin
             _ if kana => -9,
             _ => -4,
         };
-        // The end of a longer word: 鉄工所様.
-        if start + 1 == length && before.is_some_and(is_kanji) {
+        // The end of what a company is called, and no surname: 鉄工所様.
+        if start + 1 == length && "所堂館園院社会店".contains(chars[start]) && before.is_some_and(is_kanji)
+        {
             continue;
         }
         // Of an unknown name, only all of it.
@@ -312,7 +313,7 @@ pub(super) fn begins_with_title(chars: &[char]) -> bool {
     let begins = |c: &char| {
         "様氏殿君先部課係社専常主取代会店室次所局院教医弁議選本支宛他等さくち副助講顧監".contains(*c)
     };
-    chars.first().is_some_and(begins) && TITLES.iter().any(|title| begins_with(chars, title))
+    chars.first().is_some_and(begins) && TITLES.iter().any(|title| starts_with(chars, title))
 }
 
 fn begins_with_particle(chars: &[char]) -> bool {
@@ -338,12 +339,7 @@ fn begins_with_particle(chars: &[char]) -> bool {
         "ら",
         "宛",
     ];
-    PARTICLES.iter().any(|particle| begins_with(chars, particle))
-}
-
-fn begins_with(chars: &[char], word: &str) -> bool {
-    let mut chars = chars.iter();
-    word.chars().all(|c| chars.next() == Some(&c))
+    PARTICLES.iter().any(|particle| starts_with(chars, particle))
 }
 
 /// A given name that no dictionary knows: up to three kanji, or kana.
