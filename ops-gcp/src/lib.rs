@@ -8,12 +8,17 @@
 //! |---|---|
 //! | [`queues`] | what goes on delivering to a stopped Cloud Run service: Pub/Sub push, Cloud Tasks, Cloud Scheduler |
 //!
+//! | module | what it keeps |
+//! |---|---|
+//! | [`archive`] | evidence of the audit trail in a bucket of Cloud Storage, held and never written over |
+//!
 //! Every provider is built from the same parts: a transport, a [`TokenSource`](auth::TokenSource), a clock, and a base URL
 //! that tests and drills point at a simulation. Nothing here reads the environment or retries: the engine does the latter.
 //!
 //! Feature `sim` adds the simulated control planes (for example `run::sim`): they speak the vendor's wire protocol and keep
 //! its documented traps. They are for tests, drills and `opsctl sim`.
 
+pub mod archive;
 pub mod auth;
 pub mod queues;
 pub mod run;

@@ -97,7 +97,7 @@ pub(super) async fn export(session: &Session, args: &PreserveArgs) -> Result<Pre
         Some(archive) => {
             let archive = DirectoryArchive::open(archive, Arc::clone(clock))?;
             let hold = until.map_or_else(ArchiveHold::held, |until| ArchiveHold::held().until(until));
-            archive_evidence(&archive, &args.out, &args.incident, &verifier, &hold).await?
+            archive_evidence(&archive, &args.out, &args.incident, &verifier, &hold, &**clock).await?
         }
         None => Vec::new(),
     };

@@ -159,6 +159,15 @@ impl EvidenceArchive for DirectoryArchive {
                 let reason = "the bytes do not have the hash of the upload";
                 return Err(denied(ErrorKind::InvalidInput, UPLOAD, &upload.name, reason));
             }
+            // Before the object is there: it is held from its first moment. A note that outlived its object still holds.
+            let known = shelves.hold(&upload.name)?;
+            if !known.covers(&upload.hold) {
+                let stronger = ArchiveHold {
+                    held: known.held || upload.hold.held,
+                    retained_until: known.retained_until.max(upload.hold.retained_until),
+                };
+                shelves.write_hold(&upload.name, &stronger)?;
+            }
             shelves.shelve(&part, &upload.name)?;
             shelves.archived(&upload.name, &found)
         })
@@ -209,9 +218,7 @@ impl EvidenceArchive for DirectoryArchive {
                 let reason = "a retention time can be moved further away only";
                 return Err(denied(ErrorKind::PermissionDenied, HOLD, &name, reason));
             }
-            let note = serde_json::to_vec(&hold)
-                .map_err(|source| Error::new(ErrorKind::Unexpected, HOLD).source(source))?;
-            write_plain(&shelves.note(&name), note)
+            shelves.write_hold(&name, &hold)
         })
         .await
     }
@@ -263,6 +270,12 @@ impl Shelves {
     /// Where a note was before: a long name had no room there.
     fn note_before(&self, name: &ArchiveName) -> PathBuf {
         self.holds.file(&file_name(name.as_str()))
+    }
+
+    fn write_hold(&self, name: &ArchiveName, hold: &ArchiveHold) -> Result<()> {
+        let note = serde_json::to_vec(hold)
+            .map_err(|source| Error::new(ErrorKind::Unexpected, HOLD).source(source))?;
+        write_plain(&self.note(name), note)
     }
 
     /// What the object holds, if it is there, whole.

@@ -141,7 +141,7 @@ impl EvidenceArchive for InMemoryArchive {
             }
             shelves
                 .objects
-                .insert(upload.name.clone(), (bytes, ArchiveHold::default()));
+                .insert(upload.name.clone(), (bytes, upload.hold.clone()));
         }
         match shelves.objects.get(&upload.name) {
             Some((bytes, hold)) => Ok(object(bytes, hold)),

@@ -60,12 +60,38 @@ pub struct ArchiveUpload {
     pub bytes: u64,
     /// Over all of it.
     pub sha256: Digest,
+    /// Over all of it too, where it is known: an archive that computes it by itself can refuse what was changed on the way.
+    #[serde(default)]
+    pub crc32c: Option<u32>,
+    /// What protects the object from the moment it is whole.
+    #[serde(default)]
+    pub hold: ArchiveHold,
 }
 
 impl ArchiveUpload {
-    /// An upload.
+    /// An upload that nothing protects.
     pub fn new(name: ArchiveName, bytes: u64, sha256: Digest) -> Self {
-        Self { name, bytes, sha256 }
+        Self {
+            name,
+            bytes,
+            sha256,
+            crc32c: None,
+            hold: ArchiveHold::default(),
+        }
+    }
+
+    /// Says the CRC-32C too.
+    #[must_use]
+    pub fn with_crc32c(mut self, crc32c: u32) -> Self {
+        self.crc32c = Some(crc32c);
+        self
+    }
+
+    /// Held like this from the moment it is whole.
+    #[must_use]
+    pub fn with_hold(mut self, hold: ArchiveHold) -> Self {
+        self.hold = hold;
+        self
     }
 }
 
@@ -93,6 +119,11 @@ impl ArchiveHold {
     pub fn until(mut self, time: Timestamp) -> Self {
         self.retained_until = Some(time);
         self
+    }
+
+    /// Whether it keeps an object at least as `asked`.
+    pub fn covers(&self, asked: &Self) -> bool {
+        (self.held || !asked.held) && self.retained_until >= asked.retained_until
     }
 }
 
@@ -133,6 +164,7 @@ pub struct ArchiveCapability {
 /// - [`begin`](Self::begin) says how much of the upload is there already: all of it when the object is complete. Then only the rest is [`put`](Self::put).
 /// - An object that is complete never changes: another content under its name is `Conflict`.
 /// - [`finish`](Self::finish) makes the object whole, or none: what does not have the length and the hash of the upload is refused and thrown away.
+/// - An object that was not there before has the hold of its upload from its first moment; one that was there keeps its own.
 /// - A hold that is not lifted, and a retention time that has not passed, refuse [`delete`](Self::delete) with `PermissionDenied`.
 /// - [`observe`](Self::observe) tells what is stored, never what was sent.
 ///

@@ -35,7 +35,7 @@ async fn evidence_is_held_in_the_archive_and_verifies_from_there() {
     let home = tempfile::tempdir().unwrap();
     let archive = DirectoryArchive::open(home.path(), clock()).unwrap();
     let hold = ArchiveHold::held();
-    let files = archive_evidence(&archive, out.path(), "INC-7", &verifier, &hold)
+    let files = archive_evidence(&archive, out.path(), "INC-7", &verifier, &hold, &*clock())
         .await
         .unwrap();
     assert_eq!(
@@ -55,7 +55,7 @@ async fn evidence_is_held_in_the_archive_and_verifies_from_there() {
     }
     let there = archive.path(&files[0].name);
     assert!(verify(&signer, there.parent().unwrap()).intact());
-    let again = archive_evidence(&archive, out.path(), "INC-7", &verifier, &hold)
+    let again = archive_evidence(&archive, out.path(), "INC-7", &verifier, &hold, &*clock())
         .await
         .unwrap();
     assert_eq!(again, files, "what is there is not sent again");
@@ -90,11 +90,11 @@ async fn retention_ends_with_its_time_and_a_damaged_copy_is_noticed() {
     let verifier = EvidenceVerifier::new(vec![signer.verifier().clone()]);
     let until = ops_core::ports::Clock::now(&*clock) + Duration::from_secs(60);
     let hold = ArchiveHold::default().until(until);
-    let files = archive_evidence(&archive, out.path(), "INC-7", &verifier, &hold)
+    let files = archive_evidence(&archive, out.path(), "INC-7", &verifier, &hold, &*clock)
         .await
         .unwrap();
     archive.damage(&files[0].name);
-    let damaged = archive_evidence(&archive, out.path(), "INC-7", &verifier, &hold)
+    let damaged = archive_evidence(&archive, out.path(), "INC-7", &verifier, &hold, &*clock)
         .await
         .unwrap_err();
     assert_eq!(damaged.kind(), ErrorKind::Conflict, "{damaged}");
@@ -109,7 +109,15 @@ async fn files_that_were_changed_are_not_archived() {
     fs::write(out.path().join("part-00001.zst"), b"no part").unwrap();
     let archive = InMemoryArchive::new(clock());
     let verifier = EvidenceVerifier::new(vec![signer.verifier().clone()]);
-    let refused = archive_evidence(&archive, out.path(), "INC-7", &verifier, &ArchiveHold::held()).await;
+    let refused = archive_evidence(
+        &archive,
+        out.path(),
+        "INC-7",
+        &verifier,
+        &ArchiveHold::held(),
+        &*clock(),
+    )
+    .await;
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::Conflict);
 }
 

@@ -441,18 +441,32 @@ async fn however_many_faults_a_trail_has_a_changed_file_is_not_archived() {
     let verifier = EvidenceVerifier::new(vec![signer.verifier().clone()]);
     let archive = ops_core::memory::InMemoryArchive::new(Arc::new(SystemClock::new()));
     let hold = ops_core::ports::ArchiveHold::held();
-    archive_evidence(&archive, out.path(), "INC-7", &verifier, &hold)
-        .await
-        .unwrap();
+    archive_evidence(
+        &archive,
+        out.path(),
+        "INC-7",
+        &verifier,
+        &hold,
+        &SystemClock::new(),
+    )
+    .await
+    .unwrap();
     let part = out.path().join("part-00001.zst");
     let mut bytes = fs::read(&part).unwrap();
     bytes.extend_from_slice(b"more");
     fs::write(&part, bytes).unwrap();
     let verdict = verify(&signer, out.path());
     assert!(verdict.files_changed && verdict.more_faults > 0, "{verdict:?}");
-    let refused = archive_evidence(&archive, out.path(), "INC-8", &verifier, &hold)
-        .await
-        .unwrap_err();
+    let refused = archive_evidence(
+        &archive,
+        out.path(),
+        "INC-8",
+        &verifier,
+        &hold,
+        &SystemClock::new(),
+    )
+    .await
+    .unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Conflict);
 }
 

@@ -47,7 +47,7 @@ impl Discovery {
 
     /// The method of `verb` at `path` (without host and query).
     pub(crate) fn method(&self, verb: &str, path: &str) -> Option<ApiMethod<'_>> {
-        let found = find(&self.0, verb, path.trim_start_matches('/'))?;
+        let found = find(&self.0, &self.0, verb, path.trim_start_matches('/'))?;
         Some(ApiMethod {
             api: self,
             document: found,
@@ -192,16 +192,35 @@ impl ApiMethod<'_> {
     }
 }
 
-fn find<'a>(node: &'a Value, verb: &str, path: &str) -> Option<&'a Value> {
+fn find<'a>(api: &Value, node: &'a Value, verb: &str, path: &str) -> Option<&'a Value> {
     let methods = node["methods"].as_object().into_iter().flatten();
     let found = methods.map(|(_, method)| method).find(|method| {
-        method["httpMethod"] == verb
-            && method["flatPath"]
-                .as_str()
-                .is_some_and(|flat| matches(flat, path))
+        method["httpMethod"] == verb && places(api, method).iter().any(|place| matches(place, path))
     });
     let mut deeper = node["resources"].as_object().into_iter().flatten();
-    found.or_else(|| deeper.find_map(|(_, resource)| find(resource, verb, path)))
+    found.or_else(|| deeper.find_map(|(_, resource)| find(api, resource, verb, path)))
+}
+
+/// Where a method is called. An older form of description says it below the path of the service; bytes are uploaded at another place.
+fn places(api: &Value, method: &Value) -> Vec<String> {
+    let mut places: Vec<String> = method["flatPath"]
+        .as_str()
+        .map(str::to_owned)
+        .into_iter()
+        .collect();
+    if let (true, Some(below)) = (places.is_empty(), method["path"].as_str()) {
+        places.push(format!(
+            "{}{below}",
+            api["servicePath"].as_str().unwrap_or_default()
+        ));
+    }
+    let media = method["mediaUpload"]["protocols"].as_object();
+    let media = media
+        .into_iter()
+        .flatten()
+        .filter_map(|(_, protocol)| protocol["path"].as_str());
+    places.extend(media.map(|place| place.trim_start_matches('/').to_owned()));
+    places
 }
 
 /// `v2/projects/{projectsId}/locations` against a path: same parts, none empty, a verb after a colon only where stated.

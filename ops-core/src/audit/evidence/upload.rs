@@ -1,6 +1,7 @@
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -9,7 +10,8 @@ use super::{EvidenceVerifier, MANIFEST};
 use crate::durable::{Sums, blocking, refused};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Digest;
-use crate::ports::{ArchiveHold, ArchiveName, ArchiveUpload, ArchivedObject, EvidenceArchive};
+use crate::ports::{ArchiveHold, ArchiveName, ArchiveUpload, ArchivedObject, Clock, EvidenceArchive};
+use crate::resilience::{Deadline, RetryPolicy};
 
 /// A file of an export in an archive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -26,6 +28,7 @@ pub struct ArchivedFile {
 /// Brings the export in `directory` into `archive`, below `folder`, and holds it there; the manifest comes last. What is there already is not sent again.
 ///
 /// The export is verified before, and every file after: its length and checksum as the archive computed them, then all its bytes as they are read back.
+/// What can be tried again is, six times a file, and goes on where the archive says that it stands; `clock` waits in between.
 ///
 /// # Errors
 /// [`ErrorKind::Conflict`] when the export does not verify, or when the archive has something else than was sent; as [`EvidenceArchive`].
@@ -38,6 +41,7 @@ pub async fn archive_evidence(
     folder: &str,
     verifier: &EvidenceVerifier,
     hold: &ArchiveHold,
+    clock: &dyn Clock,
 ) -> Result<Vec<ArchivedFile>> {
     let directory = directory.as_ref().to_owned();
     let (verifier, place) = (verifier.clone(), directory.clone());
@@ -59,7 +63,10 @@ pub async fn archive_evidence(
     let mut archived = Vec::new();
     for (file, sha256) in manifest {
         let name = ArchiveName::new(format!("{folder}/{file}"))?;
-        archived.push(bring(archive, directory.join(file), name, sha256, hold).await?);
+        let path = directory.join(file);
+        let deadline = Deadline::after(clock, PATIENCE);
+        let attempt = || bring(archive, path.clone(), name.clone(), sha256, hold);
+        archived.push(ATTEMPTS.run(clock, deadline, UPLOAD, attempt).await?);
     }
     Ok(archived)
 }
@@ -83,7 +90,9 @@ async fn bring(
             .context("reason", "its bytes are not those that were exported"));
     }
     let Sums { bytes, crc32c, .. } = found;
-    let upload = ArchiveUpload::new(name.clone(), bytes, sha256);
+    let upload = ArchiveUpload::new(name.clone(), bytes, sha256)
+        .with_crc32c(crc32c)
+        .with_hold(hold.clone());
     let mut stands = archive.begin(&upload).await?;
     let multiple = u64::from(archive.capability().chunk.max(1));
     let most = (CHUNK / multiple).max(1) * multiple;
@@ -96,8 +105,11 @@ async fn bring(
         }
         stands = archive.put(&upload, stands, &chunk).await?;
     }
-    archive.finish(&upload).await?;
-    archive.hold(&name, hold).await?;
+    let object = archive.finish(&upload).await?;
+    // One that was there before keeps its own hold.
+    if !object.hold.covers(hold) {
+        archive.hold(&name, hold).await?;
+    }
 
     let differs = |reason| {
         Error::new(ErrorKind::Conflict, UPLOAD)
@@ -111,7 +123,7 @@ async fn bring(
     if (object.bytes, object.crc32c) != (bytes, crc32c) {
         return Err(differs("the archive's checksum is another one"));
     }
-    if object.hold != *hold {
+    if !object.hold.covers(hold) {
         return Err(differs("the archive does not hold it as asked"));
     }
     if read_back(archive, &name).await? != sha256 {
@@ -149,5 +161,12 @@ async fn read(path: PathBuf, offset: u64, most: u64) -> Result<Vec<u8>> {
 }
 
 const UPLOAD: &str = "upload evidence";
+/// How long one file may take, its attempts together.
+const PATIENCE: Duration = Duration::from_secs(3 * 3_600);
+const ATTEMPTS: RetryPolicy = RetryPolicy {
+    attempts: 6,
+    first_delay: Duration::from_millis(500),
+    longest_delay: Duration::from_secs(30),
+};
 /// How much is sent and read at once.
 const CHUNK: u64 = 4 * 1024 * 1024;

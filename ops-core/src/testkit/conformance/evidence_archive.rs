@@ -88,12 +88,22 @@ async fn an_object_never_changes(port: &dyn EvidenceArchive, upload: &ArchiveUpl
 /// Two uploads of one name at the same time.
 async fn the_first_that_ends_stays(port: &dyn EvidenceArchive, name: ArchiveName) {
     let late = ArchiveUpload::new(name.clone(), 4, Digest::of(b"late"));
-    let first = ArchiveUpload::new(name.clone(), 5, Digest::of(b"first"));
+    let first = ArchiveUpload::new(name.clone(), 5, Digest::of(b"first"))
+        .with_crc32c(crc32c::crc32c(b"first"))
+        .with_hold(ArchiveHold::held());
     ok("begin", port.begin(&late).await);
     ok("begin of another content meanwhile", port.begin(&first).await);
     ok("put", port.put(&first, 0, b"first").await);
-    ok("finish", port.finish(&first).await);
-    ok("hold", port.hold(&name, &ArchiveHold::held()).await);
+    let held = ok("finish", port.finish(&first).await);
+    assert!(
+        held.hold.held,
+        "an object must have the hold of its upload from its first moment"
+    );
+    refused(
+        "delete of what was uploaded under a hold",
+        ErrorKind::PermissionDenied,
+        port.delete(&name).await,
+    );
     // It may have been given up already.
     let _ = port.put(&late, 0, b"late").await;
     refused(

@@ -1,0 +1,521 @@
+//! Evidence in a bucket of Cloud Storage: resumable uploads that make an object whole or none, never write over one, and hold it from its first moment.
+//!
+//! | of the port | at the vendor |
+//! |---|---|
+//! | begin, put | a resumable upload under `ifGenerationMatch=0`, in chunks of 256 KiB |
+//! | finish | the last bytes, which are kept back until all of them have the hash that was announced |
+//! | [`held`](ops_core::ports::ArchiveHold::held) | a temporary hold on the object |
+//! | [`retained_until`](ops_core::ports::ArchiveHold::retained_until) | the retention of the object; the bucket must have been made with object retention |
+//! | observe | size and CRC-32C as the vendor computed them |
+
+mod builder;
+mod client;
+mod object;
+mod readiness;
+mod session;
+#[cfg(feature = "sim")]
+pub mod sim;
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use ops_core::error::{Error, ErrorKind, Result, Retry};
+use ops_core::ports::{
+    ArchiveCapability, ArchiveHold, ArchiveName, ArchiveUpload, ArchivedObject, EvidenceArchive,
+};
+use secrecy::{ExposeSecret as _, SecretString};
+
+pub use self::builder::CloudStorageArchiveBuilder;
+use self::client::{Client, Progress};
+use self::object::{Object, ObjectPatch, RetentionPatch};
+pub use self::readiness::REQUIRED;
+use self::session::{CHUNK, Session};
+
+/// Keeps evidence in one bucket.
+///
+/// An upload that this process began is taken up where it stands; one that another process began starts anew, because its session is a secret that is
+/// written nowhere. The vendor forgets sessions after a week.
+///
+/// A bucket can keep objects longer by a policy of its own: [`observe`](EvidenceArchive::observe) tells the later of both times.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use ops_core::{error::Result, http::HttpTransport};
+/// use ops_gcp::{archive::CloudStorageArchive, auth::TokenSource};
+///
+/// fn evidence(transport: Arc<dyn HttpTransport>, token: Arc<dyn TokenSource>) -> Result<CloudStorageArchive> {
+///     CloudStorageArchive::builder("soul-kun-evidence")
+///         .with_transport(transport)
+///         .with_token(token)
+///         .build()
+/// }
+/// ```
+#[derive(Debug)]
+pub struct CloudStorageArchive {
+    client: Client,
+    locks: bool,
+    /// Never locked while a request is under way.
+    sessions: Mutex<BTreeMap<ArchiveName, Session>>,
+}
+
+impl CloudStorageArchive {
+    /// An archive in `bucket`.
+    pub fn builder(bucket: impl Into<String>) -> CloudStorageArchiveBuilder {
+        CloudStorageArchiveBuilder::new(bucket.into())
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, BTreeMap<ArchiveName, Session>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The object, if what it holds is the upload.
+    ///
+    /// # Errors
+    /// `Conflict` when the name has another content.
+    fn accept(&self, object: &Object, upload: &ArchiveUpload) -> Result<ArchivedObject> {
+        let stored = object.archived()?;
+        let announced = object.announced_sha256();
+        let same = stored.bytes == upload.bytes
+            && announced.is_none_or(|sha256| sha256 == upload.sha256.to_string())
+            && match upload.crc32c {
+                Some(crc32c) => crc32c == stored.crc32c,
+                None => announced.is_some(),
+            };
+        match same {
+            true => Ok(stored),
+            false => Err(self.refused(
+                ErrorKind::Conflict,
+                UPLOAD,
+                &upload.name,
+                "the name has another content",
+            )),
+        }
+    }
+
+    async fn there(&self, upload: &ArchiveUpload) -> Result<Option<ArchivedObject>> {
+        match self.client.object(&upload.name, UPLOAD).await? {
+            Some(object) => self.accept(&object, upload).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Asks where an upload of this process stands. Without an answer there is none to take up.
+    async fn ask(&self, upload: &ArchiveUpload) -> Result<Option<Standing>> {
+        let uri = match self.sessions().get(&upload.name) {
+            Some(session) if session.upload == *upload => session.uri.clone(),
+            _ => return Ok(None),
+        };
+        let range = format!("bytes */{}", upload.bytes);
+        let progress = self.client.send(&uri, &range, Bytes::new(), upload).await?;
+        if let Progress::Whole(object) = progress {
+            self.forget(upload, &uri);
+            return self
+                .accept(&object, upload)
+                .map(|whole| Some(Standing::Whole(whole)));
+        }
+        let mut sessions = self.sessions();
+        let Some(session) = sessions.get_mut(&upload.name).filter(|known| known.is(&uri)) else {
+            return Ok(None);
+        };
+        match progress {
+            Progress::Stands(stored) if session.settle(stored) => {
+                session.keep_tail_only();
+                Ok(Some(Standing::At(session.stands())))
+            }
+            // Other bytes than were sent, or no session any more.
+            _ => Ok(None),
+        }
+    }
+
+    /// Forgets a session, unless another has taken its place.
+    fn forget(&self, upload: &ArchiveUpload, uri: &SecretString) {
+        let mut sessions = self.sessions();
+        if sessions.get(&upload.name).is_some_and(|known| known.is(uri)) {
+            sessions.remove(&upload.name);
+        }
+    }
+
+    fn refused(
+        &self,
+        kind: ErrorKind,
+        operation: &'static str,
+        name: &ArchiveName,
+        reason: &'static str,
+    ) -> Error {
+        self.client
+            .name_in(Error::new(kind, operation).provider(PROVIDER), name)
+            .context("reason", reason)
+    }
+
+    fn to_begin_again(&self, name: &ArchiveName, reason: &'static str) -> Error {
+        self.refused(ErrorKind::Unavailable, UPLOAD, name, reason)
+            .with_retry(Retry::Safe)
+    }
+
+    /// What is sent next, marked as sent: its session, its place, and how long the upload stands when all of it has arrived.
+    fn sending(&self, upload: &ArchiveUpload, offset: u64, chunk: &[u8]) -> Result<Sending> {
+        let refused = |kind, reason| self.refused(kind, UPLOAD, &upload.name, reason);
+        let mut sessions = self.sessions();
+        let Some(session) = sessions
+            .get_mut(&upload.name)
+            .filter(|session| session.upload == *upload)
+        else {
+            return Err(refused(ErrorKind::NotFound, "begin the upload first"));
+        };
+        if session.in_doubt {
+            return Err(refused(
+                ErrorKind::Conflict,
+                "what arrived of the last chunk is not known: begin again",
+            ));
+        }
+        let end = offset.saturating_add(chunk.len() as u64);
+        if offset != session.stands() || end > upload.bytes {
+            return Err(refused(ErrorKind::Conflict, "the upload stands elsewhere"));
+        }
+        let last = end == upload.bytes;
+        if !last && !chunk.len().is_multiple_of(CHUNK) {
+            return Err(refused(
+                ErrorKind::InvalidInput,
+                "a chunk that is not the last must be a multiple of 262144 bytes",
+            ));
+        }
+        if chunk.is_empty() {
+            return Ok(Sending::Nothing(end));
+        }
+        // With its last byte the object would be whole.
+        let most = if last {
+            (chunk.len() - 1) / CHUNK * CHUNK
+        } else {
+            chunk.len()
+        };
+        session.behind = Bytes::copy_from_slice(chunk);
+        if most == 0 {
+            return Ok(Sending::Nothing(end));
+        }
+        session.in_doubt = true;
+        let until = offset + most as u64;
+        Ok(Sending::Bytes {
+            uri: session.uri.clone(),
+            body: session.behind.slice(..most),
+            range: format!("bytes {offset}-{}/{}", until - 1, upload.bytes),
+            until,
+        })
+    }
+
+    /// The last bytes, when all of them are as announced.
+    fn ending(&self, upload: &ArchiveUpload) -> Result<Ending> {
+        let mut sessions = self.sessions();
+        let Some(session) = sessions
+            .get_mut(&upload.name)
+            .filter(|session| session.upload == *upload)
+        else {
+            return Ok(Ending::NoSession);
+        };
+        if session.in_doubt {
+            return Ok(Ending::InDoubt);
+        }
+        if session.stands() < upload.bytes {
+            return Err(self.refused(ErrorKind::Conflict, UPLOAD, &upload.name, "bytes are missing"));
+        }
+        let (uri, body) = (session.uri.clone(), session.behind.clone());
+        let Some(crc32c) = session.sums_as_announced() else {
+            sessions.remove(&upload.name);
+            return Ok(Ending::OtherBytes(uri));
+        };
+        session.in_doubt = true;
+        let range = match upload.bytes {
+            0 => "bytes */0".to_owned(),
+            bytes => format!("bytes {}-{}/{bytes}", session.stored, bytes - 1),
+        };
+        Ok(Ending::Bytes {
+            uri,
+            body,
+            range,
+            crc32c,
+        })
+    }
+}
+
+#[async_trait]
+impl EvidenceArchive for CloudStorageArchive {
+    fn capability(&self) -> ArchiveCapability {
+        let mut capability = ArchiveCapability::default();
+        capability.chunk = u32::try_from(CHUNK).unwrap_or(u32::MAX);
+        capability.locks_retention = self.locks;
+        capability
+    }
+
+    async fn begin(&self, upload: &ArchiveUpload) -> Result<u64> {
+        if self.there(upload).await?.is_some() {
+            self.sessions().remove(&upload.name);
+            return Ok(upload.bytes);
+        }
+        match self.ask(upload).await? {
+            Some(Standing::Whole(_)) => return Ok(upload.bytes),
+            Some(Standing::At(stands)) => return Ok(stands),
+            None => {}
+        }
+        let uri = self.client.start(upload, self.locks).await?;
+        let before = self
+            .sessions()
+            .insert(upload.name.clone(), Session::new(upload.clone(), uri));
+        if let Some(before) = before {
+            self.client.cancel(&before.uri).await;
+        }
+        Ok(0)
+    }
+
+    async fn put(&self, upload: &ArchiveUpload, offset: u64, chunk: &[u8]) -> Result<u64> {
+        let (uri, body, range, until) = match self.sending(upload, offset, chunk)? {
+            Sending::Nothing(end) => return Ok(end),
+            Sending::Bytes {
+                uri,
+                body,
+                range,
+                until,
+            } => (uri, body, range, until),
+        };
+        // Whoever drops this, or an error, leaves the chunk in doubt: `begin` asks what arrived.
+        let progress = self.client.send(&uri, &range, body, upload).await?;
+        let mut sessions = self.sessions();
+        let Some(session) = sessions.get_mut(&upload.name).filter(|known| known.is(&uri)) else {
+            return Err(self.refused(
+                ErrorKind::Conflict,
+                UPLOAD,
+                &upload.name,
+                "another upload has taken its place",
+            ));
+        };
+        match progress {
+            Progress::Stands(stored) if stored <= until && session.settle(stored) => {
+                session.keep_tail_only();
+                Ok(session.stands())
+            }
+            Progress::Gone => {
+                sessions.remove(&upload.name);
+                Err(self.to_begin_again(&upload.name, "the upload has ended before its end: begin again"))
+            }
+            Progress::Stands(_) | Progress::Whole(_) => {
+                sessions.remove(&upload.name);
+                Err(self.to_begin_again(
+                    &upload.name,
+                    "the archive has other bytes than were sent: begin again",
+                ))
+            }
+        }
+    }
+
+    async fn finish(&self, upload: &ArchiveUpload) -> Result<ArchivedObject> {
+        let mut ending = self.ending(upload)?;
+        if matches!(ending, Ending::InDoubt) {
+            if let Some(Standing::Whole(object)) = self.ask(upload).await? {
+                return Ok(object);
+            }
+            ending = self.ending(upload)?;
+        }
+        let (uri, body, range, crc32c) = match ending {
+            Ending::Bytes {
+                uri,
+                body,
+                range,
+                crc32c,
+            } => (uri, body, range, crc32c),
+            Ending::InDoubt => {
+                return Err(self.to_begin_again(&upload.name, "what arrived is not known: begin again"));
+            }
+            Ending::OtherBytes(uri) => {
+                self.client.cancel(&uri).await;
+                return Err(self.refused(
+                    ErrorKind::InvalidInput,
+                    UPLOAD,
+                    &upload.name,
+                    "the bytes do not have the hash of the upload",
+                ));
+            }
+            Ending::NoSession => {
+                return match self.there(upload).await? {
+                    Some(object) => Ok(object),
+                    None => Err(self.refused(
+                        ErrorKind::NotFound,
+                        UPLOAD,
+                        &upload.name,
+                        "begin the upload first",
+                    )),
+                };
+            }
+        };
+        let progress = self.client.send(&uri, &range, body, upload).await;
+        match progress {
+            Ok(Progress::Whole(object)) => {
+                self.forget(upload, &uri);
+                let stored = object.archived()?;
+                match (stored.bytes, stored.crc32c) == (upload.bytes, crc32c) {
+                    true => Ok(stored),
+                    // It cannot be thrown away: it may be held already.
+                    false => Err(self.refused(
+                        ErrorKind::Conflict,
+                        UPLOAD,
+                        &upload.name,
+                        "what arrived is not what was sent: lift its hold, delete it and upload again",
+                    )),
+                }
+            }
+            Ok(Progress::Stands(stored)) => {
+                if let Some(session) = self
+                    .sessions()
+                    .get_mut(&upload.name)
+                    .filter(|known| known.is(&uri))
+                    && session.settle(stored)
+                {
+                    session.keep_tail_only();
+                }
+                Err(self.to_begin_again(
+                    &upload.name,
+                    "the archive did not take the last bytes: begin again",
+                ))
+            }
+            // Somebody was first: with the same content, that is as good.
+            Ok(Progress::Gone) => {
+                self.forget(upload, &uri);
+                self.there(upload).await?.ok_or_else(|| {
+                    self.to_begin_again(&upload.name, "the upload has ended before its end: begin again")
+                })
+            }
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                self.forget(upload, &uri);
+                self.there(upload).await?.ok_or(error)
+            }
+            Err(error) if error.kind() == ErrorKind::InvalidInput => {
+                self.forget(upload, &uri);
+                Err(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn observe(&self, name: &ArchiveName) -> Result<Option<ArchivedObject>> {
+        match self.client.object(name, "observe archive").await? {
+            Some(object) => object.archived().map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn read(&self, name: &ArchiveName, offset: u64, most: u32) -> Result<Vec<u8>> {
+        self.client.read(name, offset, most).await
+    }
+
+    async fn hold(&self, name: &ArchiveName, hold: &ArchiveHold) -> Result<()> {
+        let Some(object) = self.client.object(name, HOLD).await? else {
+            return Err(self.refused(ErrorKind::NotFound, HOLD, name, "there is no such object"));
+        };
+        let own = object.own_retention()?;
+        if hold.retained_until < own {
+            return Err(self.refused(
+                ErrorKind::PermissionDenied,
+                HOLD,
+                name,
+                "a retention time can be moved further away only",
+            ));
+        }
+        if !hold.held && object.event_based_hold {
+            return Err(self.refused(
+                ErrorKind::Conflict,
+                HOLD,
+                name,
+                "it has an event-based hold too, which somebody else must lift",
+            ));
+        }
+        let locked = object.is_locked();
+        let lock = self.locks && !locked && hold.retained_until.is_some();
+        let mut patch = ObjectPatch::default();
+        if object.temporary_hold != hold.held {
+            patch.temporary_hold = Some(hold.held);
+        }
+        if (hold.retained_until > own || lock)
+            && let Some(until) = hold.retained_until
+        {
+            patch.retention = Some(RetentionPatch::new(until, locked || self.locks));
+        }
+        if patch == ObjectPatch::default() {
+            return Ok(());
+        }
+        let told = self
+            .client
+            .patch(name, &object, &patch, lock && own.is_some())
+            .await?
+            .archived()?;
+        match told.hold.covers(hold) {
+            true => Ok(()),
+            false => Err(self.refused(
+                ErrorKind::Unexpected,
+                HOLD,
+                name,
+                "the archive does not hold it as asked",
+            )),
+        }
+    }
+
+    async fn delete(&self, name: &ArchiveName) -> Result<()> {
+        let Some(object) = self.client.object(name, DELETE).await? else {
+            return Ok(());
+        };
+        let hold = object.archived()?.hold;
+        if hold.held {
+            return Err(self.refused(ErrorKind::PermissionDenied, DELETE, name, "the object is held"));
+        }
+        let deleted = self.client.delete(name, &object).await;
+        match (deleted, hold.retained_until) {
+            // Its own clock decides.
+            (Err(error), Some(until)) if error.kind() == ErrorKind::PermissionDenied => {
+                Err(error.context("retained_until", until.to_string()))
+            }
+            (deleted, _) => deleted,
+        }
+    }
+}
+
+/// Where an upload stands that was begun before.
+#[derive(Debug)]
+enum Standing {
+    At(u64),
+    Whole(ArchivedObject),
+}
+
+#[derive(Debug)]
+enum Sending {
+    /// The upload stands here; what is behind goes with `finish`.
+    Nothing(u64),
+    Bytes {
+        uri: SecretString,
+        body: Bytes,
+        range: String,
+        until: u64,
+    },
+}
+
+#[derive(Debug)]
+enum Ending {
+    NoSession,
+    InDoubt,
+    OtherBytes(SecretString),
+    Bytes {
+        uri: SecretString,
+        body: Bytes,
+        range: String,
+        crc32c: u32,
+    },
+}
+
+impl Session {
+    fn is(&self, uri: &SecretString) -> bool {
+        self.uri.expose_secret() == uri.expose_secret()
+    }
+}
+
+const PROVIDER: &str = "cloud-storage";
+const UPLOAD: &str = "upload evidence";
+const HOLD: &str = "hold evidence";
+const DELETE: &str = "delete evidence";

@@ -1,0 +1,76 @@
+use std::fs;
+use std::sync::Arc;
+
+use ops_core::audit::{EvidenceExport, EvidenceRequest, EvidenceVerifier, NoteSigner, archive_evidence};
+use ops_core::clock::SystemClock;
+use ops_core::error::ErrorKind;
+use ops_core::memory::InMemoryAudit;
+use ops_core::model::{Actor, AuditRecord, TenantId, Timestamp};
+use ops_core::ports::{ArchiveHold, AuditStore as _, Clock as _, EvidenceArchive as _};
+use ops_core::testkit::{Fault, FaultRule};
+
+use super::world::{BUCKET, World};
+
+fn actor() -> Actor {
+    Actor::person("kazu").unwrap()
+}
+
+/// An export of some records in a directory of its own.
+async fn exported() -> (tempfile::TempDir, NoteSigner) {
+    let tenant = TenantId::new("org_a").unwrap();
+    let audit = Arc::new(InMemoryAudit::new());
+    for n in 0..500 {
+        let at = Timestamp::from_unix_micros(1_769_731_200_000_000 + n);
+        let record = AuditRecord::new(at, tenant.clone(), actor(), "read", "task", format!("t{n}"));
+        audit.append(&record).await.unwrap();
+    }
+    let (out, signer) = (
+        tempfile::tempdir().unwrap(),
+        NoteSigner::generate("audit.example.com").unwrap(),
+    );
+    EvidenceExport::new(audit, signer.clone(), Arc::new(SystemClock::new()))
+        .write(&EvidenceRequest::new(tenant, "INC-7", actor()), out.path())
+        .await
+        .unwrap();
+    (out, signer)
+}
+
+#[tokio::test]
+async fn evidence_arrives_through_failures_is_held_and_verifies_from_the_bucket() {
+    let (world, (out, signer)) = (World::new().await, exported().await);
+    let verifier = EvidenceVerifier::new(vec![signer.verifier().clone()]);
+    let hold = ArchiveHold::held().until(world.clock.now() + std::time::Duration::from_secs(86_400));
+    for fault in [Fault::Unavailable, Fault::LostAnswer] {
+        world.faults.add(FaultRule::on_writes(fault, "").times(1));
+    }
+    let archive = world.archive();
+    let clock = SystemClock::new();
+    let bring = || archive_evidence(&archive, out.path(), "INC-7", &verifier, &hold, &clock);
+    let files = bring().await.unwrap();
+    assert_eq!(
+        files.last().unwrap().name.as_str(),
+        "INC-7/manifest",
+        "the manifest comes last"
+    );
+    let there = tempfile::tempdir().unwrap();
+    for file in &files {
+        let refused = archive.delete(&file.name).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
+        let name = file.name.as_str().strip_prefix("INC-7/").unwrap();
+        let bytes = world.sim.bytes(BUCKET, file.name.as_str()).unwrap();
+        fs::write(there.path().join(name), bytes).unwrap();
+    }
+    assert!(verifier.verify(there.path()).unwrap().intact());
+
+    let before = world.sim.requests().len();
+    assert_eq!(bring().await.unwrap(), files);
+    let written = world.sim.requests().split_off(before);
+    assert!(
+        written.iter().all(|(method, _)| method == "GET"),
+        "what is there is not sent again: {written:?}"
+    );
+
+    world.sim.damage(BUCKET, files[0].name.as_str());
+    let damaged = bring().await.unwrap_err();
+    assert_eq!(damaged.kind(), ErrorKind::Conflict, "{damaged}");
+}
