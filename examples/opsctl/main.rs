@@ -1,5 +1,6 @@
 //! `opsctl`: the reference admin tool. Everything it does is a call of the libraries.
 
+mod archive_place;
 mod cli;
 mod evidence;
 mod exit;

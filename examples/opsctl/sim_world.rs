@@ -7,6 +7,7 @@ use ops_core::clock::SystemClock;
 use ops_core::error::{Error, ErrorKind, Result};
 use ops_core::ports::Clock;
 use ops_core::testkit::{Fault, FaultRule, Faults, LoopbackServer};
+use ops_gcp::archive::sim::StorageSim;
 use ops_gcp::queues::REQUIRED;
 use ops_gcp::queues::sim::{JobSeed, QueueSeed, QueueSim, SubscriptionSeed};
 use ops_gcp::run::sim::{BrokenRule as CloudRunRule, CloudRunSim, ServiceSeed};
@@ -32,6 +33,7 @@ struct Paas {
 
 const PROJECT: &str = "soul-kun";
 const REGION: &str = "asia-northeast1";
+const EVIDENCE_BUCKET: &str = "soul-kun-evidence";
 const RAILWAY_PROJECT: &str = "prj-soul-kun";
 const RAILWAY_ENVIRONMENT: &str = "env-production";
 
@@ -84,7 +86,7 @@ impl SimWorld {
         text += "\n[[contact]]\naudience = \"#emergency\"\n\n[[contact]]\naudience = \"カズさん\"\nphone_env = \"OPS_EMERGENCY_PHONE\"\n";
         if let Some((_, server)) = &self.cloud_run {
             text += &format!(
-                "\n[gcp]\nproject = \"{PROJECT}\"\nregion = \"{REGION}\"\nrun_base_url = \"{}\"\nemergency_token_env = \"OPS_EMERGENCY_GCP_TOKEN\"\n",
+                "\n[gcp]\nproject = \"{PROJECT}\"\nregion = \"{REGION}\"\nrun_base_url = \"{}\"\nevidence_bucket = \"{EVIDENCE_BUCKET}\"\nemergency_token_env = \"OPS_EMERGENCY_GCP_TOKEN\"\n",
                 server.base_url()
             );
             let services = [
@@ -205,7 +207,9 @@ async fn start_cloud_run(
     for permission in REQUIRED {
         sim.grant(permission);
     }
-    let server = LoopbackServer::start(queues).await?;
+    let storage = StorageSim::beside(queues, Arc::new(SystemClock::new()), faults.clone());
+    storage.add_bucket(EVIDENCE_BUCKET, true);
+    let server = LoopbackServer::start(storage).await?;
     Ok((sim, server))
 }
 

@@ -4,6 +4,8 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 use ops_core::procedures::PermissionIncident;
 
+use crate::archive_place::ArchivePlace;
+
 #[derive(Debug, Args)]
 pub(crate) struct AuditArgs {
     #[command(subcommand)]
@@ -18,6 +20,8 @@ pub(crate) enum AuditVerb {
     Verify(VerifyArgs),
     /// Export records as evidence: compressed parts, a signed checkpoint and a signed manifest; verified before it is said to be done
     Preserve(PreserveArgs),
+    /// Bring an export to an archive, hold it there, and verify what arrived; what is there already is not sent again
+    Archive(ArchiveArgs),
     /// A permission incident: how bad it is, when reports are due, what the user touched and who touched the resource since, by the trail of the configured tenant alone; with --act the evidence is preserved first
     Incident(IncidentArgs),
     /// The months of the trail that are past their time, and whether evidence has all of them; with --yes those that it has go, of every tenant, and the hashes stay. What a legal hold keeps stays (opsctl tenant hold)
@@ -99,11 +103,30 @@ pub(crate) struct PreserveArgs {
     /// No record at all is an answer, not an error
     #[arg(long)]
     pub(crate) allow_empty: bool,
-    /// Also bring it to an archive in this directory, hold it there, and verify what arrived
-    #[arg(long, value_name = "DIR")]
-    pub(crate) archive: Option<PathBuf>,
+    /// Also bring it to an archive, a directory or gs://BUCKET[/FOLDER], hold it there, and verify what arrived
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) archive: Option<ArchivePlace>,
     /// With --archive: keep it at least until this time (RFC 3339)
     #[arg(long, value_name = "TIME", requires = "archive")]
+    pub(crate) retain_until: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ArchiveArgs {
+    /// The directory of an export (opsctl audit preserve)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) evidence: PathBuf,
+    /// Public keys of the export, one a line
+    #[arg(long, visible_alias = "key", value_name = "FILE")]
+    pub(crate) public_key: PathBuf,
+    /// What it is for: the id of the incident, which is its folder there
+    #[arg(long, value_name = "ID")]
+    pub(crate) incident: String,
+    /// A directory, or gs://BUCKET[/FOLDER]
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) to: ArchivePlace,
+    /// Keep it at least until this time (RFC 3339)
+    #[arg(long, value_name = "TIME")]
     pub(crate) retain_until: Option<String>,
 }
 
@@ -155,9 +178,9 @@ pub(crate) struct IncidentArgs {
     /// With --act: a directory that is empty or not there yet
     #[arg(long, value_name = "DIR", requires = "act")]
     pub(crate) out: Option<PathBuf>,
-    /// With --act: also bring it to an archive in this directory
-    #[arg(long, value_name = "DIR", requires = "act")]
-    pub(crate) archive: Option<PathBuf>,
+    /// With --act: also bring it to an archive, a directory or gs://BUCKET[/FOLDER]
+    #[arg(long, value_name = "PLACE", requires = "act")]
+    pub(crate) archive: Option<ArchivePlace>,
     /// With --archive: keep it at least until this time (RFC 3339)
     #[arg(long, value_name = "TIME", requires = "archive")]
     pub(crate) retain_until: Option<String>,

@@ -19,7 +19,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use ops_core::model::Lang;
 
 pub(crate) use self::audit::{
-    AuditArgs, AuditVerb, FilterArgs, IncidentArgs, PreserveArgs, SearchArgs, TrailRetentionArgs, VerifyArgs,
+    ArchiveArgs, AuditArgs, AuditVerb, FilterArgs, IncidentArgs, PreserveArgs, SearchArgs,
+    TrailRetentionArgs, VerifyArgs,
 };
 pub(crate) use self::backups::{BackupsArgs, BackupsTestArgs, BackupsVerb};
 pub(crate) use self::calendar::{CalendarArgs, CalendarVerb};

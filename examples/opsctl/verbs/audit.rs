@@ -31,6 +31,10 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &AuditArgs) ->
         _ => {}
     }
     let session = Session::open(global, printer, Purpose::Look).await?;
+    if let AuditVerb::Archive(args) = &args.verb {
+        // By the files alone: the trail is not looked at.
+        return audit_evidence::archive(&session, printer, args).await;
+    }
     // What waits in the spool belongs to the trail; if it cannot be delivered, the answer says so.
     let waiting = session.world.deliver_audit().await;
     if let Some(waiting) = &waiting {
@@ -57,6 +61,7 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &AuditArgs) ->
         AuditVerb::Preserve(args) => audit_evidence::preserve(&session, printer, args, complete).await,
         AuditVerb::Incident(args) => audit_incident::run(&session, printer, args, complete).await,
         // Answered above.
+        AuditVerb::Archive(args) => audit_evidence::archive(&session, printer, args).await,
         AuditVerb::Keygen { name, out } => audit_proof::keygen(printer, name, out),
         AuditVerb::Retention(args) => audit_retention::run(global, printer, args).await,
     }

@@ -7,7 +7,6 @@ use ops_core::audit::{
     ArchivedFile, Checkpoint, EvidenceExport, EvidenceManifest, EvidenceRequest, EvidenceVerdict,
     EvidenceVerifier, Note, NoteSigner, archive_evidence, check_dump,
 };
-use ops_core::file::DirectoryArchive;
 use ops_core::model::Timestamp;
 use ops_core::ports::{ArchiveHold, EvidenceFilter};
 use secrecy::SecretString;
@@ -15,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::audit::query;
 use super::audit_proof::{public_keys, read};
-use crate::cli::{PreserveArgs, VerifyArgs};
+use crate::cli::{ArchiveArgs, PreserveArgs, VerifyArgs};
 use crate::exit::{Exit, Failure};
 use crate::input::{self, Written};
 use crate::print::Printer;
@@ -27,17 +26,20 @@ pub(super) struct Preserved {
     manifest: EvidenceManifest,
     verdict: EvidenceVerdict,
     archived: Vec<ArchivedFile>,
+    /// Why it is not in the archive.
+    not_archived: Option<String>,
 }
 
 impl Preserved {
-    pub(super) fn intact(&self) -> bool {
-        self.verdict.intact()
+    /// Whether nothing is wrong with the trail, and the evidence is where it was to be brought.
+    pub(super) fn complete(&self) -> bool {
+        self.verdict.intact() && self.not_archived.is_none()
     }
 
     pub(super) fn document(&self, args: &PreserveArgs) -> Value {
         json!({
-            "directory": args.out, "manifest": self.manifest, "intact": self.intact(), "faults": self.verdict.faults,
-            "archived": self.archived,
+            "directory": args.out, "manifest": self.manifest, "intact": self.verdict.intact(), "faults": self.verdict.faults,
+            "archived": self.archived, "not_archived": self.not_archived,
         })
     }
 }
@@ -50,7 +52,7 @@ pub(crate) async fn preserve(
     complete: bool,
 ) -> Result<Exit, Failure> {
     let preserved = export(session, args).await?;
-    let exit = match preserved.intact() && complete {
+    let exit = match preserved.complete() && complete {
         true => Exit::Done,
         false => Exit::Partly,
     };
@@ -67,11 +69,12 @@ pub(crate) async fn preserve(
 
 /// Exports, verifies what was written, and brings it to an archive.
 pub(super) async fn export(session: &Session, args: &PreserveArgs) -> Result<Preserved, Failure> {
-    let until = args
-        .retain_until
-        .as_deref()
-        .map(str::parse::<Timestamp>)
-        .transpose()?;
+    let hold = hold(args.retain_until.as_deref())?;
+    // Before anything is exported: a place that cannot be is said at once.
+    let archive = match &args.archive {
+        Some(place) => Some((session.world.archive(place)?, place.folder(&args.incident))),
+        None => None,
+    };
     let signer = NoteSigner::from_text(&SecretString::from(read(&args.key)?))?;
     let keys = vec![signer.verifier().clone()];
     let world = &session.world;
@@ -93,19 +96,50 @@ pub(super) async fn export(session: &Session, args: &PreserveArgs) -> Result<Pre
         .await?;
     // By the files alone, as whoever gets them will.
     let verdict = verifier.verify(&args.out)?;
-    let archived = match &args.archive {
-        Some(archive) => {
-            let archive = DirectoryArchive::open(archive, Arc::clone(clock))?;
-            let hold = until.map_or_else(ArchiveHold::held, |until| ArchiveHold::held().until(until));
-            archive_evidence(&archive, &args.out, &args.incident, &verifier, &hold, &**clock).await?
+    let archived = match &archive {
+        Some((archive, folder)) => {
+            archive_evidence(&**archive, &args.out, folder, &verifier, &hold, &**clock).await
         }
-        None => Vec::new(),
+        None => Ok(Vec::new()),
+    };
+    // The export is whole all the same.
+    let (archived, not_archived) = match archived {
+        Ok(archived) => (archived, None),
+        Err(error) => (Vec::new(), Some(error.to_string())),
     };
     Ok(Preserved {
         manifest,
         verdict,
         archived,
+        not_archived,
     })
+}
+
+fn hold(retain_until: Option<&str>) -> Result<ArchiveHold, Failure> {
+    let until = retain_until.map(str::parse::<Timestamp>).transpose()?;
+    Ok(until.map_or_else(ArchiveHold::held, |until| ArchiveHold::held().until(until)))
+}
+
+/// Brings an export to an archive.
+pub(crate) async fn archive(
+    session: &Session,
+    printer: &Printer,
+    args: &ArchiveArgs,
+) -> Result<Exit, Failure> {
+    let hold = hold(args.retain_until.as_deref())?;
+    let verifier = EvidenceVerifier::new(public_keys(&args.public_key)?);
+    let archive = session.world.archive(&args.to)?;
+    let clock = &session.world.ops.providers().clock;
+    let folder = args.to.folder(&args.incident);
+    let archived = archive_evidence(&*archive, &args.evidence, &folder, &verifier, &hold, &**clock).await?;
+    if printer.json() {
+        printer.document(&json!({
+            "archive": args.to, "archived": archived, "exit_code": Exit::Done.code(),
+        }));
+    } else {
+        show_archived(printer, &archived);
+    }
+    Ok(Exit::Done)
 }
 
 pub(super) fn show_preserved(printer: &Printer, args: &PreserveArgs, preserved: &Preserved) {
@@ -113,6 +147,7 @@ pub(super) fn show_preserved(printer: &Printer, args: &PreserveArgs, preserved: 
         manifest,
         verdict,
         archived,
+        not_archived,
     } = preserved;
     let bytes: u64 = manifest.parts.iter().map(|part| part.bytes).sum();
     printer.line(&printer.pick(
@@ -130,7 +165,25 @@ pub(super) fn show_preserved(printer: &Printer, args: &PreserveArgs, preserved: 
         ),
     ));
     show_faults(printer, verdict);
-    if let [.., last] = &archived[..] {
+    show_archived(printer, archived);
+    if let (Some(why), Some(place)) = (not_archived, &args.archive) {
+        let again = format!(
+            "opsctl audit archive --evidence {} --key {}.pub --incident {} --to {place}",
+            args.out.display(),
+            args.key.display(),
+            args.incident
+        );
+        printer.line(&printer.warn(&printer.pick(
+            &format!(
+                "  ✘ 保管庫に置けませんでした（書き出したものは無事です）: {why}\n    もう一度: {again}"
+            ),
+            &format!("  ✘ not in the archive (the export itself is whole): {why}\n    again: {again}"),
+        )));
+    }
+}
+
+fn show_archived(printer: &Printer, archived: &[ArchivedFile]) {
+    if let [.., last] = archived {
         printer.line(&printer.pick(
             &format!(
                 "保管庫に {} ファイルを置き、読み戻して確認しました（{} ほか）",

@@ -57,9 +57,9 @@ pub(crate) async fn run(
         // The evidence is there all the same.
         exposure => exposure,
     };
-    let intact = preserved.as_ref().is_none_or(Preserved::intact);
+    let preserved_whole = preserved.as_ref().is_none_or(Preserved::complete);
     let whole = exposure.as_ref().is_ok_and(|exposure| !exposure.cut);
-    let exit = match intact && complete && whole {
+    let exit = match preserved_whole && complete && whole {
         true => Exit::Done,
         false => Exit::Partly,
     };

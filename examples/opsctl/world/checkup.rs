@@ -73,6 +73,12 @@ pub(crate) async fn examination(
                 }
             };
         }
+        if let (Some(bucket), Some(token)) = (&gcp.evidence_bucket, tokens.looking()) {
+            examination = examination.with_checks(match connector.archive(gcp, token, bucket) {
+                Ok(archive) => archive.examine().await,
+                Err(error) => vec![need_valid_credential("Google Cloud (Cloud Storage)").failed(&error)],
+            });
+        }
         let made = Made {
             probe: tokens
                 .button()

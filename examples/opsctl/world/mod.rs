@@ -21,10 +21,11 @@ use ops_core::actions::{MakeReadOnly, StopTraffic, SwitchOff};
 use ops_core::config::{Env, GateAfter, GateConfig, OpsConfig, ProcedureConfig, ProcedureKind};
 use ops_core::emergency::{ApprovalPolicy, Approver, Approvers, Contact, Gate, Procedure, Step};
 use ops_core::error::{Error, ErrorKind, Result};
+use ops_core::file::DirectoryArchive;
 use ops_core::http::HttpHealthProbe;
 use ops_core::model::{Actor, Observation, ReadOnlyStrength, Share, TargetId, Text, Timestamp};
 use ops_core::ports::{
-    Action, DatabaseGuard, HealthProbe, QueueInspector, QueuesFound, SwitchHint, SwitchHints,
+    Action, DatabaseGuard, EvidenceArchive, HealthProbe, QueueInspector, QueuesFound, SwitchHint, SwitchHints,
 };
 use ops_core::procedures::{LlmBrain, api_stop, database_read_only, llm_brain_stop};
 use ops_postgres::{PostgresLoad, PostgresTimeouts};
@@ -38,6 +39,7 @@ use self::platforms::Platforms;
 pub(crate) use self::purpose::Purpose;
 use self::storage::Storage;
 pub(crate) use self::storage::shared_drills;
+use crate::archive_place::ArchivePlace;
 use crate::exit::Failure;
 use crate::progress::Progress;
 
@@ -341,6 +343,17 @@ impl World {
     /// What tells which queues deliver to a target, and what could not be made of it.
     pub(crate) fn queue_inspectors(&self) -> (Vec<Arc<dyn QueueInspector>>, QueuesFound) {
         self.platforms.queue_inspectors()
+    }
+
+    /// Where evidence is kept.
+    pub(crate) fn archive(&self, place: &ArchivePlace) -> Result<Arc<dyn EvidenceArchive>, Failure> {
+        Ok(match place {
+            ArchivePlace::Directory(directory) => {
+                let clock = Arc::clone(&self.ops.providers().clock);
+                Arc::new(DirectoryArchive::open(directory, clock)?)
+            }
+            ArchivePlace::Bucket { bucket, .. } => Arc::new(self.platforms.archive(bucket)?),
+        })
     }
 
     fn service(&self, name: &str) -> Result<Arc<dyn Action>, Failure> {

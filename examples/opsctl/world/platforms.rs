@@ -7,6 +7,7 @@ use ops_core::error::Result;
 use ops_core::http::{HostPolicy, HttpTransport, ReqwestTransport};
 use ops_core::model::{TargetId, Text};
 use ops_core::ports::{Clock, QueueInspector, QueuesFound, TrafficController};
+use ops_gcp::archive::CloudStorageArchive;
 use ops_gcp::auth::StaticToken;
 use ops_gcp::queues::GcpQueues;
 use ops_gcp::run::CloudRunTraffic;
@@ -26,8 +27,17 @@ pub(super) struct Platforms {
     transport: Arc<dyn HttpTransport>,
     /// What lists the queues of Google Cloud; why nothing does.
     queues: Option<Result<GcpQueues, String>>,
+    /// What reaches buckets of Google Cloud; its project is configured.
+    buckets: Option<Buckets>,
     /// Credentials that the button should have and has not.
     pub(super) warnings: Vec<Text>,
+}
+
+/// The everyday credential: evidence is nothing that the button needs.
+#[derive(Clone, Debug)]
+struct Buckets {
+    token: Option<SecretString>,
+    gcp: GcpConfig,
 }
 
 type Client = Result<Arc<dyn TrafficController>, String>;
@@ -120,6 +130,15 @@ impl<'a> Connector<'a> {
         }
     }
 
+    pub(super) fn archive(
+        &self,
+        gcp: &GcpConfig,
+        token: SecretString,
+        bucket: &str,
+    ) -> Result<CloudStorageArchive> {
+        cloud_storage(&self.transport, gcp, token, bucket)
+    }
+
     pub(super) fn railway(&self, railway: &RailwayConfig, token: SecretString) -> Result<RailwayTraffic> {
         let token = match railway.token_kind {
             RailwayTokenKind::Bearer => RailwayToken::Bearer(token),
@@ -153,6 +172,7 @@ impl Platforms {
             vercel: None,
             transport: Arc::clone(&connector.transport),
             queues: None,
+            buckets: None,
             warnings: Vec::new(),
         };
         if let Some(gcp) = &config.gcp {
@@ -164,6 +184,10 @@ impl Platforms {
                     .queues(gcp, token, regions(config))
                     .map_err(|error| error.to_string()),
                 None => Err(format!("{} is not set", gcp.token_env)),
+            });
+            platforms.buckets = Some(Buckets {
+                token: tokens.looking(),
+                gcp: gcp.clone(),
             });
         }
         if let Some(railway) = &config.railway {
@@ -210,6 +234,23 @@ impl Platforms {
         }
     }
 
+    /// An archive in a bucket.
+    pub(super) fn archive(&self, bucket: &str) -> Result<CloudStorageArchive, Failure> {
+        let Some(Buckets { token, gcp }) = &self.buckets else {
+            return Err(Failure::usage(
+                format!("gs://{bucket} cannot be reached: there is no [gcp] in the configuration"),
+                "add [gcp] with project and token_env",
+            ));
+        };
+        let Some(token) = token else {
+            return Err(Failure::usage(
+                "no credential for Cloud Storage",
+                format!("set the environment variable {}", gcp.token_env),
+            ));
+        };
+        Ok(cloud_storage(&self.transport, gcp, token.clone(), bucket)?)
+    }
+
     pub(super) fn controller(
         &self,
         config: &OpsConfig,
@@ -239,6 +280,22 @@ impl Platforms {
         };
         Ok((Arc::clone(controller), target))
     }
+}
+
+fn cloud_storage(
+    transport: &Arc<dyn HttpTransport>,
+    gcp: &GcpConfig,
+    token: SecretString,
+    bucket: &str,
+) -> Result<CloudStorageArchive> {
+    let builder = CloudStorageArchive::builder(bucket)
+        .with_transport(Arc::clone(transport))
+        .with_token(Arc::new(StaticToken::new(token)));
+    match &gcp.api_base_url {
+        Some(url) => builder.with_base_url(url),
+        None => builder,
+    }
+    .build()
 }
 
 /// The regions that the configuration speaks of: the vendor lists one at a time.

@@ -64,6 +64,7 @@ pub(super) const GCP: &[&str] = &[
     "inventory_regions",
     "run_base_url",
     "api_base_url",
+    "evidence_bucket",
     "token_env",
     "emergency_token_env",
 ];

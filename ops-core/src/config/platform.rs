@@ -1,7 +1,7 @@
 use serde::Serialize;
 
 use super::report::Report;
-use super::rule::{base_url, variable, vendor_id};
+use super::rule::{base_url, bucket, variable, vendor_id};
 use super::section::Section;
 
 /// Where a service runs.
@@ -63,6 +63,9 @@ pub struct GcpConfig {
     /// `loopback_only`, that of `run_base_url`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_base_url: Option<String>,
+    /// The bucket that keeps evidence: `doctor` looks whether the everyday credential may. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence_bucket: Option<String>,
     /// The environment variable with an access token. Default: `GOOGLE_OAUTH_ACCESS_TOKEN`.
     pub token_env: String,
     /// The environment variable with the credential of the button: one that may stop and restore, and no more. Default: none;
@@ -102,6 +105,7 @@ impl GcpConfig {
             inventory_regions: regions.into_iter().map(|region| region.value).collect(),
             run_base_url,
             api_base_url,
+            evidence_bucket: section.optional("evidence_bucket", bucket, report),
             emergency_token_env: emergency(section, &token_env, report),
             token_env,
         }

@@ -47,6 +47,24 @@ pub(super) fn vendor_id(text: &str) -> Result<(), Wrong> {
     ))
 }
 
+/// A bucket of an object store.
+pub(super) fn bucket(text: &str) -> Result<(), Wrong> {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let ends = [text.bytes().next(), text.bytes().last()];
+    let allowed = |byte: u8| plain(byte) || b"._-".contains(&byte);
+    if (3..=222).contains(&text.len())
+        && text.bytes().all(allowed)
+        && ends.into_iter().flatten().all(plain)
+        && !text.contains("..")
+    {
+        return Ok(());
+    }
+    Err(Wrong::new(
+        format!("{} is not a bucket", quoted(text)),
+        "use its name alone, without gs://: 3 to 222 lower-case letters, digits, dots, hyphens and underscores",
+    ))
+}
+
 /// A name for people: a channel, a person, a database.
 pub(super) fn label(text: &str) -> Result<(), Wrong> {
     if !text.trim().is_empty() && text.chars().count() <= 63 && !text.chars().any(char::is_control) {

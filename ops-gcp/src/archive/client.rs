@@ -64,6 +64,7 @@ impl Client {
                     "remedy",
                     "a retention time needs a bucket that was made with object retention",
                 ),
+                (ErrorKind::NotFound, _) => error.context("remedy", "make the bucket: it is not made here"),
                 _ => error,
             });
         }

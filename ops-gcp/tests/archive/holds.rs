@@ -112,4 +112,8 @@ async fn a_bucket_without_object_retention_says_what_is_missing() {
     let refused = world.archive().begin(&upload).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::InvalidInput);
     assert!(refused.to_string().contains("object retention"), "{refused}");
+    world.sim.remove_bucket(BUCKET);
+    let refused = world.archive().begin(&upload).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::NotFound);
+    assert!(refused.to_string().contains("make the bucket"), "{refused}");
 }

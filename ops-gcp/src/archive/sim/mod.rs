@@ -90,6 +90,11 @@ impl StorageSim {
         self.lock().buckets.insert(name.to_owned(), bucket);
     }
 
+    /// Removes a bucket with all that is in it.
+    pub fn remove_bucket(&self, name: &str) {
+        self.lock().buckets.remove(name);
+    }
+
     /// From now on the bucket keeps each object so long.
     pub fn keep_all(&self, bucket: &str, seconds: u32) {
         if let Some(bucket) = self.lock().buckets.get_mut(bucket) {
