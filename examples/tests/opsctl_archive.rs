@@ -95,6 +95,64 @@ fn evidence_goes_to_a_bucket_is_held_there_and_is_not_sent_twice() {
 }
 
 #[test]
+fn a_checkpoint_is_kept_elsewhere_and_another_trail_is_refused_there() {
+    let simulation = world(&[]);
+    let sign = |out: &str, place: &str| {
+        let verb = [
+            "audit",
+            "checkpoint",
+            "--key",
+            "audit.key",
+            "--out",
+            out,
+            "--archive",
+            place,
+            "--json",
+        ];
+        simulation.run(&verb)
+    };
+    let signed = sign("seen", BUCKET);
+    assert_eq!(signed.code, 0, "{}{}", signed.out, signed.err);
+    let there = signed.json()["archived"]["name"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    assert!(
+        there.starts_with("trail/checkpoints/audit.example.com/") && there.ends_with("002"),
+        "{there}"
+    );
+    assert_eq!(sign("seen", BUCKET).code, 0, "the same again");
+    assert_eq!(sign("seen", "vault").code, 0, "and a directory");
+
+    // A trail of the same length, signed with the same key: here that of another machine.
+    let other = world(&[]);
+    for key in ["audit.key", "audit.key.pub"] {
+        fs::copy(simulation.path().join(key), other.path().join(key)).expect("a key");
+    }
+    let vault = simulation.path().join("vault").display().to_string();
+    let verb = [
+        "audit",
+        "checkpoint",
+        "--key",
+        "audit.key",
+        "--out",
+        "seen",
+        "--archive",
+        &vault,
+        "--json",
+    ];
+    let forked = other.run(&verb);
+    assert_eq!(forked.code, 3, "{}{}", forked.out, forked.err);
+    assert!(
+        forked.json()["not_archived"]
+            .as_str()
+            .is_some_and(|why| why.contains("another one of this length")),
+        "{}",
+        forked.out
+    );
+}
+
+#[test]
 fn what_does_not_arrive_is_said_with_the_command_that_brings_it() {
     let simulation = world(&["--fault", "403@/upload/storage"]);
     let made = preserve(&simulation, &["--archive", BUCKET, "--lang", "en"]);

@@ -45,6 +45,9 @@ pub(crate) enum AuditVerb {
         /// Public keys of the checkpoint that is there already, one a line; the one of --key is known
         #[arg(long, value_name = "FILE")]
         public_key: Option<PathBuf>,
+        /// Also keep it where this system cannot change it: a directory elsewhere, or gs://BUCKET[/FOLDER]; held there. Of each length the first one stays, and another trail is refused
+        #[arg(long, value_name = "PLACE")]
+        archive: Option<ArchivePlace>,
     },
     /// Prove that a record is in the trail that was signed; the proof goes to standard output
     Prove {

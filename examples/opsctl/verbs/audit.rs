@@ -54,8 +54,14 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &AuditArgs) ->
     match &args.verb {
         AuditVerb::Search(args) => search(&session, printer, args, complete).await,
         AuditVerb::Verify(args) => verify(&session, printer, args, complete).await,
-        AuditVerb::Checkpoint { key, out, public_key } => {
-            audit_proof::checkpoint(&session, printer, key, out, public_key.as_deref(), complete).await
+        AuditVerb::Checkpoint {
+            key,
+            out,
+            public_key,
+            archive,
+        } => {
+            let keys = public_key.as_deref();
+            audit_proof::checkpoint(&session, printer, key, out, keys, archive.as_ref(), complete).await
         }
         AuditVerb::Prove { id, checkpoint } => audit_proof::prove(&session, printer, *id, checkpoint).await,
         AuditVerb::Preserve(args) => audit_evidence::preserve(&session, printer, args, complete).await,

@@ -2,13 +2,16 @@ use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use ops_core::audit::{Checkpoint, Growth, Note, NoteSigner, NoteVerifier, RecordProof, growth_since, tree};
+use ops_core::audit::{
+    Checkpoint, Growth, Note, NoteSigner, NoteVerifier, RecordProof, archive_checkpoint, growth_since, tree,
+};
 use ops_core::error::{Error, ErrorKind};
-use ops_core::ports::AuditFault;
+use ops_core::ports::{ArchiveHold, AuditFault};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::archive_place::ArchivePlace;
 use crate::exit::{Exit, Failure};
 use crate::print::Printer;
 use crate::session::Session;
@@ -53,8 +56,11 @@ pub(crate) async fn checkpoint(
     key: &Path,
     out: &Path,
     public_key: Option<&Path>,
+    place: Option<&ArchivePlace>,
     complete: bool,
 ) -> Result<Exit, Failure> {
+    // A place that cannot be is said before anything is signed.
+    let archive = place.map(|place| session.world.archive(place)).transpose()?;
     let signer = NoteSigner::from_text(&SecretString::from(read(key)?))?;
     let world = &session.world;
     let (store, tenant) = (&world.ops.providers().audit, &world.config.tenant);
@@ -65,13 +71,11 @@ pub(crate) async fn checkpoint(
             .context("trail", fault.what)
             .into());
     }
+    let mut keys = public_key.map_or_else(|| Ok(Vec::new()), public_keys)?;
+    keys.push(signer.verifier().clone());
     let growth = match fs::exists(out) {
         Ok(false) => Growth::First,
-        _ => {
-            let mut keys = public_key.map_or_else(|| Ok(Vec::new()), public_keys)?;
-            keys.push(signer.verifier().clone());
-            growth_since(&**store, tenant, &open(out, &keys)?.1).await?
-        }
+        _ => growth_since(&**store, tenant, &open(out, &keys)?.1).await?,
     };
     if let Some(fault) = fault(growth) {
         return Err(Error::new(ErrorKind::Conflict, "sign checkpoint")
@@ -83,15 +87,35 @@ pub(crate) async fn checkpoint(
         tenant,
         &tree(&**store, tenant, None).await?,
     )?;
-    replace(out, &checkpoint.sign(&[&signer])?.to_string())?;
+    let note = checkpoint.sign(&[&signer])?;
+    replace(out, &note.to_string())?;
     if open(out, std::slice::from_ref(signer.verifier()))?.1 != checkpoint {
         return Err(Error::new(ErrorKind::Unexpected, "sign checkpoint")
             .context("file", "does not hold what was written")
             .into());
     }
+    let archived = match (&archive, place) {
+        (Some(archive), Some(place)) => {
+            let (folder, hold) = (place.folder(CHECKPOINTS), ArchiveHold::held());
+            let clock = &*world.ops.providers().clock;
+            Some(archive_checkpoint(&**archive, &folder, &note, &keys, &hold, clock).await)
+        }
+        _ => None,
+    };
+    // The file is signed all the same.
+    let exit = match &archived {
+        Some(Err(_)) => Exit::Partly,
+        _ => Exit::Done,
+    };
     if printer.json() {
+        let (there, why) = match &archived {
+            Some(Ok(there)) => (Some(there), None),
+            Some(Err(why)) => (None, Some(why.to_string())),
+            None => (None, None),
+        };
         printer.document(&json!({
-            "checkpoint": checkpoint, "file": out, "complete": complete, "exit_code": 0,
+            "checkpoint": checkpoint, "file": out, "archived": there, "not_archived": why, "complete": complete,
+            "exit_code": exit.code(),
         }));
     } else {
         printer.line(&printer.pick(
@@ -106,8 +130,19 @@ pub(crate) async fn checkpoint(
                 out.display()
             ),
         ));
+        match &archived {
+            Some(Ok(there)) => printer.line(&printer.pick(
+                &format!("  保管庫: {}", there.name.as_str()),
+                &format!("  in the archive: {}", there.name.as_str()),
+            )),
+            Some(Err(why)) => printer.line(&printer.warn(&printer.pick(
+                &format!("  ✘ 保管庫に置けませんでした: {why}"),
+                &format!("  ✘ not in the archive: {why}"),
+            ))),
+            None => {}
+        }
     }
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 /// What a kept checkpoint says about the trail: the checkpoint, and what is wrong.
@@ -251,3 +286,6 @@ fn unwritten(file: &Path, error: &std::io::Error) -> Failure {
         "name a file that can be written; a key is never overwritten",
     )
 }
+
+/// The folder of checkpoints in an archive.
+const CHECKPOINTS: &str = "checkpoints";

@@ -25,7 +25,7 @@ pub(crate) use self::evidence::HeldTrail;
 pub use self::evidence::{
     ArchivedFile, DumpReport, EvidenceExport, EvidenceFault, EvidenceFaultKind, EvidenceManifest,
     EvidencePart, EvidencePosition, EvidenceRequest, EvidenceVerdict, EvidenceVerifier, KeptCheckpoint,
-    archive_evidence, check_dump,
+    archive_checkpoint, archive_evidence, check_dump,
 };
 pub use self::exposure::{Exposure, Touched};
 pub use self::leaf::{Linker, content, entry_leaf, leaf};

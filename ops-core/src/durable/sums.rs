@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::model::Digest;
 
-/// What a file holds.
+/// Length and sums of some bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sums {
     pub(crate) bytes: u64,
@@ -15,6 +15,15 @@ pub(crate) struct Sums {
 }
 
 impl Sums {
+    /// Of what is in memory.
+    pub(crate) fn of_bytes(bytes: &[u8]) -> Self {
+        Self {
+            bytes: bytes.len() as u64,
+            crc32c: crc32c::crc32c(bytes),
+            sha256: Digest::of(bytes),
+        }
+    }
+
     /// Reads the file to its end. Blocks.
     pub(crate) fn of(path: &Path) -> io::Result<Self> {
         let mut file = File::open(path)?;

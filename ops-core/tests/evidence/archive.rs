@@ -2,7 +2,9 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ops_core::audit::{EvidenceVerifier, archive_evidence};
+use ops_core::audit::{
+    Checkpoint, EvidenceVerifier, Note, NoteSigner, Tree, archive_checkpoint, archive_evidence, leaf_hash,
+};
 use ops_core::error::ErrorKind;
 use ops_core::file::DirectoryArchive;
 use ops_core::memory::{InMemoryArchive, InMemorySessions};
@@ -10,7 +12,7 @@ use ops_core::model::{Digest, Timestamp};
 use ops_core::ports::{ArchiveHold, ArchiveName, ArchiveUpload, EvidenceArchive};
 use ops_core::testkit::{self, ManualClock};
 
-use super::support::{export, request, signer, trail, verify};
+use super::support::{LOG, export, request, signer, tenant, trail, verify};
 
 fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::new(Timestamp::from_unix_micros(
@@ -154,4 +156,131 @@ async fn the_longest_name_can_be_held_and_a_hold_of_before_still_holds() {
     archive.hold(&name, &ArchiveHold::default()).await.unwrap();
     archive.delete(&name).await.unwrap();
     assert_eq!(archive.observe(&name).await.unwrap(), None);
+}
+
+/// A checkpoint over these records, by these keys.
+fn checkpoint(records: &[&str], signers: &[&NoteSigner]) -> Note {
+    let tree: Tree = records
+        .iter()
+        .map(|record| leaf_hash(record.as_bytes()))
+        .collect();
+    Checkpoint::of(LOG, &tenant(), &tree)
+        .unwrap()
+        .sign(signers)
+        .unwrap()
+}
+
+#[tokio::test]
+async fn an_archive_keeps_the_first_checkpoint_of_each_length_and_shows_two_trails() {
+    let (archive, clock, hold) = (InMemoryArchive::new(clock()), clock(), ArchiveHold::held());
+    let (old, new) = (signer(), signer());
+    let keys = [old.verifier().clone(), new.verifier().clone()];
+    let keep = |note: Note| {
+        let (archive, clock, hold, keys) = (&archive, &*clock, &hold, &keys);
+        async move { archive_checkpoint(archive, "checkpoints", &note, keys, hold, clock).await }
+    };
+    let first = keep(checkpoint(&["a", "b"], &[&old])).await.unwrap();
+    assert_eq!(first.name.as_str(), format!("checkpoints/{LOG}/org_a/{:020}", 2));
+    assert!(first.object.hold.held);
+    assert_eq!(
+        keep(checkpoint(&["a", "b"], &[&old])).await.unwrap(),
+        first,
+        "once more"
+    );
+    // Keys were changed since: the trail is the same, and the first signature stays.
+    assert_eq!(keep(checkpoint(&["a", "b"], &[&new])).await.unwrap(), first);
+    let there = archive.read(&first.name, 0, 4096).await.unwrap();
+    assert_eq!(there, checkpoint(&["a", "b"], &[&old]).to_string().into_bytes());
+
+    let forked = keep(checkpoint(&["a", "B"], &[&old])).await.unwrap_err();
+    assert_eq!(forked.kind(), ErrorKind::Conflict);
+    assert!(
+        forked.to_string().contains("another one of this length"),
+        "{forked}"
+    );
+    keep(checkpoint(&["a", "b", "c"], &[&new])).await.unwrap();
+
+    let stranger = keep(checkpoint(&["a", "b", "c", "d"], &[&signer()]))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        stranger.kind(),
+        ErrorKind::PermissionDenied,
+        "signed by nobody who is known"
+    );
+}
+
+#[tokio::test]
+async fn what_somebody_else_put_in_the_place_of_a_checkpoint_is_none() {
+    let (archive, clock, hold) = (InMemoryArchive::new(clock()), clock(), ArchiveHold::held());
+    let signer = signer();
+    let keys = [signer.verifier().clone()];
+    let planted = [
+        checkpoint(&["a"], &[&self::signer()]).to_string().into_bytes(),
+        b"rubbish".to_vec(),
+        checkpoint(&["a"], &[&signer]).to_string().into_bytes(),
+    ];
+    for (n, content) in planted.iter().enumerate() {
+        let folder = format!("c{n}");
+        let name = ArchiveName::new(format!("{folder}/{LOG}/org_a/{:020}", 1)).unwrap();
+        let upload = ArchiveUpload::new(name.clone(), content.len() as u64, Digest::of(content));
+        archive.begin(&upload).await.unwrap();
+        archive.put(&upload, 0, content).await.unwrap();
+        archive.finish(&upload).await.unwrap();
+        let note = checkpoint(&["a"], &[&signer]);
+        let kept = archive_checkpoint(&archive, &folder, &note, &keys, &hold, &*clock).await;
+        match n {
+            2 => assert!(kept.unwrap().object.hold.held, "the right one is held now"),
+            _ => assert_eq!(kept.unwrap_err().kind(), ErrorKind::Conflict, "{n}"),
+        }
+    }
+}
+
+/// Takes nothing, and says so politely.
+#[derive(Debug)]
+struct Full(InMemoryArchive);
+
+#[async_trait::async_trait]
+impl EvidenceArchive for Full {
+    fn capability(&self) -> ops_core::ports::ArchiveCapability {
+        self.0.capability()
+    }
+    async fn begin(&self, upload: &ArchiveUpload) -> ops_core::error::Result<u64> {
+        self.0.begin(upload).await
+    }
+    async fn put(&self, _: &ArchiveUpload, offset: u64, _: &[u8]) -> ops_core::error::Result<u64> {
+        Ok(offset)
+    }
+    async fn finish(
+        &self,
+        upload: &ArchiveUpload,
+    ) -> ops_core::error::Result<ops_core::ports::ArchivedObject> {
+        self.0.finish(upload).await
+    }
+    async fn observe(
+        &self,
+        name: &ArchiveName,
+    ) -> ops_core::error::Result<Option<ops_core::ports::ArchivedObject>> {
+        self.0.observe(name).await
+    }
+    async fn read(&self, name: &ArchiveName, offset: u64, most: u32) -> ops_core::error::Result<Vec<u8>> {
+        self.0.read(name, offset, most).await
+    }
+    async fn hold(&self, name: &ArchiveName, hold: &ArchiveHold) -> ops_core::error::Result<()> {
+        self.0.hold(name, hold).await
+    }
+    async fn delete(&self, name: &ArchiveName) -> ops_core::error::Result<()> {
+        self.0.delete(name).await
+    }
+}
+
+#[tokio::test]
+async fn an_archive_that_takes_nothing_is_given_up() {
+    let archive = Full(InMemoryArchive::new(clock()));
+    let signer = signer();
+    let keys = [signer.verifier().clone()];
+    let note = checkpoint(&["a"], &[&signer]);
+    let moving = ManualClock::self_moving();
+    let given_up = archive_checkpoint(&archive, "c", &note, &keys, &ArchiveHold::held(), &moving).await;
+    assert_eq!(given_up.unwrap_err().kind(), ErrorKind::Unavailable);
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::{EvidenceVerifier, MANIFEST};
+use crate::audit::{Checkpoint, Note, NoteVerifier};
 use crate::durable::{Sums, blocking, refused};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Digest;
@@ -63,33 +64,129 @@ pub async fn archive_evidence(
     let mut archived = Vec::new();
     for (file, sha256) in manifest {
         let name = ArchiveName::new(format!("{folder}/{file}"))?;
-        let path = directory.join(file);
-        let deadline = Deadline::after(clock, PATIENCE);
-        let attempt = || bring(archive, path.clone(), name.clone(), sha256, hold);
-        archived.push(ATTEMPTS.run(clock, deadline, UPLOAD, attempt).await?);
+        let source = Source::File(directory.join(file), sha256);
+        archived.push(bring_at_last(archive, &source, &name, hold, clock).await?);
     }
     Ok(archived)
 }
 
-/// Brings the file with this hash: it may have been changed since it was verified.
+/// Brings a signed checkpoint into `archive`, as `FOLDER/LOG/TENANT/SIZE`, and holds it there: where it is out of reach of whoever keeps the trail, a trail that was
+/// rolled back or computed anew is found later. Read back as every file of evidence.
+///
+/// An archive never changes an object: of each size it keeps the first checkpoint. The same one, signed by another of `keys`, is no fault, and the first signature stays.
+///
+/// # Errors
+/// [`ErrorKind::PermissionDenied`] when none of `keys` has signed the note; [`ErrorKind::Conflict`] when the archive has something else than this checkpoint in its place: then there
+/// may be two trails. [`ErrorKind::InvalidInput`] for a note that is no checkpoint, and for an origin that cannot be a name of an archive; as [`EvidenceArchive`].
+///
+/// # Cancellation
+/// It may be in the archive: call it again.
+pub async fn archive_checkpoint(
+    archive: &dyn EvidenceArchive,
+    folder: &str,
+    note: &Note,
+    keys: &[NoteVerifier],
+    hold: &ArchiveHold,
+    clock: &dyn Clock,
+) -> Result<ArchivedFile> {
+    note.verify(keys)?;
+    let checkpoint: Checkpoint = note.text().parse()?;
+    let name = ArchiveName::new(format!("{folder}/{}/{:020}", checkpoint.origin, checkpoint.size))?;
+    let source = Source::Text(note.to_string());
+    let refused = match bring_at_last(archive, &source, &name, hold, clock).await {
+        Err(error) if error.kind() == ErrorKind::Conflict => error,
+        brought => return brought,
+    };
+    // Another signature, another trail, or no checkpoint at all.
+    let there = archive.read(&name, 0, LONGEST_NOTE).await?;
+    let known: Option<Note> = String::from_utf8(there).ok().and_then(|text| text.parse().ok());
+    match known {
+        Some(known) if known.verify(keys).is_ok() && known.text() == note.text() => {
+            let source = Source::Text(known.to_string());
+            bring_at_last(archive, &source, &name, hold, clock).await
+        }
+        Some(known) if known.verify(keys).is_ok() => {
+            Err(refused.context("trail", "another one of this length was signed before"))
+        }
+        _ => Err(refused),
+    }
+}
+
+/// What is brought.
+#[derive(Clone, Debug)]
+enum Source {
+    /// The file with this hash: it may have been changed since it was verified.
+    File(PathBuf, Digest),
+    Text(String),
+}
+
+impl Source {
+    async fn sums(&self) -> Result<Sums> {
+        match self {
+            Self::Text(text) => Ok(Sums::of_bytes(text.as_bytes())),
+            Self::File(path, sha256) => {
+                let file = path.clone();
+                let found = blocking(UPLOAD, move || {
+                    Sums::of(&file).map_err(|source| refused(UPLOAD, &file, source))
+                })
+                .await?;
+                match found.sha256 == *sha256 {
+                    true => Ok(found),
+                    false => Err(Self::changed(path, "its bytes are not those that were exported")),
+                }
+            }
+        }
+    }
+
+    async fn read(&self, offset: u64, most: u64) -> Result<Vec<u8>> {
+        match self {
+            Self::Text(text) => {
+                let bytes = text.as_bytes();
+                let from = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+                let most = usize::try_from(most).unwrap_or(usize::MAX);
+                Ok(bytes[from..].iter().take(most).copied().collect())
+            }
+            Self::File(path, _) => {
+                let chunk = read(path.clone(), offset, most).await?;
+                match chunk.is_empty() {
+                    true => Err(Self::changed(path, "it became shorter meanwhile")),
+                    false => Ok(chunk),
+                }
+            }
+        }
+    }
+
+    fn changed(path: &Path, reason: &'static str) -> Error {
+        Error::new(ErrorKind::Conflict, UPLOAD)
+            .context("file", path.display().to_string())
+            .context("reason", reason)
+    }
+}
+
+async fn bring_at_last(
+    archive: &dyn EvidenceArchive,
+    source: &Source,
+    name: &ArchiveName,
+    hold: &ArchiveHold,
+    clock: &dyn Clock,
+) -> Result<ArchivedFile> {
+    let deadline = Deadline::after(clock, PATIENCE);
+    ATTEMPTS
+        .run(clock, deadline, UPLOAD, || bring(archive, source, name, hold))
+        .await
+}
+
 async fn bring(
     archive: &dyn EvidenceArchive,
-    path: PathBuf,
-    name: ArchiveName,
-    sha256: Digest,
+    source: &Source,
+    name: &ArchiveName,
     hold: &ArchiveHold,
 ) -> Result<ArchivedFile> {
-    let file = path.clone();
-    let found = blocking(UPLOAD, move || {
-        Sums::of(&file).map_err(|source| refused(UPLOAD, &file, source))
-    })
-    .await?;
-    if found.sha256 != sha256 {
-        return Err(Error::new(ErrorKind::Conflict, UPLOAD)
-            .context("file", path.display().to_string())
-            .context("reason", "its bytes are not those that were exported"));
-    }
-    let Sums { bytes, crc32c, .. } = found;
+    let Sums {
+        bytes,
+        crc32c,
+        sha256,
+    } = source.sums().await?;
     let upload = ArchiveUpload::new(name.clone(), bytes, sha256)
         .with_crc32c(crc32c)
         .with_hold(hold.clone());
@@ -97,18 +194,19 @@ async fn bring(
     let multiple = u64::from(archive.capability().chunk.max(1));
     let most = (CHUNK / multiple).max(1) * multiple;
     while stands < bytes {
-        let chunk = read(path.clone(), stands, most).await?;
-        if chunk.is_empty() {
-            return Err(Error::new(ErrorKind::Conflict, UPLOAD)
-                .context("file", path.display().to_string())
-                .context("reason", "it became shorter meanwhile"));
-        }
+        let chunk = source.read(stands, most).await?;
+        let before = stands;
         stands = archive.put(&upload, stands, &chunk).await?;
+        if stands <= before {
+            return Err(Error::new(ErrorKind::Unavailable, UPLOAD)
+                .context("object", name.as_str())
+                .context("reason", "the archive takes nothing more"));
+        }
     }
     let object = archive.finish(&upload).await?;
     // One that was there before keeps its own hold.
     if !object.hold.covers(hold) {
-        archive.hold(&name, hold).await?;
+        archive.hold(name, hold).await?;
     }
 
     let differs = |reason| {
@@ -117,7 +215,7 @@ async fn bring(
             .context("reason", reason)
     };
     let object = archive
-        .observe(&name)
+        .observe(name)
         .await?
         .ok_or_else(|| differs("the archive does not have it"))?;
     if (object.bytes, object.crc32c) != (bytes, crc32c) {
@@ -126,10 +224,14 @@ async fn bring(
     if !object.hold.covers(hold) {
         return Err(differs("the archive does not hold it as asked"));
     }
-    if read_back(archive, &name).await? != sha256 {
+    if read_back(archive, name).await? != sha256 {
         return Err(differs("what is read back is not what was sent"));
     }
-    Ok(ArchivedFile { name, sha256, object })
+    Ok(ArchivedFile {
+        name: name.clone(),
+        sha256,
+        object,
+    })
 }
 
 async fn read_back(archive: &dyn EvidenceArchive, name: &ArchiveName) -> Result<Digest> {
@@ -168,5 +270,7 @@ const ATTEMPTS: RetryPolicy = RetryPolicy {
     first_delay: Duration::from_millis(500),
     longest_delay: Duration::from_secs(30),
 };
+/// Longer than any checkpoint.
+const LONGEST_NOTE: u32 = 64 * 1024;
 /// How much is sent and read at once.
 const CHUNK: u64 = 4 * 1024 * 1024;
