@@ -155,9 +155,13 @@ fn a_checkpoint_is_kept_elsewhere_and_another_trail_is_refused_there() {
 #[test]
 fn what_does_not_arrive_is_said_with_the_command_that_brings_it() {
     let simulation = world(&["--fault", "403@/upload/storage"]);
-    let made = preserve(&simulation, &["--archive", BUCKET, "--lang", "en"]);
+    let until = ["--retain-until", "2126-01-01T00:00:00Z"];
+    let made = preserve(
+        &simulation,
+        &[&["--archive", BUCKET, "--lang", "en"], &until[..]].concat(),
+    );
     assert_eq!(made.code, 3, "{}{}", made.out, made.err);
-    let again = "opsctl audit archive --evidence INC-7 --key audit.key.pub --incident INC-7 --to gs://soul-kun-evidence/trail";
+    let again = "opsctl audit archive --evidence INC-7 --key audit.key.pub --incident INC-7 --to gs://soul-kun-evidence/trail --retain-until 2126-01-01T00:00:00Z";
     assert!(
         made.out.contains(again) && made.out.contains("permission denied"),
         "{}",
@@ -169,7 +173,46 @@ fn what_does_not_arrive_is_said_with_the_command_that_brings_it() {
     assert_eq!(elsewhere.code, 0, "{}{}", elsewhere.out, elsewhere.err);
     assert!(simulation.path().join("vault/objects/INC-7/manifest").exists());
     let bucket = archive(&simulation, BUCKET, &[]);
-    assert_ne!(bucket.code, 0, "{}", bucket.out);
+    assert_eq!(bucket.code, 1, "{}", bucket.out);
+
+    // With JSON too, and as a shell takes it.
+    let verb = [
+        "audit",
+        "preserve",
+        "--incident",
+        "INC-7",
+        "--key",
+        "audit.key",
+        "--out",
+        "my files",
+    ];
+    let made = simulation.run(&[&verb[..], &["--archive", BUCKET, "--json"]].concat());
+    assert_eq!(made.code, 3, "{}{}", made.out, made.err);
+    let again = made.json()["again"].as_str().unwrap_or_default().to_owned();
+    assert!(
+        again.contains("--evidence 'my files' --key audit.key.pub"),
+        "{again}"
+    );
+}
+
+#[test]
+fn evidence_is_not_filed_under_another_incident() {
+    let simulation = world(&[]);
+    assert_eq!(preserve(&simulation, &[]).code, 0);
+    let verb = [
+        "audit",
+        "archive",
+        "--evidence",
+        "INC-7",
+        "--key",
+        "audit.key.pub",
+        "--incident",
+        "INC-8",
+    ];
+    let refused = simulation.run(&[&verb[..], &["--to", "vault", "--lang", "en"]].concat());
+    assert_eq!(refused.code, 2, "{}{}", refused.out, refused.err);
+    assert!(refused.err.contains("INC-7"), "{}", refused.err);
+    assert!(!simulation.path().join("vault/objects/INC-8").exists());
 }
 
 #[test]
@@ -182,14 +225,16 @@ fn an_archive_that_fails_now_and_then_is_tried_again() {
 #[test]
 fn a_place_that_cannot_be_is_said_before_anything_is_exported() {
     let simulation = world(&[]);
-    for place in ["s3://bucket", "gs://", "gs://UPPER", "gs://a/../b/..", ""] {
+    for place in [
+        "s3://bucket",
+        "gs://",
+        "gs://UPPER",
+        "gs://soul-kun-evidence/../b",
+        "gs://soul-kun-evidence/a b",
+        "",
+    ] {
         let refused = preserve(&simulation, &["--archive", place]);
-        assert!(
-            refused.code == 2 || refused.code == 1,
-            "{place}: {}{}",
-            refused.out,
-            refused.err
-        );
+        assert_eq!(refused.code, 2, "{place}: {}{}", refused.out, refused.err);
         assert!(!simulation.path().join("INC-7").exists(), "{place}");
     }
     let no_gcp = simulation.path().join("ops.toml");

@@ -40,6 +40,7 @@ impl Preserved {
         json!({
             "directory": args.out, "manifest": self.manifest, "intact": self.verdict.intact(), "faults": self.verdict.faults,
             "archived": self.archived, "not_archived": self.not_archived,
+            "again": self.not_archived.as_ref().and_then(|_| again(args)),
         })
     }
 }
@@ -72,7 +73,7 @@ pub(super) async fn export(session: &Session, args: &PreserveArgs) -> Result<Pre
     let hold = hold(args.retain_until.as_deref())?;
     // Before anything is exported: a place that cannot be is said at once.
     let archive = match &args.archive {
-        Some(place) => Some((session.world.archive(place)?, place.folder(&args.incident))),
+        Some(place) => Some((session.world.archive(place)?, place.folder(&args.incident)?)),
         None => None,
     };
     let signer = NoteSigner::from_text(&SecretString::from(read(&args.key)?))?;
@@ -130,16 +131,32 @@ pub(crate) async fn archive(
     let verifier = EvidenceVerifier::new(public_keys(&args.public_key)?);
     let archive = session.world.archive(&args.to)?;
     let clock = &session.world.ops.providers().clock;
-    let folder = args.to.folder(&args.incident);
+    let folder = args.to.folder(&args.incident)?;
+    let verdict = verifier.verify(&args.evidence)?;
+    let manifest = verdict.manifest.as_ref();
+    if let Some(other) = manifest.filter(|manifest| manifest.incident != args.incident) {
+        return Err(Failure::usage(
+            format!("{} is evidence of {}", args.evidence.display(), other.incident),
+            "name the incident that it was preserved for",
+        ));
+    }
     let archived = archive_evidence(&*archive, &args.evidence, &folder, &verifier, &hold, &**clock).await?;
+    // Evidence of a trail with faults arrives as well as any other.
+    let exit = if verdict.intact() {
+        Exit::Done
+    } else {
+        Exit::Partly
+    };
     if printer.json() {
         printer.document(&json!({
-            "archive": args.to, "archived": archived, "exit_code": Exit::Done.code(),
+            "archive": args.to, "archived": archived, "intact": verdict.intact(), "faults": verdict.faults,
+            "exit_code": exit.code(),
         }));
     } else {
+        show_faults(printer, &verdict);
         show_archived(printer, &archived);
     }
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 pub(super) fn show_preserved(printer: &Printer, args: &PreserveArgs, preserved: &Preserved) {
@@ -166,19 +183,43 @@ pub(super) fn show_preserved(printer: &Printer, args: &PreserveArgs, preserved: 
     ));
     show_faults(printer, verdict);
     show_archived(printer, archived);
-    if let (Some(why), Some(place)) = (not_archived, &args.archive) {
-        let again = format!(
-            "opsctl audit archive --evidence {} --key {}.pub --incident {} --to {place}",
-            args.out.display(),
-            args.key.display(),
-            args.incident
-        );
+    if let (Some(why), Some(again)) = (not_archived, again(args)) {
         printer.line(&printer.warn(&printer.pick(
             &format!(
                 "  ✘ 保管庫に置けませんでした（書き出したものは無事です）: {why}\n    もう一度: {again}"
             ),
             &format!("  ✘ not in the archive (the export itself is whole): {why}\n    again: {again}"),
         )));
+    }
+}
+
+/// The command that brings what was exported.
+fn again(args: &PreserveArgs) -> Option<String> {
+    let place = args.archive.as_ref()?;
+    let mut words = ["opsctl", "audit", "archive", "--evidence"]
+        .map(str::to_owned)
+        .to_vec();
+    words.extend([args.out.display().to_string(), "--key".to_owned()]);
+    words.extend([format!("{}.pub", args.key.display()), "--incident".to_owned()]);
+    words.extend([args.incident.clone(), "--to".to_owned(), place.to_string()]);
+    if let Some(until) = &args.retain_until {
+        words.extend(["--retain-until".to_owned(), until.clone()]);
+    }
+    Some(
+        words
+            .iter()
+            .map(|word| quoted(word))
+            .collect::<Vec<_>>()
+            .join(" "),
+    )
+}
+
+/// As a shell takes it for one word.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:+=,@%".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
     }
 }
 

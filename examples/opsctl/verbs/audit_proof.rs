@@ -60,7 +60,10 @@ pub(crate) async fn checkpoint(
     complete: bool,
 ) -> Result<Exit, Failure> {
     // A place that cannot be is said before anything is signed.
-    let archive = place.map(|place| session.world.archive(place)).transpose()?;
+    let archive = match place {
+        Some(place) => Some((session.world.archive(place)?, place.folder(CHECKPOINTS)?)),
+        None => None,
+    };
     let signer = NoteSigner::from_text(&SecretString::from(read(key)?))?;
     let world = &session.world;
     let (store, tenant) = (&world.ops.providers().audit, &world.config.tenant);
@@ -94,13 +97,12 @@ pub(crate) async fn checkpoint(
             .context("file", "does not hold what was written")
             .into());
     }
-    let archived = match (&archive, place) {
-        (Some(archive), Some(place)) => {
-            let (folder, hold) = (place.folder(CHECKPOINTS), ArchiveHold::held());
-            let clock = &*world.ops.providers().clock;
-            Some(archive_checkpoint(&**archive, &folder, &note, &keys, &hold, clock).await)
+    let archived = match &archive {
+        Some((archive, folder)) => {
+            let (hold, clock) = (ArchiveHold::held(), &*world.ops.providers().clock);
+            Some(archive_checkpoint(&**archive, folder, &note, &keys, &hold, clock).await)
         }
-        _ => None,
+        None => None,
     };
     // The file is signed all the same.
     let exit = match &archived {

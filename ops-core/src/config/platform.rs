@@ -59,7 +59,7 @@ pub struct GcpConfig {
     /// Further regions in which `doctor` looks for services. The vendor lists one region at a time. Default: none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub inventory_regions: Vec<String>,
-    /// The start of every URL of the other Google APIs that `doctor` reads (Resource Manager). Default: each API's own address; with
+    /// The start of every URL of the other Google APIs: those that `doctor` and the list of queues read, and Cloud Storage. Default: each API's own address; with
     /// `loopback_only`, that of `run_base_url`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_base_url: Option<String>,

@@ -162,11 +162,7 @@ impl EvidenceArchive for DirectoryArchive {
             // Before the object is there: it is held from its first moment. A note that outlived its object still holds.
             let known = shelves.hold(&upload.name)?;
             if !known.covers(&upload.hold) {
-                let stronger = ArchiveHold {
-                    held: known.held || upload.hold.held,
-                    retained_until: known.retained_until.max(upload.hold.retained_until),
-                };
-                shelves.write_hold(&upload.name, &stronger)?;
+                shelves.write_hold(&upload.name, &known.and(&upload.hold))?;
             }
             shelves.shelve(&part, &upload.name)?;
             shelves.archived(&upload.name, &found)
@@ -226,6 +222,10 @@ impl EvidenceArchive for DirectoryArchive {
     async fn delete(&self, name: &ArchiveName) -> Result<()> {
         let (name, now) = (name.clone(), self.clock.now());
         self.on_disk(DELETE, move |shelves| {
+            // A note without its object is what an upload left that did not end: it holds the one that comes.
+            if !shelves.object(&name).exists() {
+                return Ok(());
+            }
             let hold = shelves.hold(&name)?;
             if hold.held || hold.retained_until.is_some_and(|until| until > now) {
                 return Err(denied(

@@ -121,6 +121,15 @@ impl ArchiveHold {
         self
     }
 
+    /// What keeps an object as both do.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        Self {
+            held: self.held || other.held,
+            retained_until: self.retained_until.max(other.retained_until),
+        }
+    }
+
     /// Whether it keeps an object at least as `asked`.
     pub fn covers(&self, asked: &Self) -> bool {
         (self.held || !asked.held) && self.retained_until >= asked.retained_until

@@ -284,3 +284,60 @@ async fn an_archive_that_takes_nothing_is_given_up() {
     let given_up = archive_checkpoint(&archive, "c", &note, &keys, &ArchiveHold::held(), &moving).await;
     assert_eq!(given_up.unwrap_err().kind(), ErrorKind::Unavailable);
 }
+
+/// What was kept before stays kept, whatever is asked for later.
+#[tokio::test]
+async fn archiving_again_takes_no_hold_away_and_adds_what_is_asked() {
+    let (clock, signer) = (clock(), signer());
+    let archive = InMemoryArchive::new(Arc::<ManualClock>::clone(&clock));
+    let keys = [signer.verifier().clone()];
+    let note = checkpoint(&["a"], &[&signer]);
+    let later = ops_core::ports::Clock::now(&*clock) + Duration::from_secs(60);
+    let keep = |hold: ArchiveHold| {
+        let (archive, keys, note, clock) = (&archive, &keys, &note, &*clock);
+        async move {
+            archive_checkpoint(archive, "c", note, keys, &hold, clock)
+                .await
+                .unwrap()
+                .object
+                .hold
+        }
+    };
+    assert_eq!(keep(ArchiveHold::held()).await, ArchiveHold::held());
+    let both = ArchiveHold::held().until(later);
+    assert_eq!(
+        keep(ArchiveHold::default().until(later)).await,
+        both,
+        "the hold stays"
+    );
+    let name = ArchiveName::new(format!("c/{LOG}/org_a/{:020}", 1)).unwrap();
+    archive
+        .hold(&name, &ArchiveHold::default().until(later))
+        .await
+        .unwrap();
+    assert_eq!(
+        keep(ArchiveHold::held()).await,
+        both,
+        "a hold beside a retention that was not asked for"
+    );
+}
+
+/// An upload that died between its hold and its object.
+#[tokio::test]
+async fn a_hold_without_an_object_keeps_the_object_that_comes_and_is_no_object() {
+    let home = tempfile::tempdir().unwrap();
+    let archive = DirectoryArchive::open(home.path(), clock()).unwrap();
+    let name = ArchiveName::new("INC-7/part-1").unwrap();
+    let bring = async || {
+        let upload = ArchiveUpload::new(name.clone(), 1, Digest::of(b"x"));
+        archive.begin(&upload).await.unwrap();
+        archive.put(&upload, 0, b"x").await.unwrap();
+        archive.finish(&upload).await.unwrap().hold
+    };
+    bring().await;
+    archive.hold(&name, &ArchiveHold::held()).await.unwrap();
+    fs::remove_file(archive.path(&name)).unwrap();
+    archive.delete(&name).await.unwrap();
+    assert_eq!(archive.observe(&name).await.unwrap(), None);
+    assert!(bring().await.held, "what was to be held is");
+}

@@ -49,7 +49,7 @@ impl CloudStorageArchiveBuilder {
     }
 
     /// Locks each retention time that it sets: nobody can shorten it any more, the owner of the bucket and the vendor's support included. Not undone by
-    /// anything. Without this, whoever may change retention can shorten it.
+    /// anything. Without this, whoever may change retention can shorten it. Where the bucket's own policy keeps an object longer than is asked, nothing is set and nothing locked.
     pub fn with_locked_retention(mut self) -> Self {
         self.locks = true;
         self

@@ -17,7 +17,7 @@ mod session;
 pub mod sim;
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -29,7 +29,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 pub use self::builder::CloudStorageArchiveBuilder;
 use self::client::{Client, Progress};
-use self::object::{Object, ObjectPatch, RetentionPatch};
+use self::object::{Object, ObjectPatch, RetentionPatch, whole_second};
 pub use self::readiness::REQUIRED;
 use self::session::{CHUNK, Session};
 
@@ -71,16 +71,16 @@ impl CloudStorageArchive {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The object, if what it holds is the upload.
+    /// The object, if what it holds is the upload. `crc32c` is that of the bytes, where it is known.
     ///
     /// # Errors
     /// `Conflict` when the name has another content.
-    fn accept(&self, object: &Object, upload: &ArchiveUpload) -> Result<ArchivedObject> {
+    fn accept(&self, object: &Object, upload: &ArchiveUpload, crc32c: Option<u32>) -> Result<ArchivedObject> {
         let stored = object.archived()?;
         let announced = object.announced_sha256();
         let same = stored.bytes == upload.bytes
             && announced.is_none_or(|sha256| sha256 == upload.sha256.to_string())
-            && match upload.crc32c {
+            && match upload.crc32c.or(crc32c) {
                 Some(crc32c) => crc32c == stored.crc32c,
                 None => announced.is_some(),
             };
@@ -95,26 +95,38 @@ impl CloudStorageArchive {
         }
     }
 
-    async fn there(&self, upload: &ArchiveUpload) -> Result<Option<ArchivedObject>> {
+    async fn there(&self, upload: &ArchiveUpload, crc32c: Option<u32>) -> Result<Option<ArchivedObject>> {
         match self.client.object(&upload.name, UPLOAD).await? {
-            Some(object) => self.accept(&object, upload).map(Some),
+            Some(object) => self.accept(&object, upload, crc32c).map(Some),
             None => Ok(None),
         }
     }
 
-    /// Asks where an upload of this process stands. Without an answer there is none to take up.
+    /// Asks where an upload of this process stands. `None`: there is none to take up.
     async fn ask(&self, upload: &ArchiveUpload) -> Result<Option<Standing>> {
-        let uri = match self.sessions().get(&upload.name) {
-            Some(session) if session.upload == *upload => session.uri.clone(),
+        let (uri, crc32c, _turn) = match self.sessions().get_mut(&upload.name) {
+            Some(session) if session.upload == *upload => match session.take_turn() {
+                Some(turn) => (session.uri.clone(), session.whole_crc32c(), turn),
+                None => return Err(self.under_way(&upload.name)),
+            },
             _ => return Ok(None),
         };
         let range = format!("bytes */{}", upload.bytes);
-        let progress = self.client.send(&uri, &range, Bytes::new(), upload).await?;
+        let progress = match self.client.send(&uri, &range, Bytes::new(), upload).await {
+            // It will say so each time: whatever it is, nothing more comes of it.
+            Err(error) if error.retry() == Retry::Never => {
+                self.forget(upload, &uri);
+                return Ok(match error.kind() {
+                    ErrorKind::Conflict => self.there(upload, crc32c).await?.map(Standing::Whole),
+                    _ => None,
+                });
+            }
+            progress => progress?,
+        };
         if let Progress::Whole(object) = progress {
             self.forget(upload, &uri);
-            return self
-                .accept(&object, upload)
-                .map(|whole| Some(Standing::Whole(whole)));
+            let whole = self.accept(&object, upload, crc32c)?;
+            return Ok(Some(Standing::Whole(whole)));
         }
         let mut sessions = self.sessions();
         let Some(session) = sessions.get_mut(&upload.name).filter(|known| known.is(&uri)) else {
@@ -127,6 +139,26 @@ impl CloudStorageArchive {
             }
             // Other bytes than were sent, or no session any more.
             _ => Ok(None),
+        }
+    }
+
+    /// Remembers a session; what it takes the place of is thrown away.
+    async fn remember(&self, upload: &ArchiveUpload, uri: SecretString) {
+        let mut before = Vec::new();
+        {
+            let mut sessions = self.sessions();
+            let newest = sessions.values().map(|session| session.number).max();
+            let session = Session::new(upload.clone(), uri, newest.map_or(0, |newest| newest + 1));
+            before.extend(sessions.insert(upload.name.clone(), session));
+            // Whoever gave up an upload says so to nobody.
+            if sessions.len() > MOST_SESSIONS {
+                let oldest = sessions.values().min_by_key(|session| session.number);
+                let oldest = oldest.map(|session| session.upload.name.clone());
+                before.extend(oldest.and_then(|oldest| sessions.remove(&oldest)));
+            }
+        }
+        for session in before {
+            self.client.cancel(&session.uri).await;
         }
     }
 
@@ -148,6 +180,10 @@ impl CloudStorageArchive {
         self.client
             .name_in(Error::new(kind, operation).provider(PROVIDER), name)
             .context("reason", reason)
+    }
+
+    fn under_way(&self, name: &ArchiveName) -> Error {
+        self.to_begin_again(name, "another call of this upload is under way")
     }
 
     fn to_begin_again(&self, name: &ArchiveName, reason: &'static str) -> Error {
@@ -191,6 +227,9 @@ impl CloudStorageArchive {
         } else {
             chunk.len()
         };
+        let Some(turn) = session.take_turn() else {
+            return Err(self.under_way(&upload.name));
+        };
         session.behind = Bytes::copy_from_slice(chunk);
         if most == 0 {
             return Ok(Sending::Nothing(end));
@@ -202,6 +241,7 @@ impl CloudStorageArchive {
             body: session.behind.slice(..most),
             range: format!("bytes {offset}-{}/{}", until - 1, upload.bytes),
             until,
+            turn,
         })
     }
 
@@ -225,6 +265,9 @@ impl CloudStorageArchive {
             sessions.remove(&upload.name);
             return Ok(Ending::OtherBytes(uri));
         };
+        let Some(turn) = session.take_turn() else {
+            return Err(self.under_way(&upload.name));
+        };
         session.in_doubt = true;
         let range = match upload.bytes {
             0 => "bytes */0".to_owned(),
@@ -235,6 +278,7 @@ impl CloudStorageArchive {
             body,
             range,
             crc32c,
+            turn,
         })
     }
 }
@@ -249,7 +293,7 @@ impl EvidenceArchive for CloudStorageArchive {
     }
 
     async fn begin(&self, upload: &ArchiveUpload) -> Result<u64> {
-        if self.there(upload).await?.is_some() {
+        if self.there(upload, None).await?.is_some() {
             self.sessions().remove(&upload.name);
             return Ok(upload.bytes);
         }
@@ -259,24 +303,20 @@ impl EvidenceArchive for CloudStorageArchive {
             None => {}
         }
         let uri = self.client.start(upload, self.locks).await?;
-        let before = self
-            .sessions()
-            .insert(upload.name.clone(), Session::new(upload.clone(), uri));
-        if let Some(before) = before {
-            self.client.cancel(&before.uri).await;
-        }
+        self.remember(upload, uri).await;
         Ok(0)
     }
 
     async fn put(&self, upload: &ArchiveUpload, offset: u64, chunk: &[u8]) -> Result<u64> {
-        let (uri, body, range, until) = match self.sending(upload, offset, chunk)? {
+        let (uri, body, range, until, _turn) = match self.sending(upload, offset, chunk)? {
             Sending::Nothing(end) => return Ok(end),
             Sending::Bytes {
                 uri,
                 body,
                 range,
                 until,
-            } => (uri, body, range, until),
+                turn,
+            } => (uri, body, range, until, turn),
         };
         // Whoever drops this, or an error, leaves the chunk in doubt: `begin` asks what arrived.
         let progress = self.client.send(&uri, &range, body, upload).await?;
@@ -311,18 +351,20 @@ impl EvidenceArchive for CloudStorageArchive {
     async fn finish(&self, upload: &ArchiveUpload) -> Result<ArchivedObject> {
         let mut ending = self.ending(upload)?;
         if matches!(ending, Ending::InDoubt) {
-            if let Some(Standing::Whole(object)) = self.ask(upload).await? {
-                return Ok(object);
-            }
-            ending = self.ending(upload)?;
+            ending = match self.ask(upload).await? {
+                Some(Standing::Whole(object)) => return Ok(object),
+                Some(Standing::At(_)) => self.ending(upload)?,
+                None => Ending::InDoubt,
+            };
         }
-        let (uri, body, range, crc32c) = match ending {
+        let (uri, body, range, crc32c, _turn) = match ending {
             Ending::Bytes {
                 uri,
                 body,
                 range,
                 crc32c,
-            } => (uri, body, range, crc32c),
+                turn,
+            } => (uri, body, range, crc32c, turn),
             Ending::InDoubt => {
                 return Err(self.to_begin_again(&upload.name, "what arrived is not known: begin again"));
             }
@@ -336,7 +378,7 @@ impl EvidenceArchive for CloudStorageArchive {
                 ));
             }
             Ending::NoSession => {
-                return match self.there(upload).await? {
+                return match self.there(upload, None).await? {
                     Some(object) => Ok(object),
                     None => Err(self.refused(
                         ErrorKind::NotFound,
@@ -380,13 +422,13 @@ impl EvidenceArchive for CloudStorageArchive {
             // Somebody was first: with the same content, that is as good.
             Ok(Progress::Gone) => {
                 self.forget(upload, &uri);
-                self.there(upload).await?.ok_or_else(|| {
+                self.there(upload, Some(crc32c)).await?.ok_or_else(|| {
                     self.to_begin_again(&upload.name, "the upload has ended before its end: begin again")
                 })
             }
             Err(error) if error.kind() == ErrorKind::Conflict => {
                 self.forget(upload, &uri);
-                self.there(upload).await?.ok_or(error)
+                self.there(upload, Some(crc32c)).await?.ok_or(error)
             }
             Err(error) if error.kind() == ErrorKind::InvalidInput => {
                 self.forget(upload, &uri);
@@ -411,8 +453,9 @@ impl EvidenceArchive for CloudStorageArchive {
         let Some(object) = self.client.object(name, HOLD).await? else {
             return Err(self.refused(ErrorKind::NotFound, HOLD, name, "there is no such object"));
         };
-        let own = object.own_retention()?;
-        if hold.retained_until < own {
+        let (own, kept) = (object.own_retention()?, object.archived()?.hold.retained_until);
+        let asked = hold.retained_until.map(whole_second);
+        if asked < own {
             return Err(self.refused(
                 ErrorKind::PermissionDenied,
                 HOLD,
@@ -429,24 +472,20 @@ impl EvidenceArchive for CloudStorageArchive {
             ));
         }
         let locked = object.is_locked();
-        let lock = self.locks && !locked && hold.retained_until.is_some();
+        let lock = self.locks && !locked && own.is_some();
         let mut patch = ObjectPatch::default();
         if object.temporary_hold != hold.held {
             patch.temporary_hold = Some(hold.held);
         }
-        if (hold.retained_until > own || lock)
-            && let Some(until) = hold.retained_until
-        {
+        // What the bucket keeps as long by itself is not written to the object.
+        let longer = asked.filter(|asked| Some(*asked) > kept);
+        if let Some(until) = longer.or(own).filter(|_| lock || longer.is_some()) {
             patch.retention = Some(RetentionPatch::new(until, locked || self.locks));
         }
         if patch == ObjectPatch::default() {
             return Ok(());
         }
-        let told = self
-            .client
-            .patch(name, &object, &patch, lock && own.is_some())
-            .await?
-            .archived()?;
+        let told = self.client.patch(name, &object, &patch, lock).await?.archived()?;
         match told.hold.covers(hold) {
             true => Ok(()),
             false => Err(self.refused(
@@ -493,6 +532,7 @@ enum Sending {
         body: Bytes,
         range: String,
         until: u64,
+        turn: Arc<()>,
     },
 }
 
@@ -506,6 +546,7 @@ enum Ending {
         body: Bytes,
         range: String,
         crc32c: u32,
+        turn: Arc<()>,
     },
 }
 
@@ -515,6 +556,8 @@ impl Session {
     }
 }
 
+/// Uploads that have begun and were not ended: the oldest of more is given up.
+const MOST_SESSIONS: usize = 100;
 const PROVIDER: &str = "cloud-storage";
 const UPLOAD: &str = "upload evidence";
 const HOLD: &str = "hold evidence";

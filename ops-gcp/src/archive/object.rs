@@ -133,14 +133,18 @@ pub(super) struct RetentionPatch {
     retain_until_time: String,
 }
 
+/// The next whole second: whatever the vendor rounds to, it is not nearer.
+pub(super) fn whole_second(until: Timestamp) -> Timestamp {
+    let micros = until.as_unix_micros();
+    let whole = micros.div_euclid(SECOND) + i64::from(micros.rem_euclid(SECOND) > 0);
+    Timestamp::from_unix_micros(whole.saturating_mul(SECOND))
+}
+
 impl RetentionPatch {
-    /// To the next whole second: whatever the vendor rounds to, it is not nearer.
     pub(super) fn new(until: Timestamp, locked: bool) -> Self {
-        let micros = until.as_unix_micros();
-        let whole = micros.div_euclid(SECOND) + i64::from(micros.rem_euclid(SECOND) > 0);
         Self {
             mode: if locked { LOCKED } else { UNLOCKED },
-            retain_until_time: Timestamp::from_unix_micros(whole.saturating_mul(SECOND)).to_string(),
+            retain_until_time: whole_second(until).to_string(),
         }
     }
 }

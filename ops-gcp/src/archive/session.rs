@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::{Arc, Weak};
 
 use bytes::{Buf as _, Bytes};
 use ops_core::ports::ArchiveUpload;
@@ -21,10 +22,14 @@ pub(super) struct Session {
     pub(super) behind: Bytes,
     /// A request was sent whose outcome is not known.
     pub(super) in_doubt: bool,
+    /// Held by the call that is under way. A call that is dropped gives it up.
+    turn: Weak<()>,
+    /// Which of all sessions it was.
+    pub(super) number: u64,
 }
 
 impl Session {
-    pub(super) fn new(upload: ArchiveUpload, uri: SecretString) -> Self {
+    pub(super) fn new(upload: ArchiveUpload, uri: SecretString, number: u64) -> Self {
         Self {
             upload,
             uri,
@@ -33,7 +38,19 @@ impl Session {
             crc32c: 0,
             behind: Bytes::new(),
             in_doubt: false,
+            turn: Weak::new(),
+            number,
         }
+    }
+
+    /// The turn, to be held while a request is under way: what one call learns must not be taken for the outcome of another. `None` while there is one.
+    pub(super) fn take_turn(&mut self) -> Option<Arc<()>> {
+        if self.turn.strong_count() > 0 {
+            return None;
+        }
+        let turn = Arc::new(());
+        self.turn = Arc::downgrade(&turn);
+        Some(turn)
     }
 
     /// Where the upload stands, the bytes here included.
@@ -69,10 +86,16 @@ impl Session {
         }
     }
 
+    /// The CRC-32C over all bytes, once they are all here or stored.
+    pub(super) fn whole_crc32c(&self) -> Option<u32> {
+        let whole = self.stands() == self.upload.bytes;
+        whole.then(|| crc32c::crc32c_append(self.crc32c, &self.behind))
+    }
+
     /// The CRC-32C over all bytes, if they are those of the upload.
     pub(super) fn sums_as_announced(&self) -> Option<u32> {
         let sha256 = self.sha256.clone().chain_update(&self.behind).finalize();
-        let crc32c = crc32c::crc32c_append(self.crc32c, &self.behind);
+        let crc32c = self.whole_crc32c()?;
         let same = sha256[..] == self.upload.sha256.as_bytes()[..]
             && self.upload.crc32c.is_none_or(|announced| announced == crc32c);
         same.then_some(crc32c)

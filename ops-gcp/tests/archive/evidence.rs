@@ -7,7 +7,7 @@ use ops_core::error::ErrorKind;
 use ops_core::memory::InMemoryAudit;
 use ops_core::model::{Actor, AuditRecord, TenantId, Timestamp};
 use ops_core::ports::{ArchiveHold, AuditStore as _, Clock as _, EvidenceArchive as _};
-use ops_core::testkit::{Fault, FaultRule};
+use ops_core::testkit::{Fault, FaultRule, ManualClock};
 
 use super::world::{BUCKET, World};
 
@@ -73,4 +73,58 @@ async fn evidence_arrives_through_failures_is_held_and_verifies_from_the_bucket(
     world.sim.damage(BUCKET, files[0].name.as_str());
     let damaged = bring().await.unwrap_err();
     assert_eq!(damaged.kind(), ErrorKind::Conflict, "{damaged}");
+}
+
+#[tokio::test]
+async fn what_was_archived_with_a_retention_is_locked_by_whoever_locks() {
+    let (world, (out, signer)) = (World::new().await, exported().await);
+    let verifier = EvidenceVerifier::new(vec![signer.verifier().clone()]);
+    let hold = ArchiveHold::held().until(world.clock.now() + std::time::Duration::from_secs(86_400));
+    let clock = SystemClock::new();
+    for (archive, mode) in [(world.archive(), "Unlocked"), (world.locking(), "Locked")] {
+        let files = archive_evidence(&archive, out.path(), "INC-7", &verifier, &hold, &clock).await;
+        for file in files.unwrap() {
+            let found = world.sim.retention_mode(BUCKET, file.name.as_str());
+            assert_eq!(found.as_deref(), Some(mode), "{:?}", file.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_archive_that_takes_nothing_is_given_up_and_says_how_far_it_came() {
+    let (world, (out, signer)) = (World::new().await, exported().await);
+    let verifier = EvidenceVerifier::new(vec![signer.verifier().clone()]);
+    world.sim.store_at_most(Some(0));
+    let moving = ManualClock::self_moving();
+    let given_up = archive_evidence(
+        &world.archive(),
+        out.path(),
+        "INC-7",
+        &verifier,
+        &ArchiveHold::held(),
+        &StillUntilAsked(moving),
+    )
+    .await
+    .unwrap_err();
+    assert!(given_up.to_string().contains("0 of 3 files"), "{given_up}");
+}
+
+/// Lets short pauses pass at once, and no deadline.
+#[derive(Debug)]
+struct StillUntilAsked(ManualClock);
+
+#[async_trait::async_trait]
+impl ops_core::ports::Clock for StillUntilAsked {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+    fn monotonic(&self) -> std::time::Duration {
+        self.0.monotonic()
+    }
+    async fn sleep(&self, duration: std::time::Duration) {
+        match duration.as_secs() < 60 {
+            true => self.0.sleep(duration).await,
+            false => std::future::pending().await,
+        }
+    }
 }

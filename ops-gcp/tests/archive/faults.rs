@@ -3,10 +3,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use ops_core::error::{ErrorKind, Result, Retry};
 use ops_core::http::{HttpRequest, HttpResponse, HttpTransport, Method};
-use ops_core::model::CheckState;
+use ops_core::model::{CheckState, Digest};
 use ops_core::ports::{ArchiveHold, ArchiveUpload, EvidenceArchive as _};
 use ops_core::testkit::{Fault, FaultRule, loopback_transport};
 use ops_gcp::archive::REQUIRED;
+use tokio::sync::Notify;
 
 use super::world::{BUCKET, CHUNK, World, bring, content, name, upload};
 
@@ -133,6 +134,94 @@ async fn a_byte_that_changed_on_the_way_is_noticed_whoever_looks() {
     assert!(refused.to_string().contains("upload again"), "{refused}");
 }
 
+/// Without a checksum the vendor compares nothing: what was sent is known here.
+#[tokio::test]
+async fn a_byte_that_changed_on_the_way_is_noticed_though_the_answer_was_lost() {
+    let world = World::new().await;
+    world.sim.be_careless();
+    let content = content(CHUNK + 1);
+    let bare = ArchiveUpload::new(name("a/b"), content.len() as u64, Digest::of(&content));
+    let archive = world.archive();
+    archive.begin(&bare).await.unwrap();
+    archive.put(&bare, 0, &content).await.unwrap();
+    world
+        .faults
+        .add(FaultRule::on_writes(Fault::LostAnswer, "").times(1));
+    assert!(archive.finish(&bare).await.is_err());
+    let refused = archive.finish(&bare).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Conflict, "{refused}");
+}
+
+/// What one call learns is not taken for the outcome of another.
+#[tokio::test]
+async fn one_call_of_an_upload_is_under_way_at_a_time() {
+    let world = World::new().await;
+    let gate = Arc::new(Gate {
+        inner: loopback_transport(),
+        arrived: Notify::new(),
+        open: Notify::new(),
+    });
+    let archive = Arc::new(world.archive_over(Arc::clone(&gate) as _));
+    let content = content(3 * CHUNK);
+    let upload = upload("a/b", &content);
+    archive.begin(&upload).await.unwrap();
+    let putting = tokio::spawn({
+        let (archive, upload, content) = (Arc::clone(&archive), upload.clone(), content.clone());
+        async move { archive.put(&upload, 0, &content[..CHUNK]).await }
+    });
+    gate.arrived.notified().await;
+    for refused in [
+        archive.begin(&upload).await.err(),
+        archive.finish(&upload).await.err(),
+    ] {
+        let refused = refused.unwrap();
+        assert_eq!(refused.kind(), ErrorKind::Unavailable, "{refused}");
+        assert_ne!(refused.retry(), Retry::Never, "later it can be done");
+    }
+    gate.open.notify_one();
+    assert_eq!(putting.await.unwrap().unwrap(), CHUNK as u64);
+    assert_eq!(archive.begin(&upload).await.unwrap(), CHUNK as u64);
+    bring(&world.archive(), &upload, &content).await.unwrap();
+    assert_eq!(world.sim.bytes(BUCKET, "a/b").unwrap(), content);
+}
+
+/// The vendor says each time why an upload became nothing: the next one is another upload.
+#[tokio::test]
+async fn an_upload_that_was_refused_unheard_does_not_stand_in_the_way() {
+    let world = World::new().await;
+    let archive = world.archive();
+    let content = content(CHUNK + 1);
+    let wrong = upload("a/b", &content).with_crc32c(crc32c::crc32c(&content));
+    archive.begin(&wrong).await.unwrap();
+    archive.put(&wrong, 0, &content).await.unwrap();
+    world.sim.damage_next_upload();
+    world
+        .faults
+        .add(FaultRule::on_writes(Fault::LostAnswer, "").times(1));
+    assert!(archive.finish(&wrong).await.is_err());
+    assert_eq!(
+        bring(&archive, &wrong, &content).await.unwrap().bytes,
+        wrong.bytes
+    );
+    assert_eq!(world.sim.bytes(BUCKET, "a/b").unwrap(), content);
+}
+
+#[tokio::test]
+async fn uploads_that_were_given_up_do_not_pile_up() {
+    let world = World::new().await;
+    let archive = world.archive();
+    for n in 0..105 {
+        archive.begin(&upload(&format!("a/{n}"), b"x")).await.unwrap();
+    }
+    assert_eq!(world.sim.open_uploads(), 100);
+    let first = upload("a/0", b"x");
+    assert_eq!(
+        archive.put(&first, 0, b"x").await.unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
+    bring(&archive, &first, b"x").await.unwrap();
+}
+
 #[tokio::test]
 async fn a_vendor_that_says_no_is_told_and_not_asked_again() {
     let world = World::new().await;
@@ -181,6 +270,25 @@ async fn what_is_missing_is_told_before_it_is_needed() {
         unknown.iter().all(|check| check.state == CheckState::Unknown),
         "{unknown:?}"
     );
+}
+
+/// Lets bytes of an upload through when it is opened.
+#[derive(Debug)]
+struct Gate {
+    inner: Arc<dyn HttpTransport>,
+    arrived: Notify,
+    open: Notify,
+}
+
+#[async_trait]
+impl HttpTransport for Gate {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse> {
+        if request.method() == Method::Put && !request.body().is_empty() {
+            self.arrived.notify_one();
+            self.open.notified().await;
+        }
+        self.inner.send(request).await
+    }
 }
 
 /// Answers with what it is told, and keeps what it was asked.

@@ -40,7 +40,8 @@ async fn retention_keeps_until_its_time_by_the_vendors_clock() {
 async fn what_is_held_already_is_not_written_again() {
     let world = with_object().await;
     let archive = world.archive();
-    let hold = ArchiveHold::held().until(world.clock.now() + Duration::from_secs(86_400));
+    // The vendor is given the next whole second: asking again asks for no less.
+    let hold = ArchiveHold::held().until(world.clock.now() + Duration::from_micros(86_400_000_001));
     archive.hold(&name("a/b"), &hold).await.unwrap();
     let before = world.sim.requests().len();
     archive.hold(&name("a/b"), &hold).await.unwrap();
@@ -83,6 +84,22 @@ async fn a_bucket_that_keeps_longer_is_told_and_is_not_weakened() {
     world.clock.advance(Duration::from_secs(7_200));
     let refused = archive.delete(&name("a/b")).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::PermissionDenied, "the bucket keeps it");
+}
+
+/// The bucket needs no object retention for what it keeps by itself.
+#[tokio::test]
+async fn what_the_bucket_keeps_as_long_is_not_written_to_the_object() {
+    let world = with_object().await;
+    world.sim.set_object_retention(BUCKET, false);
+    world.sim.keep_all(BUCKET, 30 * 86_400);
+    for archive in [world.archive(), world.locking()] {
+        let kept = archive.observe(&name("a/b")).await.unwrap().unwrap().hold;
+        archive
+            .hold(&name("a/b"), &kept.and(&ArchiveHold::held()))
+            .await
+            .unwrap();
+        archive.hold(&name("a/b"), &kept).await.unwrap();
+    }
 }
 
 #[tokio::test]

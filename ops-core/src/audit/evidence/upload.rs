@@ -61,11 +61,21 @@ pub async fn archive_evidence(
             return Err(Error::new(ErrorKind::Conflict, UPLOAD).context("evidence", what));
         }
     };
-    let mut archived = Vec::new();
+    let mut named = Vec::new();
+    // A name that cannot be is said before anything is sent.
     for (file, sha256) in manifest {
-        let name = ArchiveName::new(format!("{folder}/{file}"))?;
-        let source = Source::File(directory.join(file), sha256);
-        archived.push(bring_at_last(archive, &source, &name, hold, clock).await?);
+        named.push((
+            ArchiveName::new(format!("{folder}/{file}"))?,
+            Source::File(directory.join(file), sha256),
+        ));
+    }
+    let mut archived = Vec::new();
+    for (name, source) in &named {
+        let brought = bring_at_last(archive, source, name, hold, clock).await;
+        archived.push(brought.map_err(|error| {
+            let there = format!("{} of {} files", archived.len(), named.len());
+            error.context("archived", there)
+        })?);
     }
     Ok(archived)
 }
@@ -204,9 +214,10 @@ async fn bring(
         }
     }
     let object = archive.finish(&upload).await?;
-    // One that was there before keeps its own hold.
-    if !object.hold.covers(hold) {
-        archive.hold(name, hold).await?;
+    // One that was there before keeps its own hold, too; where retention is locked, its own is not yet.
+    let locks = archive.capability().locks_retention && hold.retained_until.is_some();
+    if !object.hold.covers(hold) || locks {
+        archive.hold(name, &object.hold.and(hold)).await?;
     }
 
     let differs = |reason| {
@@ -224,7 +235,7 @@ async fn bring(
     if !object.hold.covers(hold) {
         return Err(differs("the archive does not hold it as asked"));
     }
-    if read_back(archive, name).await? != sha256 {
+    if read_back(archive, name, bytes).await? != sha256 {
         return Err(differs("what is read back is not what was sent"));
     }
     Ok(ArchivedFile {
@@ -234,18 +245,20 @@ async fn bring(
     })
 }
 
-async fn read_back(archive: &dyn EvidenceArchive, name: &ArchiveName) -> Result<Digest> {
+async fn read_back(archive: &dyn EvidenceArchive, name: &ArchiveName, bytes: u64) -> Result<Digest> {
     let (mut hash, mut offset) = (Sha256::new(), 0);
-    loop {
+    // And whether anything is behind.
+    while offset <= bytes {
         let chunk = archive
             .read(name, offset, u32::try_from(CHUNK).unwrap_or(u32::MAX))
             .await?;
         if chunk.is_empty() {
-            return Ok(Digest::from_bytes(hash.finalize().into()));
+            break;
         }
         offset += chunk.len() as u64;
         hash.update(&chunk);
     }
+    Ok(Digest::from_bytes(hash.finalize().into()))
 }
 
 async fn read(path: PathBuf, offset: u64, most: u64) -> Result<Vec<u8>> {

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ops_core::http::HttpResponse;
+use ops_core::model::Timestamp;
 use ops_core::ports::Clock;
 use ops_core::testkit::{Fault, Faults, Handler, Reply, SimRequest};
 use serde_json::{Map, Value, json};
@@ -45,6 +46,7 @@ struct State {
     most: Option<usize>,
     /// The checksum in the metadata is not looked at, and a byte is changed on the way.
     careless: bool,
+    damage_next: bool,
 }
 
 #[derive(Debug, Default)]
@@ -95,6 +97,20 @@ impl StorageSim {
         self.lock().buckets.remove(name);
     }
 
+    /// From now on objects of the bucket may have a retention of their own, or may not.
+    pub fn set_object_retention(&self, bucket: &str, enabled: bool) {
+        if let Some(bucket) = self.lock().buckets.get_mut(bucket) {
+            bucket.rules.object_retention = enabled;
+        }
+    }
+
+    /// The mode of the retention of an object.
+    pub fn retention_mode(&self, bucket: &str, name: &str) -> Option<String> {
+        let state = self.lock();
+        let object = state.buckets.get(bucket)?.objects.get(name)?;
+        object.retention.as_ref().map(|(mode, _)| mode.clone())
+    }
+
     /// From now on the bucket keeps each object so long.
     pub fn keep_all(&self, bucket: &str, seconds: u32) {
         if let Some(bucket) = self.lock().buckets.get_mut(bucket) {
@@ -142,6 +158,11 @@ impl StorageSim {
     /// From now on a byte of each upload is changed on the way, and the checksum in its metadata is not looked at.
     pub fn be_careless(&self) {
         self.lock().careless = true;
+    }
+
+    /// A byte of the next upload that ends is changed on the way.
+    pub fn damage_next_upload(&self) {
+        self.lock().damage_next = true;
     }
 
     /// Every upload that has not ended is forgotten.
@@ -250,6 +271,7 @@ impl StorageSim {
                         bytes: Vec::new(),
                         total: None,
                         ended: None,
+                        refused: None,
                         seed,
                     },
                 );
@@ -332,6 +354,9 @@ impl StorageSim {
                 _ => Err(gone()),
             };
         }
+        if let Some(refusal) = &upload.refused {
+            return Err(refusal.clone());
+        }
         let range = request
             .header("content-range")
             .and_then(ContentRange::parse)
@@ -344,31 +369,22 @@ impl StorageSim {
             }
             return Ok(Reply::Answer(HttpResponse::new(308, headers, "")));
         }
-        let Some(mut upload) = state.uploads.remove(id) else {
-            return Err(gone());
-        };
-        if upload.only_new && bucket.objects.contains_key(&upload.name) {
-            return Err(Refusal::condition_not_met());
-        }
-        if let Some(known) = bucket.objects.get(&upload.name) {
-            known.keeps(now, bucket.rules)?;
-        }
         state.made += 1;
-        let mut bytes = std::mem::take(&mut upload.bytes);
-        if let Some(byte) = bytes.first_mut().filter(|_| state.careless) {
+        let (generation, careless) = (state.made, state.careless);
+        let damaged = std::mem::take(&mut state.damage_next) || careless;
+        if let Some(byte) = upload.bytes.first_mut().filter(|_| damaged) {
             *byte ^= 1;
         }
-        let stored = Stored::new(&upload.seed, bytes, state.made, now, bucket.rules)?;
-        let announced = upload.seed.get("crc32c").and_then(Value::as_str);
-        if announced.is_some_and(|announced| announced != stored.crc32c()) && !state.careless {
-            return Err(Refusal::invalid(
-                "Provided CRC32C does not match the calculated one",
-            ));
-        }
+        let stored = match end(upload, bucket, generation, careless, now) {
+            Ok(stored) => stored,
+            Err(refusal) => {
+                upload.refused = Some(refusal.clone());
+                return Err(refusal);
+            }
+        };
         let answer = stored.json(&upload.bucket, &upload.name, bucket.rules);
         upload.ended = Some(stored.generation);
         bucket.objects.insert(upload.name.clone(), stored);
-        state.uploads.insert(id.to_owned(), upload);
         Ok(Reply::json(200, &answer))
     }
 }
@@ -454,6 +470,31 @@ fn object(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
         Ok(Value::Object(object)) => Ok(object),
         _ => Err(Refusal::new(400, "parseError", "Parse Error")),
     }
+}
+
+/// What an upload becomes that has all its bytes.
+fn end(
+    upload: &Upload,
+    bucket: &Bucket,
+    generation: u64,
+    careless: bool,
+    now: Timestamp,
+) -> Result<Stored, Refusal> {
+    let known = bucket.objects.get(&upload.name);
+    if upload.only_new && known.is_some() {
+        return Err(Refusal::condition_not_met());
+    }
+    if let Some(known) = known {
+        known.keeps(now, bucket.rules)?;
+    }
+    let stored = Stored::new(&upload.seed, upload.bytes.clone(), generation, now, bucket.rules)?;
+    let announced = upload.seed.get("crc32c").and_then(Value::as_str);
+    if announced.is_some_and(|announced| announced != stored.crc32c()) && !careless {
+        return Err(Refusal::invalid(
+            "Provided CRC32C does not match the calculated one",
+        ));
+    }
+    Ok(stored)
 }
 
 /// The conditions on what is there.

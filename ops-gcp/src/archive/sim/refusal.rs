@@ -3,7 +3,7 @@ use ops_core::testkit::Reply;
 use serde_json::json;
 
 /// An error answer as this API has it: with reasons, without the name of a status.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Refusal {
     code: u16,
     reason: &'static str,

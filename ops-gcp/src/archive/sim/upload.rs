@@ -15,6 +15,8 @@ pub(super) struct Upload {
     pub(super) total: Option<u64>,
     /// The generation that it became.
     pub(super) ended: Option<u64>,
+    /// Why it became none: it is said each time.
+    pub(super) refused: Option<Refusal>,
 }
 
 /// `Content-Range` of an upload.
