@@ -307,6 +307,7 @@ async fn evidence_and_sessions(flipped: Arc<Flipped>) {
     let masker = Arc::new(BuiltinMasker::new());
     let recorder = Recorder::new(audit.clone(), masker, Arc::clone(&clock));
     let reader = AuditReader::new(audit.clone(), recorder, Arc::clone(&clock));
+    let now = clock.now();
     let export = Arc::new(EvidenceExport::new(audit, signer, clock));
     let request = EvidenceRequest::new(tenant(), "INC-7", operator());
     let into = folder.path().join("INC-7");
@@ -317,13 +318,13 @@ async fn evidence_and_sessions(flipped: Arc<Flipped>) {
     let sessions = Arc::new(InMemorySessions::new());
     sessions.sign_in("usr_1");
     sessions.sign_in("usr_2");
-    let revoke = RevokeSessions::new(sessions.clone(), "usr_1").expect("an id");
+    let revoke = RevokeSessions::new(sessions.clone(), "usr_1", now).expect("an id");
     carry_out(&flipped, "revoke", Arc::new(revoke)).await;
     let left = |user: &'static str| {
         let sessions = Arc::clone(&sessions);
         async move { sessions.sessions(user).await.expect("a user").active }
     };
-    assert_eq!((left("usr_1").await, left("usr_2").await), (0, 1));
+    assert_eq!((left("usr_1").await, left("usr_2").await), (Some(0), Some(1)));
 }
 
 async fn database_in_memory(flipped: Arc<Flipped>) {

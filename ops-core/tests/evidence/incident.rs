@@ -13,7 +13,7 @@ use ops_core::masking::BuiltinMasker;
 use ops_core::memory::{InMemoryAudit, InMemorySessions, InMemoryTraffic};
 use ops_core::model::{Actor, OutcomeStatus, TargetId, TenantId};
 use ops_core::ports::{
-    Action, AuditQuery, AuditStore, EvidenceFilter, EvidenceSource, SessionRevoker, TrailSnapshot,
+    Action, AuditQuery, AuditStore, Clock, EvidenceFilter, EvidenceSource, SessionRevoker, TrailSnapshot,
 };
 use ops_core::procedures::permission_incident;
 use tokio::sync::Notify;
@@ -166,7 +166,8 @@ async fn an_incident_ends_sessions_and_suspends_the_endpoint_while_evidence_is_p
     sessions.sign_in("u-17");
     let endpoint = TargetId::new("memory:tasks-api").unwrap();
     traffic.add_service(endpoint.clone());
-    let revoke = RevokeSessions::new(Arc::<InMemorySessions>::clone(&sessions), "u-17").unwrap();
+    let now = SystemClock::new().now();
+    let revoke = RevokeSessions::new(Arc::<InMemorySessions>::clone(&sessions), "u-17", now).unwrap();
     let suspend: Arc<dyn Action> = Arc::new(StopTraffic::new(
         Arc::<InMemoryTraffic>::clone(&traffic),
         endpoint.clone(),
@@ -191,7 +192,7 @@ async fn an_incident_ends_sessions_and_suspends_the_endpoint_while_evidence_is_p
     let running = tokio::spawn(async move { ops.stop(&procedure, Actor::person("kazu").unwrap()).await });
     // The leak ends while the export waits for its store.
     let leaks = async {
-        while sessions.sessions("u-17").await.unwrap().active > 0 || traffic.probe(&endpoint) {
+        while sessions.sessions("u-17").await.unwrap().active != Some(0) || traffic.probe(&endpoint) {
             tokio::task::yield_now().await;
         }
     };

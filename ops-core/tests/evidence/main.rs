@@ -5,5 +5,6 @@ mod archive;
 mod export;
 mod incident;
 mod retention;
+mod sessions;
 mod support;
 mod tampering;
