@@ -25,6 +25,8 @@ use ops_core::procedures::{Component, rollback};
 use ops_core::testkit::{Faults, LoopbackServer, loopback_transport, postgres_url};
 use ops_core::{Ops, Providers};
 use ops_gcp::auth::StaticToken;
+use ops_gcp::identity::IdentityUsers;
+use ops_gcp::identity::sim::IdentitySim;
 use ops_gcp::run::CloudRunTraffic;
 use ops_gcp::run::sim::{CloudRunSim, ServiceSeed};
 use ops_postgres::{
@@ -54,6 +56,7 @@ const ONE_WAY: &[&str] = &["PreserveEvidence", "RevokeSessions"];
 const PROVIDERS: &[(&str, &str)] = &[
     ("DatabaseGuard", "InMemoryDatabase"),
     ("DatabaseGuard", "PostgresDatabaseGuard"),
+    ("SessionRevoker", "IdentityUsers"),
     ("SessionRevoker", "InMemorySessions"),
     ("SwitchStore", "FileSwitches"),
     ("SwitchStore", "InMemorySwitches"),
@@ -168,6 +171,7 @@ async fn everything_that_is_listed_was_flipped_and_put_back() {
     let mut scenes = JoinSet::new();
     scenes.spawn(switches_in_memory_and_in_a_file(Arc::clone(&flipped)));
     scenes.spawn(evidence_and_sessions(Arc::clone(&flipped)));
+    scenes.spawn(users_of_identity_toolkit(Arc::clone(&flipped)));
     scenes.spawn(database_in_memory(Arc::clone(&flipped)));
     scenes.spawn(traffic_in_memory_and_a_rehearsal_of_it(Arc::clone(&flipped)));
     scenes.spawn(components_that_follow_one_another(Arc::clone(&flipped)));
@@ -325,6 +329,27 @@ async fn evidence_and_sessions(flipped: Arc<Flipped>) {
         async move { sessions.sessions(user).await.expect("a user").active }
     };
     assert_eq!((left("usr_1").await, left("usr_2").await), (Some(0), Some(1)));
+}
+
+async fn users_of_identity_toolkit(flipped: Arc<Flipped>) {
+    let clock = Providers::in_memory().clock;
+    let sim = IdentitySim::new("soul-kun", Arc::clone(&clock), Faults::new());
+    sim.add_user(None, "usr_1", "user@example.com");
+    let session = sim.sign_in(None, "usr_1").expect("a user");
+    let server = LoopbackServer::start(Arc::clone(&sim) as _)
+        .await
+        .expect("a server");
+    let cloud_run = CloudRunTraffic::builder()
+        .with_transport(loopback_transport())
+        .with_token(Arc::new(StaticToken::new("simulated".to_owned())))
+        .with_clock(Arc::clone(&clock))
+        .build()
+        .expect("a client");
+    let users = IdentityUsers::new(&cloud_run, "soul-kun").expect("a project");
+    let users = Arc::new(users.with_base_url(&server.base_url()).expect("an address"));
+    let revoke = RevokeSessions::new(users, "usr_1", clock.now()).expect("an id");
+    carry_out(&flipped, "revoke", Arc::new(revoke)).await;
+    assert!(!sim.renew(None, "usr_1", &mut session.clone()));
 }
 
 async fn database_in_memory(flipped: Arc<Flipped>) {

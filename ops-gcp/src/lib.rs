@@ -3,6 +3,7 @@
 //! | module | what it stops | how |
 //! |---|---|---|
 //! | [`run`] | a Cloud Run service | manual scaling with zero instances, no new revision |
+//! | [`identity`] | the sessions of a user at Identity Toolkit (Firebase Authentication) | sign-ins before a moment are renewed no more |
 //!
 //! | module | what it looks at |
 //! |---|---|
@@ -15,6 +16,7 @@
 //! its documented traps. They are for tests, drills and `opsctl sim`.
 
 pub mod auth;
+pub mod identity;
 pub mod queues;
 pub mod run;
 

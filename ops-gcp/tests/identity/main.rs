@@ -1,0 +1,11 @@
+//! Users of Identity Toolkit, over HTTP, against a simulated one.
+#![expect(clippy::unwrap_used, reason = "a test ends where its world cannot be built")]
+
+mod contract;
+#[path = "../discovery/mod.rs"]
+mod discovery;
+mod faults;
+mod readiness;
+mod sessions;
+mod traps;
+mod world;
