@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ops_core::actions::{MakeReadOnly, PreserveEvidence, Rehearsal, RevokeSessions, StopTraffic, SwitchOff};
+use ops_core::actions::{
+    MakeReadOnly, PreserveEvidence, Rehearsal, RevokeSessions, StopTraffic, SuspendAccount, SwitchOff,
+};
 use ops_core::audit::{AuditReader, EvidenceExport, EvidenceRequest, EvidenceVerifier, NoteSigner, Recorder};
 use ops_core::config::{Preset, preset};
 use ops_core::emergency::{Procedure, Refusal, Step};
@@ -16,7 +18,7 @@ use ops_core::file::FileSwitches;
 use ops_core::guard::KillSwitch;
 use ops_core::masking::BuiltinMasker;
 use ops_core::memory::{
-    InMemoryAudit, InMemoryDatabase, InMemorySessions, InMemorySwitches, InMemoryTraffic,
+    InMemoryAccounts, InMemoryAudit, InMemoryDatabase, InMemorySessions, InMemorySwitches, InMemoryTraffic,
 };
 use ops_core::model::{Actor, TargetId, TenantId};
 use ops_core::pipeline::{DrillSetup, DrillWorld, drill};
@@ -46,6 +48,7 @@ const ACTIONS: &[&str] = &[
     "PostgresTimeouts",
     "Rehearsal",
     "StopTraffic",
+    "SuspendAccount",
     "SwitchOff",
 ];
 
@@ -54,6 +57,8 @@ const ONE_WAY: &[&str] = &["PreserveEvidence", "RevokeSessions"];
 
 /// Every provider behind one: the port and the provider.
 const PROVIDERS: &[(&str, &str)] = &[
+    ("AccountSuspender", "IdentityUsers"),
+    ("AccountSuspender", "InMemoryAccounts"),
     ("DatabaseGuard", "InMemoryDatabase"),
     ("DatabaseGuard", "PostgresDatabaseGuard"),
     ("SessionRevoker", "IdentityUsers"),
@@ -115,7 +120,7 @@ fn no_action_and_no_provider_is_without_a_drill() {
         "add a drill of the new action, then its name"
     );
     let ports: BTreeSet<_> = PROVIDERS.iter().map(|(port, _)| *port).collect();
-    assert_eq!(ports.len(), 4);
+    assert_eq!(ports.len(), 5);
     for port in ports {
         let drilled: BTreeSet<_> = PROVIDERS
             .iter()
@@ -322,6 +327,11 @@ async fn evidence_and_sessions(flipped: Arc<Flipped>) {
     let sessions = Arc::new(InMemorySessions::new());
     sessions.sign_in("usr_1");
     sessions.sign_in("usr_2");
+    let accounts = Arc::new(InMemoryAccounts::new());
+    accounts.add_user("usr_1");
+    let suspend = SuspendAccount::new(accounts.clone(), "usr_1").expect("an id");
+    flip(&flipped, "suspend", Arc::new(suspend)).await;
+    assert!(accounts.admits("usr_1"));
     let revoke = RevokeSessions::new(sessions.clone(), "usr_1", now).expect("an id");
     carry_out(&flipped, "revoke", Arc::new(revoke)).await;
     let left = |user: &'static str| {
@@ -347,9 +357,12 @@ async fn users_of_identity_toolkit(flipped: Arc<Flipped>) {
         .expect("a client");
     let users = IdentityUsers::new(&cloud_run, "soul-kun").expect("a project");
     let users = Arc::new(users.with_base_url(&server.base_url()).expect("an address"));
-    let revoke = RevokeSessions::new(users, "usr_1", clock.now()).expect("an id");
+    let revoke = RevokeSessions::new(users.clone(), "usr_1", clock.now()).expect("an id");
     carry_out(&flipped, "revoke", Arc::new(revoke)).await;
     assert!(!sim.renew(None, "usr_1", &mut session.clone()));
+    let suspend = SuspendAccount::new(users, "usr_1").expect("an id");
+    flip(&flipped, "suspend", Arc::new(suspend)).await;
+    assert!(!sim.is_disabled(None, "usr_1"));
 }
 
 async fn database_in_memory(flipped: Arc<Flipped>) {

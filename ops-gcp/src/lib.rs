@@ -3,7 +3,7 @@
 //! | module | what it stops | how |
 //! |---|---|---|
 //! | [`run`] | a Cloud Run service | manual scaling with zero instances, no new revision |
-//! | [`identity`] | the sessions of a user at Identity Toolkit (Firebase Authentication) | sign-ins before a moment are renewed no more |
+//! | [`identity`] | the sessions and the account of a user at Identity Toolkit (Firebase Authentication) | sign-ins before a moment are renewed no more; the account is disabled |
 //!
 //! | module | what it looks at |
 //! |---|---|

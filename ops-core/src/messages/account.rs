@@ -1,8 +1,24 @@
 //! Users of a directory.
 
-use crate::model::Need;
+use crate::model::{Need, Text};
 
 use super::readiness::need;
+
+/// Suspending the account of a user.
+pub fn suspend_account(user: &str) -> Text {
+    Text::new(
+        format!("利用者 {user} のアカウントを停止する"),
+        format!("suspend the account of user {user}"),
+    )
+}
+
+/// The way back from it.
+pub fn restore_account(user: &str) -> Text {
+    Text::new(
+        format!("利用者 {user} のアカウントを停止前の状態に戻す"),
+        format!("put the account of user {user} back as it was"),
+    )
+}
 
 /// A permission on users.
 pub fn need_user_permission(subject: &str, permission: &str) -> Need {

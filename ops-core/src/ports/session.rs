@@ -62,7 +62,7 @@ impl SessionsSeen {
 /// - After an effective `revoke`, no session that was there before can be used or renewed; tokens that nobody can take back are told by
 ///   [`SessionsSeen::tokens_until`].
 /// - `revoke` is idempotent, and `ended_before` never moves backwards. A user who signs in again has a new session: to keep them out is the matter of
-///   suspending the account.
+///   [`AccountSuspender`](super::AccountSuspender).
 /// - `sessions` asks each time, never a cache. It alone proves what `revoke` did.
 /// - `sessions` tells `active` or `ended_before`, or both: a provider that can tell neither cannot be verified.
 ///

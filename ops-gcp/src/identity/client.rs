@@ -12,6 +12,7 @@ use crate::error::from_response;
 pub(super) struct Found {
     /// Seconds since the epoch; `None` where no sign-in was ever revoked.
     pub(super) valid_since: Option<i64>,
+    pub(super) disabled: bool,
     /// The second after the one in which it was read, by the later of our clock and the vendor's.
     pub(super) next_second: i64,
 }
@@ -41,6 +42,7 @@ impl IdentityUsers {
         let read = response.date().map_or(ours, |theirs| theirs.max(ours));
         Ok(Found {
             valid_since,
+            disabled: found.disabled,
             next_second: seconds(read).saturating_add(1),
         })
     }
@@ -54,7 +56,12 @@ impl IdentityUsers {
         found.local_id == user && found.tenant_id == self.tenant
     }
 
-    async fn post(&self, verb: &str, body: &impl Serialize, doing: &'static str) -> Result<HttpResponse> {
+    async fn post(
+        &self,
+        verb: &str,
+        body: &(impl Serialize + Sync),
+        doing: &'static str,
+    ) -> Result<HttpResponse> {
         let tenant = match &self.tenant {
             Some(tenant) => format!("/tenants/{tenant}"),
             None => String::new(),
@@ -69,7 +76,7 @@ impl IdentityUsers {
     pub(super) async fn ask(
         &self,
         url: String,
-        body: &impl Serialize,
+        body: &(impl Serialize + Sync),
         doing: &'static str,
     ) -> Result<HttpResponse> {
         let mut request = HttpRequest::new(Method::Post, url).with_json(body)?;

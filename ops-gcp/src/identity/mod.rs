@@ -1,11 +1,15 @@
-//! Identity Toolkit (Firebase Authentication, Identity Platform): ends the sessions of a user.
+//! Identity Toolkit (Firebase Authentication, Identity Platform): ends the sessions of a user, and suspends the account.
 //!
 //! Sessions end by `validSince`: no refresh token of a sign-in before that second is renewed. The vendor does not count sessions and names none.
 //! An ID token that was given out already stays valid for up to an hour, unless the backend compares its `auth_time` with `validSince`
 //! on each request (in the SDKs of the vendor: with the check for revocation).
 //!
+//! An account is suspended by `disableUser` and read by `disabled`. While it is, nobody signs in and no session is renewed; one that was not ended goes on
+//! afterwards.
+//!
 //! A write is answered before it is proven: `accounts:lookup` is the only proof. Each answer must be about the user and the tenant that were asked for.
 
+mod account;
 mod client;
 mod readiness;
 mod sessions;
@@ -22,7 +26,7 @@ use crate::run::{Client as RunClient, CloudRunTraffic, RESOURCE_MANAGER, Service
 /// The users of a project, or of one tenant of it.
 ///
 /// ```
-/// use ops_core::{error::Result, model::Text, ports::SessionRevoker};
+/// use ops_core::error::Result;
 /// use ops_gcp::{identity::IdentityUsers, run::CloudRunTraffic};
 ///
 /// fn users(cloud_run: &CloudRunTraffic) -> Result<IdentityUsers> {
@@ -79,6 +83,11 @@ impl IdentityUsers {
         self.directory = format!("{DIRECTORY}/{}/{tenant}", self.project);
         self.tenant = Some(tenant.to_owned());
         Ok(self)
+    }
+
+    /// `gcip`, the project, and the tenant or `-`: part of the ids of the targets.
+    pub fn directory(&self) -> &str {
+        &self.directory
     }
 
     /// Counts the requests to this project. The credential of a person needs it, that of a service account does not.

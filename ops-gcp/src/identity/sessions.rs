@@ -12,7 +12,7 @@ use super::wire::UpdateRequest;
 #[async_trait]
 impl SessionRevoker for IdentityUsers {
     fn directory(&self) -> &str {
-        &self.directory
+        IdentityUsers::directory(self)
     }
 
     fn limitations(&self) -> Vec<Text> {
@@ -39,6 +39,7 @@ impl SessionRevoker for IdentityUsers {
             let change = UpdateRequest {
                 local_id: user,
                 valid_since: Some(found.next_second.to_string()),
+                disable_user: None,
             };
             self.update(&change, "revoke sessions").await?;
         }
@@ -91,6 +92,7 @@ mod tests {
     fn of(valid_since: Option<i64>) -> SessionsSeen {
         seen(&Found {
             valid_since,
+            disabled: false,
             next_second: 1_000_000,
         })
     }

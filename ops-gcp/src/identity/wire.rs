@@ -23,6 +23,8 @@ pub(super) struct User {
     pub(super) tenant_id: Option<String>,
     /// Seconds since the epoch, in a string.
     pub(super) valid_since: Option<String>,
+    /// Absent where nobody ever disabled it.
+    pub(super) disabled: bool,
 }
 
 /// Changes a user: what is absent stays.
@@ -33,4 +35,7 @@ pub(super) struct UpdateRequest<'a> {
     /// Seconds since the epoch, in a string. Milliseconds would be taken, for a time in the far future.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) valid_since: Option<String>,
+    /// Written under another name than it is read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) disable_user: Option<bool>,
 }

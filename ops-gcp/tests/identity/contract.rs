@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ops_core::error::Result;
 use ops_core::http::{HttpRequest, HttpResponse, HttpTransport};
-use ops_core::ports::{ReadinessProbe, SessionRevoker};
+use ops_core::ports::{AccountSuspender, ReadinessProbe, SessionRevoker};
 use ops_core::testkit::loopback_transport;
 use ops_gcp::identity::sim::{LOOKUP_FIELDS, UPDATE_FIELDS};
 use serde_json::Value;
@@ -70,6 +70,9 @@ async fn exchanges() -> Vec<Exchange> {
         users.sessions(USER).await.unwrap();
         users.revoke(USER, &key).await.unwrap();
         users.sessions(USER).await.unwrap();
+        users.suspend(USER, &key).await.unwrap();
+        users.account(USER).await.unwrap();
+        users.resume(USER, &key).await.unwrap();
         users.examine(&[]).await;
     }
     users.sessions("u-unknown").await.unwrap_err();
@@ -142,6 +145,6 @@ fn the_simulation_knows_the_fields_that_the_vendor_knows() {
 async fn the_project_that_is_counted_is_named_only_where_it_was_set() {
     let exchanges = exchanges().await;
     let named = exchanges.iter().filter(|exchange| exchange.quota_project);
-    // Two of sessions, two of revoke, one of the permissions.
-    assert_eq!(named.count(), 5);
+    // Two of sessions, two of revoke, two of suspend, one of account, two of resume, one of the permissions.
+    assert_eq!(named.count(), 10);
 }
