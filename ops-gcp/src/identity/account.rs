@@ -9,7 +9,7 @@ use super::wire::UpdateRequest;
 #[async_trait]
 impl AccountSuspender for IdentityUsers {
     fn directory(&self) -> &str {
-        IdentityUsers::directory(self)
+        Self::directory(self)
     }
 
     fn limitations(&self) -> Vec<Text> {

@@ -12,7 +12,7 @@ use super::wire::UpdateRequest;
 #[async_trait]
 impl SessionRevoker for IdentityUsers {
     fn directory(&self) -> &str {
-        IdentityUsers::directory(self)
+        Self::directory(self)
     }
 
     fn limitations(&self) -> Vec<Text> {

@@ -11,8 +11,8 @@ use crate::ports::AccountSuspender;
 /// With the clause that `port` breaks.
 pub async fn account_suspender(
     port: &dyn AccountSuspender,
-    add_user: impl Fn(&str),
-    admits: impl Fn(&str) -> bool,
+    add_user: impl Fn(&str) + Send + Sync,
+    admits: impl Fn(&str) -> bool + Send + Sync,
 ) {
     assert!(
         !port.directory().trim().is_empty(),
