@@ -32,7 +32,7 @@ impl World {
         let action = SuspendAccount::new(Arc::<InMemoryAccounts>::clone(&accounts), USER).unwrap();
         let action = Arc::new(action);
         // One of the tests waits for what never comes.
-        let step = Step::new(Arc::<SuspendAccount>::clone(&action)).with_timeout(Duration::from_secs(3));
+        let step = Step::new(Arc::<SuspendAccount>::clone(&action)).with_settle(Duration::from_secs(2));
         Self {
             accounts,
             action,

@@ -44,10 +44,7 @@ impl ReadinessProbe for IdentityUsers {
         }));
         for target in targets {
             let need = need_known_user(target.as_str());
-            let user = target
-                .name()
-                .strip_prefix(&self.directory)
-                .and_then(|rest| rest.strip_prefix('/'));
+            let user = self.user_of(target);
             checks.push(match user {
                 None => need.missing("is no user of this directory"),
                 Some(user) => match self.lookup(user, "look for user").await {
@@ -64,6 +61,12 @@ impl ReadinessProbe for IdentityUsers {
 }
 
 impl IdentityUsers {
+    /// Who a target of sessions or of an account is, if of this directory.
+    fn user_of<'a>(&self, target: &'a TargetId) -> Option<&'a str> {
+        matches!(target.system(), "sessions" | "account").then_some(())?;
+        target.name().strip_prefix(&self.directory)?.strip_prefix('/')
+    }
+
     /// A POST that the vendor documents as changing nothing.
     async fn granted(&self) -> Result<Vec<String>> {
         let url = format!(

@@ -6,6 +6,7 @@ mod contract;
 #[path = "../discovery/mod.rs"]
 mod discovery;
 mod faults;
+mod histories;
 mod readiness;
 mod sessions;
 mod traps;

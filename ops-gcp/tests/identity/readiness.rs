@@ -5,7 +5,7 @@ use ops_core::ports::{Action, ReadinessProbe};
 use ops_core::testkit::{self, Fault, FaultRule};
 use ops_gcp::identity::REQUIRED;
 
-use super::world::World;
+use super::world::{USER, World};
 
 fn of<'a>(checks: &'a [Check], name: &str) -> &'a Check {
     checks.iter().find(|check| check.name == name).unwrap()
@@ -21,6 +21,18 @@ async fn it_keeps_the_contract_of_a_readiness_probe() {
     let of_tenant = world.users().with_tenant("org-one").unwrap();
     let checks = of_tenant.examine(&[known]).await;
     assert_eq!(of(&checks, "user").state, CheckState::Missing);
+    for elsewhere in [
+        "queue:gcip/soul-kun/-/",
+        "sessions:gcip/soul-kun/-x/",
+        "account:memory/",
+    ] {
+        let target = TargetId::new(format!("{elsewhere}{USER}")).unwrap();
+        let checks = world.users().examine(&[target]).await;
+        assert_eq!(of(&checks, "user").state, CheckState::Missing, "{elsewhere}");
+    }
+    let account = TargetId::new(format!("account:gcip/soul-kun/-/{USER}")).unwrap();
+    let checks = world.users().examine(&[account]).await;
+    assert_eq!(of(&checks, "user").state, CheckState::Ready);
     assert_eq!(world.sim.writes(), 0);
 }
 
