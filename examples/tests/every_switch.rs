@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ops_core::actions::{MakeReadOnly, PreserveEvidence, Rehearsal, RevokeSessions, StopTraffic, SwitchOff};
+use ops_core::actions::{
+    MakeReadOnly, PreserveEvidence, Rehearsal, RevokeSessions, StopTraffic, SuspendAccount, SwitchOff,
+};
 use ops_core::audit::{AuditReader, EvidenceExport, EvidenceRequest, EvidenceVerifier, NoteSigner, Recorder};
 use ops_core::config::{Preset, preset};
 use ops_core::emergency::{Procedure, Refusal, Step};
@@ -16,7 +18,7 @@ use ops_core::file::FileSwitches;
 use ops_core::guard::KillSwitch;
 use ops_core::masking::BuiltinMasker;
 use ops_core::memory::{
-    InMemoryAudit, InMemoryDatabase, InMemorySessions, InMemorySwitches, InMemoryTraffic,
+    InMemoryAccounts, InMemoryAudit, InMemoryDatabase, InMemorySessions, InMemorySwitches, InMemoryTraffic,
 };
 use ops_core::model::{Actor, TargetId, TenantId};
 use ops_core::pipeline::{DrillSetup, DrillWorld, drill};
@@ -25,6 +27,8 @@ use ops_core::procedures::{Component, rollback};
 use ops_core::testkit::{Faults, LoopbackServer, loopback_transport, postgres_url};
 use ops_core::{Ops, Providers};
 use ops_gcp::auth::StaticToken;
+use ops_gcp::identity::IdentityUsers;
+use ops_gcp::identity::sim::IdentitySim;
 use ops_gcp::run::CloudRunTraffic;
 use ops_gcp::run::sim::{CloudRunSim, ServiceSeed};
 use ops_postgres::{
@@ -44,6 +48,7 @@ const ACTIONS: &[&str] = &[
     "PostgresTimeouts",
     "Rehearsal",
     "StopTraffic",
+    "SuspendAccount",
     "SwitchOff",
 ];
 
@@ -52,8 +57,11 @@ const ONE_WAY: &[&str] = &["PreserveEvidence", "RevokeSessions"];
 
 /// Every provider behind one: the port and the provider.
 const PROVIDERS: &[(&str, &str)] = &[
+    ("AccountSuspender", "IdentityUsers"),
+    ("AccountSuspender", "InMemoryAccounts"),
     ("DatabaseGuard", "InMemoryDatabase"),
     ("DatabaseGuard", "PostgresDatabaseGuard"),
+    ("SessionRevoker", "IdentityUsers"),
     ("SessionRevoker", "InMemorySessions"),
     ("SwitchStore", "FileSwitches"),
     ("SwitchStore", "InMemorySwitches"),
@@ -112,7 +120,7 @@ fn no_action_and_no_provider_is_without_a_drill() {
         "add a drill of the new action, then its name"
     );
     let ports: BTreeSet<_> = PROVIDERS.iter().map(|(port, _)| *port).collect();
-    assert_eq!(ports.len(), 4);
+    assert_eq!(ports.len(), 5);
     for port in ports {
         let drilled: BTreeSet<_> = PROVIDERS
             .iter()
@@ -168,6 +176,7 @@ async fn everything_that_is_listed_was_flipped_and_put_back() {
     let mut scenes = JoinSet::new();
     scenes.spawn(switches_in_memory_and_in_a_file(Arc::clone(&flipped)));
     scenes.spawn(evidence_and_sessions(Arc::clone(&flipped)));
+    scenes.spawn(users_of_identity_toolkit(Arc::clone(&flipped)));
     scenes.spawn(database_in_memory(Arc::clone(&flipped)));
     scenes.spawn(traffic_in_memory_and_a_rehearsal_of_it(Arc::clone(&flipped)));
     scenes.spawn(components_that_follow_one_another(Arc::clone(&flipped)));
@@ -307,6 +316,7 @@ async fn evidence_and_sessions(flipped: Arc<Flipped>) {
     let masker = Arc::new(BuiltinMasker::new());
     let recorder = Recorder::new(audit.clone(), masker, Arc::clone(&clock));
     let reader = AuditReader::new(audit.clone(), recorder, Arc::clone(&clock));
+    let now = clock.now();
     let export = Arc::new(EvidenceExport::new(audit, signer, clock));
     let request = EvidenceRequest::new(tenant(), "INC-7", operator());
     let into = folder.path().join("INC-7");
@@ -317,13 +327,42 @@ async fn evidence_and_sessions(flipped: Arc<Flipped>) {
     let sessions = Arc::new(InMemorySessions::new());
     sessions.sign_in("usr_1");
     sessions.sign_in("usr_2");
-    let revoke = RevokeSessions::new(sessions.clone(), "usr_1").expect("an id");
+    let accounts = Arc::new(InMemoryAccounts::new());
+    accounts.add_user("usr_1");
+    let suspend = SuspendAccount::new(accounts.clone(), "usr_1").expect("an id");
+    flip(&flipped, "suspend", Arc::new(suspend)).await;
+    assert!(accounts.admits("usr_1"));
+    let revoke = RevokeSessions::new(sessions.clone(), "usr_1", now).expect("an id");
     carry_out(&flipped, "revoke", Arc::new(revoke)).await;
     let left = |user: &'static str| {
         let sessions = Arc::clone(&sessions);
         async move { sessions.sessions(user).await.expect("a user").active }
     };
-    assert_eq!((left("usr_1").await, left("usr_2").await), (0, 1));
+    assert_eq!((left("usr_1").await, left("usr_2").await), (Some(0), Some(1)));
+}
+
+async fn users_of_identity_toolkit(flipped: Arc<Flipped>) {
+    let clock = Providers::in_memory().clock;
+    let sim = IdentitySim::new("soul-kun", Arc::clone(&clock), Faults::new());
+    sim.add_user(None, "usr_1", "user@example.com");
+    let session = sim.sign_in(None, "usr_1").expect("a user");
+    let server = LoopbackServer::start(Arc::clone(&sim) as _)
+        .await
+        .expect("a server");
+    let cloud_run = CloudRunTraffic::builder()
+        .with_transport(loopback_transport())
+        .with_token(Arc::new(StaticToken::new("simulated".to_owned())))
+        .with_clock(Arc::clone(&clock))
+        .build()
+        .expect("a client");
+    let users = IdentityUsers::new(&cloud_run, "soul-kun").expect("a project");
+    let users = Arc::new(users.with_base_url(&server.base_url()).expect("an address"));
+    let revoke = RevokeSessions::new(users.clone(), "usr_1", clock.now()).expect("an id");
+    carry_out(&flipped, "revoke", Arc::new(revoke)).await;
+    assert!(!sim.renew(None, "usr_1", &mut session.clone()));
+    let suspend = SuspendAccount::new(users, "usr_1").expect("an id");
+    flip(&flipped, "suspend", Arc::new(suspend)).await;
+    assert!(!sim.is_disabled(None, "usr_1"));
 }
 
 async fn database_in_memory(flipped: Arc<Flipped>) {

@@ -29,6 +29,7 @@ macro_rules! ports {
 }
 
 ports!(
+    AccountSuspender,
     Action,
     Admission,
     ApprovalStore,

@@ -3,6 +3,7 @@
 //! | module | what it stops | how |
 //! |---|---|---|
 //! | [`run`] | a Cloud Run service | manual scaling with zero instances, no new revision |
+//! | [`identity`] | the sessions and the account of a user at Identity Toolkit (Firebase Authentication) | sign-ins before a moment are renewed no more; the account is disabled |
 //!
 //! | module | what it looks at |
 //! |---|---|
@@ -20,6 +21,7 @@
 
 pub mod archive;
 pub mod auth;
+pub mod identity;
 pub mod queues;
 pub mod run;
 

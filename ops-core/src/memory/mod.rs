@@ -25,6 +25,7 @@
 //! # }).unwrap();
 //! ```
 
+mod account;
 mod approval;
 mod archive;
 mod audit;
@@ -51,6 +52,7 @@ mod switch;
 mod tenant;
 mod traffic;
 
+pub use self::account::InMemoryAccounts;
 pub use self::approval::InMemoryApprovals;
 pub use self::archive::InMemoryArchive;
 pub use self::audit::InMemoryAudit;

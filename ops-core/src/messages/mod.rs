@@ -2,6 +2,7 @@
 //!
 //! Plan, audit record, notice and report take their words from here, so they cannot drift apart.
 
+mod account;
 /// What is wrong with backups, and what to do.
 pub mod backup;
 mod erasure;
@@ -23,6 +24,7 @@ mod rollback;
 mod tenant;
 mod timeline;
 mod triage;
+pub use self::account::*;
 pub use self::erasure::{disposal, erasure_report};
 pub use self::incident::*;
 pub use self::incident_report::*;

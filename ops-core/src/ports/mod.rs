@@ -3,6 +3,7 @@
 //! Every port states its contract, has an in-memory provider in [`memory`](crate::memory) that really behaves, and a
 //! conformance suite in `testkit` that every provider passes.
 
+mod account;
 mod action;
 mod approval;
 mod archive;
@@ -34,6 +35,7 @@ mod switch;
 mod tenant;
 mod traffic;
 
+pub use self::account::{AccountSeen, AccountSuspender};
 pub use self::action::{Action, Ramp};
 pub use self::approval::{ApprovalStore, ApprovalsFound, MAX_APPROVAL, MAX_APPROVALS, MAX_OPEN, MAX_REQUEST};
 pub use self::archive::{

@@ -57,7 +57,12 @@ pub struct ReportsDue {
     pub whole: Timestamp,
 }
 
-/// Answers a permission incident: the user's sessions end, the endpoint is suspended and evidence is preserved, all at the same time.
+/// Answers a permission incident: the user's sessions end, the endpoint and the account are suspended and evidence is preserved, all at the same time.
+///
+/// `suspend`: what is kept shut, endpoints and the account of the user ([`SuspendAccount`](crate::actions::SuspendAccount)). Without the account, a user whose sessions were
+/// ended signs in again. A session that begins between the end of the others and the suspension cannot be renewed while the account is suspended,
+/// and goes on when it is resumed: revoke once more before that. The way back of the run resumes the account together with the endpoints; one
+/// that is to stay shut for longer belongs in a procedure of its own.
 ///
 /// Neither waits for another: the leak ends however long the export takes, and nothing of it touches the trail. The export may take 2 minutes
 /// (`settings` may set it).

@@ -13,11 +13,12 @@ mod server;
 
 pub use self::clock::ManualClock;
 pub use self::conformance::{
-    Health, action, approval_store, audit_eraser, audit_pruner, audit_store, backup_inspector, clock,
-    database_guard, drill_log, due_dates, evidence_archive, forget_person, health_probe, incident_outbox,
-    incident_store, inventory, journal, lease_store, limit_store, migration_executor, migration_inspector,
-    notifier, pii_masker, pii_masker_forms, process_registry, queue_inspector, rate_limiter, readiness_probe,
-    session_revoker, switch_store, tenant_directory, traffic_controller,
+    Health, account_suspender, action, approval_store, audit_eraser, audit_pruner, audit_store,
+    backup_inspector, clock, database_guard, drill_log, due_dates, evidence_archive, forget_person,
+    health_probe, incident_outbox, incident_store, inventory, journal, lease_store, limit_store,
+    migration_executor, migration_inspector, notifier, pii_masker, pii_masker_forms, process_registry,
+    queue_inspector, rate_limiter, readiness_probe, session_revoker, switch_store, tenant_directory,
+    traffic_controller,
 };
 pub use self::fault::{Fault, FaultRule, Faults};
 pub use self::loopback::{Handler, LoopbackServer, Reply, SimRequest, loopback_transport};

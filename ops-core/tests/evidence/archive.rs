@@ -25,8 +25,19 @@ async fn the_archives_and_the_sessions_keep_their_contracts() {
     testkit::evidence_archive(&InMemoryArchive::new(clock())).await;
     let home = tempfile::tempdir().unwrap();
     testkit::evidence_archive(&DirectoryArchive::open(home.path(), clock()).unwrap()).await;
-    let sessions = InMemorySessions::new();
-    testkit::session_revoker(&sessions, |user| sessions.sign_in(user)).await;
+    let clock = Arc::new(ManualClock::self_moving());
+    for sessions in [
+        InMemorySessions::new(),
+        InMemorySessions::uncounted(Arc::<ManualClock>::clone(&clock)),
+    ] {
+        testkit::session_revoker(
+            &sessions,
+            &*clock,
+            |user| sessions.sign_in(user),
+            |user, session| sessions.renews(user, *session),
+        )
+        .await;
+    }
 }
 
 #[tokio::test]

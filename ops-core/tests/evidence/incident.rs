@@ -3,17 +3,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ops_core::Providers;
-use ops_core::actions::{PreserveEvidence, RevokeSessions, StopTraffic};
+use ops_core::actions::{PreserveEvidence, RevokeSessions, StopTraffic, SuspendAccount};
 use ops_core::audit::{
     AuditReader, Checkpoint, EvidenceExport, EvidenceVerifier, Recorder, Spool, SpoolQuota, kept_tree,
 };
 use ops_core::clock::SystemClock;
 use ops_core::error::{ErrorKind, Result};
 use ops_core::masking::BuiltinMasker;
-use ops_core::memory::{InMemoryAudit, InMemorySessions, InMemoryTraffic};
+use ops_core::memory::{InMemoryAccounts, InMemoryAudit, InMemorySessions, InMemoryTraffic};
 use ops_core::model::{Actor, OutcomeStatus, TargetId, TenantId};
 use ops_core::ports::{
-    Action, AuditQuery, AuditStore, EvidenceFilter, EvidenceSource, SessionRevoker, TrailSnapshot,
+    Action, AuditQuery, AuditStore, Clock, EvidenceFilter, EvidenceSource, SessionRevoker, TrailSnapshot,
 };
 use ops_core::procedures::permission_incident;
 use tokio::sync::Notify;
@@ -166,7 +166,11 @@ async fn an_incident_ends_sessions_and_suspends_the_endpoint_while_evidence_is_p
     sessions.sign_in("u-17");
     let endpoint = TargetId::new("memory:tasks-api").unwrap();
     traffic.add_service(endpoint.clone());
-    let revoke = RevokeSessions::new(Arc::<InMemorySessions>::clone(&sessions), "u-17").unwrap();
+    let now = SystemClock::new().now();
+    let revoke = RevokeSessions::new(Arc::<InMemorySessions>::clone(&sessions), "u-17", now).unwrap();
+    let accounts = Arc::new(InMemoryAccounts::new());
+    accounts.add_user("u-17");
+    let suspend_account = SuspendAccount::new(Arc::<InMemoryAccounts>::clone(&accounts), "u-17").unwrap();
     let suspend: Arc<dyn Action> = Arc::new(StopTraffic::new(
         Arc::<InMemoryTraffic>::clone(&traffic),
         endpoint.clone(),
@@ -176,7 +180,7 @@ async fn an_incident_ends_sessions_and_suspends_the_endpoint_while_evidence_is_p
         "permission-incident",
         Arc::new(preserve),
         Some(Arc::new(revoke)),
-        vec![suspend],
+        vec![suspend, Arc::new(suspend_account)],
         |step| step.with_timeout(Duration::from_secs(3600)),
     )
     .unwrap();
@@ -191,7 +195,10 @@ async fn an_incident_ends_sessions_and_suspends_the_endpoint_while_evidence_is_p
     let running = tokio::spawn(async move { ops.stop(&procedure, Actor::person("kazu").unwrap()).await });
     // The leak ends while the export waits for its store.
     let leaks = async {
-        while sessions.sessions("u-17").await.unwrap().active > 0 || traffic.probe(&endpoint) {
+        while sessions.sessions("u-17").await.unwrap().active != Some(0)
+            || traffic.probe(&endpoint)
+            || accounts.admits("u-17")
+        {
             tokio::task::yield_now().await;
         }
     };

@@ -1,3 +1,4 @@
 //! What the simulated control planes share.
 
+pub(crate) mod permissions;
 pub(crate) mod refusal;

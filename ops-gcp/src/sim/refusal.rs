@@ -53,6 +53,11 @@ impl Refusal {
         Self::new(404, "NOT_FOUND", "the resource was not found")
     }
 
+    /// One of the older services of Google's: the cause is the message, and there is no name of a status.
+    pub(crate) fn by_message(cause: &str) -> Self {
+        Self::new(400, "", cause)
+    }
+
     pub(crate) fn too_many() -> Self {
         Self::new(429, "RESOURCE_EXHAUSTED", "quota exceeded")
     }
@@ -87,7 +92,10 @@ impl Refusal {
     }
 
     fn body(&self) -> Value {
-        let mut error = json!({"code": self.code, "message": self.message, "status": self.status});
+        let mut error = json!({"code": self.code, "message": self.message});
+        if !self.status.is_empty() {
+            error["status"] = json!(self.status);
+        }
         if let Some(reason) = self.reason {
             error["details"] = json!([{
                 "@type": "type.googleapis.com/google.rpc.ErrorInfo",

@@ -2,6 +2,7 @@
 //!
 //! The suites use names and ids that nobody else uses, so that they may run against shared stores.
 
+mod account_suspender;
 mod action;
 mod approval_store;
 mod audit_batch;
@@ -34,6 +35,7 @@ mod switch_store;
 mod tenant_directory;
 mod traffic_controller;
 
+pub use self::account_suspender::account_suspender;
 pub use self::action::action;
 pub use self::approval_store::approval_store;
 pub use self::audit_batch::audit_eraser;

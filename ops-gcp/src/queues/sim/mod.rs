@@ -26,6 +26,7 @@ pub use self::seed::{JobSeed, QueueSeed, SubscriptionSeed};
 use self::stock::{Job, Queue, Subscription, Task};
 use super::{REQUIRED, pubsub, tasks};
 use crate::run::ServiceName;
+use crate::sim::permissions::test_permissions;
 use crate::sim::refusal::Refusal;
 
 /// The queues of one simulated project.
@@ -248,7 +249,7 @@ impl QueueSim {
                 let all = series(&state, request, self.clock.now())?;
                 page(all, "timeSeries", request, bounds)
             }
-            Route::Permissions { .. } => permissions(&state.granted, &request.body),
+            Route::Permissions { .. } => test_permissions(&state.granted, &request.body),
         }
     }
 
@@ -367,19 +368,5 @@ fn series(state: &State, request: &SimRequest, now: Timestamp) -> Result<Vec<Val
             .collect(),
         // A metric that there is not has no series.
         _ => Vec::new(),
-    })
-}
-
-/// The subset of the asked permissions that are granted; no member where there are none.
-fn permissions(granted: &BTreeSet<String>, body: &[u8]) -> Result<Value, Refusal> {
-    let body: Value = serde_json::from_slice(body).map_err(|_| Refusal::invalid("invalid JSON payload"))?;
-    let asked = body["permissions"]
-        .as_array()
-        .ok_or_else(|| Refusal::invalid("permissions must be a list"))?;
-    let has = |asked: &&Value| asked.as_str().is_some_and(|asked| granted.contains(asked));
-    let found: Vec<_> = asked.iter().filter(has).collect();
-    Ok(match found.is_empty() {
-        true => json!({}),
-        false => json!({"permissions": found}),
     })
 }

@@ -1,0 +1,103 @@
+use ops_core::error::{Error, ErrorKind, Result};
+use ops_core::http::{HttpRequest, HttpResponse, Method};
+use ops_core::model::Timestamp;
+use serde::Serialize;
+
+use super::wire::{LookupRequest, LookupResponse, UpdateRequest, User};
+use super::{IdentityUsers, PROVIDER};
+use crate::error::from_response;
+
+/// A user as it was read.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// Seconds since the epoch; `None` where no sign-in was ever revoked.
+    pub(super) valid_since: Option<i64>,
+    pub(super) disabled: bool,
+    /// The second after the one in which it was read, by the later of our clock and the vendor's.
+    pub(super) next_second: i64,
+}
+
+impl IdentityUsers {
+    /// Reads a user.
+    pub(super) async fn lookup(&self, user: &str, doing: &'static str) -> Result<Found> {
+        let request = LookupRequest { local_id: [user] };
+        let response = self.post("lookup", &request, doing).await?;
+        let mut users = response.json::<LookupResponse>()?.users;
+        let found = match (users.pop(), users.is_empty()) {
+            // 200 without a user is the vendor's "not found".
+            (None, _) => {
+                return Err(Error::new(ErrorKind::NotFound, doing)
+                    .provider(PROVIDER)
+                    .context("user", "there is none of that id in this directory"));
+            }
+            (Some(found), true) if self.is_about(&found, user) => found,
+            _ => return Err(strange(doing, "user", "the answer is about somebody else")),
+        };
+        let valid_since = match found.valid_since.as_deref().map(str::parse::<i64>) {
+            None => None,
+            Some(Ok(seconds)) => Some(seconds).filter(|seconds| *seconds > 0),
+            Some(Err(_)) => return Err(strange(doing, "validSince", "is no number")),
+        };
+        let ours = self.run.clock.now();
+        let read = response.date().map_or(ours, |theirs| theirs.max(ours));
+        Ok(Found {
+            valid_since,
+            disabled: found.disabled,
+            next_second: seconds(read).saturating_add(1),
+        })
+    }
+
+    /// Changes a user. That it was accepted proves nothing.
+    pub(super) async fn update(&self, change: &UpdateRequest<'_>, doing: &'static str) -> Result<()> {
+        self.post("update", change, doing).await.map(drop)
+    }
+
+    fn is_about(&self, found: &User, user: &str) -> bool {
+        found.local_id == user && found.tenant_id == self.tenant
+    }
+
+    async fn post(
+        &self,
+        verb: &str,
+        body: &(impl Serialize + Sync),
+        doing: &'static str,
+    ) -> Result<HttpResponse> {
+        let tenant = match &self.tenant {
+            Some(tenant) => format!("/tenants/{tenant}"),
+            None => String::new(),
+        };
+        let url = format!(
+            "{}/v1/projects/{}{tenant}/accounts:{verb}",
+            self.base_url, self.project
+        );
+        self.ask(url, body, doing).await
+    }
+
+    pub(super) async fn ask(
+        &self,
+        url: String,
+        body: &(impl Serialize + Sync),
+        doing: &'static str,
+    ) -> Result<HttpResponse> {
+        let mut request = HttpRequest::new(Method::Post, url).with_json(body)?;
+        if let Some(project) = &self.quota_project {
+            request = request.with_header("x-goog-user-project", project.clone());
+        }
+        let response = self.run.ask(request).await?;
+        match response.is_success() {
+            true => Ok(response),
+            false => Err(from_response(&response, doing, PROVIDER)),
+        }
+    }
+}
+
+/// Whole seconds since the epoch; a second that has begun counts as it.
+pub(super) fn seconds(at: Timestamp) -> i64 {
+    at.as_unix_micros().div_euclid(1_000_000)
+}
+
+fn strange(doing: &'static str, part: &'static str, what: &str) -> Error {
+    Error::new(ErrorKind::Unexpected, doing)
+        .provider(PROVIDER)
+        .context(part, what)
+}

@@ -1,0 +1,88 @@
+use async_trait::async_trait;
+use ops_core::error::{ErrorKind, Result};
+use ops_core::messages::{need_known_user, need_user_permission, need_valid_credential};
+use ops_core::model::{Check, TargetId, Text};
+use ops_core::ports::{ReadinessProbe, SessionRevoker};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::IdentityUsers;
+use crate::run::project_permissions_path;
+
+/// What reading and changing a user needs on the project.
+///
+/// Unverified: the names of permissions are in no description.
+pub const REQUIRED: &[&str] = &[READ, CHANGE];
+
+pub(super) const READ: &str = "firebaseauth.users.get";
+pub(super) const CHANGE: &str = "firebaseauth.users.update";
+
+#[async_trait]
+impl ReadinessProbe for IdentityUsers {
+    fn limitations(&self) -> Vec<Text> {
+        SessionRevoker::limitations(self)
+    }
+
+    /// The permissions are the project's; each target is a user, who is looked up.
+    async fn examine(&self, targets: &[TargetId]) -> Vec<Check> {
+        let granted = self.granted().await;
+        let credential = need_valid_credential("Identity Toolkit");
+        let mut checks = vec![match &granted {
+            Ok(_) => credential.ready(),
+            Err(error) if error.kind() == ErrorKind::Unauthenticated => {
+                credential.missing("the vendor does not accept it, or it has expired")
+            }
+            Err(error) => credential.failed(error),
+        }];
+        checks.extend(REQUIRED.iter().map(|permission| {
+            let need = need_user_permission(&self.project, permission);
+            match &granted {
+                Ok(granted) if granted.iter().any(|found| found == permission) => need.ready(),
+                Ok(_) => need.missing("is not granted"),
+                Err(error) => need.failed(error),
+            }
+        }));
+        for target in targets {
+            let need = need_known_user(target.as_str());
+            let user = self.user_of(target);
+            checks.push(match user {
+                None => need.missing("is no user of this directory"),
+                Some(user) => match self.lookup(user, "look for user").await {
+                    Ok(_) => need.ready(),
+                    Err(error) if error.kind() == ErrorKind::NotFound => {
+                        need.missing("there is none of that id")
+                    }
+                    Err(error) => need.failed(&error),
+                },
+            });
+        }
+        checks
+    }
+}
+
+impl IdentityUsers {
+    /// Who a target of sessions or of an account is, if of this directory.
+    fn user_of<'a>(&self, target: &'a TargetId) -> Option<&'a str> {
+        matches!(target.system(), "sessions" | "account").then_some(())?;
+        target.name().strip_prefix(&self.directory)?.strip_prefix('/')
+    }
+
+    /// A POST that the vendor documents as changing nothing.
+    async fn granted(&self) -> Result<Vec<String>> {
+        let url = format!(
+            "{}{}",
+            self.resource_manager,
+            project_permissions_path(&self.project)
+        );
+        let asked = json!({"permissions": REQUIRED});
+        let response = self.ask(url, &asked, "test permissions").await?;
+        Ok(response.json::<Granted>()?.permissions)
+    }
+}
+
+/// Without the member, nothing is granted.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Granted {
+    permissions: Vec<String>,
+}

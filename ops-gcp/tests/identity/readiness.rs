@@ -1,0 +1,63 @@
+//! Whether it would work, without writing.
+
+use ops_core::model::{Check, CheckState, TargetId};
+use ops_core::ports::{Action, ReadinessProbe};
+use ops_core::testkit::{self, Fault, FaultRule};
+use ops_gcp::identity::REQUIRED;
+
+use super::world::{USER, World};
+
+fn of<'a>(checks: &'a [Check], name: &str) -> &'a Check {
+    checks.iter().find(|check| check.name == name).unwrap()
+}
+
+#[tokio::test]
+async fn it_keeps_the_contract_of_a_readiness_probe() {
+    let world = World::new().await;
+    let known = world.revoke().target().clone();
+    let unknown = TargetId::new("sessions:gcip/soul-kun/-/u-unknown").unwrap();
+    testkit::readiness_probe(&world.users(), &known, &unknown).await;
+    // The same id in a tenant is nobody yet.
+    let of_tenant = world.users().with_tenant("org-one").unwrap();
+    let checks = of_tenant.examine(&[known]).await;
+    assert_eq!(of(&checks, "user").state, CheckState::Missing);
+    for elsewhere in [
+        "queue:gcip/soul-kun/-/",
+        "sessions:gcip/soul-kun/-x/",
+        "account:memory/",
+    ] {
+        let target = TargetId::new(format!("{elsewhere}{USER}")).unwrap();
+        let checks = world.users().examine(&[target]).await;
+        assert_eq!(of(&checks, "user").state, CheckState::Missing, "{elsewhere}");
+    }
+    let account = TargetId::new(format!("account:gcip/soul-kun/-/{USER}")).unwrap();
+    let checks = world.users().examine(&[account]).await;
+    assert_eq!(of(&checks, "user").state, CheckState::Ready);
+    assert_eq!(world.sim.writes(), 0);
+}
+
+#[tokio::test]
+async fn each_permission_that_lacks_is_named_and_one_that_cannot_be_read_is_unknown() {
+    for permission in REQUIRED {
+        let world = World::new().await;
+        world.sim.revoke(permission);
+        let checks = world.users().examine(&[]).await;
+        for other in REQUIRED {
+            let check = of(&checks, &format!("permission:{other}"));
+            let wanted = match other == permission {
+                true => CheckState::Missing,
+                false => CheckState::Ready,
+            };
+            assert_eq!(check.state, wanted, "{other} without {permission}");
+        }
+    }
+    let world = World::new().await;
+    let rule = FaultRule::on_all(Fault::Unavailable, "cloudresourcemanager");
+    world.faults.add(rule);
+    let checks = world.users().examine(&[]).await;
+    assert_eq!(checks.len(), 3);
+    assert!(
+        checks.iter().all(|check| check.state == CheckState::Unknown),
+        "{checks:#?}"
+    );
+}
