@@ -17,25 +17,10 @@ type Found = (Range<usize>, PiiType);
 pub(super) fn find(text: &Text<'_>, cluster: &Cluster) -> Option<Found> {
     let number = Number::read(text, cluster)?;
     let phone = phone::find(text, cluster);
-    if phone.is_none() && number.is_small(text) {
+    if phone.is_none() && (number.is_small(text) || number.is_nothing(text)) {
         return None;
     }
-    let end = cluster.groups()[number.joined - 1].end;
-    let label = label::nearest(text, number.start).or_else(|| label::in_brackets(text, end, number.start));
-    if let Some(label) = &label
-        && let Some(found) = number.labelled(text, label, phone.as_ref())
-    {
-        return Some(found);
-    }
-    let Some(phone) = phone else {
-        return number.unlabelled(text, label.as_ref());
-    };
-    let first = number.unlabelled(text, label.as_ref());
-    let veto = label.is_some_and(|label| {
-        is_veto(&label, phone.range.start)
-            && (phone.is_bare || label.is_near(phone.range.start) || label.is_key)
-    });
-    first.or_else(|| (!phone.is_bare && !veto).then_some((phone.range, PiiType::Phone)))
+    number.told(text, phone)
 }
 
 /// Whether the label says that the value at `at` is the number of a thing.
@@ -102,6 +87,37 @@ impl<'a> Number<'a> {
             return text.get(first.end).is_ascii_alphabetic() || (length < 10 && is_counted(text, first.end));
         }
         false
+    }
+
+    /// Whether no label could make a value of it that is no telephone number: it begins within a word or a longer number, or its first group
+    /// ends at a dot between digits, as in a version.
+    fn is_nothing(&self, text: &Text<'_>) -> bool {
+        let dotted = self
+            .cluster
+            .groups()
+            .get(1)
+            .is_some_and(|group| group.joint == b'.');
+        dotted || !self.begins(text)
+    }
+
+    /// What the label before it, or its own form, says that it is.
+    fn told(&self, text: &Text<'_>, phone: Option<Phone>) -> Option<Found> {
+        let end = self.cluster.groups()[self.joined - 1].end;
+        let label = label::nearest(text, self.start).or_else(|| label::in_brackets(text, end, self.start));
+        if let Some(label) = &label
+            && let Some(found) = self.labelled(text, label, phone.as_ref())
+        {
+            return Some(found);
+        }
+        let Some(phone) = phone else {
+            return self.unlabelled(text, label.as_ref());
+        };
+        let first = self.unlabelled(text, label.as_ref());
+        let veto = label.is_some_and(|label| {
+            is_veto(&label, phone.range.start)
+                && (phone.is_bare || label.is_near(phone.range.start) || label.is_key)
+        });
+        first.or_else(|| (!phone.is_bare && !veto).then_some((phone.range, PiiType::Phone)))
     }
 
     fn begins(&self, text: &Text<'_>) -> bool {
@@ -490,7 +506,33 @@ fn is_before_prefecture(text: &Text<'_>, end: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::tests::texts;
     use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 8_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_is_nothing_is_nothing_after_any_label(
+            label in texts(),
+            number in prop::collection::vec("[-. ()A-Z]?[0-9]{1,13}", 1..5),
+            after in texts(),
+        ) {
+            let text = [label, number.concat(), after].concat();
+            let view = Text::plain(text.as_bytes());
+            let mut cluster = Cluster::new();
+            for at in (0..text.len()).filter(|at| view.get(*at).is_ascii_digit()) {
+                cluster.read(&view, at);
+                if let Some(number) = Number::read(&view, &cluster)
+                    && number.is_nothing(&view)
+                {
+                    prop_assert_eq!(number.told(&view, None), None, "{} at {}", text, at);
+                }
+            }
+        }
+    }
 
     #[test]
     fn every_unit_counts() {

@@ -171,14 +171,16 @@ const VERSIONS: [&str; 24] = [
 ];
 
 /// The address of version 6 around the colon at `colon`.
+#[inline]
 pub(super) fn v6(text: &Text<'_>, colon: usize) -> Option<Range<usize>> {
     // Most colons are none of an address: another one must be near.
     let double = text.get(colon + 1) == b':';
     let between = || text.before(colon).is_ascii_hexdigit() && text.get(colon + 1).is_ascii_hexdigit();
     let near = double || (between() && goes_on(text, colon));
-    if !near {
-        return None;
-    }
+    if near { v6_around(text, colon) } else { None }
+}
+
+fn v6_around(text: &Text<'_>, colon: usize) -> Option<Range<usize>> {
     let part = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
     let mut start = colon;
     while part(text.before(start)) && colon - start <= LONGEST {

@@ -308,7 +308,7 @@ mod tests {
     }
 
     /// What stands in real lines, joined at random.
-    fn texts() -> impl Strategy<Value = String> {
+    pub(super) fn texts() -> impl Strategy<Value = String> {
         let piece = prop_oneof![
             prop::sample::select(vec![
                 "2026-01-02T03:04:05.678Z",
@@ -393,6 +393,9 @@ mod tests {
                 "[",
                 "]",
                 "worker ",
+                "電話番号: ",
+                "社員番号 ",
+                "記号 12-34 番号 ",
                 "took ",
                 "items ",
                 "--",
