@@ -28,7 +28,7 @@ fn is_none(text: &Text<'_>, cluster: &Cluster) -> bool {
         return true;
     };
     let most = cluster.digits(groups.len().min(GROUPS)).len();
-    if groups.len() == 1 && !matches!(most, 10 | 11 | 13) {
+    if groups.len() == 1 && !matches!(most, 10 | 11) {
         return most < LEAST || !matches!(text.before(first.start), b'+' | b'(');
     }
     most < LEAST

@@ -2,6 +2,16 @@ use super::super::scan::Scan;
 use super::places::{CODES, COUNTRIES, PARTS, PREFECTURES, STATES, STREETS, SUFFIXES, UNITS};
 use crate::model::PiiType;
 
+/// Whether an address may be around the space at `at`: a number ends there, or the code of a military one follows.
+#[inline]
+pub(in super::super) fn may_be_english(bytes: &[u8], at: usize) -> bool {
+    match bytes[..at] {
+        [.., b'0'..=b'9'] | [.., b'0'..=b'9', b'A'..=b'Z'] => true,
+        [.., b'A'..=b'Z' | b','] => matches!(bytes.get(at + 1..), Some([b'A' | b'D' | b'F', b'P', ..])),
+        _ => false,
+    }
+}
+
 /// Takes the address whose number ends at the space at `at`; whether there was one.
 pub(in super::super) fn english(scan: &mut Scan<'_>, at: usize) -> bool {
     let bytes = scan.text.as_bytes();
@@ -12,11 +22,13 @@ pub(in super::super) fn english(scan: &mut Scan<'_>, at: usize) -> bool {
         return false;
     }
     let letter = usize::from(bytes[at - 1].is_ascii_uppercase() && at > 1 && bytes[at - 2].is_ascii_digit());
-    let number = bytes[at.saturating_sub(14)..at - letter]
-        .iter()
-        .rev()
-        .take_while(|byte| byte.is_ascii_digit() || **byte == b'-')
-        .count();
+    let mut number = 0;
+    while let Some(at) = (at - letter).checked_sub(number + 1)
+        && number + letter < 14
+        && matches!(bytes[at], b'0'..=b'9' | b'-')
+    {
+        number += 1;
+    }
     if number == 0 {
         return false;
     }
