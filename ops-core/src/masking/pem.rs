@@ -62,6 +62,11 @@ pub(super) fn next(text: &str, from: usize) -> Option<(usize, Block)> {
     }
 }
 
+/// Whether a mark begins in `lines`.
+pub(super) fn may_begin(lines: &str) -> bool {
+    begin(lines.as_bytes(), 0).is_some()
+}
+
 /// Where the first mark at or after `from` begins. This goes over every line.
 fn begin(bytes: &[u8], from: usize) -> Option<usize> {
     static MARK: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(BEGIN));

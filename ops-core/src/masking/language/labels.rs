@@ -288,25 +288,20 @@ fn closing(open: char) -> Option<char> {
     })
 }
 
-/// What the key says that ends at byte `end`, in front of a colon or an equals sign.
-pub(super) fn key_before(lexicon: &Lexicon, text: &str, end: usize) -> Option<Label> {
-    let bytes = text.as_bytes();
-    let mut end = end;
+/// Where the key ends in front of the colon or equals sign at `at`; `None` if none of ours ends like it.
+#[inline]
+pub(super) fn end_of_key(lexicon: &Lexicon, bytes: &[u8], at: usize) -> Option<usize> {
+    let mut end = at;
     // `salary = 1`
-    if bytes.get(end.wrapping_sub(1)) == Some(&b' ') {
+    if bytes[..end].ends_with(b" ") {
         end -= 1;
     }
-    if matches!(bytes.get(end.wrapping_sub(1)), Some(b'"' | b'\'')) {
-        end -= 1;
-        if bytes.get(end.wrapping_sub(1)) == Some(&b'\\') {
-            end -= 1;
-        }
+    if let [.., before, b'"' | b'\''] = bytes[..end] {
+        end -= 1 + usize::from(before == b'\\');
+    } else if let [b'"' | b'\''] = bytes[..end] {
+        end = 0;
     }
-    let key = &bytes[end.saturating_sub(40)..end];
-    if ends_like_none(lexicon, key) {
-        return None;
-    }
-    words_of_key(lexicon, key)
+    (!ends_like_none(lexicon, &bytes[..end])).then_some(end)
 }
 
 /// Whether none of our keys ends with the last letters of `key`: most are told by them.
@@ -329,8 +324,9 @@ fn ends_like_none(lexicon: &Lexicon, key: &[u8]) -> bool {
     both && outside(before) && !lexicon.has_key_end(0, *middle, *last)
 }
 
-/// As [`key_before`], from the last letter of `key` on.
-fn words_of_key(lexicon: &Lexicon, key: &[u8]) -> Option<Label> {
+/// What the key says that ends `text`.
+pub(super) fn key(lexicon: &Lexicon, text: &[u8]) -> Option<Label> {
+    let key = &text[text.len().saturating_sub(40)..];
     // From the last letter to the first; at the edge of each word, what the words so far say.
     let mut hash = SEED;
     let mut letters = 0;
@@ -439,10 +435,10 @@ mod tests {
             last in "[a-zA-Z0-9_.\\- ]{0,2}",
         ) {
             let lexicon = Lexicon::get();
-            let key = format!("{front}{}{last}", words.join(joint));
+            let text = format!("{front}{}{last}", words.join(joint));
             // Behind two letters, a sign ends no key.
-            if ends_like_none(lexicon, key.as_bytes()) && !key.ends_with(['_', '-', '.']) {
-                prop_assert_eq!(words_of_key(lexicon, key.as_bytes()), None, "{}", key);
+            if ends_like_none(lexicon, text.as_bytes()) && !text.ends_with(['_', '-', '.']) {
+                prop_assert_eq!(key(lexicon, text.as_bytes()), None, "{}", text);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::super::vector;
 use super::blocks::{LEAD, STEP, Stretch};
-use super::labels::{Label, Link, Value, key_before, label_before, value_after, value_of_key};
+use super::labels::{Label, Link, Value, end_of_key, key, label_before, value_after, value_of_key};
 use super::lexicon::{Lexicon, class};
 use super::{address, confidential, department, escapes, person};
 use crate::model::{PiiSpan, PiiType};
@@ -110,8 +110,8 @@ impl<'a> Scan<'a> {
                 }
             }
             b' ' => self.latin(bytes, at),
-            b':' | b'=' => self.key(at),
-            b'>' if is_tag(bytes, at) => self.key(at),
+            b':' | b'=' => self.key(bytes, at),
+            b'>' if is_tag(bytes, at) => self.key(bytes, at),
             b'\\' => self.escape(at),
             _ => {}
         }
@@ -191,8 +191,17 @@ impl<'a> Scan<'a> {
         value.is_some_and(|value| self.value(label, value, start))
     }
 
-    fn key(&mut self, at: usize) {
-        if let Some(label) = key_before(self.lexicon, self.text, at)
+    #[inline]
+    fn key(&mut self, bytes: &[u8], at: usize) {
+        if let Some(end) = end_of_key(self.lexicon, bytes, at) {
+            self.field(&bytes[..end], at);
+        }
+    }
+
+    /// Takes the value behind the separator at `at` for what the key at the end of `name` says.
+    #[inline(never)]
+    fn field(&mut self, name: &[u8], at: usize) {
+        if let Some(label) = key(self.lexicon, name)
             && let Some(value) = value_of_key(self.text, at)
         {
             self.value(label, value, at);

@@ -112,7 +112,28 @@ fn earlier<'a>(text: &Text<'a>, start: usize) -> Option<&'a [u8]> {
 }
 
 /// Whether `before` ends with a word for a version or a section. A short one is a whole word: the end of `server` is none.
+#[inline]
 fn is_named(before: &[u8]) -> bool {
+    // Most words end like none of these.
+    let ends = |last: u8| ENDS[usize::from(last >> 6)] >> (last & 63) & 1 == 1;
+    before.last().is_some_and(|last| ends(*last)) && is_version_word(before)
+}
+
+/// The last bytes of the words for versions, also of capital letters.
+static ENDS: [u64; 4] = {
+    let (mut ends, mut index) = ([0; 4], 0);
+    while index < VERSIONS.len() {
+        let word = VERSIONS[index].as_bytes();
+        let last = word[word.len() - 1];
+        ends[(last >> 6) as usize] |= 1 << (last & 63);
+        let capital = last.to_ascii_uppercase();
+        ends[(capital >> 6) as usize] |= 1 << (capital & 63);
+        index += 1;
+    }
+    ends
+};
+
+fn is_version_word(before: &[u8]) -> bool {
     VERSIONS.iter().any(|name| {
         let Some(head) = before.len().checked_sub(name.len()) else {
             return false;
@@ -282,6 +303,18 @@ mod tests {
         text.match_indices(':')
             .find_map(|(at, _)| v6(&view, at))
             .map(|range| &text[range])
+    }
+
+    #[test]
+    fn no_word_for_a_version_is_lost_to_its_last_letter() {
+        for word in VERSIONS {
+            for word in [word.to_owned(), word.to_uppercase()] {
+                assert!(
+                    is_version_word(word.as_bytes()) && is_named(word.as_bytes()),
+                    "{word}"
+                );
+            }
+        }
     }
 
     #[test]

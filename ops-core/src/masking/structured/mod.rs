@@ -168,7 +168,23 @@ impl<'a> Search<'a> {
         }
         match identity::find(&self.text, cluster) {
             Some((range, kind)) => self.push(range, kind, found),
-            None => Next::Mark,
+            None => self.behind_dots(),
+        }
+    }
+
+    /// After a number of groups with dots between them that is nothing: no short group between two dots begins a value.
+    fn behind_dots(&self) -> Next {
+        let groups = self.cluster.groups();
+        let dotted = groups
+            .iter()
+            .skip(1)
+            .take_while(|group| group.joint == b'.')
+            .count();
+        match groups.get(1..dotted) {
+            Some(between) if !between.is_empty() && between.iter().all(|group| group.len() <= 3) => {
+                Next::From(groups[dotted].start)
+            }
+            _ => Next::Mark,
         }
     }
 
@@ -435,6 +451,36 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn nothing_begins_between_dots(
+            front in texts(),
+            numbers in "([0-9]{1,4}\\.){1,6}[0-9]{1,8}",
+            after in texts(),
+        ) {
+            let text = [front, numbers, after].concat();
+            let is_digit = |at: usize| text.as_bytes().get(at).is_some_and(u8::is_ascii_digit);
+            let mut search = Search::new(Text::plain(text.as_bytes()), &[]);
+            for at in (0..text.len()).filter(|at| is_digit(*at)) {
+                search.cluster.read(&search.text, at);
+                // Such a line is read through a view.
+                let mut groups = search.cluster.groups().iter();
+                let veiled = groups.any(|group| cluster::is_wide_joint(text.as_bytes(), group.end));
+                let Next::From(end) = search.behind_dots() else {
+                    continue;
+                };
+                for between in at + 1..end {
+                    if !veiled && is_digit(between) && !is_digit(between - 1) {
+                        let mut found = Vec::new();
+                        let next = search.number(between, &mut found);
+                        prop_assert!(!matches!(next, Next::Veiled), "{} at {}", text, between);
+                        prop_assert_eq!(found, [], "{} at {}", text, between);
+                        // No label, sign or run of a key is there either.
+                        prop_assert!(text[between..end].bytes().all(|byte| byte == b'.' || byte.is_ascii_digit()));
+                    }
+                }
+            }
+        }
 
         #[test]
         fn nothing_is_lost_to_the_marks(text in texts()) {

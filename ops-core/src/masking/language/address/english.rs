@@ -18,8 +18,21 @@ pub(in super::super) fn english(scan: &mut Scan<'_>, at: usize) -> bool {
     if matches!(bytes.get(at + 1), Some(b'A' | b'F' | b'D')) && military(scan, at) {
         return true;
     }
-    if at == 0 {
+    let Some(start) = number_before(bytes, at) else {
         return false;
+    };
+    let Some(end) = self::at(scan.text, start) else {
+        return false;
+    };
+    scan.take(start, end, PiiType::Address);
+    true
+}
+
+/// Where the number of a house begins that ends at the space at `at`.
+#[inline]
+fn number_before(bytes: &[u8], at: usize) -> Option<usize> {
+    if at == 0 {
+        return None;
     }
     let letter = usize::from(bytes[at - 1].is_ascii_uppercase() && at > 1 && bytes[at - 2].is_ascii_digit());
     let mut number = 0;
@@ -30,7 +43,7 @@ pub(in super::super) fn english(scan: &mut Scan<'_>, at: usize) -> bool {
         number += 1;
     }
     if number == 0 {
-        return false;
+        return None;
     }
     let start = at - letter - number;
     let edge = start == 0
@@ -41,14 +54,7 @@ pub(in super::super) fn english(scan: &mut Scan<'_>, at: usize) -> bool {
         || bytes[start - 1] >= 0x80;
     // 13:32:01 Retrying
     let time = start > 1 && bytes[start - 1] == b':' && bytes[start - 2].is_ascii_digit();
-    if !edge || time || !bytes[start].is_ascii_digit() {
-        return false;
-    }
-    let Some(end) = self::at(scan.text, start) else {
-        return false;
-    };
-    scan.take(start, end, PiiType::Address);
-    true
+    (edge && !time && bytes[start].is_ascii_digit()).then_some(start)
 }
 
 /// A word of an address.
@@ -61,6 +67,7 @@ struct Word<'a> {
 }
 
 /// The end of the address that begins at `start` with a number.
+#[inline(never)]
 pub(super) fn at(text: &str, start: usize) -> Option<usize> {
     let mut words = [Word::default(); 18];
     let count = read(text, start, &mut words);

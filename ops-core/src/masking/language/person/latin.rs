@@ -515,12 +515,15 @@ fn word_length(bytes: &[u8]) -> usize {
 
 /// What is known of a word; of one with a hyphen or an apostrophe, of its last part too.
 fn entry(scan: &Scan<'_>, word: &[u8]) -> Entry {
-    let whole = scan.lexicon.entry(
-        word.iter()
-            .filter(|byte| byte.is_ascii_alphabetic())
-            .fold(SEED, |hash, byte| step_small(hash, byte | 0x20)),
-    );
-    if whole.is(Entry::LATIN_GIVEN) || whole.is(Entry::LATIN_SURNAME) {
+    let (mut letters, mut joined) = (SEED, false);
+    for byte in word {
+        if byte.is_ascii_alphabetic() {
+            letters = step_small(letters, byte | 0x20);
+        }
+        joined |= matches!(byte, b'-' | b'\'');
+    }
+    let whole = scan.lexicon.entry(letters);
+    if !joined || whole.is(Entry::LATIN_GIVEN) || whole.is(Entry::LATIN_SURNAME) {
         return whole;
     }
     word.rsplit(|byte| matches!(byte, b'-' | b'\''))
