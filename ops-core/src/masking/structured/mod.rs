@@ -455,7 +455,7 @@ mod tests {
         #[test]
         fn nothing_begins_between_dots(
             front in texts(),
-            numbers in "([0-9]{1,4}\\.){1,6}[0-9]{1,8}",
+            numbers in "([0-9]{1,4}\\.){1,6}[0-9]{1,8}|[0-9]\\.20[0-9]{2}\\.0[1-9]\\.1[0-9]",
             after in texts(),
         ) {
             let text = [front, numbers, after].concat();
@@ -473,7 +473,11 @@ mod tests {
                     if !veiled && is_digit(between) && !is_digit(between - 1) {
                         let mut found = Vec::new();
                         let next = search.number(between, &mut found);
-                        prop_assert!(!matches!(next, Next::Veiled), "{} at {}", text, between);
+                        // What is read through a view from here is so from the end too.
+                        let also = matches!(search.number(end, &mut Vec::new()), Next::Veiled);
+                        prop_assert!(also || !matches!(next, Next::Veiled), "{} at {}", text, between);
+                        // Nor does a date begin there that reaches further.
+                        prop_assert!(!matches!(next, Next::From(far) if far > end), "{} at {}", text, between);
                         prop_assert_eq!(found, [], "{} at {}", text, between);
                         // No label, sign or run of a key is there either.
                         prop_assert!(text[between..end].bytes().all(|byte| byte == b'.' || byte.is_ascii_digit()));
