@@ -1,6 +1,7 @@
 //! Private keys in PEM blocks: the one kind of value that goes over lines. Within JSON their line breaks are escapes.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use memchr::memmem;
 
@@ -61,12 +62,15 @@ pub(super) fn next(text: &str, from: usize) -> Option<(usize, Block)> {
     }
 }
 
-/// Where the first mark at or after `from` begins. By a letter that is rare in it and in logs: this goes over every line.
+/// Whether a mark begins in `lines`.
+pub(super) fn may_begin(lines: &str) -> bool {
+    begin(lines.as_bytes(), 0).is_some()
+}
+
+/// Where the first mark at or after `from` begins. This goes over every line.
 fn begin(bytes: &[u8], from: usize) -> Option<usize> {
-    memchr::memchr_iter(b'G', &bytes[from..]).find_map(|at| {
-        let begin = (from + at).checked_sub(BEGIN.find('G')?)?;
-        (begin >= from && bytes[begin..].starts_with(BEGIN.as_bytes())).then_some(begin)
-    })
+    static MARK: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(BEGIN));
+    MARK.find(&bytes[from..]).map(|at| from + at)
 }
 
 /// Finds private keys, also such as were cut off.
@@ -146,7 +150,19 @@ pub(super) fn is_body(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_mark_is_where_its_letters_are(text in "(-{1,6}|-----BEGIN |BEGIN |DEBUG|GIN|-----BE|[ -Z]{0,70}){0,8}", from in 0_usize..300) {
+            let from = from.min(text.len());
+            prop_assert_eq!(begin(text.as_bytes(), from), text[from..].find(BEGIN).map(|at| from + at));
+        }
+    }
 
     fn places(text: &str) -> Vec<&str> {
         let mut found = Vec::new();

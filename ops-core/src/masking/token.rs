@@ -63,7 +63,9 @@ pub(super) fn tokens(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut end = 0;
     for at in memchr::memchr_iter(b'[', text.as_bytes()) {
+        // Types begin with a capital letter.
         if at >= end
+            && text.as_bytes().get(at + 1).is_some_and(u8::is_ascii_uppercase)
             && let Some((_, length)) = Token::read(&text[at..])
         {
             end = at + length;

@@ -12,6 +12,12 @@ const BEFORE: usize = 1;
 /// The first byte of kana; those of kanji follow.
 pub(super) const LEAD: u8 = 0xe3;
 
+/// The last bytes of ん, and of the katakana that end a word of ours, of their first row: ク ザ ス.
+const FIRST_ENDS: [u8; 6] = [0x93, 0xaf, 0xb6, 0xb9, 0xb9, 0xb9];
+
+/// Of their last row: ド ナ ブ プ ム ー.
+const LAST_ENDS: [u8; 6] = [0x89, 0x8a, 0x96, 0x97, 0xa0, 0xbc];
+
 /// The marks of some steps in a row.
 pub(in crate::masking) type Stretch = [Marks; 16];
 
@@ -20,8 +26,10 @@ pub(in crate::masking) type Stretch = [Marks; 16];
 pub(in crate::masking) struct Marks {
     /// Kanji.
     pub(super) kanji: u64,
-    /// Katakana, and the hiragana that end a word of ours: ん, the ま of さま and the な of ふりがな.
+    /// Kana that end a word of ours: some katakana, ん, the ま of さま and the な of ふりがな.
     pub(super) kana: u64,
+    /// Katakana.
+    pub(super) katakana: u64,
     /// A space in front of a capital letter, of a word like `is` or `of` or with `w`; a separator after a key; a `\u`.
     pub(super) sign: u64,
 }
@@ -29,7 +37,7 @@ pub(in crate::masking) struct Marks {
 /// Makes `marks` and `stretch` of the operations of a module of [`vector`](crate::masking::vector).
 macro_rules! marking {
     ($vectors:ident $(, #[$feature:meta])?) => {
-        use super::{BEFORE, LEAD, Marks, STEP, Stretch, Window};
+        use super::{BEFORE, FIRST_ENDS, LAST_ENDS, LEAD, Marks, STEP, Stretch, Window};
         use crate::masking::vector::stretch;
         use crate::masking::vector::$vectors::{WIDTH, and, bits, eq, load, or, small, within};
 
@@ -57,7 +65,12 @@ macro_rules! marking {
                 let separator = or(and(ends, key), spaced);
                 let escape = and(eq(this, b'\\'), eq(next, b'u'));
                 let sign = or(and(eq(this, b' '), word), or(separator, escape));
-                let katakana = or(eq(next, 0x83), and(eq(next, 0x82), within(second, 0x93, 0xff)));
+                let katakana = or(eq(next, 0x83), and(eq(next, 0x82), within(second, 0xa1, 0xff)));
+                let among = |row: u8, lasts: [u8; 6]| {
+                    let [a, b, c, d, e, f] = lasts.map(|last| eq(second, last));
+                    and(eq(next, row), or(or(or(a, b), or(c, d)), or(e, f)))
+                };
+                let ends = or(among(0x82, FIRST_ENDS), among(0x83, LAST_ENDS));
                 // ま behind さ or サ, な behind が or ガ.
                 let behind = small(before);
                 let hiragana = or(
@@ -65,9 +78,10 @@ macro_rules! marking {
                     and(eq(second, 0xaa), eq(behind, 0xac)),
                 );
                 let hiragana = and(eq(next, 0x81), hiragana);
-                let kana = and(eq(this, LEAD), or(katakana, hiragana));
+                let lead = eq(this, LEAD);
                 marks.sign |= bits(sign) << at;
-                marks.kana |= bits(kana) << at;
+                marks.kana |= bits(and(lead, or(ends, hiragana))) << at;
+                marks.katakana |= bits(and(lead, katakana)) << at;
                 marks.kanji |= bits(within(this, LEAD + 1, 0xe9)) << at;
                 at += WIDTH;
             }
@@ -90,9 +104,9 @@ pub(in crate::masking) mod wide {
 /// Vectors of 64 bytes, with one set of ASCII for each question.
 #[cfg(target_arch = "x86_64")]
 pub(in crate::masking) mod widest {
-    use super::{BEFORE, LEAD, Marks, STEP, Stretch, Window};
+    use super::{BEFORE, FIRST_ENDS, LAST_ENDS, LEAD, Marks, STEP, Stretch, Window};
     use crate::masking::vector::stretch;
-    use crate::masking::vector::widest::{Sets, ascii, eq, has, load, of, within};
+    use crate::masking::vector::widest::{Lows, Sets, ascii, eq, has, load, of, within};
 
     /// What ends a key, a space, what separates a key from its value, a backslash; what begins a word of ours, or may begin `is` and `of`;
     /// the letter of an escape.
@@ -113,6 +127,10 @@ pub(in crate::masking) mod widest {
     const LINK: u8 = 32;
     const ESCAPE: u8 = 64;
 
+    static ENDS: Lows = Lows::new().with(FIRST, &FIRST_ENDS).with(LAST, &LAST_ENDS);
+    const FIRST: u8 = 1;
+    const LAST: u8 = 2;
+
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
     #[inline]
     fn marks(window: &Window) -> Marks {
@@ -128,14 +146,19 @@ pub(in crate::masking) mod widest {
         let space_third = eq(load(window, 4), b' ');
         let word = has(next_kinds, WORD) | space_third & has(next_kinds, LINK);
         let escape = has(kinds, BACKSLASH) & has(next_kinds, ESCAPE);
-        let katakana = eq(next, 0x83) | eq(next, 0x82) & within(second, 0x93, 0xff);
+        let (row, last_row) = (eq(next, 0x82), eq(next, 0x83));
+        let katakana = last_row | row & within(second, 0xa1, 0xff);
+        let ends = ENDS.of(second);
+        let ends = row & has(ends, FIRST) | last_row & has(ends, LAST);
         let behind = load(window, 0);
         let honorific = eq(second, 0xbe) & (eq(behind, 0x95) | eq(behind, 0xb5));
         let reading = eq(second, 0xaa) & (eq(behind, 0x8c) | eq(behind, 0xac));
         let hiragana = eq(next, 0x81) & (honorific | reading);
+        let lead = eq(this, LEAD);
         Marks {
             kanji: within(this, LEAD + 1, 0xe9),
-            kana: eq(this, LEAD) & (katakana | hiragana),
+            kana: lead & (ends | hiragana),
+            katakana: lead & katakana,
             sign: has(kinds, SPACE) & word | has(kinds, SEPARATOR) & before | spaced | escape,
         }
     }

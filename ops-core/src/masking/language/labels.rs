@@ -288,34 +288,46 @@ fn closing(open: char) -> Option<char> {
     })
 }
 
-/// What the key says that ends at byte `end`, in front of a colon or an equals sign.
-pub(super) fn key_before(lexicon: &Lexicon, text: &str, end: usize) -> Option<Label> {
-    let bytes = text.as_bytes();
-    let mut end = end;
+/// Where the key ends in front of the colon or equals sign at `at`; `None` if none of ours ends like it.
+#[inline]
+pub(super) fn end_of_key(lexicon: &Lexicon, bytes: &[u8], at: usize) -> Option<usize> {
+    let mut end = at;
     // `salary = 1`
-    if bytes.get(end.wrapping_sub(1)) == Some(&b' ') {
+    if bytes[..end].ends_with(b" ") {
         end -= 1;
     }
-    if matches!(bytes.get(end.wrapping_sub(1)), Some(b'"' | b'\'')) {
-        end -= 1;
-        if bytes.get(end.wrapping_sub(1)) == Some(&b'\\') {
-            end -= 1;
-        }
+    if let [.., before, b'"' | b'\''] = bytes[..end] {
+        end -= 1 + usize::from(before == b'\\');
+    } else if let [b'"' | b'\''] = bytes[..end] {
+        end = 0;
     }
+    (!ends_like_none(lexicon, &bytes[..end])).then_some(end)
+}
+
+/// Whether none of our keys ends with the last letters of `key`: most are told by them.
+#[inline]
+fn ends_like_none(lexicon: &Lexicon, key: &[u8]) -> bool {
+    let Some([before, middle, last]) = key.last_chunk() else {
+        return false;
+    };
+    if before.is_ascii_alphabetic() && middle.is_ascii_alphabetic() {
+        // A sign at the end ends no key.
+        let known = last.is_ascii_alphanumeric() && lexicon.has_key_end(*before, *middle, *last);
+        // At the edge of two words, the last one may be a key by itself.
+        return !known && before.is_ascii_lowercase() == middle.is_ascii_lowercase();
+    }
+    let outside = |byte: &u8| !byte.is_ascii_alphanumeric() && !matches!(byte, b'_' | b'-' | b'.');
+    if outside(middle) {
+        return last.is_ascii_alphabetic() && !lexicon.has_key_end(0, 0, *last);
+    }
+    let both = middle.is_ascii_alphabetic() && last.is_ascii_alphabetic();
+    both && outside(before) && !lexicon.has_key_end(0, *middle, *last)
+}
+
+/// What the key says that ends `text`.
+pub(super) fn key(lexicon: &Lexicon, text: &[u8]) -> Option<Label> {
+    let key = &text[text.len().saturating_sub(40)..];
     // From the last letter to the first; at the edge of each word, what the words so far say.
-    let key = &bytes[end.saturating_sub(40)..end];
-    if let [.., before, middle, last] = key
-        && before.is_ascii_alphabetic()
-        && middle.is_ascii_alphabetic()
-    {
-        // Most keys end like none of ours; those of two letters do not come here.
-        let end = [last, middle, before]
-            .into_iter()
-            .fold(SEED, |hash, byte| step_small(hash, byte | 0x20));
-        if before.is_ascii_lowercase() == middle.is_ascii_lowercase() && lexicon.keys.get(end).is_none() {
-            return None;
-        }
-    }
     let mut hash = SEED;
     let mut letters = 0;
     let mut words = 0;
@@ -385,4 +397,49 @@ pub(super) fn value_of_key(text: &str, at: usize) -> Option<Value> {
         link: Link::Sign,
         closer,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn no_key_is_lost_to_its_last_letters() {
+        let lexicon = Lexicon::get();
+        keys(|key, _| {
+            for key in [key.to_owned(), key.to_uppercase()] {
+                for front in ["", " ", "\"", "x_", "\u{3042}"] {
+                    let text = format!("{front}{key}");
+                    assert!(!ends_like_none(lexicon, text.as_bytes()), "{text}");
+                }
+            }
+        });
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_key_that_ends_like_none_is_none(
+            front in "[ \"'_.\\-{a-zA-Z1あ]{0,3}",
+            words in prop::collection::vec(
+                prop::sample::select(vec![
+                    "name", "Name", "NAME", "to", "To", "by", "cc", "dx", "Dx", "sei", "address1", "address", "user", "n", "id", "ts", "X", "1",
+                    "salary", "Employee", "member", "of",
+                ]),
+                0..4,
+            ),
+            joint in prop::sample::select(vec!["", "_", "-", ".", " "]),
+            last in "[a-zA-Z0-9_.\\- ]{0,2}",
+        ) {
+            let lexicon = Lexicon::get();
+            let text = format!("{front}{}{last}", words.join(joint));
+            // Behind two letters, a sign ends no key.
+            if ends_like_none(lexicon, text.as_bytes()) && !text.ends_with(['_', '-', '.']) {
+                prop_assert_eq!(key(lexicon, text.as_bytes()), None, "{}", text);
+            }
+        }
+    }
 }

@@ -83,6 +83,8 @@ const ENTRY_BITS: u32 = 12;
 const ENTRY_MASK: u32 = (1 << ENTRY_BITS) - 1;
 /// The number of bits that tell with which two characters surnames begin.
 const PAIRS: u32 = 17;
+/// The number of bits that tell three letters.
+const KEY_END: u32 = 15;
 
 /// All dictionaries in one table of hashes, laid out at the first use in a few milliseconds. A word that is in none is taken for one of
 /// them about once in a million times.
@@ -93,6 +95,8 @@ pub(super) struct Lexicon {
     /// Labels by their characters from the last to the first.
     pub(super) labels: Endings<Label>,
     pub(super) keys: Endings<Label>,
+    /// One bit for the last three letters of each key; of those of two, for both.
+    key_ends: Box<[u64; 1 << (KEY_END - 6)]>,
     /// Honorifics by their number.
     pub(super) honorifics: Endings<u8>,
     pub(super) stems: Endings<()>,
@@ -118,6 +122,7 @@ impl Lexicon {
             words: vec![0; 1 << BITS].into(),
             labels: Endings::new(12),
             keys: Endings::new(11),
+            key_ends: Box::new([0; 1 << (KEY_END - 6)]),
             honorifics: Endings::new(9),
             stems: Endings::new(13),
             pairs: Box::new([0; 1 << (PAIRS - 6)]),
@@ -166,7 +171,15 @@ impl Lexicon {
                 lexicon.mark(last, class::LABEL);
             }
         });
-        keys(|key, label| lexicon.keys.insert_whole(key, label));
+        keys(|key, label| {
+            lexicon.keys.insert_whole(key, label);
+            let end = match *key.as_bytes() {
+                [.., before, middle, last] => key_end(before, middle, last),
+                [middle, last] => key_end(0, middle, last),
+                _ => return,
+            };
+            lexicon.key_ends[end >> 6] |= 1 << (end & 63);
+        });
         for (number, honorific) in (0..).zip(HONORIFICS) {
             lexicon.honorifics.insert(honorific.word, number);
         }
@@ -228,6 +241,13 @@ impl Lexicon {
 
     pub(super) fn word(&self, chars: &[char]) -> Entry {
         self.entry(hash(chars.iter().copied()))
+    }
+
+    /// Whether a key ends with these letters, small or capital; 0 stands for what is before the first letter of a key.
+    #[inline]
+    pub(super) fn has_key_end(&self, before: u8, middle: u8, last: u8) -> bool {
+        let end = key_end(before, middle, last);
+        self.key_ends[end >> 6] >> (end & 63) & 1 == 1
     }
 
     /// Whether a surname may begin with the character of code `first`, behind which the kanji of code `second` stands.
@@ -342,6 +362,13 @@ impl<T: Copy> Endings<T> {
         }
         found
     }
+}
+
+/// Five bits for each of three letters. Those of no other ASCII letter or digit are the same, which only lets more keys be looked at.
+#[inline]
+fn key_end(before: u8, middle: u8, last: u8) -> usize {
+    let bits = |byte: u8| usize::from(byte & 0x1f);
+    bits(before) << 10 | bits(middle) << 5 | bits(last)
 }
 
 #[inline]

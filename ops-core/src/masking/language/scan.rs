@@ -2,7 +2,7 @@
 
 use super::super::vector;
 use super::blocks::{LEAD, STEP, Stretch};
-use super::labels::{Label, Link, Value, key_before, label_before, value_after, value_of_key};
+use super::labels::{Label, Link, Value, end_of_key, key, label_before, value_after, value_of_key};
 use super::lexicon::{Lexicon, class};
 use super::{address, confidential, department, escapes, person};
 use crate::model::{PiiSpan, PiiType};
@@ -33,17 +33,15 @@ impl<'a> Scan<'a> {
     pub(super) fn run(mut self) {
         let bytes = self.text.as_bytes();
         let mut stretch = Stretch::default();
-        let (mut at, mut before) = (0, 0);
+        let (mut at, mut before, mut before_katakana) = (0, 0, 0);
         while at < bytes.len() {
             let count = vector::language(bytes, at, &mut stretch);
             for marks in &stretch[..count] {
-                let mut places = marks.sign;
+                let mut places = marks.sign | marks.kana | begins(marks.katakana, before_katakana);
+                before_katakana = marks.katakana;
                 if marks.kanji != 0 {
                     let within = marks.kanji << 3 | before >> (STEP - 3);
                     places |= self.telling_kanji(marks.kanji, within, at);
-                }
-                if marks.kana != 0 {
-                    places |= self.telling_kana(marks.kana, at);
                 }
                 before = marks.kanji;
                 while places != 0 {
@@ -92,23 +90,6 @@ impl<'a> Scan<'a> {
         telling
     }
 
-    /// The kana from `at` on that end a word of ours, or with which a word of katakana begins.
-    #[inline]
-    fn telling_kana(&self, kana: u64, at: usize) -> u64 {
-        let bytes = self.text.as_bytes();
-        let mut telling = 0;
-        let mut rest = kana;
-        while rest != 0 {
-            let bit = rest.trailing_zeros();
-            rest &= rest - 1;
-            let place = at + bit as usize;
-            let class = self.lexicon.class(code(bytes, place));
-            let begins = place < 3 || !is_katakana(bytes, place - 3);
-            telling |= u64::from(class & !class::KATAKANA != 0 || class != 0 && begins) << bit;
-        }
-        telling
-    }
-
     #[inline]
     fn look(&mut self, bytes: &[u8], at: usize) {
         match bytes[at] {
@@ -129,8 +110,8 @@ impl<'a> Scan<'a> {
                 }
             }
             b' ' => self.latin(bytes, at),
-            b':' | b'=' => self.key(at),
-            b'>' if is_tag(bytes, at) => self.key(at),
+            b':' | b'=' => self.key(bytes, at),
+            b'>' if is_tag(bytes, at) => self.key(bytes, at),
             b'\\' => self.escape(at),
             _ => {}
         }
@@ -210,8 +191,17 @@ impl<'a> Scan<'a> {
         value.is_some_and(|value| self.value(label, value, start))
     }
 
-    fn key(&mut self, at: usize) {
-        if let Some(label) = key_before(self.lexicon, self.text, at)
+    #[inline]
+    fn key(&mut self, bytes: &[u8], at: usize) {
+        if let Some(end) = end_of_key(self.lexicon, bytes, at) {
+            self.field(&bytes[..end], at);
+        }
+    }
+
+    /// Takes the value behind the separator at `at` for what the key at the end of `name` says.
+    #[inline(never)]
+    fn field(&mut self, name: &[u8], at: usize) {
+        if let Some(label) = key(self.lexicon, name)
             && let Some(value) = value_of_key(self.text, at)
         {
             self.value(label, value, at);
@@ -235,10 +225,7 @@ impl<'a> Scan<'a> {
         let next = bytes.get(at + 1).copied().unwrap_or_default();
         if next.is_ascii_uppercase() {
             let before = at.checked_sub(1).map_or(b' ', |at| bytes[at]);
-            let address = before.is_ascii_digit()
-                || before.is_ascii_uppercase()
-                || before == b',' && matches!(next, b'A' | b'D' | b'F');
-            if address && address::english(self, at) {
+            if address::may_be_english(bytes, at) && address::english(self, at) {
                 return;
             }
             if matches!(next, b'D' | b'T') && department::english(self, at) {
@@ -262,7 +249,7 @@ impl<'a> Scan<'a> {
                 return;
             }
             person::capitalised(self, at);
-        } else if matches!(next, b'i' | b'o' | b'w') {
+        } else if confidential::may_be_english(bytes, at) {
             confidential::english(self, at);
         }
     }
@@ -310,6 +297,12 @@ impl<'a> Scan<'a> {
         self.push(start, end, kind);
         self.skip = self.skip.max(end);
     }
+}
+
+/// Where words of katakana begin: behind none. `before` are those of the step before.
+#[inline]
+fn begins(katakana: u64, before: u64) -> u64 {
+    katakana & !(katakana << 3 | before >> (STEP - 3))
 }
 
 /// Whether a tag of XML ends at `at`: `<name>`, `<field name="shimei">`.
@@ -424,6 +417,19 @@ mod tests {
     }
 
     #[test]
+    fn of_katakana_that_end_a_word_the_marks_know_all() {
+        let lexicon = Lexicon::get();
+        for c in '\u{3093}'..='\u{30ff}' {
+            let ends = lexicon.class(c as usize) & !class::KATAKANA != 0;
+            // Behind another one, so that no word of katakana begins with it.
+            let text = format!("ア{c}");
+            let mut stretch = Stretch::default();
+            vector::language(text.as_bytes(), 0, &mut stretch);
+            assert_eq!(stretch[0].kana >> 3 & 1 == 1, ends, "{c}");
+        }
+    }
+
+    #[test]
     fn of_words_that_end_with_hiragana_the_marks_know_all() {
         let mut words: Vec<String> = HONORIFICS
             .iter()
@@ -472,6 +478,8 @@ mod tests {
                 "住所",
                 "部署",
                 "年収",
+                "手取り",
+                "フリガナ",
                 "評価",
                 "病歴",
                 "診断",
@@ -553,6 +561,53 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn words_of_katakana_begin_behind_none(text in "[アーンあaん漢]{0,200}") {
+            let mut stretch = Stretch::default();
+            let count = vector::language(text.as_bytes(), 0, &mut stretch);
+            let (mut found, mut before) = (Vec::new(), 0);
+            for (step, marks) in stretch[..count].iter().enumerate() {
+                let places = begins(marks.katakana, before);
+                found.extend((0..STEP).filter(|bit| places >> bit & 1 == 1).map(|bit| step * STEP + bit));
+                before = marks.katakana;
+            }
+            let katakana = |c: char| "アーン".contains(c);
+            let expected: Vec<_> = text
+                .char_indices()
+                .filter(|(at, c)| katakana(*c) && !text[..*at].ends_with(katakana))
+                .map(|(at, _)| at)
+                .collect();
+            prop_assert_eq!(found, expected);
+        }
+
+        #[test]
+        fn where_no_phrase_may_be_none_is(
+            front in texts(),
+            before in prop::sample::select(vec!["", "1", "12-34", "9Z", "Z", ",", "salary", "diagnosed", "x", "NY", "Bonus", "PSC 802 Box 74,"]),
+            behind in prop::sample::select(vec![
+                "Main St", "APO AE 09012", "FPO AP 96601", "DPO AA 34001", "is $1000", "of 500,000 yen", "on leave for asthma",
+                "on sick leave for diabetes", "was 5,000,000 yen", "with asthma", "will be $9,000", "in", "worker", "Taro",
+            ]),
+            after in texts(),
+        ) {
+            let text = [&front, before, " ", behind, &after].concat();
+            let bytes = text.as_bytes();
+            for at in memchr::memchr_iter(b' ', bytes) {
+                let mut found = Vec::new();
+                let mut scan = Scan::new(&text, &mut found);
+                let next = bytes.get(at + 1).copied().unwrap_or_default();
+                let ends = at > 0 && (bytes[at - 1].is_ascii_digit() || bytes[at - 1].is_ascii_uppercase());
+                let army = at > 0 && bytes[at - 1] == b',' && matches!(next, b'A' | b'D' | b'F');
+                if next.is_ascii_uppercase() && (ends || army) && !address::may_be_english(bytes, at) {
+                    prop_assert!(!address::english(&mut scan, at), "{} at {}", text, at);
+                }
+                if matches!(next, b'i' | b'o' | b'w') && !confidential::may_be_english(bytes, at) {
+                    confidential::english(&mut scan, at);
+                }
+                prop_assert_eq!(found, [], "{} at {}", text, at);
+            }
+        }
 
         #[test]
         fn nothing_is_lost_to_the_marks(text in texts()) {

@@ -17,25 +17,10 @@ type Found = (Range<usize>, PiiType);
 pub(super) fn find(text: &Text<'_>, cluster: &Cluster) -> Option<Found> {
     let number = Number::read(text, cluster)?;
     let phone = phone::find(text, cluster);
-    if phone.is_none() && number.is_small(text) {
+    if phone.is_none() && (number.is_small(text) || number.is_nothing()) {
         return None;
     }
-    let end = cluster.groups()[number.joined - 1].end;
-    let label = label::nearest(text, number.start).or_else(|| label::in_brackets(text, end, number.start));
-    if let Some(label) = &label
-        && let Some(found) = number.labelled(text, label, phone.as_ref())
-    {
-        return Some(found);
-    }
-    let Some(phone) = phone else {
-        return number.unlabelled(text, label.as_ref());
-    };
-    let first = number.unlabelled(text, label.as_ref());
-    let veto = label.is_some_and(|label| {
-        is_veto(&label, phone.range.start)
-            && (phone.is_bare || label.is_near(phone.range.start) || label.is_key)
-    });
-    first.or_else(|| (!phone.is_bare && !veto).then_some((phone.range, PiiType::Phone)))
+    number.told(text, phone)
 }
 
 /// Whether the label says that the value at `at` is the number of a thing.
@@ -51,6 +36,8 @@ struct Number<'a> {
     letters: usize,
     /// How many groups hyphens join to one.
     joined: usize,
+    /// Whether a number may begin there.
+    begins: bool,
 }
 
 impl<'a> Number<'a> {
@@ -80,6 +67,7 @@ impl<'a> Number<'a> {
             start,
             letters,
             joined,
+            begins: begins_here(text, start),
         })
     }
 
@@ -104,8 +92,35 @@ impl<'a> Number<'a> {
         false
     }
 
-    fn begins(&self, text: &Text<'_>) -> bool {
-        begins_here(text, self.start)
+    /// Whether no label could make a value of it that is no telephone number: it begins within a word or a longer number, or its first group
+    /// ends at a dot between digits, as in a version.
+    fn is_nothing(&self) -> bool {
+        let dotted = self
+            .cluster
+            .groups()
+            .get(1)
+            .is_some_and(|group| group.joint == b'.');
+        dotted || !self.begins
+    }
+
+    /// What the label before it, or its own form, says that it is.
+    fn told(&self, text: &Text<'_>, phone: Option<Phone>) -> Option<Found> {
+        let end = self.cluster.groups()[self.joined - 1].end;
+        let label = label::nearest(text, self.start).or_else(|| label::in_brackets(text, end, self.start));
+        if let Some(label) = &label
+            && let Some(found) = self.labelled(text, label, phone.as_ref())
+        {
+            return Some(found);
+        }
+        let Some(phone) = phone else {
+            return self.unlabelled(text, label.as_ref());
+        };
+        let first = self.unlabelled(text, label.as_ref());
+        let veto = label.is_some_and(|label| {
+            is_veto(&label, phone.range.start)
+                && (phone.is_bare || label.is_near(phone.range.start) || label.is_key)
+        });
+        first.or_else(|| (!phone.is_bare && !veto).then_some((phone.range, PiiType::Phone)))
     }
 
     fn range(&self, count: usize) -> Range<usize> {
@@ -142,19 +157,19 @@ impl<'a> Number<'a> {
         let near = label.is_key || label.is_near(at);
         let reaches = near || label.reaches(at);
         match label.meaning {
-            Meaning::MyNumber if self.letters == 0 && self.begins(text) => {
+            Meaning::MyNumber if self.letters == 0 && self.begins => {
                 let count = self.twelve(text)?;
                 (near || is_my_number(self.cluster.digits(count)))
                     .then(|| (self.digits(count), PiiType::MyNumber))
             }
-            Meaning::Licence if self.letters == 0 && self.begins(text) => {
+            Meaning::Licence if self.letters == 0 && self.begins => {
                 let count = self.twelve(text)?;
                 (reaches || is_drivers_license(self.cluster.digits(count)))
                     .then(|| (self.digits(count), PiiType::DriversLicense))
             }
             Meaning::Corporate => self.corporate(text),
             Meaning::Passport => self.passport(text, near),
-            Meaning::Card if self.begins(text) && self.letters == 0 => {
+            Meaning::Card if self.begins && self.letters == 0 => {
                 card::end(text, self.cluster, true).map(|end| (at..end, PiiType::CreditCard))
             }
             Meaning::Health if reaches && (near || phone.is_none()) => self.health(text),
@@ -178,7 +193,7 @@ impl<'a> Number<'a> {
 
     fn corporate(&self, text: &Text<'_>) -> Option<Found> {
         let invoice = self.letters == 1 && text.get(self.start) == b'T';
-        if !(self.letters == 0 || invoice) || !self.begins(text) {
+        if !(self.letters == 0 || invoice) || !self.begins {
             return None;
         }
         let count = self.shape(text, &[&[13], &[1, 4, 4, 4], &[1, 12]])?;
@@ -191,7 +206,7 @@ impl<'a> Number<'a> {
         let length = self.cluster.groups()[0].len();
         let own = self.letters == 2 && length == 7;
         let foreign = near && matches!((self.letters, length), (0, 9) | (1, 7 | 8) | (2, 6));
-        ((own || foreign) && self.begins(text) && self.cluster.ends(text, 1))
+        ((own || foreign) && self.begins && self.cluster.ends(text, 1))
             .then(|| (self.range(1), PiiType::Passport))
     }
 
@@ -199,7 +214,7 @@ impl<'a> Number<'a> {
         let total = self.cluster.digits(self.joined).len();
         let right = self.letters == 0
             && matches!(total, 2..=14)
-            && self.begins(text)
+            && self.begins
             && self.cluster.ends(text, self.joined)
             && !is_counted(text, self.cluster.groups()[self.joined - 1].end);
         right.then(|| {
@@ -212,7 +227,7 @@ impl<'a> Number<'a> {
     }
 
     fn bank(&self, text: &Text<'_>, near: bool) -> Option<Found> {
-        if self.letters != 0 || !self.begins(text) {
+        if self.letters != 0 || !self.begins {
             return None;
         }
         let groups = self.cluster.groups();
@@ -265,7 +280,7 @@ impl<'a> Number<'a> {
 
     /// Letters, a hyphen, digits, or two groups of digits.
     fn employee(&self, text: &Text<'_>, near: bool) -> Option<Found> {
-        if !self.begins(text) || (!near && self.letters == 0) {
+        if !self.begins || (!near && self.letters == 0) {
             return None;
         }
         let mut end = self.cluster.groups()[self.joined - 1].end;
@@ -281,7 +296,7 @@ impl<'a> Number<'a> {
     }
 
     fn postal(&self, text: &Text<'_>, label: &Label, near: bool) -> Option<Found> {
-        if self.letters != 0 || !self.begins(text) || !near {
+        if self.letters != 0 || !self.begins || !near {
             return None;
         }
         let word = &text.bytes[label.start..label.end];
@@ -309,7 +324,7 @@ impl<'a> Number<'a> {
         let length = self.cluster.groups()[0].len();
         let right = self.letters == 0
             && matches!(length, 3..=8)
-            && self.begins(text)
+            && self.begins
             && self.cluster.ends(text, 1)
             && !is_counted(text, self.cluster.groups()[0].end);
         right.then(|| (self.digits(1), PiiType::ApiKey))
@@ -320,13 +335,13 @@ impl<'a> Number<'a> {
             return Some((phone.range.clone(), PiiType::Phone));
         }
         // Without an area code, only right after the label.
-        let local = near && self.letters == 0 && self.begins(text);
+        let local = near && self.letters == 0 && self.begins;
         let count = local.then(|| self.shape(text, &[&[4, 4]]))??;
         Some((self.digits(count), PiiType::Phone))
     }
 
     fn unlabelled(&self, text: &Text<'_>, label: Option<&Label>) -> Option<Found> {
-        if !self.begins(text) {
+        if !self.begins {
             return None;
         }
         let veto = label.is_some_and(|label| is_veto(label, self.start));
@@ -490,7 +505,33 @@ fn is_before_prefecture(text: &Text<'_>, end: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::tests::texts;
     use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 8_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_is_nothing_is_nothing_after_any_label(
+            label in texts(),
+            number in prop::collection::vec("[-. ()A-Z]?[0-9]{1,13}", 1..5),
+            after in texts(),
+        ) {
+            let text = [label, number.concat(), after].concat();
+            let view = Text::plain(text.as_bytes());
+            let mut cluster = Cluster::new();
+            for at in (0..text.len()).filter(|at| view.get(*at).is_ascii_digit()) {
+                cluster.read(&view, at);
+                if let Some(number) = Number::read(&view, &cluster)
+                    && number.is_nothing()
+                {
+                    prop_assert_eq!(number.told(&view, None), None, "{} at {}", text, at);
+                }
+            }
+        }
+    }
 
     #[test]
     fn every_unit_counts() {

@@ -112,7 +112,28 @@ fn earlier<'a>(text: &Text<'a>, start: usize) -> Option<&'a [u8]> {
 }
 
 /// Whether `before` ends with a word for a version or a section. A short one is a whole word: the end of `server` is none.
+#[inline]
 fn is_named(before: &[u8]) -> bool {
+    // Most words end like none of these.
+    let ends = |last: u8| ENDS[usize::from(last >> 6)] >> (last & 63) & 1 == 1;
+    before.last().is_some_and(|last| ends(*last)) && is_version_word(before)
+}
+
+/// The last bytes of the words for versions, also of capital letters.
+static ENDS: [u64; 4] = {
+    let (mut ends, mut index) = ([0; 4], 0);
+    while index < VERSIONS.len() {
+        let word = VERSIONS[index].as_bytes();
+        let last = word[word.len() - 1];
+        ends[(last >> 6) as usize] |= 1 << (last & 63);
+        let capital = last.to_ascii_uppercase();
+        ends[(capital >> 6) as usize] |= 1 << (capital & 63);
+        index += 1;
+    }
+    ends
+};
+
+fn is_version_word(before: &[u8]) -> bool {
     VERSIONS.iter().any(|name| {
         let Some(head) = before.len().checked_sub(name.len()) else {
             return false;
@@ -171,14 +192,16 @@ const VERSIONS: [&str; 24] = [
 ];
 
 /// The address of version 6 around the colon at `colon`.
+#[inline]
 pub(super) fn v6(text: &Text<'_>, colon: usize) -> Option<Range<usize>> {
     // Most colons are none of an address: another one must be near.
     let double = text.get(colon + 1) == b':';
     let between = || text.before(colon).is_ascii_hexdigit() && text.get(colon + 1).is_ascii_hexdigit();
     let near = double || (between() && goes_on(text, colon));
-    if !near {
-        return None;
-    }
+    if near { v6_around(text, colon) } else { None }
+}
+
+fn v6_around(text: &Text<'_>, colon: usize) -> Option<Range<usize>> {
     let part = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
     let mut start = colon;
     while part(text.before(start)) && colon - start <= LONGEST {
@@ -280,6 +303,18 @@ mod tests {
         text.match_indices(':')
             .find_map(|(at, _)| v6(&view, at))
             .map(|range| &text[range])
+    }
+
+    #[test]
+    fn no_word_for_a_version_is_lost_to_its_last_letter() {
+        for word in VERSIONS {
+            for word in [word.to_owned(), word.to_uppercase()] {
+                assert!(
+                    is_version_word(word.as_bytes()) && is_named(word.as_bytes()),
+                    "{word}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -89,6 +89,7 @@ fn key_material(text: &Text<'_>, start: usize) -> Option<Range<usize>> {
 }
 
 /// The value of the field whose name ends before the `:` or `=` at `sign`, which takes `width` bytes.
+#[inline]
 pub(super) fn field(text: &Text<'_>, sign: usize, width: usize) -> Option<Range<usize>> {
     let mut end = sign;
     while text.before(end) == b' ' && sign - end < 3 {
@@ -98,6 +99,14 @@ pub(super) fn field(text: &Text<'_>, sign: usize, width: usize) -> Option<Range<
     if quoted {
         end -= 1;
     }
+    if !may_be_name(text, end) {
+        return None;
+    }
+    named(text, sign, width, end, quoted)
+}
+
+/// As [`field`], for a name that ends before `end`.
+fn named(text: &Text<'_>, sign: usize, width: usize, end: usize, quoted: bool) -> Option<Range<usize>> {
     let name = name(text, end)?;
     let equals = text.get(sign) == b'=';
     let mut start = sign + width;
@@ -200,21 +209,27 @@ enum Name {
     Other,
 }
 
-/// What the name that ends before `end` is the name of.
+/// Whether a name ends before `end` that may be one of a secret, by its last letters.
 #[inline]
-fn name(text: &Text<'_>, end: usize) -> Option<Name> {
-    let back = |count: usize| end.checked_sub(count).map_or(0, |at| text.get(at));
-    let tail = [back(3), back(2), back(1)];
+fn may_be_name(text: &Text<'_>, end: usize) -> bool {
+    let tail = match text.bytes.get(end.wrapping_sub(3)..end) {
+        Some(tail) => [tail[0], tail[1], tail[2]],
+        None => {
+            let back = |count: usize| end.checked_sub(count).map_or(0, |at| text.get(at));
+            [0, back(2), back(1)]
+        }
+    };
     let lower = [tail[0] | 0x20, tail[1] | 0x20, tail[2] | 0x20];
-    let maybe = match &lower {
+    match &lower {
         b"ord" | b"swd" | b"pwd" | b"ret" | b"ken" | b"key" | b"ase" | b"als" | b"ial" | b"ode" | b"pin"
         | b"cvv" | b"cvc" | b"otp" | b"jwt" | b"ion" | b"ass" | b"rds" | b"rer" | b"sic" => true,
         [_, b'p', b'w'] => true,
         _ => tail[2] >= 0x80,
-    };
-    if !maybe {
-        return None;
     }
+}
+
+/// What the name that ends before `end` is the name of.
+fn name(text: &Text<'_>, end: usize) -> Option<Name> {
     let header = b"authorization";
     if end >= header.len() && text.bytes[end - header.len()..end].eq_ignore_ascii_case(header) {
         return Some(Name::Other);

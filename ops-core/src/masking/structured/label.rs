@@ -212,26 +212,36 @@ impl Field {
 }
 
 /// Whether a key is the name of a value of any kind.
+#[inline]
 fn is_general(key: &[u8]) -> bool {
+    // Most are told by their last letter.
+    matches!(
+        key,
+        [.., b'r' | b'R' | b'o' | b'O' | b'e' | b'E' | b'm' | b'M' | 0xb7]
+    ) && is_among_general(key)
+}
+
+fn is_among_general(key: &[u8]) -> bool {
     let among =
         |key: &[u8], names: &[&str]| names.iter().any(|name| key.eq_ignore_ascii_case(name.as_bytes()));
     // `kyc.doc_no` is as general as `doc_no`; `order.no` is the number of an order.
     let last = key.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
-    among(key, &["number", "no", "value", "num", "code", "番号"])
-        || among(
-            last,
-            &[
-                "doc_no",
-                "docno",
-                "document_no",
-                "doc_number",
-                "document_number",
-                "documentnumber",
-                "id_number",
-                "id_no",
-            ],
-        )
+    among(key, GENERAL) || among(last, GENERAL_LAST)
 }
+
+const GENERAL: &[&str] = &["number", "no", "value", "num", "code", "番号"];
+
+/// Such as are general also behind the name of an object and a dot.
+const GENERAL_LAST: &[&str] = &[
+    "doc_no",
+    "docno",
+    "document_no",
+    "doc_number",
+    "document_number",
+    "documentnumber",
+    "id_number",
+    "id_no",
+];
 
 fn search(text: &Text<'_>, low: usize, high: usize, is_key: bool) -> Option<Label> {
     let bytes = text.bytes;
@@ -368,6 +378,16 @@ mod tests {
         ] {
             assert_eq!(meaning(before), expected, "{before}");
         }
+    }
+
+    #[test]
+    fn a_general_key_is_told_by_its_last_letter() {
+        for key in GENERAL.iter().chain(GENERAL_LAST) {
+            for key in [(*key).to_owned(), key.to_uppercase()] {
+                assert!(is_general(key.as_bytes()), "{key}");
+            }
+        }
+        assert!(is_general(b"kyc.doc_no") && !is_general(b"order.no") && !is_general(b""));
     }
 
     #[test]

@@ -168,7 +168,23 @@ impl<'a> Search<'a> {
         }
         match identity::find(&self.text, cluster) {
             Some((range, kind)) => self.push(range, kind, found),
-            None => Next::Mark,
+            None => self.behind_dots(),
+        }
+    }
+
+    /// After a number of groups with dots between them that is nothing: no short group between two dots begins a value.
+    fn behind_dots(&self) -> Next {
+        let groups = self.cluster.groups();
+        let dotted = groups
+            .iter()
+            .skip(1)
+            .take_while(|group| group.joint == b'.')
+            .count();
+        match groups.get(1..dotted) {
+            Some(between) if !between.is_empty() && between.iter().all(|group| group.len() <= 3) => {
+                Next::From(groups[dotted].start)
+            }
+            _ => Next::Mark,
         }
     }
 
@@ -308,7 +324,7 @@ mod tests {
     }
 
     /// What stands in real lines, joined at random.
-    fn texts() -> impl Strategy<Value = String> {
+    pub(super) fn texts() -> impl Strategy<Value = String> {
         let piece = prop_oneof![
             prop::sample::select(vec![
                 "2026-01-02T03:04:05.678Z",
@@ -393,6 +409,9 @@ mod tests {
                 "[",
                 "]",
                 "worker ",
+                "電話番号: ",
+                "社員番号 ",
+                "記号 12-34 番号 ",
                 "took ",
                 "items ",
                 "--",
@@ -432,6 +451,41 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn nothing_begins_between_dots(
+            front in texts(),
+            numbers in "([0-9]{1,4}\\.){1,6}[0-9]{1,8}|[0-9]\\.20[0-9]{2}\\.0[1-9]\\.1[0-9]",
+            after in texts(),
+        ) {
+            let text = [front, numbers, after].concat();
+            let is_digit = |at: usize| text.as_bytes().get(at).is_some_and(u8::is_ascii_digit);
+            let mut search = Search::new(Text::plain(text.as_bytes()), &[]);
+            for at in (0..text.len()).filter(|at| is_digit(*at)) {
+                search.cluster.read(&search.text, at);
+                // Such a line is read through a view.
+                let mut groups = search.cluster.groups().iter();
+                let veiled = groups.any(|group| cluster::is_wide_joint(text.as_bytes(), group.end));
+                let Next::From(end) = search.behind_dots() else {
+                    continue;
+                };
+                for between in at + 1..end {
+                    if !veiled && is_digit(between) && !is_digit(between - 1) {
+                        let mut found = Vec::new();
+                        let next = search.number(between, &mut found);
+                        // What is read through a view from here is so from the end too.
+                        let also = matches!(search.number(end, &mut Vec::new()), Next::Veiled);
+                        prop_assert!(also || !matches!(next, Next::Veiled), "{} at {}", text, between);
+                        // Nor does a date begin there that reaches further.
+                        let date = when::end(&search.text, between);
+                        prop_assert!(date.is_none_or(|date| date <= end), "{} at {}", text, between);
+                        prop_assert_eq!(found, [], "{} at {}", text, between);
+                        // No label, sign or run of a key is there either.
+                        prop_assert!(text[between..end].bytes().all(|byte| byte == b'.' || byte.is_ascii_digit()));
+                    }
+                }
+            }
+        }
 
         #[test]
         fn nothing_is_lost_to_the_marks(text in texts()) {

@@ -12,7 +12,36 @@ pub(super) struct Phone {
 }
 
 /// The telephone number that begins with the first group of `cluster`.
+#[inline]
 pub(super) fn find(text: &Text<'_>, cluster: &Cluster) -> Option<Phone> {
+    if is_none(text, cluster) {
+        return None;
+    }
+    among(text, cluster)
+}
+
+/// Whether the digits are too few for a telephone number, or, where they are one group without a country code, of a length that none has.
+#[inline]
+fn is_none(text: &Text<'_>, cluster: &Cluster) -> bool {
+    let groups = cluster.groups();
+    let Some(first) = groups.first() else {
+        return true;
+    };
+    let most = cluster.digits(groups.len().min(GROUPS)).len();
+    if groups.len() == 1 && !matches!(most, 10 | 11) {
+        return most < LEAST || !matches!(text.before(first.start), b'+' | b'(');
+    }
+    most < LEAST
+}
+
+/// How many groups a telephone number has at most.
+const GROUPS: usize = 6;
+
+/// How many digits a telephone number has at least, with its country code.
+const LEAST: usize = 8;
+
+/// As [`find`], by the rules one after another.
+fn among(text: &Text<'_>, cluster: &Cluster) -> Option<Phone> {
     let groups = cluster.groups();
     let first = groups.first()?;
     if groups.len() == 1 && !matches!(first.len(), 8..=15) {
@@ -38,7 +67,7 @@ pub(super) fn find(text: &Text<'_>, cluster: &Cluster) -> Option<Phone> {
         return None;
     }
     // The longest that is right; of those without a country code, groups say where it ends.
-    (1..=groups.len().min(6)).rev().find_map(|count| {
+    (1..=groups.len().min(GROUPS)).rev().find_map(|count| {
         let digits = cluster.digits(count);
         let end = end(text, groups[count - 1].end)?;
         let shape = Shape { cluster, count };
@@ -207,7 +236,32 @@ fn international(digits: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::tests::texts;
     use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 8_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn nothing_is_lost_to_the_count_of_digits(
+            front in prop::sample::select(vec!["", " ", "+", "(", "+(", "(+", "tel", "x", "-"]),
+            first in "[0-9]{1,16}|(49|86|55)[0-9]{6,7}|(001|1)?[2-9]{10}|0[0-9]{9,10}|81[2-9]{9}",
+            close in "|\\)",
+            groups in prop::collection::vec("(-| |\\.|\\)|\\) |\\()[0-9]{1,7}", 0..7),
+            text in texts(),
+        ) {
+            let text = [front, &first, &close, &groups.concat(), &text].concat();
+            let view = Text::plain(text.as_bytes());
+            let mut cluster = Cluster::new();
+            for at in (0..text.len()).filter(|at| view.get(*at).is_ascii_digit()) {
+                cluster.read(&view, at);
+                let told = |phone: Option<Phone>| phone.map(|phone| (phone.range, phone.is_bare));
+                prop_assert_eq!(told(find(&view, &cluster)), told(among(&view, &cluster)), "{} at {}", text, at);
+            }
+        }
+    }
 
     fn found(text: &str) -> Option<&str> {
         let view = Text::plain(text.as_bytes());

@@ -2,8 +2,8 @@
 
 use std::arch::x86_64::{
     __m512i, _mm512_cmpeq_epi8_mask, _mm512_cmple_epu8_mask, _mm512_loadu_si512,
-    _mm512_maskz_permutex2var_epi8, _mm512_movepi8_mask, _mm512_set1_epi8, _mm512_sub_epi8,
-    _mm512_test_epi8_mask,
+    _mm512_maskz_permutex2var_epi8, _mm512_movepi8_mask, _mm512_permutexvar_epi8, _mm512_set1_epi8,
+    _mm512_sub_epi8, _mm512_test_epi8_mask,
 };
 
 /// Eight sets of ASCII: for each byte a bit for those that it is in.
@@ -45,6 +45,33 @@ impl Sets {
     /// With all letters.
     pub(in super::super) const fn with_letters(self, bit: u8) -> Self {
         self.with_small_and_capital(bit, b"abcdefghijklmnopqrstuvwxyz")
+    }
+}
+
+/// Eight sets of bytes of which only the lower six bits count, as those behind the first one of a character.
+#[derive(Debug)]
+pub(in super::super) struct Lows([u8; 64]);
+
+impl Lows {
+    pub(in super::super) const fn new() -> Self {
+        Self([0; 64])
+    }
+
+    /// With `bytes` in the set of `bit`.
+    pub(in super::super) const fn with(mut self, bit: u8, bytes: &[u8]) -> Self {
+        let mut index = 0;
+        while index < bytes.len() {
+            self.0[(bytes[index] & 0x3f) as usize] |= bit;
+            index += 1;
+        }
+        self
+    }
+
+    /// For each byte, a bit for every one of the sets that it is in.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+    #[inline]
+    pub(in super::super) fn of(&self, lane: __m512i) -> __m512i {
+        _mm512_permutexvar_epi8(lane, load(&self.0, 0))
     }
 }
 

@@ -2,23 +2,48 @@ use super::super::scan::Scan;
 use super::places::{CODES, COUNTRIES, PARTS, PREFECTURES, STATES, STREETS, SUFFIXES, UNITS};
 use crate::model::PiiType;
 
+/// Whether an address may be around the space at `at`: a number ends there, or the code of a military one follows.
+#[inline]
+pub(in super::super) fn may_be_english(bytes: &[u8], at: usize) -> bool {
+    match bytes[..at] {
+        [.., b'0'..=b'9'] | [.., b'0'..=b'9', b'A'..=b'Z'] => true,
+        [.., b'A'..=b'Z' | b','] => matches!(bytes.get(at + 1..), Some([b'A' | b'D' | b'F', b'P', ..])),
+        _ => false,
+    }
+}
+
 /// Takes the address whose number ends at the space at `at`; whether there was one.
 pub(in super::super) fn english(scan: &mut Scan<'_>, at: usize) -> bool {
     let bytes = scan.text.as_bytes();
     if matches!(bytes.get(at + 1), Some(b'A' | b'F' | b'D')) && military(scan, at) {
         return true;
     }
-    if at == 0 {
+    let Some(start) = number_before(bytes, at) else {
         return false;
+    };
+    let Some(end) = self::at(scan.text, start) else {
+        return false;
+    };
+    scan.take(start, end, PiiType::Address);
+    true
+}
+
+/// Where the number of a house begins that ends at the space at `at`.
+#[inline]
+fn number_before(bytes: &[u8], at: usize) -> Option<usize> {
+    if at == 0 {
+        return None;
     }
     let letter = usize::from(bytes[at - 1].is_ascii_uppercase() && at > 1 && bytes[at - 2].is_ascii_digit());
-    let number = bytes[at.saturating_sub(14)..at - letter]
-        .iter()
-        .rev()
-        .take_while(|byte| byte.is_ascii_digit() || **byte == b'-')
-        .count();
+    let mut number = 0;
+    while let Some(at) = (at - letter).checked_sub(number + 1)
+        && number + letter < 14
+        && matches!(bytes[at], b'0'..=b'9' | b'-')
+    {
+        number += 1;
+    }
     if number == 0 {
-        return false;
+        return None;
     }
     let start = at - letter - number;
     let edge = start == 0
@@ -29,14 +54,7 @@ pub(in super::super) fn english(scan: &mut Scan<'_>, at: usize) -> bool {
         || bytes[start - 1] >= 0x80;
     // 13:32:01 Retrying
     let time = start > 1 && bytes[start - 1] == b':' && bytes[start - 2].is_ascii_digit();
-    if !edge || time || !bytes[start].is_ascii_digit() {
-        return false;
-    }
-    let Some(end) = self::at(scan.text, start) else {
-        return false;
-    };
-    scan.take(start, end, PiiType::Address);
-    true
+    (edge && !time && bytes[start].is_ascii_digit()).then_some(start)
 }
 
 /// A word of an address.
@@ -49,6 +67,7 @@ struct Word<'a> {
 }
 
 /// The end of the address that begins at `start` with a number.
+#[inline(never)]
 pub(super) fn at(text: &str, start: usize) -> Option<usize> {
     let mut words = [Word::default(); 18];
     let count = read(text, start, &mut words);

@@ -5,7 +5,7 @@ mod english;
 mod japanese;
 mod places;
 
-pub(super) use self::english::english;
+pub(super) use self::english::{english, may_be_english};
 pub(super) use self::japanese::japanese;
 
 use super::labels::Value;

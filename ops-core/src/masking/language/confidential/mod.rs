@@ -197,6 +197,15 @@ fn contains_ignoring_case(text: &str, word: &str) -> bool {
         .any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
 }
 
+/// Whether a word may begin behind the space at `at` for which [`english`] looks, by its first two letters.
+#[inline]
+pub(super) fn may_be_english(bytes: &[u8], at: usize) -> bool {
+    matches!(
+        bytes.get(at + 1..),
+        Some([b'i', b's', ..] | [b'o', b'f' | b'n', ..] | [b'w', b'a' | b'i', ..])
+    )
+}
+
 /// Takes the value behind `is`, `of`, `was` or `with` at the space at `at`: salary of $85,000, diagnosed with asthma.
 pub(super) fn english(scan: &mut Scan<'_>, at: usize) {
     let text = scan.text;

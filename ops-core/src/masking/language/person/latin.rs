@@ -1,5 +1,5 @@
 use super::super::labels::{Strength, Value};
-use super::super::lexicon::{Entry, SEED, hash, step};
+use super::super::lexicon::{Entry, SEED, hash, step, step_small};
 use super::super::scan::Scan;
 use super::romaji::is_japanese;
 use crate::model::PiiType;
@@ -413,12 +413,12 @@ pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength) ->
 
 /// The start of the word that ends at `end`.
 fn word_start(bytes: &[u8], end: usize) -> usize {
-    let length = bytes[end.saturating_sub(24)..end]
-        .iter()
-        .rev()
-        .take_while(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'\'' | b'-'))
-        .count();
-    let mut start = end - length;
+    let low = end.saturating_sub(24);
+    let mut start = end;
+    while start > low && (bytes[start - 1].is_ascii_alphabetic() || matches!(bytes[start - 1], b'\'' | b'-'))
+    {
+        start -= 1;
+    }
     while start < end && !bytes[start].is_ascii_alphabetic() {
         start += 1;
     }
@@ -515,12 +515,15 @@ fn word_length(bytes: &[u8]) -> usize {
 
 /// What is known of a word; of one with a hyphen or an apostrophe, of its last part too.
 fn entry(scan: &Scan<'_>, word: &[u8]) -> Entry {
-    let whole = scan.lexicon.entry(
-        word.iter()
-            .filter(|byte| byte.is_ascii_alphabetic())
-            .fold(SEED, |hash, byte| step(hash, char::from(*byte))),
-    );
-    if whole.is(Entry::LATIN_GIVEN) || whole.is(Entry::LATIN_SURNAME) {
+    let (mut letters, mut joined) = (SEED, false);
+    for byte in word {
+        if byte.is_ascii_alphabetic() {
+            letters = step_small(letters, byte | 0x20);
+        }
+        joined |= matches!(byte, b'-' | b'\'');
+    }
+    let whole = scan.lexicon.entry(letters);
+    if !joined || whole.is(Entry::LATIN_GIVEN) || whole.is(Entry::LATIN_SURNAME) {
         return whole;
     }
     word.rsplit(|byte| matches!(byte, b'-' | b'\''))
