@@ -7,6 +7,7 @@
 //! refused; an object that is not there is 403 to whoever may not list.
 
 mod refusal;
+mod route;
 mod stored;
 mod upload;
 
@@ -22,6 +23,7 @@ use ops_core::testkit::{Fault, Faults, Handler, Reply, SimRequest};
 use serde_json::{Map, Value, json};
 
 use self::refusal::Refusal;
+use self::route::Route;
 use self::stored::{BucketRules, Stored};
 use self::upload::{ContentRange, Upload};
 use super::readiness::REQUIRED;
@@ -417,51 +419,6 @@ impl Handler for StorageSim {
             .answer(&request, &route)
             .unwrap_or_else(|refusal| refusal.reply());
         if lost { Reply::Hangup } else { reply }
-    }
-}
-
-#[derive(Debug)]
-enum Route {
-    Permissions { bucket: String },
-    Begin { bucket: String },
-    Session { id: String },
-    Object { bucket: String, name: String },
-}
-
-impl Route {
-    fn of(request: &SimRequest) -> Option<Self> {
-        let parts: Vec<_> = request.path.trim_start_matches('/').split('/').collect();
-        match (request.method.as_str(), &parts[..]) {
-            ("GET", ["storage", "v1", "b", bucket, "iam", "testPermissions"]) => Some(Self::Permissions {
-                bucket: (*bucket).to_owned(),
-            }),
-            ("POST", ["upload", "storage", "v1", "b", bucket, "o"]) => Some(Self::Begin {
-                bucket: (*bucket).to_owned(),
-            }),
-            ("PUT" | "DELETE", ["upload", "storage", "v1", "b", _, "o"]) => Some(Self::Session {
-                id: request.query("upload_id")?.to_owned(),
-            }),
-            // A slash in the name that is not escaped is another path.
-            ("GET" | "PATCH" | "DELETE", ["storage", "v1", "b", bucket, "o", name]) => Some(Self::Object {
-                bucket: (*bucket).to_owned(),
-                name: name.replace("%2F", "/").replace("%2f", "/"),
-            }),
-            _ => None,
-        }
-    }
-
-    fn known_query(&self) -> &'static [&'static str] {
-        match self {
-            Self::Permissions { .. } => &["permissions"],
-            Self::Begin { .. } => &["uploadType", "name", "ifGenerationMatch"],
-            Self::Session { .. } => &[],
-            Self::Object { .. } => &[
-                "alt",
-                "ifGenerationMatch",
-                "ifMetagenerationMatch",
-                "overrideUnlockedRetention",
-            ],
-        }
     }
 }
 
