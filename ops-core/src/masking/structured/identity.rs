@@ -340,7 +340,22 @@ impl<'a> Number<'a> {
         Some((self.digits(count), PiiType::Phone))
     }
 
+    #[inline]
     fn unlabelled(&self, text: &Text<'_>, label: Option<&Label>) -> Option<Found> {
+        // One group of digits has the length of a postal code, of a corporate number or of a card, or is nothing.
+        let is_nothing = match self.cluster.groups() {
+            [one] => self.letters == 0 && !matches!(one.len(), 7 | 13..),
+            _ => false,
+        };
+        if is_nothing {
+            None
+        } else {
+            self.by_form(text, label)
+        }
+    }
+
+    /// As [`unlabelled`](Self::unlabelled), by the rules one after another.
+    fn by_form(&self, text: &Text<'_>, label: Option<&Label>) -> Option<Found> {
         if !self.begins {
             return None;
         }
@@ -516,10 +531,11 @@ mod tests {
         #[test]
         fn what_is_nothing_is_nothing_after_any_label(
             label in texts(),
-            number in prop::collection::vec("[-. ()A-Z]?[0-9]{1,13}", 1..5),
+            number in prop::collection::vec("[-. ()A-Z]?[0-9]{1,13}|4111111111111111|7000012050002", 1..5),
+            unit in prop::sample::select(vec!["", "", "東京都", "は法人番号", "（法人番号）"]),
             after in texts(),
         ) {
-            let text = [label, number.concat(), after].concat();
+            let text = [label, number.concat(), unit.to_owned(), after].concat();
             let view = Text::plain(text.as_bytes());
             let mut cluster = Cluster::new();
             for at in (0..text.len()).filter(|at| view.get(*at).is_ascii_digit()) {
@@ -528,6 +544,10 @@ mod tests {
                     && number.is_nothing()
                 {
                     prop_assert_eq!(number.told(&view, None), None, "{} at {}", text, at);
+                }
+                if let Some(number) = Number::read(&view, &cluster) {
+                    let (found, told) = (number.unlabelled(&view, None), number.by_form(&view, None));
+                    prop_assert_eq!(found, told, "{} at {}", text, at);
                 }
             }
         }
