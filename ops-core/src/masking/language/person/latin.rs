@@ -1,5 +1,5 @@
 use super::super::labels::{Strength, Value};
-use super::super::lexicon::{Entry, SEED, hash, step, step_small};
+use super::super::lexicon::{Entry, SEED, hash, step_small};
 use super::super::scan::Scan;
 use super::romaji::is_japanese;
 use crate::model::PiiType;
