@@ -48,19 +48,21 @@ impl Cluster {
         let mut joint = 0;
         let mut total = 0;
         while self.count < Self::GROUPS {
-            let mut end = start;
-            for byte in text.bytes.get(start..).unwrap_or_default() {
+            let room = self.digits.get_mut(total..).unwrap_or_default();
+            let mut length = 0;
+            for (place, byte) in room.iter_mut().zip(text.bytes.get(start..).unwrap_or_default()) {
                 let digit = byte.wrapping_sub(b'0');
                 if digit > 9 {
                     break;
                 }
-                let Some(place) = self.digits.get_mut(total) else {
-                    self.overlong = self.count == 0;
-                    return;
-                };
                 *place = digit;
-                total += 1;
-                end += 1;
+                length += 1;
+            }
+            total += length;
+            let end = start + length;
+            if total == Self::DIGITS && text.get(end).is_ascii_digit() {
+                self.overlong = self.count == 0;
+                return;
             }
             self.groups[self.count] = Group {
                 start,
@@ -162,7 +164,12 @@ fn joint_at(text: &Text<'_>, at: usize) -> Option<(u8, usize)> {
 }
 
 /// Whether a digit follows the full width sign at `at`, so that both belong to one number.
+#[inline]
 pub(super) fn is_wide_joint(bytes: &[u8], at: usize) -> bool {
+    bytes.get(at).is_some_and(|first| *first >= 0xe2) && joins_widely(bytes, at)
+}
+
+fn joins_widely(bytes: &[u8], at: usize) -> bool {
     let Some(sign) = bytes.get(at..at + 3) else {
         return false;
     };
@@ -187,6 +194,39 @@ mod tests {
         cluster.read(&Text::plain(text.as_bytes()), 0);
         let lengths: Vec<_> = cluster.groups().iter().map(Group::len).collect();
         (lengths, cluster.digits(cluster.groups().len()).to_vec())
+    }
+
+    #[test]
+    fn no_wide_joint_is_lost_to_its_first_byte() {
+        let mut joints = 0;
+        for c in '\u{1}'..='\u{ffff}' {
+            let text = format!("{c}1");
+            let joins = joins_widely(text.as_bytes(), 0);
+            assert_eq!(is_wide_joint(text.as_bytes(), 0), joins, "{c}");
+            joints += usize::from(joins);
+        }
+        assert_eq!(joints, 14);
+    }
+
+    #[test]
+    fn digits_without_end_are_overlong_and_those_that_just_fit_are_not() {
+        for (length, overlong) in [(23, false), (24, false), (25, true)] {
+            for after in ["", "a", "-1"] {
+                let text = ["7".repeat(length), after.to_owned()].concat();
+                let mut cluster = Cluster::new();
+                cluster.read(&Text::plain(text.as_bytes()), 0);
+                let first = (!overlong).then_some(length);
+                assert_eq!(
+                    (cluster.overlong, cluster.groups().first().map(Group::len)),
+                    (overlong, first),
+                    "{text}"
+                );
+            }
+        }
+        // A group that does not fit is none, and the number is not overlong.
+        assert_eq!(read(&format!("{}-12345", "7".repeat(20))).0, [20]);
+        assert_eq!(read(&format!("{}-1234", "7".repeat(20))).0, [20, 4]);
+        assert_eq!(read(&format!("{}-1", "7".repeat(24))).0, [24]);
     }
 
     #[test]

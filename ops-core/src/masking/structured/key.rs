@@ -211,7 +211,7 @@ enum Name {
 
 /// Whether a name ends before `end` that may be one of a secret, by its last letters.
 #[inline]
-fn may_be_name(text: &Text<'_>, end: usize) -> bool {
+pub(super) fn may_be_name(text: &Text<'_>, end: usize) -> bool {
     let tail = match text.bytes.get(end.wrapping_sub(3)..end) {
         Some(tail) => [tail[0], tail[1], tail[2]],
         None => {

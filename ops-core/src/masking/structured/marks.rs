@@ -172,6 +172,8 @@ pub(in crate::masking) mod widest {
 
 #[cfg(test)]
 mod tests {
+    use super::super::key;
+    use super::super::view::Text;
     use super::*;
     use crate::masking::vector::Vectors;
 
@@ -242,6 +244,35 @@ mod tests {
     }
 
     #[test]
+    fn every_vector_sees_the_names_of_secrets() {
+        let mut names = 0;
+        for number in 0..26 * 26 * 26 {
+            let letter = |place: u32| char::from(b'a' + (number / 26_u32.pow(place) % 26) as u8);
+            let name = String::from_iter([letter(2), letter(1), letter(0)]);
+            if !key::may_be_name(&Text::plain(name.as_bytes()), name.len()) || name.ends_with('r') {
+                continue;
+            }
+            names += 1;
+            for name in [name.to_uppercase(), name] {
+                // Also where a step begins.
+                for front in (0..3).chain(STEP - 5..STEP) {
+                    for sign in [":", "=", "\":", "' =", " :"] {
+                        let text = [&"-".repeat(front), &name, sign].concat();
+                        let at = text.len() - 1;
+                        for vectors in Vectors::all() {
+                            let mut marks = Stretch::default();
+                            vectors.structured(text.as_bytes(), 0, &mut marks);
+                            let marked = marks[at / STEP].sign >> (at % STEP) & 1;
+                            assert_eq!(marked, 1, "{text} {vectors:?}");
+                        }
+                    }
+                }
+            }
+        }
+        assert!(names > 40, "{names}");
+    }
+
+    #[test]
     fn every_vector_sees_the_same() {
         let mut state = 7_u64;
         let text: Vec<u8> = (0..20_000)
@@ -264,6 +295,15 @@ mod tests {
                 let count = portable::stretch(&text[..length], at, &mut some);
                 for vectors in Vectors::all() {
                     assert_eq!(vectors.structured(&text[..length], at, &mut more), count);
+                    for (step, (some, more)) in some.iter().zip(&mut more[..count]).enumerate() {
+                        // The widest see two letters of a name, and nothing that the others do not see.
+                        let unseen = some.sign & !more.sign;
+                        for bit in bits(unseen) {
+                            let sign = text[at + step * STEP + bit as usize];
+                            assert!(matches!(sign, b':' | b'='), "{vectors:?}");
+                        }
+                        more.sign |= unseen;
+                    }
                     assert_eq!(some[..count], more[..count], "{vectors:?}");
                 }
             }

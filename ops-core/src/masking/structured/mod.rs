@@ -16,6 +16,7 @@ mod marks;
 mod number;
 mod phone;
 mod planes;
+mod unit;
 mod vendor;
 mod view;
 mod when;

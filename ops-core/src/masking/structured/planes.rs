@@ -26,7 +26,7 @@ pub(super) struct Planes {
     pub(super) colon: u64,
     /// Quotes and spaces, which may stand between a name and its colon.
     pub(super) quote: u64,
-    /// The last letters of names of secrets, and what is not ASCII.
+    /// The last letters of names of secrets, and what is not ASCII; with the widest vectors only behind a letter that names have before it.
     pub(super) name: u64,
     /// Signs, and pairs of letters, of [`Marks::sign`](super::marks::Marks::sign).
     pub(super) sign: u64,
@@ -224,7 +224,7 @@ pub(super) mod wide {
 #[cfg(target_arch = "x86_64")]
 pub(super) mod widest {
     use super::{NAMES, Planes, Window};
-    use crate::masking::vector::widest::{Sets, ascii, eq, has, load, of};
+    use crate::masking::vector::widest::{Sets, and, ascii, eq, has, load, of};
 
     static FIRST: Sets = {
         let mut sets = Sets::new();
@@ -257,6 +257,25 @@ pub(super) mod widest {
         sets = sets.with(W, b"wW");
         sets.with(HYPHEN, b"-")
     };
+    /// The last two letters of names of secrets, such as `rd` and `ey`, in groups: a letter of a set of the first and one of the same set of the
+    /// second. A few pairs more are among them.
+    static BEFORE_LAST: Sets = Sets::new()
+        .with_small_and_capital(1, b"e")
+        .with_small_and_capital(2, b"rw")
+        .with_small_and_capital(4, b"io")
+        .with_small_and_capital(8, b"sd")
+        .with_small_and_capital(16, b"la")
+        .with_small_and_capital(32, b"v")
+        .with_small_and_capital(64, b"tp");
+    static LAST: Sets = Sets::new()
+        .with_small_and_capital(1, b"tny")
+        .with_small_and_capital(2, b"dt")
+        .with_small_and_capital(4, b"nc")
+        .with_small_and_capital(8, b"es")
+        .with_small_and_capital(16, b"sl")
+        .with_small_and_capital(32, b"vc")
+        .with_small_and_capital(64, b"pw");
+
     const NAME: u8 = 1;
     const QUOTE: u8 = 2;
     const SPACE: u8 = 4;
@@ -273,6 +292,9 @@ pub(super) mod widest {
         let ascii = ascii(this);
         let (first, second) = (of(this, ascii, &FIRST), of(this, ascii, &SECOND));
         let hyphen = has(second, HYPHEN);
+        // Before the first byte nothing is seen, so that it counts by itself.
+        let both = and(of(this, ascii, &BEFORE_LAST), of(load(window, 1), !0, &LAST));
+        let name = has(both, 0xff) << 1 | has(second, NAME) & 1;
         // No pair begins with the last byte: it is behind the step.
         let pair = has(second, S) & has(second, W) >> 1
             | eq(this, 0x83) & eq(this, 0x89) >> 1
@@ -290,7 +312,7 @@ pub(super) mod widest {
             high: !ascii,
             colon: has(first, COLON),
             quote: has(second, QUOTE),
-            name: has(second, NAME) | !ascii,
+            name: name | !ascii,
             sign: has(second, SIGN) | eq(this, 0xef) | pair,
         }
     }

@@ -24,7 +24,7 @@ impl<'a> Text<'a> {
 
     /// The byte before `at`, 0 at the start.
     pub(super) fn before(&self, at: usize) -> u8 {
-        at.checked_sub(1).map_or(0, |at| self.get(at))
+        self.get(at.wrapping_sub(1))
     }
 
     pub(super) fn starts(&self, at: usize, with: &[u8]) -> bool {

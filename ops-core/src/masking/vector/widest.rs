@@ -1,7 +1,7 @@
 //! Vectors of 64 bytes, whose comparisons give bits, and sets of ASCII that one look into a table tells.
 
 use std::arch::x86_64::{
-    __m512i, _mm512_cmpeq_epi8_mask, _mm512_cmple_epu8_mask, _mm512_loadu_si512,
+    __m512i, _mm512_and_si512, _mm512_cmpeq_epi8_mask, _mm512_cmple_epu8_mask, _mm512_loadu_si512,
     _mm512_maskz_permutex2var_epi8, _mm512_movepi8_mask, _mm512_permutexvar_epi8, _mm512_set1_epi8,
     _mm512_sub_epi8, _mm512_test_epi8_mask,
 };
@@ -98,6 +98,12 @@ pub(in super::super) fn eq(lane: __m512i, byte: u8) -> u64 {
 pub(in super::super) fn within(lane: __m512i, low: u8, high: u8) -> u64 {
     let above = _mm512_sub_epi8(lane, _mm512_set1_epi8(low as i8));
     _mm512_cmple_epu8_mask(above, _mm512_set1_epi8((high - low) as i8))
+}
+
+#[target_feature(enable = "avx512f")]
+#[inline]
+pub(in super::super) fn and(a: __m512i, b: __m512i) -> __m512i {
+    _mm512_and_si512(a, b)
 }
 
 /// Which bytes are ASCII.
