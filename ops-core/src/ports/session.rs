@@ -11,7 +11,8 @@ use crate::model::{Accepted, IdempotencyKey, Text, Timestamp};
 pub struct SessionsSeen {
     /// Sessions that can be used or renewed; `None` where the provider does not count them, which is not zero.
     pub active: Option<u64>,
-    /// No session that began before this can be renewed; `None` where the provider keeps no such time, or has none of this user.
+    /// No session that began before this, by our clock, can be renewed: a provider whose clock is another one converts, rather to a time that is too early. `None` where it
+    /// keeps no such time, or has none of this user.
     pub ended_before: Option<Timestamp>,
     /// Until when tokens that were given out before may still be accepted, where nobody can take them back.
     pub tokens_until: Option<Timestamp>,

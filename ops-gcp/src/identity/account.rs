@@ -19,8 +19,12 @@ impl AccountSuspender for IdentityUsers {
                 "Identity Toolkit: an ID token that was given out stays valid for up to an hour after the account is disabled, unless the backend asks whether it is",
             ),
             Text::new(
-                "Identity Toolkit: 誰が停止したかは記録されません。停止中に他の人が改めて停止しても、元に戻す操作で有効になります",
-                "Identity Toolkit: who disabled an account is not told; if somebody else disables it as well meanwhile, the way back enables it all the same",
+                "Identity Toolkit: セッション Cookie（最長14日）は、バックエンドが失効を照会しない限り、期限まで有効です。報告の時刻は ID トークンのものです",
+                "Identity Toolkit: a session cookie (14 days at most) stays valid to its end, unless the backend asks whether it was revoked; the time in the report is that of ID tokens",
+            ),
+            Text::new(
+                "Identity Toolkit: 誰が停止したかは記録されません。計画の後、または停止中に他の人が停止しても、元に戻す操作で有効になります",
+                "Identity Toolkit: who disabled an account is not told; if somebody else disables it after the plan was made or meanwhile, the way back enables it all the same",
             ),
         ]
     }

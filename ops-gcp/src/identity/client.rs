@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use ops_core::error::{Error, ErrorKind, Result};
 use ops_core::http::{HttpRequest, HttpResponse, Method};
 use ops_core::model::Timestamp;
@@ -13,14 +15,17 @@ pub(super) struct Found {
     /// Seconds since the epoch; `None` where no sign-in was ever revoked.
     pub(super) valid_since: Option<i64>,
     pub(super) disabled: bool,
-    /// The second after the one in which it was read, by the later of our clock and the vendor's.
+    /// A second that had not begun by the vendor's clock when it was read; by ours where the answer has no `Date`.
     pub(super) next_second: i64,
+    /// How far the vendor's clock is ahead of ours at most, in microseconds; less than zero where it is behind.
+    pub(super) ahead: i64,
 }
 
 impl IdentityUsers {
     /// Reads a user.
     pub(super) async fn lookup(&self, user: &str, doing: &'static str) -> Result<Found> {
         let request = LookupRequest { local_id: [user] };
+        let asked = self.run.clock.now();
         let response = self.post("lookup", &request, doing).await?;
         let mut users = response.json::<LookupResponse>()?.users;
         let found = match (users.pop(), users.is_empty()) {
@@ -38,12 +43,29 @@ impl IdentityUsers {
             Some(Ok(seconds)) => Some(seconds).filter(|seconds| *seconds > 0),
             Some(Err(_)) => return Err(strange(doing, "validSince", "is no number")),
         };
-        let ours = self.run.clock.now();
-        let read = response.date().map_or(ours, |theirs| theirs.max(ours));
+        // What counts is the vendor's clock: its sign-ins have the vendor's time. Its date is cut to seconds.
+        let (read, ahead) = match response.date() {
+            Some(theirs) => {
+                let latest = theirs + Duration::from_secs(1);
+                (
+                    latest,
+                    latest.as_unix_micros().saturating_sub(asked.as_unix_micros()),
+                )
+            }
+            None => (self.run.clock.now(), 0),
+        };
+        if ahead.unsigned_abs() > PLAUSIBLE.as_micros().try_into().unwrap_or(u64::MAX) {
+            return Err(strange(
+                doing,
+                "date",
+                "is more than a day away from our clock: set this machine's clock",
+            ));
+        }
         Ok(Found {
             valid_since,
             disabled: found.disabled,
             next_second: seconds(read).saturating_add(1),
+            ahead,
         })
     }
 
@@ -95,6 +117,9 @@ impl IdentityUsers {
 pub(super) fn seconds(at: Timestamp) -> i64 {
     at.as_unix_micros().div_euclid(1_000_000)
 }
+
+/// A date further away than this is taken for none that could be written to an account.
+const PLAUSIBLE: Duration = Duration::from_secs(86_400);
 
 fn strange(doing: &'static str, part: &'static str, what: &str) -> Error {
     Error::new(ErrorKind::Unexpected, doing)

@@ -1,7 +1,7 @@
 //! Identity Toolkit (Firebase Authentication, Identity Platform): ends the sessions of a user, and suspends the account.
 //!
 //! Sessions end by `validSince`: no refresh token of a sign-in before that second is renewed. The vendor does not count sessions and names none.
-//! An ID token that was given out already stays valid for up to an hour, unless the backend compares its `auth_time` with `validSince`
+//! An ID token that was given out already stays valid for up to an hour, a session cookie for up to 14 days, unless the backend compares its `auth_time` with `validSince`
 //! on each request (in the SDKs of the vendor: with the check for revocation).
 //!
 //! An account is suspended by `disableUser` and read by `disabled`. While it is, nobody signs in and no session is renewed; one that was not ended goes on
@@ -47,12 +47,18 @@ pub struct IdentityUsers {
 }
 
 impl IdentityUsers {
-    /// The users of `project` that are of no tenant. Asks with the transport, the credential and the clock of `cloud_run`.
+    /// The users of `project`, its id, that are of no tenant. Asks with the transport, the credential and the clock of `cloud_run`.
     ///
     /// # Errors
-    /// `InvalidInput` for a project that cannot be.
+    /// `InvalidInput` for a project that cannot be, and for its number: the same user would be two targets.
     pub fn new(cloud_run: &CloudRunTraffic, project: &str) -> Result<Self> {
         ServiceName::new(project, "any", "any")?;
+        if project.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(invalid(
+                "project",
+                "must be the id of the project, not its number",
+            ));
+        }
         Ok(Self {
             run: cloud_run.client().clone(),
             project: project.to_owned(),

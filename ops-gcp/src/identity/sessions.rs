@@ -22,6 +22,10 @@ impl SessionRevoker for IdentityUsers {
                 "Identity Toolkit: an ID token that was given out stays valid for up to an hour, unless the backend compares its auth_time with validSince",
             ),
             Text::new(
+                "Identity Toolkit: セッション Cookie（最長14日）は、バックエンドが失効を照会しない限り、期限まで有効です。報告の時刻は ID トークンのものです",
+                "Identity Toolkit: a session cookie (14 days at most) stays valid to its end, unless the backend asks whether it was revoked; the time in the report is that of ID tokens",
+            ),
+            Text::new(
                 "Identity Toolkit: セッションは数えられません。分かるのは、ある時刻より前のサインインを更新できないことだけです",
                 "Identity Toolkit: sessions are not counted; all that is known is that sign-ins before a moment cannot be renewed",
             ),
@@ -54,7 +58,10 @@ fn seen(found: &Found) -> SessionsSeen {
     };
     // A token that was given out before it was read has ended an hour later, whatever `validSince` says.
     let until = moment(since.min(found.next_second)) + TOKEN_LIFE;
-    let seen = SessionsSeen::uncounted(Some(moment(since))).with_tokens_until(Some(until));
+    // In our time, and rather too early: whoever asks compares with our clock.
+    let ended = since.saturating_mul(1_000_000).saturating_sub(found.ahead);
+    let ended = Timestamp::from_unix_micros(ended);
+    let seen = SessionsSeen::uncounted(Some(ended)).with_tokens_until(Some(until));
     match since.saturating_sub(found.next_second) {
         ..=NEAR => seen,
         _ => seen.with_caveat(locked_out(moment(since))),
@@ -94,6 +101,7 @@ mod tests {
             valid_since,
             disabled: false,
             next_second: 1_000_000,
+            ahead: 0,
         })
     }
 

@@ -39,7 +39,8 @@ async fn no_session_from_before_is_alive_when_it_is_said_that_none_is() {
         for _ in 0..25 {
             match dice.roll(9) {
                 0 | 1 => {
-                    let at = world.clock.now();
+                    // By our clock, as the decision: theirs may be another one.
+                    let at = ours.now();
                     sessions.extend(world.sim.sign_in(None, USER).map(|session| (at, session)));
                 }
                 2 => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ops_core::actions::RevokeSessions;
 use ops_core::error::ErrorKind;
 use ops_core::ports::{Action, Clock, SessionRevoker};
-use ops_core::testkit::{self, ManualClock, loopback_transport};
+use ops_core::testkit::{self, Fault, FaultRule, ManualClock, loopback_transport};
 
 use super::world::{EMAIL, USER, World};
 
@@ -45,7 +45,8 @@ async fn a_sign_in_of_the_very_second_is_ended() {
         assert!(!world.renews(&session), "{micros}");
         assert!(world.holds(&revoke).await, "{micros}");
         let now = world.clock.now().as_unix_micros() / 1_000_000;
-        assert_eq!(world.sim.valid_since(None, USER), Some(now + 1));
+        // One for the second that has begun, one because the vendor's date is cut to seconds.
+        assert_eq!(world.sim.valid_since(None, USER), Some(now + 2));
     }
 }
 
@@ -72,6 +73,53 @@ async fn a_machine_whose_clock_is_behind_ends_what_the_vendor_has_seen() {
     let revoke = RevokeSessions::new(Arc::new(users), USER, ours.now()).unwrap();
     revoke.apply(&world.key()).await.unwrap();
     assert!(!world.renews(&session));
+    assert!(world.holds(&revoke).await);
+}
+
+/// A time that somebody else wrote is compared with the decision by one clock: else a write that fails would be taken for done.
+#[tokio::test]
+async fn a_machine_whose_clock_is_behind_does_not_take_an_older_time_for_its_own() {
+    let world = World::new().await;
+    let ours = Arc::new(ManualClock::new(world.clock.now()));
+    world.clock.advance(Duration::from_secs(100));
+    let now = world.clock.now().as_unix_micros() / 1_000_000;
+    world.sim.set_valid_since(None, USER, Some(now - 50));
+    let session = world.sign_in();
+    let users = world.users_over(loopback_transport(), Arc::clone(&ours) as _);
+    let revoke = RevokeSessions::new(Arc::new(users), USER, ours.now()).unwrap();
+    world
+        .faults
+        .add(FaultRule::on_writes(Fault::Forbidden, "identitytoolkit"));
+    assert!(revoke.apply(&world.key()).await.is_err());
+    assert!(world.renews(&session) && !world.holds(&revoke).await);
+}
+
+/// Whose clock is ahead locks nobody out: sign-ins have the vendor's time.
+#[tokio::test]
+async fn a_machine_whose_clock_is_ahead_writes_the_vendors_time() {
+    let world = World::new().await;
+    let ours = Arc::new(ManualClock::new(world.clock.now() + Duration::from_secs(3_600)));
+    let before = world.sign_in();
+    let users = world.users_over(loopback_transport(), Arc::clone(&ours) as _);
+    let revoke = RevokeSessions::new(Arc::new(users), USER, ours.now()).unwrap();
+    revoke.apply(&world.key()).await.unwrap();
+    assert!(!world.renews(&before) && world.holds(&revoke).await);
+    world.clock.advance(Duration::from_secs(3));
+    assert!(world.renews(&world.sign_in()), "a new sign-in goes on");
+}
+
+/// A date that cannot be would be written to the account for good.
+#[tokio::test]
+async fn a_date_that_cannot_be_is_not_written() {
+    let world = World::new().await;
+    for away in [100 * 365 * 86_400, 86_402] {
+        let ours = ManualClock::new(world.clock.now() - Duration::from_secs(away));
+        let users = world.users_over(loopback_transport(), Arc::new(ours));
+        let refused = users.revoke(USER, &world.key()).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Unexpected, "{refused}");
+        assert!(refused.to_string().contains("clock"), "{refused}");
+    }
+    assert_eq!(world.sim.writes(), 0);
 }
 
 #[tokio::test]
@@ -143,10 +191,12 @@ async fn tokens_that_were_given_out_are_told_until_they_end() {
     revoke.apply(&world.key()).await.unwrap();
     let seen = world.users().sessions(USER).await.unwrap();
     let (since, until) = (seen.ended_before.unwrap(), seen.tokens_until.unwrap());
-    assert_eq!(until, since + Duration::from_secs(3_600));
+    // The one in our time and rather early, the other rather late.
+    let between = until.saturating_since(since + Duration::from_secs(3_600));
+    assert!(until >= since + Duration::from_secs(3_600) && between <= Duration::from_secs(2));
     let observed = revoke.observe().await.unwrap();
     assert_eq!(observed.caveats().len(), 1);
-    assert_eq!(SessionRevoker::limitations(&world.users()).len(), 2);
+    assert_eq!(SessionRevoker::limitations(&world.users()).len(), 3);
 
     let accepted = |asks| world.sim.accepts(None, USER, &session, asks);
     assert!(accepted(false), "a backend that does not ask");

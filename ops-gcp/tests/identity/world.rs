@@ -49,16 +49,23 @@ impl World {
         transport: Arc<dyn HttpTransport>,
         clock: Arc<dyn Clock>,
     ) -> IdentityUsers {
-        let cloud_run = CloudRunTraffic::builder()
+        IdentityUsers::new(&self.cloud_run_over(transport, clock), PROJECT)
+            .unwrap()
+            .with_base_url(&self.server.base_url())
+            .unwrap()
+    }
+
+    pub(super) fn cloud_run(&self) -> CloudRunTraffic {
+        self.cloud_run_over(loopback_transport(), Arc::clone(&self.clock) as _)
+    }
+
+    fn cloud_run_over(&self, transport: Arc<dyn HttpTransport>, clock: Arc<dyn Clock>) -> CloudRunTraffic {
+        CloudRunTraffic::builder()
             .with_transport(transport)
             .with_token(Arc::new(StaticToken::new("t0ken-s3cret")))
             .with_clock(clock)
             .with_base_url(self.server.base_url())
             .build()
-            .unwrap();
-        IdentityUsers::new(&cloud_run, PROJECT)
-            .unwrap()
-            .with_base_url(&self.server.base_url())
             .unwrap()
     }
 
