@@ -3,6 +3,7 @@
 //! Plan, audit record, notice and report take their words from here, so they cannot drift apart.
 
 mod account;
+mod archive;
 /// What is wrong with backups, and what to do.
 pub mod backup;
 mod erasure;
@@ -25,6 +26,7 @@ mod tenant;
 mod timeline;
 mod triage;
 pub use self::account::*;
+pub use self::archive::need_archive_permission;
 pub use self::erasure::{disposal, erasure_report};
 pub use self::incident::*;
 pub use self::incident_report::*;

@@ -7,6 +7,7 @@ mod labelled;
 mod latin;
 mod parse;
 mod romaji;
+mod words;
 
 pub(super) use self::bare::bare;
 pub(super) use self::honorific::{HONORIFIC_ENDS, HONORIFICS, before_honorific};
