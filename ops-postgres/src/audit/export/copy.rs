@@ -61,9 +61,14 @@ impl CopyRows {
         WholeRows { bytes, at: 0 }
     }
 
-    /// How many bytes the whole rows have that are there.
-    pub(super) fn bytes(&self) -> usize {
-        self.whole
+    /// Whether what is there is to be taken before more comes: memory holds a few such batches, whatever the rows are like.
+    pub(super) fn is_batch(&self) -> bool {
+        self.rows >= BATCH || (self.rows > 0 && self.whole >= BATCH_BYTES)
+    }
+
+    /// Whether a whole row is there.
+    pub(super) fn any(&self) -> bool {
+        self.rows > 0
     }
 
     /// Checks that the server said that this was all.
@@ -110,6 +115,10 @@ fn fields(mut rest: &[u8]) -> Option<(Fields<'_>, &[u8])> {
     Some((fields, rest))
 }
 
+const BATCH: usize = 1000;
+/// So many bytes at once, or one row.
+const BATCH_BYTES: usize = 4 << 20;
+
 fn unexpected() -> Error {
     error(ErrorKind::Unexpected, super::EXPORT)
         .context("reason", "the server's copy is not of the form that is known")
@@ -149,6 +158,55 @@ mod tests {
             rows.finish().unwrap();
             assert_eq!(found, [0, 1, 2], "in pieces of {size}");
         }
+    }
+
+    /// A copy of rows whose first field has so many bytes; the head of the format is not among them.
+    fn row(bytes: usize) -> Vec<u8> {
+        let mut row = i16::try_from(FIELDS).unwrap().to_be_bytes().to_vec();
+        row.extend(i32::try_from(bytes).unwrap().to_be_bytes());
+        row.extend(vec![b's'; bytes]);
+        row.extend([0xff; 4].repeat(FIELDS - 1));
+        row
+    }
+
+    #[test]
+    fn a_batch_is_bounded_in_rows_and_in_bytes() {
+        let begun = || {
+            let mut rows = CopyRows::default();
+            rows.push(&copied()[..19]).unwrap();
+            rows
+        };
+        // (bytes of a row, rows that make a batch)
+        for (bytes, batch) in [
+            (1, BATCH),
+            (BATCH_BYTES / 8, 8),
+            (BATCH_BYTES - 1, 1),
+            (3 * BATCH_BYTES, 1),
+        ] {
+            let mut rows = begun();
+            let row = row(bytes);
+            for n in 1..=batch {
+                // The row is not whole yet.
+                rows.push(&row[..row.len() - 1]).unwrap();
+                assert!(!rows.is_batch(), "{bytes}: {n} of {batch}");
+                rows.push(&row[row.len() - 1..]).unwrap();
+            }
+            assert!(rows.is_batch(), "{bytes}");
+            rows.take();
+            assert!(!rows.is_batch(), "{bytes}: taken");
+        }
+    }
+
+    #[test]
+    fn rows_show_nothing_of_themselves() {
+        let mut rows = CopyRows::default();
+        rows.push(&copied()[..19]).unwrap();
+        rows.push(&row(40)).unwrap();
+        let shown = format!("{:?}", rows.take());
+        assert!(
+            shown.contains("WholeRows") && !shown.contains("115, 115") && !shown.contains("sss"),
+            "{shown}"
+        );
     }
 
     #[test]

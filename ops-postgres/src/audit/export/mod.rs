@@ -165,26 +165,19 @@ async fn copy(connection: &mut PgConnection, send: &Sender<Result<Option<WholeRo
     let statement = if pruned { row::COPY_KEPT } else { row::COPY };
     let mut chunks = connection.copy_out_raw(statement).await.map_err(failed(EXPORT))?;
     let mut rows = CopyRows::default();
-    let mut count = 0;
     while let Some(chunk) = std::future::poll_fn(|context| chunks.as_mut().poll_next(context)).await {
-        count = rows.push(&chunk.map_err(failed(EXPORT))?)?;
-        if count >= BATCH || (count > 0 && rows.bytes() >= BATCH_BYTES) {
-            count = 0;
-            if send.send(Ok(Some(rows.take()))).await.is_err() {
-                return Ok(());
-            }
+        rows.push(&chunk.map_err(failed(EXPORT))?)?;
+        if rows.is_batch() && send.send(Ok(Some(rows.take()))).await.is_err() {
+            return Ok(());
         }
     }
     rows.finish()?;
-    if count > 0 {
+    if rows.any() {
         let _ = send.send(Ok(Some(rows.take()))).await;
     }
     Ok(())
 }
 
 const EXPORT: &str = "export audit trail";
-const BATCH: usize = 1000;
-/// So many bytes at once, or one row.
-const BATCH_BYTES: usize = 4 << 20;
 /// How many batches wait at most.
 const AHEAD: usize = 4;
