@@ -112,7 +112,8 @@ fn part(text: &str) -> &str {
 /// Puts `found` in order. Of two that overlap, the one that begins first counts whole, and of those the longer; of the other, what is
 /// left behind it.
 fn apart(text: &str, found: &mut Vec<PiiSpan>) {
-    found.sort_unstable_by_key(|span| (span.start, std::cmp::Reverse(span.end)));
+    // Of two at one place the one counts that was found first: a number or a key before a name.
+    found.sort_by_key(|span| (span.start, std::cmp::Reverse(span.end)));
     let mut end = 0;
     found.retain_mut(|span| {
         if span.start < end {
@@ -182,6 +183,50 @@ mod tests {
             let text = [&text, "\n", &"x ".repeat(long / 2), "\n", &text].concat();
             let text = [&*text, &text, &text, &"clean\n".repeat(long / 4)].concat();
             prop_assert_eq!(Detector::new().detect(&text), find_at_once(&text));
+        }
+    }
+
+    /// Lines that would tell more if the line before or behind were looked at.
+    const NEIGHBOURS: [(&str, &str); 8] = [
+        ("口座番号（半角", "数字） 1234567"),
+        ("株式会社サンプル", "高木が担当します"),
+        ("Base salary for FY2024", "Total is $85,000"),
+        ("PSC 802 Box 74", "Room 5, APO AE 09012"),
+        ("7000012050002は", "法人番号です"),
+        ("氏名：", "佐藤"),
+        ("password:", "hunter2hunter2"),
+        ("Name", "John Smith"),
+    ];
+
+    #[test]
+    fn a_line_is_looked_at_by_itself_wherever_a_part_ends() {
+        let detector = Detector::new();
+        let alone = |text: &str, from: usize, found: &mut Vec<PiiSpan>| {
+            let spans = detector.detect(text).into_iter();
+            found.extend(spans.map(|span| PiiSpan::new(span.start + from, span.end + from, span.kind)));
+        };
+        for (first, second) in NEIGHBOURS {
+            for end in [30, 200, PART - 3, PART - 2, PART - 1, PART, PART + 1, PART + 2] {
+                let Some(fill) = end.checked_sub(first.len() + 2) else {
+                    continue;
+                };
+                let text = format!("{}\n{first}\n{second}\nbehind", "x".repeat(fill));
+                let mut lines = Vec::new();
+                alone(first, fill + 1, &mut lines);
+                alone(second, fill + first.len() + 2, &mut lines);
+                assert_eq!(detector.detect(&text), lines, "{first} {second} at {end}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_found_twice_at_one_place_is_what_was_found_first_however_much_there_is() {
+        for lines in [1, 5, 40, 1_000] {
+            let text = "{\"password\":\"John Smith\"}\n".repeat(lines);
+            let found = Detector::new().detect(&text);
+            assert_eq!(found.len(), lines);
+            assert!(found.iter().all(|span| span.kind == found[0].kind), "{lines}");
+            assert_eq!(found[0].kind, Detector::structured().detect(&text)[0].kind);
         }
     }
 

@@ -420,6 +420,7 @@ fn names_companies(text: &Text<'_>, end: usize) -> bool {
         return false;
     }
     let behind = &text.bytes[end..text.bytes.len().min(end + 24)];
+    let behind = memchr::memchr(b'\n', behind).map_or(behind, |end| &behind[..end]);
     memchr::memmem::find(behind, "法人番号".as_bytes()).is_some()
 }
 

@@ -95,6 +95,9 @@ fn before_note(text: &Text<'_>, at: usize) -> Option<Label> {
     };
     let low = end.saturating_sub(NOTE);
     let open = low + memchr::memmem::rfind(&text.bytes[low..end], open)?;
+    if text.bytes[open..end].contains(&b'\n') {
+        return None;
+    }
     let label = ending(text, open)?;
     (label.meaning != Meaning::Other).then_some(Label { end: at, ..label })
 }

@@ -298,6 +298,7 @@ mod tests {
                     for (step, (some, more)) in some.iter().zip(&mut more[..count]).enumerate() {
                         // The widest see two letters of a name, and nothing that the others do not see.
                         let unseen = some.sign & !more.sign;
+                        assert!(unseen == 0 || vectors.sees_two_letters(), "{vectors:?}");
                         for bit in bits(unseen) {
                             let sign = text[at + step * STEP + bit as usize];
                             assert!(matches!(sign, b':' | b'='), "{vectors:?}");

@@ -91,6 +91,18 @@ impl Vectors {
         portable
     }
 
+    /// Whether names of secrets are told by two letters.
+    #[cfg(test)]
+    pub(super) fn sees_two_letters(self) -> bool {
+        match self.0 {
+            Width::Portable => false,
+            #[cfg(target_arch = "x86_64")]
+            Width::Wide => false,
+            #[cfg(target_arch = "x86_64")]
+            Width::Widest => true,
+        }
+    }
+
     #[inline]
     pub(super) fn structured(self, bytes: &[u8], at: usize, marks: &mut structured::Stretch) -> usize {
         match self.0 {

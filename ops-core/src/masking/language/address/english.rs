@@ -323,6 +323,7 @@ fn military(scan: &mut Scan<'_>, at: usize) -> bool {
     while !text.is_char_boundary(from) {
         from += 1;
     }
+    from += text[from..at].rfind('\n').map_or(0, |end| end + 1);
     let before = &text[from..at];
     let start = ["PSC ", "Unit ", "USS ", "USNS ", "USCGC ", "USNV ", "CMR "]
         .iter()

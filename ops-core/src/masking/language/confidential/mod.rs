@@ -267,6 +267,9 @@ fn without_period(text: &[u8]) -> &[u8] {
         return text;
     };
     let rest = &near[at + joint.len()..];
+    if rest.contains(&b'\n') {
+        return text;
+    }
     let words = rest.split(|byte| *byte == b' ');
     let named = |word: &[u8]| {
         word.first()

@@ -94,6 +94,7 @@ fn speaks_for(before: &str) -> bool {
         .rev()
         .nth(20)
         .map_or(before, |(at, _)| &before[at..]);
+    let near = near.rsplit('\n').next().unwrap_or_default();
     [
         "会社",
         "商店",
