@@ -188,6 +188,27 @@ mod tests {
     }
 
     #[test]
+    fn a_bucket_is_a_name_alone() {
+        for name in ["soul-kun-evidence", "abc", "a.b_c-1"] {
+            assert!(bucket(name).is_ok(), "{name}");
+        }
+        for name in [
+            "",
+            "ab",
+            "gs://soul-kun",
+            "a/b",
+            "a..b",
+            "-ab",
+            "ab-",
+            "ABC",
+            "a b",
+            "a?b",
+        ] {
+            assert!(bucket(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
     fn only_tls_or_this_machine() {
         for url in [
             "https://run.googleapis.com",
