@@ -195,6 +195,43 @@ fn what_does_not_arrive_is_said_with_the_command_that_brings_it() {
     );
 }
 
+/// What was seen is shown, whatever the archive does.
+#[test]
+fn an_incident_shows_what_was_seen_before_the_archive_is_asked() {
+    let simulation = world(&["--fault", "403@/upload/storage"]);
+    let verb = [
+        "audit",
+        "incident",
+        "--kind",
+        "leak",
+        "--since",
+        "2020-01-01T00:00:00Z",
+        "--user",
+        "alice",
+        "--act",
+        "--incident",
+        "INC-7",
+        "--key",
+        "audit.key",
+        "--out",
+        "INC-7",
+        "--archive",
+        BUCKET,
+        "--lang",
+        "en",
+    ];
+    let told = simulation.run(&verb);
+    assert_eq!(told.code, 3, "{}{}", told.out, told.err);
+    let place = |text: &str| {
+        told.out
+            .find(text)
+            .unwrap_or_else(|| panic!("{text}: {}", told.out))
+    };
+    assert!(place("preserved") < place("alice"), "{}", told.out);
+    assert!(place("alice") < place("not in the archive"), "{}", told.out);
+    assert!(told.out.contains("opsctl audit archive"), "{}", told.out);
+}
+
 #[test]
 fn evidence_is_not_filed_under_another_incident() {
     let simulation = world(&[]);

@@ -25,8 +25,10 @@ pub mod identity;
 pub mod queues;
 pub mod run;
 
+mod base_url;
 mod error;
 mod operation;
 mod pages;
+mod readiness;
 #[cfg(feature = "sim")]
 mod sim;

@@ -8,7 +8,7 @@ use ops_core::audit::{
     EvidenceVerifier, Note, NoteSigner, archive_evidence, check_dump,
 };
 use ops_core::model::Timestamp;
-use ops_core::ports::{ArchiveHold, EvidenceFilter};
+use ops_core::ports::{ArchiveHold, EvidenceArchive, EvidenceFilter};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -25,15 +25,35 @@ use crate::session::Session;
 pub(super) struct Preserved {
     manifest: EvidenceManifest,
     verdict: EvidenceVerdict,
+    to_archive: Option<ToArchive>,
     archived: Vec<ArchivedFile>,
     /// Why it is not in the archive.
     not_archived: Option<String>,
+}
+
+/// Where it is to be brought.
+#[derive(Debug)]
+struct ToArchive {
+    archive: Arc<dyn EvidenceArchive>,
+    folder: String,
+    verifier: EvidenceVerifier,
+    hold: ArchiveHold,
 }
 
 impl Preserved {
     /// Whether nothing is wrong with the trail, and the evidence is where it was to be brought.
     pub(super) fn complete(&self) -> bool {
         self.verdict.intact() && self.not_archived.is_none()
+    }
+
+    /// Brings it to the archive. What does not arrive is said: the export is whole all the same.
+    pub(super) async fn bring(&mut self, session: &Session, args: &PreserveArgs) {
+        let Some(to) = &self.to_archive else { return };
+        let clock = &*session.world.ops.providers().clock;
+        match archive_evidence(&*to.archive, &args.out, &to.folder, &to.verifier, &to.hold, clock).await {
+            Ok(archived) => self.archived = archived,
+            Err(error) => self.not_archived = Some(error.to_string()),
+        }
     }
 
     pub(super) fn document(&self, args: &PreserveArgs) -> Value {
@@ -52,7 +72,8 @@ pub(crate) async fn preserve(
     args: &PreserveArgs,
     complete: bool,
 ) -> Result<Exit, Failure> {
-    let preserved = export(session, args).await?;
+    let mut preserved = export(session, args).await?;
+    preserved.bring(session, args).await;
     let exit = match preserved.complete() && complete {
         true => Exit::Done,
         false => Exit::Partly,
@@ -64,11 +85,12 @@ pub(crate) async fn preserve(
         printer.document(&document);
     } else {
         show_preserved(printer, args, &preserved);
+        show_arrival(printer, args, &preserved);
     }
     Ok(exit)
 }
 
-/// Exports, verifies what was written, and brings it to an archive.
+/// Exports, and verifies what was written. It is brought nowhere yet.
 pub(super) async fn export(session: &Session, args: &PreserveArgs) -> Result<Preserved, Failure> {
     let hold = hold(args.retain_until.as_deref())?;
     // Before anything is exported: a place that cannot be is said at once.
@@ -97,22 +119,17 @@ pub(super) async fn export(session: &Session, args: &PreserveArgs) -> Result<Pre
         .await?;
     // By the files alone, as whoever gets them will.
     let verdict = verifier.verify(&args.out)?;
-    let archived = match &archive {
-        Some((archive, folder)) => {
-            archive_evidence(&**archive, &args.out, folder, &verifier, &hold, &**clock).await
-        }
-        None => Ok(Vec::new()),
-    };
-    // The export is whole all the same.
-    let (archived, not_archived) = match archived {
-        Ok(archived) => (archived, None),
-        Err(error) => (Vec::new(), Some(error.to_string())),
-    };
     Ok(Preserved {
         manifest,
         verdict,
-        archived,
-        not_archived,
+        to_archive: archive.map(|(archive, folder)| ToArchive {
+            archive,
+            folder,
+            verifier,
+            hold,
+        }),
+        archived: Vec::new(),
+        not_archived: None,
     })
 }
 
@@ -161,10 +178,7 @@ pub(crate) async fn archive(
 
 pub(super) fn show_preserved(printer: &Printer, args: &PreserveArgs, preserved: &Preserved) {
     let Preserved {
-        manifest,
-        verdict,
-        archived,
-        not_archived,
+        manifest, verdict, ..
     } = preserved;
     let bytes: u64 = manifest.parts.iter().map(|part| part.bytes).sum();
     printer.line(&printer.pick(
@@ -182,6 +196,15 @@ pub(super) fn show_preserved(printer: &Printer, args: &PreserveArgs, preserved: 
         ),
     ));
     show_faults(printer, verdict);
+}
+
+/// Whether it is in the archive.
+pub(super) fn show_arrival(printer: &Printer, args: &PreserveArgs, preserved: &Preserved) {
+    let Preserved {
+        archived,
+        not_archived,
+        ..
+    } = preserved;
     show_archived(printer, archived);
     if let (Some(why), Some(again)) = (not_archived, again(args)) {
         printer.line(&printer.warn(&printer.pick(

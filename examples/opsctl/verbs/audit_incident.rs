@@ -3,7 +3,7 @@ use ops_core::model::{TenantId, Timestamp};
 use ops_core::procedures::{PermissionIncident, ReportsDue};
 use serde_json::json;
 
-use super::audit_evidence::{Preserved, export, show_preserved};
+use super::audit_evidence::{Preserved, export, show_arrival, show_preserved};
 use crate::cli::{FilterArgs, IncidentArgs, PreserveArgs};
 use crate::exit::{Exit, Failure};
 use crate::print::Printer;
@@ -40,7 +40,7 @@ pub(crate) async fn run(
     show_begin(printer, kind, tenant);
     show_due(printer, known_at, told.is_some(), due);
     let preserve = preserve(args);
-    let preserved = match &preserve {
+    let mut preserved = match &preserve {
         Some(preserve) => {
             let preserved = export(session, preserve).await?;
             show_preserved(printer, preserve, &preserved);
@@ -57,6 +57,17 @@ pub(crate) async fn run(
         // The evidence is there all the same.
         exposure => exposure,
     };
+    // What was seen is not kept waiting by an archive that may take hours.
+    if !printer.json() {
+        match &exposure {
+            Ok(exposure) => show_exposure(printer, exposure),
+            Err(error) => printer.error(&format!("opsctl: {error}")),
+        }
+    }
+    if let (Some(preserve), Some(preserved)) = (&preserve, &mut preserved) {
+        preserved.bring(session, preserve).await;
+        show_arrival(printer, preserve, preserved);
+    }
     let preserved_whole = preserved.as_ref().is_none_or(Preserved::complete);
     let whole = exposure.as_ref().is_ok_and(|exposure| !exposure.cut);
     let exit = match preserved_whole && complete && whole {
@@ -74,10 +85,6 @@ pub(crate) async fn run(
             "complete": complete, "exit_code": exit.code(),
         }));
         return Ok(exit);
-    }
-    match &exposure {
-        Ok(exposure) => show_exposure(printer, exposure),
-        Err(error) => printer.error(&format!("opsctl: {error}")),
     }
     show_left(printer, args.act);
     Ok(exit)

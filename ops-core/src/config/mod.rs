@@ -68,6 +68,7 @@ pub use self::preset::{Preset, preset};
 use self::procedure::Names;
 pub use self::procedure::{ProcedureConfig, ProcedureKind};
 use self::report::Report;
+pub use self::rule::is_bucket_name;
 use self::rule::{Rule, quoted};
 pub use self::safety::{AutomationConfig, KeepAtLeastConfig, RulesConfig, Unseen, WindowConfig};
 use self::section::Section;

@@ -47,16 +47,20 @@ pub(super) fn vendor_id(text: &str) -> Result<(), Wrong> {
     ))
 }
 
-/// A bucket of an object store.
-pub(super) fn bucket(text: &str) -> Result<(), Wrong> {
+/// Whether it can be the name of a bucket of an object store, and stand in a path. The vendors' own rules are narrower.
+pub fn is_bucket_name(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let ends = [text.bytes().next(), text.bytes().last()];
     let allowed = |byte: u8| plain(byte) || b"._-".contains(&byte);
-    if (3..=222).contains(&text.len())
+    (3..=222).contains(&text.len())
         && text.bytes().all(allowed)
         && ends.into_iter().flatten().all(plain)
         && !text.contains("..")
-    {
+}
+
+/// A bucket.
+pub(super) fn bucket(text: &str) -> Result<(), Wrong> {
+    if is_bucket_name(text) {
         return Ok(());
     }
     Err(Wrong::new(
@@ -189,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_bucket_is_a_name_alone() {
-        for name in ["soul-kun-evidence", "abc", "a.b_c-1"] {
+        for name in ["soul-kun-evidence", "abc", "a.b_c-1", "soul-kun_evidence.2026"] {
             assert!(bucket(name).is_ok(), "{name}");
         }
         for name in [

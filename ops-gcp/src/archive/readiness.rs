@@ -1,8 +1,8 @@
-use ops_core::error::ErrorKind;
-use ops_core::messages::{need_archive_permission, need_valid_credential};
+use ops_core::messages::need_archive_permission;
 use ops_core::model::Check;
 
 use super::CloudStorageArchive;
+use crate::readiness;
 
 /// What keeping evidence needs on the bucket. Without `storage.objects.list` the vendor answers 403 for an object that is not there.
 /// Unverified, each: the names of permissions are in no description of the API.
@@ -22,21 +22,9 @@ impl CloudStorageArchive {
         let bucket = &self.client.bucket;
         let asked = [REQUIRED, &[RETENTION]].concat();
         let granted = self.client.granted(&asked).await;
-        let credential = need_valid_credential("Google Cloud (Cloud Storage)");
-        let mut checks = vec![match &granted {
-            Ok(_) => credential.ready(),
-            Err(error) if error.kind() == ErrorKind::Unauthenticated => {
-                credential.missing("the vendor does not accept it, or it has expired")
-            }
-            Err(error) => credential.failed(error),
-        }];
+        let mut checks = vec![readiness::credential("Google Cloud (Cloud Storage)", &granted)];
         checks.extend(asked.iter().map(|permission| {
-            let need = need_archive_permission(bucket, permission);
-            match &granted {
-                Ok(granted) if granted.iter().any(|found| found == permission) => need.ready(),
-                Ok(_) => need.missing("is not granted"),
-                Err(error) => need.failed(error),
-            }
+            readiness::permission(need_archive_permission(bucket, permission), permission, &granted)
         }));
         checks
     }

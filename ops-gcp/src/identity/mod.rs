@@ -18,9 +18,9 @@ pub mod sim;
 mod wire;
 
 use ops_core::error::{Error, ErrorKind, Result};
-use ops_core::http::HostPolicy;
 
 pub use self::readiness::REQUIRED;
+use crate::base_url;
 use crate::run::{Client as RunClient, CloudRunTraffic, RESOURCE_MANAGER, ServiceName};
 
 /// The users of a project, or of one tenant of it.
@@ -111,11 +111,8 @@ impl IdentityUsers {
     /// # Errors
     /// `InvalidInput` unless it is `https://host`, or `http://` on this machine.
     pub fn with_base_url(mut self, base_url: &str) -> Result<Self> {
-        if HostPolicy::Any.check(base_url).is_err() || base_url.contains(['?', '#', ' ']) {
-            return Err(invalid(
-                "base_url",
-                "must be https://host, or http:// on this machine",
-            ));
+        if !base_url::is_usable(base_url) {
+            return Err(invalid("base_url", base_url::MUST_BE));
         }
         let base_url = base_url.trim_end_matches('/');
         base_url.clone_into(&mut self.base_url);

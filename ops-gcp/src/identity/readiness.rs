@@ -1,12 +1,13 @@
 use async_trait::async_trait;
 use ops_core::error::{ErrorKind, Result};
-use ops_core::messages::{need_known_user, need_user_permission, need_valid_credential};
+use ops_core::messages::{need_known_user, need_user_permission};
 use ops_core::model::{Check, TargetId, Text};
 use ops_core::ports::{ReadinessProbe, SessionRevoker};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::IdentityUsers;
+use crate::readiness;
 use crate::run::project_permissions_path;
 
 /// What reading and changing a user needs on the project.
@@ -26,21 +27,13 @@ impl ReadinessProbe for IdentityUsers {
     /// The permissions are the project's; each target is a user, who is looked up.
     async fn examine(&self, targets: &[TargetId]) -> Vec<Check> {
         let granted = self.granted().await;
-        let credential = need_valid_credential("Identity Toolkit");
-        let mut checks = vec![match &granted {
-            Ok(_) => credential.ready(),
-            Err(error) if error.kind() == ErrorKind::Unauthenticated => {
-                credential.missing("the vendor does not accept it, or it has expired")
-            }
-            Err(error) => credential.failed(error),
-        }];
+        let mut checks = vec![readiness::credential("Identity Toolkit", &granted)];
         checks.extend(REQUIRED.iter().map(|permission| {
-            let need = need_user_permission(&self.project, permission);
-            match &granted {
-                Ok(granted) if granted.iter().any(|found| found == permission) => need.ready(),
-                Ok(_) => need.missing("is not granted"),
-                Err(error) => need.failed(error),
-            }
+            readiness::permission(
+                need_user_permission(&self.project, permission),
+                permission,
+                &granted,
+            )
         }));
         for target in targets {
             let need = need_known_user(target.as_str());

@@ -19,7 +19,6 @@ mod tasks;
 use std::sync::Arc;
 
 use ops_core::error::{Error, ErrorKind, Result};
-use ops_core::http::HostPolicy;
 use ops_core::ports::QueueInspector;
 
 use self::client::Client;
@@ -27,6 +26,7 @@ pub use self::pubsub::PushSubscriptions;
 pub use self::readiness::REQUIRED;
 pub use self::scheduler::ScheduledJobs;
 pub use self::tasks::TaskQueues;
+use crate::base_url;
 use crate::run::{CloudRunTraffic, ServiceName};
 
 /// The queues of a project, in the regions that it is told. Makes one [`QueueInspector`] for each vendor's service, so that one that is slow
@@ -83,11 +83,8 @@ impl GcpQueues {
     /// # Errors
     /// `InvalidInput` unless it is `https://host`, or `http://` on this machine.
     pub fn with_base_url(mut self, base_url: &str) -> Result<Self> {
-        if HostPolicy::Any.check(base_url).is_err() || base_url.contains(['?', '#', ' ']) {
-            return Err(invalid(
-                "base_url",
-                "must be https://host, or http:// on this machine",
-            ));
+        if !base_url::is_usable(base_url) {
+            return Err(invalid("base_url", base_url::MUST_BE));
         }
         self.client.all_at(base_url.trim_end_matches('/'));
         Ok(self)

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
-use ops_core::error::{ErrorKind, Result};
+use ops_core::error::Result;
 use ops_core::http::{HttpRequest, Method};
-use ops_core::messages::{need_queue_permission, need_valid_credential};
+use ops_core::messages::need_queue_permission;
 use ops_core::model::{Check, TargetId, Text};
 use ops_core::ports::ReadinessProbe;
 use serde_json::json;
@@ -10,6 +10,7 @@ use super::GcpQueues;
 use super::client::PROVIDER;
 use super::item::Item;
 use crate::error::from_response;
+use crate::readiness;
 use crate::run::project_permissions_path;
 
 /// What listing the queues needs on the project, besides reading the services. A stop needs none of it.
@@ -35,23 +36,11 @@ impl ReadinessProbe for GcpQueues {
     async fn examine(&self, targets: &[TargetId]) -> Vec<Check> {
         let granted = self.granted().await;
         let project = &self.client.project;
-        let credential = need_valid_credential("Google Cloud (queues)");
-        let mut checks = vec![match &granted {
-            Ok(_) => credential.ready(),
-            Err(error) if error.kind() == ErrorKind::Unauthenticated => {
-                credential.missing("the vendor does not accept it, or it has expired")
-            }
-            Err(error) => credential.failed(error),
-        }];
+        let mut checks = vec![readiness::credential("Google Cloud (queues)", &granted)];
         let subjects = std::iter::once(project.as_str()).chain(targets.iter().map(TargetId::as_str));
         for subject in subjects {
             checks.extend(REQUIRED.iter().map(|permission| {
-                let need = need_queue_permission(subject, permission);
-                match &granted {
-                    Ok(granted) if granted.iter().any(|found| found == permission) => need.ready(),
-                    Ok(_) => need.missing("is not granted"),
-                    Err(error) => need.failed(error),
-                }
+                readiness::permission(need_queue_permission(subject, permission), permission, &granted)
             }));
         }
         checks

@@ -1,12 +1,13 @@
 use std::sync::Arc;
 
 use ops_core::error::{Error, ErrorKind, Result};
-use ops_core::http::{HostPolicy, HttpTransport};
+use ops_core::http::HttpTransport;
 use ops_core::ports::Clock;
 
 use super::client::Client;
 use super::{CloudRunTraffic, PROVIDER};
 use crate::auth::TokenSource;
+use crate::base_url;
 
 /// Puts a [`CloudRunTraffic`] together; nothing is checked before [`build`](Self::build).
 #[derive(Clone, Debug)]
@@ -70,7 +71,7 @@ impl CloudRunTrafficBuilder {
         let resource_manager_url = self.resource_manager_url.trim_end_matches('/').to_owned();
         let usable = [&base_url, &resource_manager_url]
             .into_iter()
-            .all(|url| HostPolicy::Any.check(url).is_ok() && !url.contains(['?', '#', ' ']));
+            .all(|url| base_url::is_usable(url));
         match (self.transport, self.token, self.clock) {
             (Some(transport), Some(token), Some(clock)) if usable => Ok(CloudRunTraffic {
                 client: Client {
@@ -86,11 +87,7 @@ impl CloudRunTrafficBuilder {
                     ("transport", transport.is_none(), "is missing: with_transport"),
                     ("token", token.is_none(), "is missing: with_token"),
                     ("clock", clock.is_none(), "is missing: with_clock"),
-                    (
-                        "base_url",
-                        !usable,
-                        "must be https://host, or http:// on this machine",
-                    ),
+                    ("base_url", !usable, base_url::MUST_BE),
                 ];
                 let error = Error::new(ErrorKind::InvalidConfig, "build").provider(PROVIDER);
                 Err(faults

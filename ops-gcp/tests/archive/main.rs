@@ -6,6 +6,9 @@ mod contract;
 #[expect(dead_code, reason = "masks of fields are of another API")]
 mod discovery;
 mod evidence;
+#[path = "../exchange/mod.rs"]
+#[expect(dead_code, reason = "nothing is asked of the headers")]
+mod exchange;
 mod faults;
 mod holds;
 mod uploads;

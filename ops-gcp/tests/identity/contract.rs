@@ -1,65 +1,22 @@
 //! Every request and every answer against the vendor's discovery document.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use ops_core::error::Result;
-use ops_core::http::{HttpRequest, HttpResponse, HttpTransport};
 use ops_core::ports::{AccountSuspender, ReadinessProbe, SessionRevoker};
-use ops_core::testkit::loopback_transport;
 use ops_gcp::identity::sim::{LOOKUP_FIELDS, UPDATE_FIELDS};
-use serde_json::Value;
 
 use super::discovery::{Discovery, Way};
+use super::exchange::{Exchange, Recorder};
 use super::world::{EMAIL, USER, World};
-
-#[derive(Debug)]
-struct Exchange {
-    method: &'static str,
-    path: String,
-    quota_project: bool,
-    body: Value,
-    status: u16,
-    answer: Value,
-}
-
-#[derive(Debug)]
-struct Recorder {
-    inner: Arc<dyn HttpTransport>,
-    exchanges: Mutex<Vec<Exchange>>,
-}
-
-#[async_trait]
-impl HttpTransport for Recorder {
-    async fn send(&self, request: HttpRequest) -> Result<HttpResponse> {
-        let (method, body) = (request.method().as_str(), request.body().clone());
-        let rest = request.url().split_once("://").unwrap().1.to_owned();
-        let mut names = request.headers().iter().map(|(name, _)| name.as_str());
-        let quota_project = names.any(|name| name == "x-goog-user-project");
-        let response = self.inner.send(request).await?;
-        self.exchanges.lock().unwrap().push(Exchange {
-            method,
-            path: rest[rest.find('/').unwrap()..].to_owned(),
-            quota_project,
-            body: serde_json::from_slice(&body).unwrap(),
-            status: response.status(),
-            answer: response.json()?,
-        });
-        Ok(response)
-    }
-}
 
 /// Everything that is asked and answered, of a user, of one in a tenant, of nobody, without rights.
 async fn exchanges() -> Vec<Exchange> {
     let world = World::new().await;
     let tenant = Some("org-one");
     world.sim.add_user(tenant, USER, EMAIL);
-    let recorder = Arc::new(Recorder {
-        inner: loopback_transport(),
-        exchanges: Mutex::default(),
-    });
+    let recorder = Recorder::new();
     let users = world.users_over(Arc::clone(&recorder) as _, Arc::clone(&world.clock) as _);
     let in_tenant = users.clone().with_tenant("org-one").unwrap();
     let billed = users.clone().with_quota_project("soul-kun").unwrap();
@@ -84,7 +41,7 @@ async fn exchanges() -> Vec<Exchange> {
     users.revoke(USER, &key).await.unwrap_err();
     world.sim.revoke("firebaseauth.users.get");
     users.sessions(USER).await.unwrap_err();
-    std::mem::take(&mut *recorder.exchanges.lock().unwrap())
+    recorder.take()
 }
 
 #[tokio::test]
@@ -103,10 +60,10 @@ async fn what_is_asked_and_answered_keeps_the_vendors_schema() {
         let found = vendor
             .method(method, path)
             .unwrap_or_else(|| panic!("the vendor has no {method} {path}"));
-        let faults = found.request_faults(&[], Some(&exchange.body));
+        let faults = found.request_faults(&exchange.query, exchange.body().as_ref());
         assert_eq!(faults, Vec::<String>::new(), "{path}");
         if *status == 200 {
-            let faults = found.response_faults(&exchange.answer);
+            let faults = found.response_faults(&exchange.answer());
             assert_eq!(faults, Vec::<String>::new(), "{path}");
         }
         *seen.entry(format!("{} {status}", found.id())).or_default() += 1;
@@ -144,7 +101,10 @@ fn the_simulation_knows_the_fields_that_the_vendor_knows() {
 #[tokio::test]
 async fn the_project_that_is_counted_is_named_only_where_it_was_set() {
     let exchanges = exchanges().await;
-    let named = exchanges.iter().filter(|exchange| exchange.quota_project);
+    let of_project = |name: &String| name == "x-goog-user-project";
+    let named = exchanges
+        .iter()
+        .filter(|exchange| exchange.headers.iter().any(of_project));
     // Two of sessions, two of revoke, two of suspend, one of account, two of resume, one of the permissions.
     assert_eq!(named.count(), 10);
 }

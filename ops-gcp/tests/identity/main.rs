@@ -5,6 +5,8 @@ mod accounts;
 mod contract;
 #[path = "../discovery/mod.rs"]
 mod discovery;
+#[path = "../exchange/mod.rs"]
+mod exchange;
 mod faults;
 mod histories;
 mod readiness;

@@ -2,39 +2,18 @@
 //! Tasks and Cloud Scheduler there is none here; the paths and fields of these are marked unverified where they are read.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use ops_core::error::Result;
-use ops_core::http::{HttpRequest, HttpResponse, HttpTransport};
 use ops_core::ports::{Clock, ReadinessProbe};
-use ops_core::testkit::loopback_transport;
 use ops_gcp::queues::sim::{JobSeed, QueueSeed, SubscriptionSeed};
-use serde_json::Value;
 
 use super::discovery::Discovery;
+use super::exchange::{Exchange, Recorder};
 use super::world::{API, REGION, World};
 
-#[derive(Debug)]
-struct Recorder {
-    inner: Arc<dyn HttpTransport>,
-    exchanges: Mutex<Vec<(&'static str, String, u16, Value)>>,
-}
-
-#[async_trait]
-impl HttpTransport for Recorder {
-    async fn send(&self, request: HttpRequest) -> Result<HttpResponse> {
-        let (method, url) = (request.method().as_str(), request.url().to_owned());
-        let response = self.inner.send(request).await?;
-        let exchange = (method, url, response.status(), response.json()?);
-        self.exchanges.lock().unwrap().push(exchange);
-        Ok(response)
-    }
-}
-
 /// Everything that was asked and answered over a world with one of each.
-async fn exchanges() -> Vec<(&'static str, String, u16, Value)> {
+async fn exchanges() -> Vec<Exchange> {
     let world = World::new().await;
     world.queues.set_page(1);
     for name in ["a", "b"] {
@@ -55,10 +34,7 @@ async fn exchanges() -> Vec<(&'static str, String, u16, Value)> {
         let next = world.clock.now() + Duration::from_secs(60);
         world.queues.add_job(REGION, name, JobSeed::calls(API, next));
     }
-    let recorder = Arc::new(Recorder {
-        inner: loopback_transport(),
-        exchanges: Mutex::default(),
-    });
+    let recorder = Recorder::new();
     let gcp = world.gcp_over(Arc::clone(&recorder) as _);
     let feeding = async || {
         for inspector in gcp.inspectors() {
@@ -69,20 +45,7 @@ async fn exchanges() -> Vec<(&'static str, String, u16, Value)> {
     gcp.examine(&[]).await;
     world.queues.revoke("monitoring.timeSeries.list");
     feeding().await;
-    std::mem::take(&mut *recorder.exchanges.lock().unwrap())
-}
-
-fn path_and_query(url: &str) -> (&str, Vec<(String, String)>) {
-    let rest = url.split_once("://").unwrap().1;
-    let whole = &rest[rest.find('/').unwrap()..];
-    let (path, query) = whole.split_once('?').unwrap_or((whole, ""));
-    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    (
-        path,
-        pairs
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect(),
-    )
+    recorder.take()
 }
 
 #[tokio::test]
@@ -94,8 +57,10 @@ async fn what_is_asked_of_monitoring_and_cloud_run_keeps_the_vendors_schema() {
         return;
     };
     let mut methods = BTreeSet::new();
-    for (method, url, status, answer) in exchanges().await {
-        let (path, query) = path_and_query(&url);
+    for exchange in exchanges().await {
+        let Exchange {
+            method, path, status, ..
+        } = &exchange;
         let api = match path {
             path if path.contains("/timeSeries") => &monitoring,
             path if path.contains("/services/") => &run,
@@ -104,9 +69,14 @@ async fn what_is_asked_of_monitoring_and_cloud_run_keeps_the_vendors_schema() {
         let found = api
             .method(method, path)
             .unwrap_or_else(|| panic!("the vendor has no {method} {path}"));
-        assert_eq!(found.request_faults(&query, None), Vec::<String>::new(), "{url}");
-        if status == 200 {
-            assert_eq!(found.response_faults(&answer), Vec::<String>::new(), "{url}");
+        let faults = found.request_faults(&exchange.query, None);
+        assert_eq!(faults, Vec::<String>::new(), "{path}");
+        if *status == 200 {
+            assert_eq!(
+                found.response_faults(&exchange.answer()),
+                Vec::<String>::new(),
+                "{path}"
+            );
         }
         methods.insert(format!("{} {status}", found.id()));
     }
@@ -123,10 +93,10 @@ async fn what_is_asked_of_monitoring_and_cloud_run_keeps_the_vendors_schema() {
 /// Without a description of the others, at least this: nothing but lists is asked, and the one POST that changes nothing.
 #[tokio::test]
 async fn nothing_is_asked_that_could_change_anything() {
-    for (method, url, ..) in exchanges().await {
+    for Exchange { method, path, .. } in exchanges().await {
         assert!(
-            method == "GET" || (method == "POST" && url.ends_with(":testIamPermissions")),
-            "{method} {url}"
+            method == "GET" || (method == "POST" && path.ends_with(":testIamPermissions")),
+            "{method} {path}"
         );
     }
 }

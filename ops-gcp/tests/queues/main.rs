@@ -5,6 +5,9 @@ mod contract;
 #[path = "../discovery/mod.rs"]
 #[expect(dead_code, reason = "only the methods of a read are needed")]
 mod discovery;
+#[path = "../exchange/mod.rs"]
+#[expect(dead_code, reason = "nothing is asked of headers and bodies")]
+mod exchange;
 mod faults;
 mod found;
 mod losses;
