@@ -3,7 +3,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use ops_core::audit::{
-    Checkpoint, Growth, Note, NoteSigner, NoteVerifier, RecordProof, archive_checkpoint, growth_since, tree,
+    Checkpoint, Note, NoteSigner, NoteVerifier, RecordProof, SignedCheckpoint, growth_since,
 };
 use ops_core::error::{Error, ErrorKind};
 use ops_core::ports::{ArchiveHold, AuditFault};
@@ -66,44 +66,16 @@ pub(crate) async fn checkpoint(
     };
     let signer = NoteSigner::from_text(&SecretString::from(read(key)?))?;
     let world = &session.world;
-    let (store, tenant) = (&world.ops.providers().audit, &world.config.tenant);
-    // What does not fit its own chain is signed by nobody.
-    if let Some(fault) = store.verify(tenant).await?.faults.into_iter().next() {
-        return Err(Error::new(ErrorKind::Conflict, "sign checkpoint")
-            .context("position", fault.sequence.to_string())
-            .context("trail", fault.what)
-            .into());
+    let mut keeper = world.ops.checkpoint_keeper(signer);
+    if let Some(file) = public_key {
+        keeper = keeper.with_keys(public_keys(file)?);
     }
-    let mut keys = public_key.map_or_else(|| Ok(Vec::new()), public_keys)?;
-    keys.push(signer.verifier().clone());
-    let growth = match fs::exists(out) {
-        Ok(false) => Growth::First,
-        _ => growth_since(&**store, tenant, &open(out, &keys)?.1).await?,
-    };
-    if let Some(fault) = fault(growth) {
-        return Err(Error::new(ErrorKind::Conflict, "sign checkpoint")
-            .context("trail", fault.what)
-            .into());
+    if let Some((archive, folder)) = archive {
+        keeper = keeper.with_archive(archive, folder, ArchiveHold::held());
     }
-    let checkpoint = Checkpoint::of(
-        signer.verifier().name(),
-        tenant,
-        &tree(&**store, tenant, None).await?,
-    )?;
-    let note = checkpoint.sign(&[&signer])?;
-    replace(out, &note.to_string())?;
-    if open(out, std::slice::from_ref(signer.verifier()))?.1 != checkpoint {
-        return Err(Error::new(ErrorKind::Unexpected, "sign checkpoint")
-            .context("file", "does not hold what was written")
-            .into());
-    }
-    let archived = match &archive {
-        Some((archive, folder)) => {
-            let (hold, clock) = (ArchiveHold::held(), &*world.ops.providers().clock);
-            Some(archive_checkpoint(&**archive, folder, &note, &keys, &hold, clock).await)
-        }
-        None => None,
-    };
+    let SignedCheckpoint {
+        checkpoint, archived, ..
+    } = keeper.keep(&world.config.tenant, out).await?;
     // The file is signed all the same.
     let exit = match &archived {
         Some(Err(_)) => Exit::Partly,
@@ -156,7 +128,7 @@ pub(crate) async fn compare(
     let (_, seen) = open(checkpoint, &public_keys(public_key)?)?;
     let world = &session.world;
     let growth = growth_since(&*world.ops.providers().audit, &world.config.tenant, &seen).await?;
-    Ok((seen, fault(growth)))
+    Ok((seen, growth.fault().map(|what| AuditFault::new(0, what))))
 }
 
 /// Prints the proof of one record.
@@ -206,19 +178,6 @@ pub(crate) fn check(printer: &Printer, proof: &Path, public_key: &Path) -> Resul
     Ok(Exit::Done)
 }
 
-fn fault(growth: Growth) -> Option<AuditFault> {
-    let what = match growth {
-        Growth::RolledBack => {
-            "has fewer records than were signed: the newest were cut off, or an older state was put back"
-        }
-        Growth::Forked => {
-            "is not the one that was signed: records were changed, removed or inserted, and the hashes computed anew"
-        }
-        _ => return None,
-    };
-    Some(AuditFault::new(0, what))
-}
-
 fn open(file: &Path, keys: &[NoteVerifier]) -> Result<(Note, Checkpoint), Failure> {
     let note: Note = read(file)?.parse()?;
     note.verify(keys)?;
@@ -259,27 +218,6 @@ fn create(file: &Path, line: &str, private: bool) -> Result<(), Failure> {
         .open(file)
         .and_then(|mut open| writeln!(open, "{line}").and_then(|()| open.sync_all()));
     written.map_err(|error| unwritten(file, &error))
-}
-
-/// Puts the text in place as a whole: a checkpoint that was there is never lost half-way.
-fn replace(file: &Path, text: &str) -> Result<(), Failure> {
-    let folder = match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let fresh = folder.join(format!(".{name}.{}", std::process::id()));
-    let written = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .open(&fresh)
-        .and_then(|mut open| open.write_all(text.as_bytes()).and_then(|()| open.sync_all()))
-        .and_then(|()| fs::rename(&fresh, file));
-    written.map_err(|error| {
-        let _ = fs::remove_file(&fresh);
-        unwritten(file, &error)
-    })
 }
 
 fn unwritten(file: &Path, error: &std::io::Error) -> Failure {

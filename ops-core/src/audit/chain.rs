@@ -149,6 +149,11 @@ impl ChainVerifier {
         self.expected = self.expected.saturating_add(1);
     }
 
+    /// What was found so far, but for removals that no record tells of: a record behind them may.
+    pub(super) fn first_fault(&self) -> Option<&AuditFault> {
+        self.faults.first()
+    }
+
     /// What was found.
     pub fn finish(mut self) -> ChainReport {
         self.faults.extend(self.removals.faults());

@@ -58,7 +58,20 @@ pub enum Growth {
 impl Growth {
     /// Whether the newer checkpoint may take the place of the older one.
     pub fn is_sound(self) -> bool {
-        matches!(self, Self::First | Self::Same | Self::Grown)
+        self.fault().is_none()
+    }
+
+    /// What is wrong with the trail, in words that go behind "the trail"; `None` for what is sound.
+    pub fn fault(self) -> Option<&'static str> {
+        match self {
+            Self::First | Self::Same | Self::Grown => None,
+            Self::RolledBack => Some(
+                "has fewer records than were signed: the newest were cut off, or an older state was put back",
+            ),
+            Self::Forked => Some(
+                "is not the one that was signed: records were changed, removed or inserted, and the hashes computed anew",
+            ),
+        }
     }
 }
 

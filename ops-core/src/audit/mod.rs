@@ -6,6 +6,7 @@ mod checkpoint;
 mod drain;
 mod evidence;
 mod exposure;
+mod keeper;
 mod leaf;
 mod note;
 mod page;
@@ -28,6 +29,7 @@ pub use self::evidence::{
     archive_checkpoint, archive_evidence, check_dump,
 };
 pub use self::exposure::{Exposure, Touched};
+pub use self::keeper::{CheckpointKeeper, CheckpointStatus, CheckpointTask, SignedCheckpoint};
 pub use self::leaf::{Linker, content, entry_leaf, leaf};
 pub use self::note::{Note, NoteSigner, NoteVerifier};
 pub use self::page::PageCursor;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tracing::Instrument as _;
 
-use crate::audit::{Delivered, Drain, DrainOptions, Recorded, Recorder};
+use crate::audit::{CheckpointKeeper, Delivered, Drain, DrainOptions, NoteSigner, Recorded, Recorder};
 use crate::emergency::{
     Approved, Approvers, Contact, Draft, Engine, Forgetting, Forgotten, Meter, Plan, Procedure, Refusal,
     Review, Watch,
@@ -267,6 +267,14 @@ impl Ops {
     /// Outside of a tokio runtime.
     pub fn drain_audit(&self, options: DrainOptions) -> Result<Drain> {
         self.recorder.drain(options)
+    }
+
+    /// What signs checkpoints of the trail with `signer`, compares each with the one before, and keeps it; [`CheckpointKeeper::start`] makes a task of it.
+    pub fn checkpoint_keeper(&self, signer: NoteSigner) -> CheckpointKeeper {
+        let Providers {
+            audit, masker, clock, ..
+        } = &self.providers;
+        CheckpointKeeper::new(Arc::clone(audit), Arc::clone(masker), Arc::clone(clock), signer)
     }
 
     /// Delivers audit records that are in the spool.

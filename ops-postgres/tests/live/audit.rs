@@ -1,7 +1,10 @@
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use ops_core::audit::tree;
+use ops_core::audit::{CheckpointKeeper, Growth, NoteSigner, tree};
+use ops_core::clock::SystemClock;
 use ops_core::error::ErrorKind;
+use ops_core::masking::BuiltinMasker;
 use ops_core::model::{Actor, AuditRecord, TenantId, Timestamp};
 use ops_core::ports::{AuditEntry, AuditQuery, AuditStore, DatabaseGuard};
 use ops_postgres::{PostgresAuditStore, PostgresDatabaseGuard, PostgresStore};
@@ -41,6 +44,16 @@ async fn chain(world: &World) -> PostgresAuditStore {
 async fn verify_finds_every_change_that_a_superuser_makes_in_sql() {
     let Some(world) = World::new().await else { return };
     let audit = chain(&world).await;
+    let (home, org) = (tempfile::tempdir().unwrap(), tenant("org_a"));
+    let (file, signer) = (
+        home.path().join("seen"),
+        NoteSigner::generate("audit.example.com").unwrap(),
+    );
+    let keeper = || {
+        let (store, clock) = (Arc::new(audit.clone()), Arc::new(SystemClock::new()));
+        CheckpointKeeper::new(store, Arc::new(BuiltinMasker::new()), clock, signer.clone())
+    };
+    assert_eq!(keeper().keep(&org, &file).await.unwrap().checkpoint.size, 6);
     let mut root = world.superuser().await;
     run(&mut root, "create table public.kept as table ops.audit_log; create table public.kept_head as table ops.audit_head")
         .await
@@ -65,6 +78,8 @@ async fn verify_finds_every_change_that_a_superuser_makes_in_sql() {
         let report = audit.verify(&tenant("org_a")).await.unwrap();
         let places: Vec<_> = report.faults.iter().map(|fault| fault.sequence).collect();
         assert!(places.contains(&place), "{tampering}: {report:?}");
+        let unsigned = keeper().keep(&org, &file).await.unwrap_err();
+        assert_eq!(unsigned.kind(), ErrorKind::Conflict, "{tampering}: {unsigned}");
         run(
             &mut root,
             "delete from ops.audit_log; insert into ops.audit_log select * from public.kept;
@@ -73,6 +88,27 @@ async fn verify_finds_every_change_that_a_superuser_makes_in_sql() {
         .await
         .unwrap();
         assert!(audit.verify(&tenant("org_a")).await.unwrap().intact(), "after putting back");
+        assert_eq!(keeper().keep(&org, &file).await.unwrap().growth, Growth::Same);
+    }
+    // Cut off together with its head: the chain fits, and the file knows better.
+    let going = keeper();
+    going.keep(&org, &file).await.unwrap();
+    audit.append(&record(&org, 6)).await.unwrap();
+    assert_eq!(going.keep(&org, &file).await.unwrap().growth, Growth::Grown);
+    run(
+        &mut root,
+        "delete from ops.audit_log; insert into ops.audit_log select * from public.kept;
+         delete from ops.audit_head; insert into ops.audit_head select * from public.kept_head",
+    )
+    .await
+    .unwrap();
+    assert!(audit.verify(&org).await.unwrap().intact());
+    for keeper in [going, keeper()] {
+        let unsigned = keeper.keep(&org, &file).await.unwrap_err();
+        assert!(
+            unsigned.to_string().contains("fewer records than were signed"),
+            "{unsigned}"
+        );
     }
     world.close().await;
 }

@@ -1,0 +1,200 @@
+//! Searching the audit trail: the four questions of the first runbook, and a page far down, at two sizes of the table, in one run.
+//!
+//! `cargo bench -p ops-benches --bench audit_search -- [SMALL LARGE]`; 200,000 and 1,000,000 rows by default, 1,000,000 and 10,000,000 for the numbers of the
+//! documents (that takes some 15 GB of the temporary directory and half an hour). A year by months, twenty-one tenants of which one has two fifths, 5,000 users each; the table is in memory.
+
+#![expect(clippy::disallowed_methods, reason = "a bench measures real time")]
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use ops_core::model::{TenantId, Timestamp};
+use ops_core::ports::{AuditQuery, AuditStore as _};
+use ops_postgres::{PostgresAuditStore, PostgresStore, ScratchDatabase};
+use secrecy::{ExposeSecret as _, SecretString};
+
+/// How often each question is asked.
+const TIMES: usize = 400;
+/// How far down the deep page is.
+const DEPTH: usize = 150_000;
+/// 2026-02-01, in UTC: the end of the year that is filled.
+const END: i64 = 1_769_904_000_000_000;
+const DAY: i64 = 86_400_000_000;
+
+fn main() {
+    let sizes: Vec<u64> = std::env::args()
+        .skip(1)
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    let sizes = match sizes[..] {
+        [small, large] => [small, large],
+        _ => [200_000, 1_000_000],
+    };
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(compare(sizes));
+}
+
+async fn compare(sizes: [u64; 2]) {
+    let Some(admin) = ops_core::testkit::postgres_url().await.map(SecretString::from) else {
+        println!("no PostgreSQL here");
+        return;
+    };
+    let mut found = Vec::new();
+    for rows in sizes {
+        let name = format!("ops_bench_{}_{rows}", std::process::id());
+        let scratch = ScratchDatabase::create(&admin, &name).await.expect("a database");
+        let store = PostgresStore::connect(scratch.owner_url())
+            .await
+            .expect("a store");
+        store.migrate().await.expect("a schema");
+        let (server, _) = admin
+            .expose_secret()
+            .rsplit_once('/')
+            .expect("a URL with a database");
+        fill(&format!("{server}/{}", scratch.name()), rows);
+        let audit = PostgresAuditStore::unchecked(&store);
+        let mut answers = Vec::new();
+        for (what, query) in questions() {
+            answers.push((what, ask(&audit, query).await));
+        }
+        let deep = far_down(&audit).await;
+        answers.push(("a page far down", deep));
+        println!("{rows} rows:");
+        for (what, [middle, worst]) in &answers {
+            println!("  {what:<44} p50 {middle:>7.2?}  p99 {worst:>7.2?}");
+        }
+        let [first, deep] = [answers[1].1[0], answers[4].1[0]];
+        println!(
+            "  page {DEPTH} records down / first page: {:.2} (bar 1.5)",
+            ratio(deep, first)
+        );
+        found.push(answers);
+        store.close().await;
+        scratch.drop_all().await.expect("the database is dropped");
+    }
+    let [small, large] = &found[..] else { return };
+    for ((what, small), (_, large)) in small.iter().zip(large) {
+        println!(
+            "{what:<46} {} rows / {} rows: {:.2} (bar 1.3)",
+            sizes[1],
+            sizes[0],
+            ratio(large[0], small[0])
+        );
+    }
+}
+
+type Question = fn(usize) -> AuditQuery;
+
+/// Those of the runbook; the second is that of the first page.
+fn questions() -> [(&'static str, Question); 4] {
+    [
+        ("a user, newest 100", |n| {
+            let mut query = AuditQuery::default();
+            query.actor = Some(user(n));
+            query
+        }),
+        ("a tenant, newest 100", |_| AuditQuery::default()),
+        ("7 days, high-privilege actions", |n| {
+            let mut query = AuditQuery::default();
+            query.from = Some(days_before_end(7 + n as i64 % 300));
+            query.until = Some(days_before_end(n as i64 % 300));
+            query.actions = privileged();
+            query
+        }),
+        ("a user, 90 days, high-privilege actions", |n| {
+            let mut query = AuditQuery::default();
+            query.actor = Some(user(n));
+            query.from = Some(days_before_end(90));
+            query.actions = privileged();
+            query
+        }),
+    ]
+}
+
+fn user(n: usize) -> String {
+    format!("user_{:04}", n * 37 % 5_000)
+}
+
+fn privileged() -> Vec<String> {
+    AuditQuery::HIGH_PRIVILEGE.map(str::to_owned).to_vec()
+}
+
+fn days_before_end(days: i64) -> Timestamp {
+    Timestamp::from_unix_micros(END - days * DAY)
+}
+
+fn tenant() -> TenantId {
+    TenantId::new("org_soulsyncs").expect("an id")
+}
+
+/// The middle and the 99th percentile.
+async fn ask(audit: &PostgresAuditStore, query: Question) -> [Duration; 2] {
+    let mut times = Vec::with_capacity(TIMES);
+    for n in 0..TIMES + 20 {
+        let query = query(n);
+        let began = Instant::now();
+        let page = audit.search(&tenant(), &query).await.expect("a page");
+        let took = began.elapsed();
+        assert!(!page.records.is_empty() || query.actor.is_some(), "{query:?}");
+        if n >= 20 {
+            times.push(took);
+        }
+    }
+    summary(times)
+}
+
+async fn far_down(audit: &PostgresAuditStore) -> [Duration; 2] {
+    let mut query = AuditQuery::default();
+    query.limit = Some(1_000);
+    let mut passed = 0;
+    while passed < DEPTH {
+        let page = audit.search(&tenant(), &query).await.expect("a page");
+        passed += page.records.len();
+        let Some(next) = page.next else {
+            println!("  (the trail ends {passed} records down)");
+            break;
+        };
+        query.after = Some(next);
+    }
+    query.limit = Some(100);
+    let mut times = Vec::with_capacity(TIMES);
+    for _ in 0..TIMES {
+        let began = Instant::now();
+        let page = audit.search(&tenant(), &query).await.expect("a page");
+        times.push(began.elapsed());
+        assert_eq!(page.records.len(), 100);
+    }
+    summary(times)
+}
+
+fn summary(mut times: Vec<Duration>) -> [Duration; 2] {
+    times.sort_unstable();
+    [times[times.len() / 2], times[times.len() * 99 / 100]]
+}
+
+fn ratio(one: Duration, other: Duration) -> f64 {
+    one.as_secs_f64() / other.as_secs_f64()
+}
+
+/// Rows as an application's, spread evenly over a year. A search reads no hash, so that they are no chain.
+fn fill(root: &str, rows: u64) {
+    let sql = format!(
+        "select ops.audit_make_month((date '2025-02-01' + make_interval(months => n))::date) from generate_series(0, 11) n;
+         insert into ops.audit_log (tenant, sequence, id, at_micros, actor_kind, actor_id, action, resource_type, resource_id, outcome, details, hash)
+         select case when n % 5 < 2 then 'org_soulsyncs' else 'org_' || n % 20 end, n, gen_random_uuid(),
+                {END} - ({rows} - n) * {step} - 1, 'person', 'user_' || lpad((h % 5000)::text, 4, '0'),
+                (array['read', 'read', 'read', 'update', 'create', 'read', 'update', 'export', 'read', 'delete'])[1 + (h / 5000) % 10],
+                'conversation', to_hex(h), 'succeeded',
+                '{{\"ip\":\"203.0.113.' || h % 256 || '\",\"request\":\"' || to_hex(h) || to_hex(n) || '\",\"user_agent\":\"Mozilla/5.0 (X11; Linux x86_64)\"}}',
+                decode(md5(n::text) || md5(h::text), 'hex')
+         from (select n, abs(hashint8extended(n, 7)) h from generate_series(1, {rows}) n) spread;
+         vacuum analyze ops.audit_log;",
+        step = 365 * DAY / i64::try_from(rows).unwrap_or(i64::MAX),
+    );
+    let mut psql = Command::new("psql");
+    psql.args(["-qAt", "-v", "ON_ERROR_STOP=1", "-d", root, "-o", "/dev/null"]);
+    for statement in sql.split_inclusive(';') {
+        psql.args(["-c", statement.trim()]);
+    }
+    assert!(psql.status().expect("psql").success());
+}
