@@ -15,10 +15,10 @@ use ops_core::clock::SystemClock;
 use ops_core::error::{Error, ErrorKind, Result};
 use ops_core::masking::BuiltinMasker;
 use ops_core::memory::{InMemoryArchive, InMemoryAudit};
-use ops_core::model::{Actor, AuditRecord, TenantId, Timestamp};
+use ops_core::model::{Actor, AuditRecord, Digest, TenantId, Timestamp};
 use ops_core::ports::{
     Appended, ArchiveHold, ArchiveName, AuditEntry, AuditHead, AuditPage, AuditQuery, AuditReceipt,
-    AuditStore, ChainReport, EvidenceArchive as _, TrailEntry,
+    AuditStore, ChainReport, Clock as _, EvidenceArchive, TrailEntry,
 };
 use ops_core::testkit::ManualClock;
 
@@ -202,7 +202,7 @@ async fn each_look_reads_what_came_since_and_signs_it() {
     let same = keeper.keep(&tenant(), &file).await.unwrap();
     assert_eq!(
         (same.growth, same.note, store.read()),
-        (Growth::Same, first.note, 0)
+        (Growth::Same, first.note, 1)
     );
 
     for n in 20..23 {
@@ -211,7 +211,7 @@ async fn each_look_reads_what_came_since_and_signs_it() {
     let grown = keeper.keep(&tenant(), &file).await.unwrap();
     assert_eq!(
         (grown.growth, grown.checkpoint.size, store.read()),
-        (Growth::Grown, 23, 3)
+        (Growth::Grown, 23, 4)
     );
     assert_eq!(in_file(&file, &signer), grown.checkpoint);
     let whole = ops_core::audit::tree(&*store, &tenant(), None).await.unwrap();
@@ -311,42 +311,217 @@ async fn a_file_that_is_put_back_or_gone_hides_nothing_from_one_who_saw_more() {
 }
 
 #[tokio::test]
-async fn rows_that_were_changed_under_their_head_are_noticed_when_all_is_read() {
+async fn a_row_that_was_edited_under_its_head_is_noticed_when_all_is_read() {
+    let (home, signer) = (tempfile::tempdir().unwrap(), signer());
+    let file = home.path().join("seen");
+    let clock = Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH));
+    let store = Swapped::new(trail((0..9).map(record)).await);
+    let day = Duration::from_secs(24 * 3_600);
+    let keeper = keeper_at(&store, &signer, Arc::clone(&clock) as _);
+    keeper.keep(&tenant(), &file).await.unwrap();
+    let changed = || async {
+        let mut rows = rows(&trail((0..9).map(record)).await).await;
+        let TrailEntry::Record { record, .. } = &mut rows[4] else {
+            unreachable!()
+        };
+        record.action.push('x');
+        behind(trail((0..9).map(self::record)).await, rows)
+    };
+    store.swap(changed().await);
+    clock.advance(day - Duration::from_secs(1));
+    let unread = keeper.keep(&tenant(), &file).await.unwrap();
+    assert_eq!(
+        unread.growth,
+        Growth::Same,
+        "what was read is not read again within the day"
+    );
+    clock.advance(Duration::from_secs(1));
+    let found = refused(&keeper, &file).await;
+    assert!(found.contains("position: 5"), "{found}");
+    // At once by one that reads all each time.
+    let strict = keeper_at(&store, &signer, clock).whole_every(Duration::ZERO);
+    refused(&strict, &file).await;
+}
+
+#[tokio::test]
+async fn an_end_that_was_cut_off_or_changed_under_its_head_is_noticed_at_once() {
     let signer = signer();
-    let whole = || (0..9).map(record);
+    let whole = rows(&trail((0..9).map(record)).await).await;
+    let mut last = rows(&trail((0..8).map(record).chain([edited(8)])).await).await;
+    let mut twice = whole.clone();
+    twice.push(whole[8].clone());
     let cases = [
-        (trail(whole().take(7)).await, "is missing"),
-        (trail([]).await, "is missing"),
-        (
-            trail([edited(0)].into_iter().chain(whole().skip(1))).await,
-            "signed",
-        ),
+        (whole[..7].to_vec(), "is missing"),
+        (Vec::new(), "is missing"),
+        (std::mem::take(&mut last), "not what was read there"),
+        (twice, "stands behind the end"),
     ];
     for (rows, said) in cases {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("seen");
-        let clock = Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH));
-        let store = Swapped::new(trail(whole()).await);
-        let day = Duration::from_secs(24 * 3_600);
-        let keeper = keeper_at(&store, &signer, Arc::clone(&clock) as _);
+        let store = Swapped::new(trail((0..9).map(record)).await);
+        let keeper = keeper(&store, &signer);
         keeper.keep(&tenant(), &file).await.unwrap();
-        let head = trail(whole()).await;
-        let rows = self::rows(&rows).await;
+        let head = trail((0..9).map(record)).await;
         store.swap(behind(head, rows));
-        clock.advance(day - Duration::from_secs(1));
-        let unread = keeper.keep(&tenant(), &file).await.unwrap();
-        assert_eq!(
-            unread.growth,
-            Growth::Same,
-            "what was read is not read again within the day"
-        );
-        clock.advance(Duration::from_secs(1));
         let found = refused(&keeper, &file).await;
-        assert!(found.contains(said), "{found}");
-        // At once by one that reads all each time.
-        let strict = keeper_at(&store, &signer, clock).whole_every(Duration::ZERO);
-        refused(&strict, &file).await;
+        assert!(found.contains(said), "{said}: {found}");
     }
+}
+
+/// What a store says of its head, changed.
+#[derive(Debug)]
+struct Headed {
+    store: InMemoryAudit,
+    head: fn(AuditHead) -> Option<AuditHead>,
+}
+
+#[async_trait]
+impl AuditStore for Headed {
+    async fn append(&self, record: &AuditRecord) -> Result<AuditReceipt> {
+        self.store.append(record).await
+    }
+
+    async fn append_all(&self, entries: &[AuditEntry]) -> Result<Vec<Appended>> {
+        self.store.append_all(entries).await
+    }
+
+    async fn search(&self, tenant: &TenantId, query: &AuditQuery) -> Result<AuditPage> {
+        self.store.search(tenant, query).await
+    }
+
+    async fn chain(&self, tenant: &TenantId, after: u64, limit: u32) -> Result<Vec<TrailEntry>> {
+        AuditStore::chain(&self.store, tenant, after, limit).await
+    }
+
+    async fn head(&self, tenant: &TenantId) -> Result<Option<AuditHead>> {
+        Ok(self.store.head(tenant).await?.and_then(self.head))
+    }
+
+    async fn verify(&self, tenant: &TenantId) -> Result<ChainReport> {
+        self.store.verify(tenant).await
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_is_not_that_of_its_rows_is_not_signed() {
+    let cases: [(fn(AuditHead) -> Option<AuditHead>, &str); 4] = [
+        (|_| None, "behind the end"),
+        (
+            |head| Some(AuditHead::new(AuditReceipt::new(9, Digest::of(b"x")), head.peaks)),
+            "in its head",
+        ),
+        (
+            |head| {
+                Some(AuditHead::new(
+                    AuditReceipt::new(8, head.receipt.hash),
+                    head.peaks,
+                ))
+            },
+            "none of this length",
+        ),
+        (
+            |head| {
+                Some(AuditHead::new(
+                    head.receipt,
+                    vec![Digest::of(b"x"), Digest::of(b"y")],
+                ))
+            },
+            "hash tree",
+        ),
+    ];
+    for (head, said) in cases {
+        let home = tempfile::tempdir().unwrap();
+        let (file, signer) = (home.path().join("seen"), signer());
+        let store = trail((0..9).map(record)).await;
+        let store = Swapped::new(Headed { store, head });
+        let found = refused(&keeper(&store, &signer), &file).await;
+        assert!(found.contains(said), "{said}: {found}");
+        assert!(!file.exists());
+    }
+}
+
+/// A trail that becomes another one as soon as it is read.
+#[derive(Debug)]
+struct Moving {
+    before: InMemoryAudit,
+    after: (InMemoryAudit, Vec<TrailEntry>),
+    read: AtomicU64,
+}
+
+#[async_trait]
+impl AuditStore for Moving {
+    async fn append(&self, record: &AuditRecord) -> Result<AuditReceipt> {
+        self.before.append(record).await
+    }
+
+    async fn append_all(&self, entries: &[AuditEntry]) -> Result<Vec<Appended>> {
+        self.before.append_all(entries).await
+    }
+
+    async fn search(&self, tenant: &TenantId, query: &AuditQuery) -> Result<AuditPage> {
+        self.before.search(tenant, query).await
+    }
+
+    async fn chain(&self, _: &TenantId, after: u64, limit: u32) -> Result<Vec<TrailEntry>> {
+        self.read.fetch_add(1, Ordering::AcqRel);
+        let behind = self.after.1.iter().skip(usize::try_from(after).unwrap());
+        Ok(behind.take(usize::try_from(limit).unwrap()).cloned().collect())
+    }
+
+    async fn head(&self, tenant: &TenantId) -> Result<Option<AuditHead>> {
+        match self.read.load(Ordering::Acquire) {
+            0 => self.before.head(tenant).await,
+            _ => self.after.0.head(tenant).await,
+        }
+    }
+
+    async fn verify(&self, tenant: &TenantId) -> Result<ChainReport> {
+        self.before.verify(tenant).await
+    }
+}
+
+#[tokio::test]
+async fn retention_while_it_reads_is_no_fault() {
+    let home = tempfile::tempdir().unwrap();
+    let (file, signer) = (home.path().join("seen"), signer());
+    let mut told = record(9);
+    told.action = "audit.prune".to_owned();
+    for (name, value) in [("first", "3"), ("last", "3"), ("removed", "1")] {
+        told = told.with_detail(name, value);
+    }
+    let after = trail((0..9).map(record).chain([told])).await;
+    let mut left = rows(&after).await;
+    left[2] = TrailEntry::Removed {
+        receipt: left[2].receipt().unwrap().clone(),
+        content: content(&record(2)),
+        id: record(2).id,
+    };
+    let store = Swapped::new(Moving {
+        before: trail((0..9).map(record)).await,
+        after: (after, left),
+        read: AtomicU64::new(0),
+    });
+    let kept = keeper(&store, &signer).keep(&tenant(), &file).await.unwrap();
+    assert_eq!(kept.checkpoint.size, 10);
+}
+
+#[tokio::test]
+async fn an_outage_costs_no_second_reading_of_all() {
+    let home = tempfile::tempdir().unwrap();
+    let (file, signer) = (home.path().join("seen"), signer());
+    let store = Swapped::new(trail((0..9).map(record)).await);
+    let keeper = keeper(&store, &signer);
+    keeper.keep(&tenant(), &file).await.unwrap();
+    let away = trail([]).await;
+    away.set_reachable(false);
+    store.swap(away);
+    let error = keeper.keep(&tenant(), &file).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    store.swap(trail((0..11).map(record)).await);
+    store.read();
+    keeper.keep(&tenant(), &file).await.unwrap();
+    assert_eq!(store.read(), 3, "the last one and the two behind it");
 }
 
 #[tokio::test]
@@ -434,9 +609,13 @@ async fn a_trail_that_is_another_tenants_as_a_whole_is_not_signed() {
 async fn what_comes_while_it_reads_is_for_the_next_look() {
     let home = tempfile::tempdir().unwrap();
     let (file, signer) = (home.path().join("seen"), signer());
-    let head = trail((0..9).map(record)).await;
-    let rows = rows(&trail((0..12).map(record)).await).await;
-    let store = Swapped::new(behind(head, rows));
+    let after = trail((0..12).map(record)).await;
+    let rows = rows(&after).await;
+    let store = Swapped::new(Moving {
+        before: trail((0..9).map(record)).await,
+        after: (after, rows),
+        read: AtomicU64::new(0),
+    });
     let keeper = keeper(&store, &signer);
     assert_eq!(keeper.keep(&tenant(), &file).await.unwrap().checkpoint.size, 9);
     store.swap(trail((0..12).map(record)).await);
@@ -556,6 +735,15 @@ async fn an_archive_gets_each_checkpoint_once_and_what_it_missed_later() {
     );
 }
 
+/// The file of a tenant whose name begins so.
+fn kept(directory: &Path, begins: &str) -> std::path::PathBuf {
+    let names = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut ours = names.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with(begins));
+    ours.next().unwrap()
+}
+
 async fn until(task: &CheckpointTask, met: impl Fn(&CheckpointStatus) -> bool + Send + Sync) {
     tokio::time::timeout(Duration::from_secs(30), async {
         while !met(&task.status()) {
@@ -567,6 +755,7 @@ async fn until(task: &CheckpointTask, met: impl Fn(&CheckpointStatus) -> bool + 
 }
 
 const EVERY: Duration = Duration::from_millis(5);
+const LONG: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn a_task_signs_at_once_again_and_again_and_at_the_end() {
@@ -581,15 +770,18 @@ async fn a_task_signs_at_once_again_and_again_and_at_the_end() {
     assert_eq!(second.unwrap_err().kind(), ErrorKind::Conflict);
 
     until(&task, |status| status.looks > 0).await;
-    let file = home.path().join("kept/org_soulsyncs");
+    let file = kept(&home.path().join("kept"), "org_soulsyncs");
     assert_eq!(in_file(&file, &signer).size, 9);
-    assert_eq!(in_file(&home.path().join("kept/%4frg%2f%42"), &signer).size, 0);
+    assert_eq!(
+        in_file(&kept(&home.path().join("kept"), "%4frg%2f%42"), &signer).size,
+        0
+    );
     store.append(&record(9)).await.unwrap();
     until(&task, |status| status.signed == 3).await;
     assert_eq!(in_file(&file, &signer).size, 10);
 
     store.append(&record(10)).await.unwrap();
-    let status = task.stop().await;
+    let status = task.stop(LONG).await;
     assert_eq!(in_file(&file, &signer).size, 11, "what came last");
     assert_eq!((status.faults.len(), status.failures, status.error), (0, 0, None));
     assert!(status.whole.is_some());
@@ -608,7 +800,7 @@ async fn a_task_that_is_told_to_end_needs_no_interval() {
         .unwrap();
     until(&task, |status| status.looks == 1).await;
     store.append(&record(9)).await.unwrap();
-    assert_eq!(task.stop().await.signed, 2);
+    assert_eq!(task.stop(LONG).await.signed, 2);
     let none = keeper(&store, &signer).start(home.path(), [tenant()], Duration::ZERO);
     assert_eq!(none.unwrap_err().kind(), ErrorKind::InvalidConfig);
     let unfit = NoteSigner::generate("audit/example").map(|signer| keeper(&store, &signer));
@@ -654,9 +846,9 @@ async fn a_task_tells_of_what_is_wrong_until_it_is_mended() {
 
     store.swap(trail((0..10).map(record)).await);
     until(&task, |status| status.error.is_none()).await;
-    let status = task.stop().await;
+    let status = task.stop(LONG).await;
     assert!(status.faults.is_empty());
-    assert_eq!(in_file(&home.path().join("org_soulsyncs"), &signer).size, 10);
+    assert_eq!(in_file(&kept(home.path(), "org_soulsyncs"), &signer).size, 10);
 }
 
 #[tokio::test]
@@ -677,10 +869,206 @@ async fn a_task_counts_another_trail_in_the_archive_as_a_fault() {
         .start(home.path().join("b"), [tenant()], EVERY)
         .unwrap();
     until(&task, |status| !status.faults.is_empty()).await;
-    let status = task.stop().await;
+    // The archive has none of the next length: that hides nothing.
+    theirs.append(&record(9)).await.unwrap();
+    let looks = task.status().looks;
+    until(&task, |status| status.looks > looks + 2).await;
+    let status = task.stop(LONG).await;
     assert!(
         status.faults[&tenant()].contains("another one of this length"),
         "{status:?}"
     );
-    assert_eq!(status.archived, 0);
+    assert_eq!((status.archived, status.signed), (0, 0));
+    let files = std::fs::read_dir(home.path().join("b")).unwrap();
+    assert_eq!(files.count(), 1, "the lock, and no checkpoint of another trail");
+}
+
+/// A store that says the same of everything.
+#[derive(Debug)]
+struct Saying(ErrorKind);
+
+#[async_trait]
+impl AuditStore for Saying {
+    async fn append(&self, _: &AuditRecord) -> Result<AuditReceipt> {
+        Err(Error::new(self.0, "append"))
+    }
+
+    async fn append_all(&self, _: &[AuditEntry]) -> Result<Vec<Appended>> {
+        Err(Error::new(self.0, "append"))
+    }
+
+    async fn search(&self, _: &TenantId, _: &AuditQuery) -> Result<AuditPage> {
+        Err(Error::new(self.0, "search"))
+    }
+
+    async fn chain(&self, _: &TenantId, _: u64, _: u32) -> Result<Vec<TrailEntry>> {
+        Err(Error::new(self.0, "read"))
+    }
+
+    async fn head(&self, _: &TenantId) -> Result<Option<AuditHead>> {
+        Err(Error::new(self.0, "read"))
+    }
+
+    async fn verify(&self, _: &TenantId) -> Result<ChainReport> {
+        Err(Error::new(self.0, "verify"))
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_is_in_the_way_is_no_fault_and_one_that_makes_no_sense_is() {
+    let signer = signer();
+    for (kind, faults) in [
+        (ErrorKind::Conflict, 0),
+        (ErrorKind::Timeout, 0),
+        (ErrorKind::PermissionDenied, 0),
+        (ErrorKind::Unexpected, 1),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let store = Swapped::new(Saying(kind));
+        let task = keeper(&store, &signer)
+            .start(home.path(), [tenant()], EVERY)
+            .unwrap();
+        until(&task, |status| status.looks > 1).await;
+        let status = task.stop(LONG).await;
+        assert_eq!(status.faults.len(), faults, "{kind:?}: {status:?}");
+        assert!(status.error.is_some() && status.failures > 1 && status.whole.is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_task_says_that_it_began_and_that_its_file_was_changed() {
+    let home = tempfile::tempdir().unwrap();
+    let signer = signer();
+    let store = Swapped::new(trail((0..9).map(record)).await);
+    let empty = TenantId::new("org_empty").unwrap();
+    let task = keeper(&store, &signer)
+        .start(home.path(), [tenant(), empty], EVERY)
+        .unwrap();
+    until(&task, |status| status.looks > 0).await;
+    assert_eq!(
+        task.status().begun,
+        1,
+        "one without a record has nothing to be compared"
+    );
+    let file = kept(home.path(), "org_soulsyncs");
+    for text in [
+        self::signer().verifier().to_string().into_bytes(),
+        vec![0xff, 0xfe],
+    ] {
+        let good = std::fs::read(&file).unwrap();
+        std::fs::write(&file, text).unwrap();
+        until(&task, |status| status.faults.len() == 1).await;
+        std::fs::write(&file, good).unwrap();
+        until(&task, |status| status.faults.is_empty()).await;
+    }
+    drop(task);
+}
+
+/// An archive that never answers.
+#[derive(Debug)]
+struct Silent;
+
+#[async_trait]
+impl EvidenceArchive for Silent {
+    fn capability(&self) -> ops_core::ports::ArchiveCapability {
+        ops_core::ports::ArchiveCapability::default()
+    }
+
+    async fn begin(&self, _: &ops_core::ports::ArchiveUpload) -> Result<u64> {
+        std::future::pending().await
+    }
+
+    async fn put(&self, _: &ops_core::ports::ArchiveUpload, _: u64, _: &[u8]) -> Result<u64> {
+        std::future::pending().await
+    }
+
+    async fn finish(&self, _: &ops_core::ports::ArchiveUpload) -> Result<ops_core::ports::ArchivedObject> {
+        std::future::pending().await
+    }
+
+    async fn observe(&self, _: &ArchiveName) -> Result<Option<ops_core::ports::ArchivedObject>> {
+        std::future::pending().await
+    }
+
+    async fn read(&self, _: &ArchiveName, _: u64, _: u32) -> Result<Vec<u8>> {
+        std::future::pending().await
+    }
+
+    async fn hold(&self, _: &ArchiveName, _: &ArchiveHold) -> Result<()> {
+        std::future::pending().await
+    }
+
+    async fn delete(&self, _: &ArchiveName) -> Result<()> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn an_archive_that_hangs_is_waited_for_two_minutes_once_a_look() {
+    let (home, signer) = (tempfile::tempdir().unwrap(), signer());
+    let store = Swapped::new(trail((0..9).map(record)).await);
+    let clock = Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH));
+    let tenants = ["org_soulsyncs", "org_b", "org_c"].map(|name| TenantId::new(name).unwrap());
+    let keeper = keeper_at(&store, &signer, Arc::clone(&clock) as _).with_archive(
+        Arc::new(Silent),
+        "seen",
+        ArchiveHold::held(),
+    );
+    let task = keeper
+        .start(home.path(), tenants, Duration::from_secs(9_999))
+        .unwrap();
+    let begun = clock.now();
+    tokio::time::timeout(LONG, async {
+        while task.status().looks == 0 {
+            clock.advance(Duration::from_secs(1));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await
+    .unwrap();
+    assert!(clock.now().saturating_since(begun) < Duration::from_secs(200));
+    let status = task.status();
+    assert_eq!(
+        (status.signed, status.archived, status.failures),
+        (3, 0, 1),
+        "{status:?}"
+    );
+    for begins in ["org_soulsyncs", "org_b", "org_c"] {
+        kept(home.path(), begins);
+    }
+    // The last look waits for the archive again, and is cut off.
+    assert!(task.is_running());
+    let ends = task.stop(Duration::from_secs(5));
+    let passes = async {
+        loop {
+            clock.advance(Duration::from_secs(1));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let status = tokio::select! { status = ends => status, () = passes => unreachable!() };
+    assert!(status.error.unwrap().contains("did not come to its end"));
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let again = self::keeper(&store, &signer).start(home.path(), [tenant()], LONG);
+    drop(again.unwrap());
+}
+
+#[tokio::test]
+async fn what_cannot_be_named_is_said_at_the_start_and_long_names_are_files() {
+    let (home, signer) = (tempfile::tempdir().unwrap(), signer());
+    let store = Swapped::new(trail([]).await);
+    let odd = TenantId::new("org:a").unwrap();
+    let clock = Arc::new(SystemClock::new());
+    let archived = keeper(&store, &signer).with_archive(
+        Arc::new(InMemoryArchive::new(clock)),
+        "seen",
+        ArchiveHold::held(),
+    );
+    let error = archived.start(home.path(), [odd.clone()], EVERY).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    let long = TenantId::new("X".repeat(100)).unwrap();
+    let task = keeper(&store, &signer)
+        .start(home.path(), [odd, long], EVERY)
+        .unwrap();
+    until(&task, |status| status.whole.is_some()).await;
+    assert_eq!(task.stop(LONG).await.failures, 0);
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::refused;
 use crate::error::Result;
+use crate::model::Digest;
 
 /// A directory that only its owner may enter.
 #[derive(Clone, Debug)]
@@ -115,6 +116,16 @@ pub(crate) fn file_name(text: &str) -> String {
         }
     }
     name
+}
+
+/// A short file name for any text, another one for another text: written out in full, a name may be too long for some disks.
+pub(crate) fn short_name(text: &str) -> String {
+    let short: String = text.chars().take(40).collect();
+    format!(
+        "{}-{:.16}",
+        file_name(&short),
+        Digest::of(text.as_bytes()).to_string()
+    )
 }
 
 /// The text whose [`file_name`] this is.

@@ -9,7 +9,7 @@ mod segment;
 mod sums;
 mod whole;
 
-pub(crate) use self::directory::{Directory, file_name, identity, private, text_of};
+pub(crate) use self::directory::{Directory, file_name, identity, private, short_name, text_of};
 pub(crate) use self::line::Line;
 pub(crate) use self::lock::Lock;
 pub(crate) use self::log::{Log, Place};

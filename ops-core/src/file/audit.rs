@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::audit::{ChainVerifier, Linker, leaf, page};
-use crate::durable::{Directory, Line, Log, Place, again, blocking, damaged, file_name};
+use crate::durable::{Directory, Line, Log, Place, again, blocking, damaged, short_name};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{AuditRecord, Digest, TenantId};
 use crate::ports::{
@@ -167,14 +167,7 @@ impl AuditStore for FileAudit {
 
 impl Trail {
     fn log(&self, tenant: &TenantId) -> Log {
-        // A tenant id may have 100 characters; written out in full a file name would be too long for some disks.
-        let text = tenant.as_str();
-        let short = text.get(..text.len().min(40)).unwrap_or_default();
-        let name = format!(
-            "{}-{:.16}.jsonl",
-            file_name(short),
-            Digest::of(text.as_bytes()).to_string()
-        );
+        let name = format!("{}.jsonl", short_name(tenant.as_str()));
         Log::new(self.directory.file(&name), FORMAT)
     }
 

@@ -20,6 +20,7 @@ pub use self::fault::{EvidenceFault, EvidenceFaultKind, EvidenceVerdict};
 pub(crate) use self::held::HeldTrail;
 pub use self::manifest::{EvidenceManifest, EvidencePart, EvidencePosition, KeptCheckpoint};
 pub use self::upload::{ArchivedFile, archive_checkpoint, archive_evidence};
+pub(in crate::audit) use self::upload::{Brought, bring_checkpoint};
 pub use self::verifier::EvidenceVerifier;
 
 /// Whether an export has files of this name.

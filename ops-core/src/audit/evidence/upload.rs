@@ -99,13 +99,36 @@ pub async fn archive_checkpoint(
     hold: &ArchiveHold,
     clock: &dyn Clock,
 ) -> Result<ArchivedFile> {
+    match bring_checkpoint(archive, folder, note, keys, hold, clock).await? {
+        Brought::Kept(file) => Ok(file),
+        Brought::Forked(refused) => Err(refused),
+    }
+}
+
+/// What became of a checkpoint.
+#[derive(Debug)]
+pub(in crate::audit) enum Brought {
+    Kept(ArchivedFile),
+    /// One of another trail, of this length and signed by us, has the place.
+    Forked(Error),
+}
+
+/// As [`archive_checkpoint`], and tells another trail from whatever else is in the way.
+pub(in crate::audit) async fn bring_checkpoint(
+    archive: &dyn EvidenceArchive,
+    folder: &str,
+    note: &Note,
+    keys: &[NoteVerifier],
+    hold: &ArchiveHold,
+    clock: &dyn Clock,
+) -> Result<Brought> {
     note.verify(keys)?;
     let checkpoint: Checkpoint = note.text().parse()?;
     let name = ArchiveName::new(format!("{folder}/{}/{:020}", checkpoint.origin, checkpoint.size))?;
     let source = Source::Text(note.to_string());
     let refused = match bring_at_last(archive, &source, &name, hold, clock).await {
         Err(error) if error.kind() == ErrorKind::Conflict => error,
-        brought => return brought,
+        brought => return brought.map(Brought::Kept),
     };
     // Another signature, another trail, or no checkpoint at all.
     let there = archive.read(&name, 0, LONGEST_NOTE).await?;
@@ -113,10 +136,12 @@ pub async fn archive_checkpoint(
     match known {
         Some(known) if known.verify(keys).is_ok() && known.text() == note.text() => {
             let source = Source::Text(known.to_string());
-            bring_at_last(archive, &source, &name, hold, clock).await
+            let brought = bring_at_last(archive, &source, &name, hold, clock).await;
+            brought.map(Brought::Kept)
         }
         Some(known) if known.verify(keys).is_ok() => {
-            Err(refused.context("trail", "another one of this length was signed before"))
+            let refused = refused.context("trail", "another one of this length was signed before");
+            Ok(Brought::Forked(refused))
         }
         _ => Err(refused),
     }

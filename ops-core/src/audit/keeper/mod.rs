@@ -2,29 +2,33 @@
 
 mod reading;
 mod task;
+mod trouble;
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-
-use tokio::sync::Mutex;
+use std::{fs, io};
 
 use self::reading::Reading;
 pub use self::task::{CheckpointStatus, CheckpointTask};
-use super::{ArchivedFile, Checkpoint, Growth, Note, NoteSigner, NoteVerifier, archive_checkpoint};
-use crate::durable::{blocking, read_plain, write_plain};
+use self::trouble::{Trouble, wrong};
+use super::evidence::{Brought, bring_checkpoint};
+use super::{ArchivedFile, Checkpoint, Growth, Note, NoteSigner, NoteVerifier, Tree};
+use crate::durable::{blocking, refused, write_plain};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::TenantId;
 use crate::ports::{ArchiveHold, AuditStore, Clock, EvidenceArchive, PiiMasker};
+use crate::resilience::Deadline;
 
 /// Signs what a trail is, compares it with the checkpoint that was signed before, and keeps the newest one: in a file, and in an archive if it has one. What does not
 /// fit its own chain, or the checkpoint before, is signed by nobody.
 ///
-/// A trail is read as a whole the first time, and once a day; in between only what came since, so that a look costs little. That finds records that were cut off, put
-/// back or computed anew at once, and a record that was edited without that within the day.
+/// A trail is read as a whole the first time, and once a day; in between what came since and the last record, so that a look costs little. That finds a trail that was cut
+/// off at its end, put back or computed anew at once; what was changed in the middle, with nothing else, within the day ([`whole_every`](Self::whole_every)).
 ///
-/// Keep file and archive where whoever may write the trail cannot: else both can be put back.
+/// Keep file and archive where whoever may write the trail cannot: else both can be put back. Give it the store that is written to, not a replica: one that is behind
+/// looks like a trail that was cut off.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -42,7 +46,8 @@ use crate::ports::{ArchiveHold, AuditStore, Clock, EvidenceArchive, PiiMasker};
 /// let task = ops
 ///     .checkpoint_keeper(signer)
 ///     .start(directory.path().join("checkpoints"), [tenant], Duration::from_secs(300))?;
-/// let status = task.stop().await;
+/// // On the way out, behind the drain:
+/// let status = task.stop(Duration::from_secs(5)).await;
 /// assert!(status.faults.is_empty());
 /// # Ok(()) }
 /// ```
@@ -55,8 +60,7 @@ pub struct CheckpointKeeper {
     keys: Vec<NoteVerifier>,
     shelf: Option<Shelf>,
     whole_every: Duration,
-    /// Who holds it looks at a trail: one at a time.
-    known: Mutex<HashMap<TenantId, Known>>,
+    known: Mutex<HashMap<TenantId, Arc<tokio::sync::Mutex<Known>>>>,
 }
 
 /// What this process knows of a trail.
@@ -66,6 +70,8 @@ struct Known {
     largest: Option<Checkpoint>,
     /// Never longer than that. `None` after what was wrong: the next look reads all.
     reading: Option<Reading>,
+    /// How long the trail was when the archive had another one of that length. Nothing more is signed: the next length would hide it.
+    forked: Option<u64>,
 }
 
 /// Where checkpoints are brought.
@@ -86,6 +92,8 @@ pub struct SignedCheckpoint {
     pub growth: Growth,
     /// The signed text that the file holds.
     pub note: Note,
+    /// Whether it was signed by this look; `false`: the file held it already.
+    pub signed: bool,
     /// What became of it in the archive; `None` without an archive, and where this one is known to be there.
     pub archived: Option<Result<ArchivedFile>>,
 }
@@ -125,7 +133,7 @@ impl CheckpointKeeper {
         self
     }
 
-    /// Brings each checkpoint into `archive`, as [`archive_checkpoint`] does.
+    /// Brings each checkpoint into `archive`, as [`archive_checkpoint`](super::archive_checkpoint) does, before the file holds it.
     #[must_use]
     pub fn with_archive(
         mut self,
@@ -151,22 +159,33 @@ impl CheckpointKeeper {
     /// Looks at the trail of `tenant`, compares it with the checkpoint in `file`, and puts a newer one in its place. A file that is missing is made. Once this keeper has
     /// signed a larger one than the file holds, that one counts.
     ///
-    /// A trail that was put back from a backup is not the one that was signed: move the file away, and begin with another keeper.
+    /// A trail that was put back from a backup is not the one that was signed: move the file away, and begin with another keeper. One file has one keeper.
     ///
-    /// An archive that does not take the checkpoint is no error here: it is signed all the same, and brought again by the next look.
+    /// An archive that does not take the checkpoint within two minutes is no error here: it is signed all the same, and brought again by the next look.
     ///
     /// # Errors
-    /// [`ErrorKind::Conflict`] when the trail does not fit its own chain, or is not the one that was signed; it names the position and what is wrong, and the file
-    /// stays. [`ErrorKind::PermissionDenied`] for a file that none of our keys has signed; [`ErrorKind::InvalidInput`] for one that is no checkpoint, or of another
-    /// trail; those of [`AuditStore::chain`], and of the disk.
+    /// [`ErrorKind::Conflict`] when the trail does not fit its own chain, or is not the one that was signed, by the file or in the archive; it names the position and what is
+    /// wrong, and the file stays. [`ErrorKind::PermissionDenied`] for a file that none of our keys has signed; [`ErrorKind::InvalidInput`] for one that is no checkpoint, or of
+    /// another trail; those of [`AuditStore::chain`], and of the disk.
     ///
     /// # Cancellation
     /// The file holds the old checkpoint or the new one. Look again.
     pub async fn keep(&self, tenant: &TenantId, file: impl AsRef<Path>) -> Result<SignedCheckpoint> {
-        let file = std::path::absolute(file.as_ref())
+        let kept = self.look(tenant, file.as_ref(), true).await;
+        kept.map_err(Trouble::into_error)
+    }
+
+    async fn look(&self, tenant: &TenantId, file: &Path, bring: bool) -> Result<SignedCheckpoint, Trouble> {
+        let file = std::path::absolute(file)
             .map_err(|source| Error::new(ErrorKind::InvalidInput, SIGN).source(source))?;
-        let mut known = self.known.lock().await;
-        let known = known.entry(tenant.clone()).or_default();
+        let known = {
+            let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(all.entry(tenant.clone()).or_default())
+        };
+        let mut known = known.lock().await;
+        if let Some(size) = known.forked {
+            return Err(forked(size));
+        }
         let seen = self.seen(&file, tenant).await?;
         let in_file = seen.as_ref().map(|(_, checkpoint)| checkpoint);
         // Of two of one size, ours: the file's may have been put there.
@@ -175,30 +194,54 @@ impl CheckpointKeeper {
             (Some(ours), _) => Some(ours.clone()),
             (None, theirs) => theirs.cloned(),
         };
+        // A copy: after an outage the next look goes on from what was read before.
         let mut reading = known
             .reading
-            .take()
+            .clone()
             .filter(|reading| !reading.is_due(&*self.clock))
             .unwrap_or_else(|| Reading::begin(&*self.clock, self.whole_every));
-        let growth = reading.catch_up(&*self.store, tenant, before.as_ref()).await?;
+        let growth = match reading.catch_up(&*self.store, tenant, before.as_ref()).await {
+            Ok(growth) => growth,
+            Err(trouble) => {
+                if matches!(trouble, Trouble::Fault(_)) {
+                    known.reading = None;
+                }
+                return Err(trouble);
+            }
+        };
         let checkpoint = reading.checkpoint(self.log(), tenant)?;
-        let note = match seen {
-            Some((note, there)) if there == checkpoint && self.is_signed(&note) => note,
-            _ => self.sign(&file, &checkpoint).await?,
+        let (note, signed) = match seen {
+            Some((note, there)) if there == checkpoint && self.is_signed(&note) => (note, false),
+            _ => (checkpoint.sign(&self.signers.iter().collect::<Vec<_>>())?, true),
         };
-        known.largest = Some(checkpoint.clone());
-        let archived = match &self.shelf {
-            Some(shelf) if !reading.is_archived(&note) => Some(self.bring(shelf, &note).await),
-            _ => None,
-        };
-        if let Some(Ok(_)) = &archived {
-            reading.archived(&note);
+        let mut archived = None;
+        if let Some(shelf) = self
+            .shelf
+            .as_ref()
+            .filter(|_| bring && !reading.is_archived(&note))
+        {
+            archived = match self.bring(shelf, &note).await {
+                Ok(Brought::Forked(_)) => {
+                    known.forked = Some(checkpoint.size);
+                    return Err(forked(checkpoint.size));
+                }
+                Ok(Brought::Kept(file)) => {
+                    reading.archived(&note);
+                    Some(Ok(file))
+                }
+                Err(error) => Some(Err(error)),
+            };
         }
+        if signed {
+            write(&file, &note).await?;
+        }
+        known.largest = Some(checkpoint.clone());
         known.reading = Some(reading);
         Ok(SignedCheckpoint {
             checkpoint,
             growth,
             note,
+            signed,
             archived,
         })
     }
@@ -207,23 +250,26 @@ impl CheckpointKeeper {
         self.signers.first().map_or("", |signer| signer.verifier().name())
     }
 
-    /// The checkpoint that was signed before.
-    async fn seen(&self, file: &Path, tenant: &TenantId) -> Result<Option<(Note, Checkpoint)>> {
+    /// The checkpoint that was signed before. One that is not ours may have been put there.
+    async fn seen(&self, file: &Path, tenant: &TenantId) -> Result<Option<(Note, Checkpoint)>, Trouble> {
         let Some(text) = read(file).await? else {
             return Ok(None);
         };
-        let named = |error: Error| error.context("file", file.display().to_string());
-        let note: Note = text.parse().map_err(named)?;
-        note.verify(&self.keys).map_err(named)?;
-        let checkpoint: Checkpoint = note.text().parse().map_err(named)?;
-        let ours = Checkpoint::of(self.log(), tenant, &super::Tree::new())?.origin;
-        match checkpoint.origin == ours {
-            true => Ok(Some((note, checkpoint))),
-            false => Err(named(Error::new(ErrorKind::InvalidInput, SIGN).context(
-                "origin",
-                format!("is {}, and must be {ours}: name another file", checkpoint.origin),
-            ))),
-        }
+        let read = || -> Result<_> {
+            let note: Note = text.parse()?;
+            note.verify(&self.keys)?;
+            let checkpoint: Checkpoint = note.text().parse()?;
+            let ours = Checkpoint::of(self.log(), tenant, &Tree::new())?.origin;
+            match checkpoint.origin == ours {
+                true => Ok((note, checkpoint)),
+                false => Err(Error::new(ErrorKind::InvalidInput, SIGN).context(
+                    "origin",
+                    format!("is {}, and must be {ours}: name another file", checkpoint.origin),
+                )),
+            }
+        };
+        let seen = read().map_err(|error| error.context("file", file.display().to_string()));
+        seen.map(Some).map_err(Trouble::Fault)
     }
 
     /// Whether each of our signers has signed it.
@@ -232,32 +278,50 @@ impl CheckpointKeeper {
         keys.all(|key| note.verify(std::slice::from_ref(key)).is_ok())
     }
 
-    async fn sign(&self, file: &Path, checkpoint: &Checkpoint) -> Result<Note> {
-        let note = checkpoint.sign(&self.signers.iter().collect::<Vec<_>>())?;
-        let (place, text) = (file.to_owned(), note.to_string());
-        blocking(SIGN, move || write_plain(&place, text)).await?;
-        match read(file).await? {
-            Some(there) if there == note.to_string() => Ok(note),
-            _ => Err(Error::new(ErrorKind::Unexpected, SIGN)
-                .context("file", file.display().to_string())
-                .context("reason", "does not hold what was written")),
-        }
-    }
-
-    async fn bring(&self, shelf: &Shelf, note: &Note) -> Result<ArchivedFile> {
-        let Shelf {
-            archive,
-            folder,
-            hold,
-        } = shelf;
-        archive_checkpoint(&**archive, folder, note, &self.keys, hold, &*self.clock).await
+    async fn bring(&self, shelf: &Shelf, note: &Note) -> Result<Brought> {
+        let clock = &*self.clock;
+        let bring = bring_checkpoint(
+            &*shelf.archive,
+            &shelf.folder,
+            note,
+            &self.keys,
+            &shelf.hold,
+            clock,
+        );
+        Deadline::after(clock, PATIENCE).bound(clock, SIGN, bring).await
     }
 }
 
+fn forked(size: u64) -> Trouble {
+    wrong(
+        size,
+        "is not the one in the archive: another one of this length was signed before",
+    )
+}
+
+/// What a file holds; what is no text is no checkpoint either.
 async fn read(file: &Path) -> Result<Option<String>> {
     let place = file.to_owned();
-    blocking(SIGN, move || read_plain(&place)).await
+    blocking(SIGN, move || match fs::read(&place) {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(missing) if missing.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(refused(SIGN, &place, source)),
+    })
+    .await
+}
+
+async fn write(file: &Path, note: &Note) -> Result<()> {
+    let (place, text) = (file.to_owned(), note.to_string());
+    blocking(SIGN, move || write_plain(&place, text)).await?;
+    match read(file).await? {
+        Some(there) if there == note.to_string() => Ok(()),
+        _ => Err(Error::new(ErrorKind::Unexpected, SIGN)
+            .context("file", file.display().to_string())
+            .context("reason", "does not hold what was written")),
+    }
 }
 
 const SIGN: &str = "sign checkpoint";
+/// How long an archive may take for one checkpoint, its attempts together.
+const PATIENCE: Duration = Duration::from_secs(120);
 const WHOLE_EVERY: Duration = Duration::from_secs(24 * 3_600);

@@ -1,17 +1,21 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{Instrument as _, error, info_span, warn};
 
+use super::trouble::Trouble;
 use super::{CheckpointKeeper, SIGN};
 use crate::audit::{Checkpoint, Growth, Tree};
-use crate::durable::{Directory, Lock, file_name};
+use crate::durable::{Directory, Lock, short_name};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{TenantId, Timestamp};
+use crate::ports::{ArchiveName, Clock};
+use crate::resilience::Deadline;
 
 /// What a [`CheckpointTask`] has done, and what it has found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,13 +27,16 @@ pub struct CheckpointStatus {
     pub signed: u64,
     /// Those that are in the archive.
     pub archived: u64,
-    /// How often a trail could not be looked at, or a checkpoint not be kept.
+    /// How often a trail could not be looked at, was at fault, or its checkpoint could not be kept.
     pub failures: u64,
-    /// What is wrong with a trail, masked, as of the last look that came to an end. Somebody must look: nothing is signed for this tenant until it is mended.
+    /// Trails that had records and no checkpoint to be compared with: the first time of a tenant, or somebody took its file away.
+    pub begun: u64,
+    /// What is wrong with a trail or with its checkpoint, masked, as of the last look that came to an end. Somebody must look: nothing is signed for this tenant until it
+    /// is mended.
     pub faults: BTreeMap<TenantId, String>,
-    /// What failed last, masked; `None`: the last look kept a checkpoint of every trail.
+    /// What failed last, masked; `None`: the last look kept a checkpoint of every trail, in the archive too.
     pub error: Option<String>,
-    /// When the last look ended that kept one of every trail.
+    /// When the last look ended that kept one of every trail, in the archive too.
     pub whole: Option<Timestamp>,
 }
 
@@ -70,21 +77,25 @@ impl CheckpointStatus {
     }
 }
 
-/// A task that keeps checkpoints of trails, at once and then again and again. Dropping it ends it behind the trail that it looks at.
+/// A task that keeps checkpoints of trails, at once and then again and again. Dropping it ends it where it is: each file holds the old checkpoint or the new one.
 #[derive(Debug)]
+#[must_use = "dropping it ends it"]
 pub struct CheckpointTask {
     status: watch::Receiver<CheckpointStatus>,
     stop: watch::Sender<bool>,
-    task: JoinHandle<()>,
+    clock: Arc<dyn Clock>,
+    task: Option<JoinHandle<()>>,
 }
 
 impl CheckpointKeeper {
     /// Starts a task that looks at the trails of `tenants` every `every`, and keeps a file for each in `directory`. A trail that does not fit is logged as an
     /// error, once for each thing that is found, and stands in [`CheckpointStatus::faults`].
     ///
+    /// An archive that does not answer is left in peace until the next look.
+    ///
     /// # Errors
     /// [`ErrorKind::Conflict`] when another process keeps checkpoints in this directory; [`ErrorKind::InvalidConfig`] for an interval of zero;
-    /// [`ErrorKind::InvalidInput`] for a log whose name cannot be one; those of the disk.
+    /// [`ErrorKind::InvalidInput`] for a log or a tenant that cannot be named in a checkpoint or in the archive; those of the disk.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
@@ -100,7 +111,10 @@ impl CheckpointKeeper {
         let tenants: Vec<_> = tenants.into_iter().collect();
         // A name that cannot be is said now.
         for tenant in &tenants {
-            Checkpoint::of(self.log(), tenant, &Tree::new())?;
+            let Checkpoint { origin, .. } = Checkpoint::of(self.log(), tenant, &Tree::new())?;
+            if let Some(shelf) = &self.shelf {
+                ArchiveName::new(format!("{}/{origin}/0", shelf.folder))?;
+            }
         }
         let directory = Directory::open(directory)?;
         let place = directory.file(LOCK);
@@ -111,6 +125,7 @@ impl CheckpointKeeper {
         };
         let (stop, stopping) = watch::channel(false);
         let (told, status) = watch::channel(CheckpointStatus::default());
+        let clock = Arc::clone(&self.clock);
         let work = Work {
             tenants,
             keeper: self,
@@ -125,7 +140,12 @@ impl CheckpointKeeper {
             }
             .instrument(info_span!("audit checkpoints")),
         );
-        Ok(CheckpointTask { status, stop, task })
+        Ok(CheckpointTask {
+            status,
+            stop,
+            clock,
+            task: Some(task),
+        })
     }
 }
 
@@ -135,13 +155,43 @@ impl CheckpointTask {
         self.status.borrow().clone()
     }
 
-    /// Ends the task once all trails have been looked at, and says what was found.
-    pub async fn stop(self) -> CheckpointStatus {
-        let Self { status, stop, task } = self;
-        stop.send_replace(true);
-        // Its panics are its own.
-        let _ = task.await;
-        status.borrow().clone()
+    /// Whether it is at work; `false` after a panic of the store.
+    pub fn is_running(&self) -> bool {
+        self.task.as_ref().is_some_and(|task| !task.is_finished())
+    }
+
+    /// Ends the task once all trails have been looked at once more, and says what was found; after `budget` it ends where it is, and the status says so. Call it behind the end of
+    /// the drain, so that what came last is signed too.
+    pub async fn stop(mut self, budget: Duration) -> CheckpointStatus {
+        self.stop.send_replace(true);
+        let ended = match self.task.take() {
+            None => Ok(()),
+            Some(task) => {
+                let abort = task.abort_handle();
+                let ended = async { task.await.map_err(|_| Error::new(ErrorKind::Unexpected, SIGN)) };
+                let deadline = Deadline::after(&*self.clock, budget);
+                let ended = deadline.bound(&*self.clock, SIGN, ended).await;
+                abort.abort();
+                ended
+            }
+        };
+        let mut status = self.status();
+        if let Err(error) = ended {
+            status.error = Some(
+                error
+                    .context("reason", "the last look did not come to its end")
+                    .to_string(),
+            );
+        }
+        status
+    }
+}
+
+impl Drop for CheckpointTask {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
     }
 }
 
@@ -158,80 +208,86 @@ impl Work {
         loop {
             // Told to end, it looks once more: what came last is signed, too.
             let last = *stopping.borrow_and_update();
-            let (mut whole, mut failed) = (true, None);
+            let (mut answers, mut failed) = (true, None);
             for tenant in &self.tenants {
-                // Dropped: nobody waits for the rest.
-                if stopping.has_changed().is_err() {
-                    return;
-                }
-                if let Err(error) = self.look(tenant).await {
-                    whole = false;
-                    failed = Some(self.masked(&error));
+                if let Err(error) = self.look(tenant, &mut answers).await {
+                    failed = Some(error);
                 }
             }
             let now = self.keeper.clock.now();
             self.told.send_modify(|status| {
                 status.looks += 1;
-                status.error = failed;
-                if whole {
+                if failed.is_none() {
                     status.whole = Some(now);
                 }
+                status.error = failed;
             });
             if last {
                 return;
             }
             tokio::select! {
-                changed = stopping.changed() => {
-                    if changed.is_err() {
-                        return;
-                    }
-                }
+                _ = stopping.changed() => {}
                 () = self.keeper.clock.sleep(self.every) => {}
             }
         }
     }
 
-    async fn look(&self, tenant: &TenantId) -> Result<()> {
-        let file = self.directory.file(&file_name(tenant.as_str()));
-        let kept = self.keeper.keep(tenant, file).await;
-        let kept = match kept {
+    /// One trail. `answers`: whether the archive does. What failed, masked.
+    async fn look(&self, tenant: &TenantId, answers: &mut bool) -> std::result::Result<(), String> {
+        let file = self.directory.file(&short_name(tenant.as_str()));
+        let (bring, masker) = (*answers, &self.keeper.masker);
+        let masked = |error: &Error| masker.mask(&error.to_string()).into_owned();
+        let looked = self.keeper.look(tenant, &file, bring).await;
+        let mut fault = None;
+        let failed = match looked {
             Ok(kept) => {
-                let (signed, archived) = (kept.growth != Growth::Same, matches!(kept.archived, Some(Ok(_))));
+                let records = kept.checkpoint.size;
+                let begun = kept.growth == Growth::First && records > 0;
+                if begun {
+                    warn!(%tenant, records, "no checkpoint to compare the audit trail with: this is the first one");
+                }
                 self.told.send_modify(|status| {
-                    status.signed += u64::from(signed);
-                    status.archived += u64::from(archived);
+                    status.faults.remove(tenant);
+                    status.signed += u64::from(kept.signed);
+                    status.begun += u64::from(begun);
+                    status.archived += u64::from(matches!(kept.archived, Some(Ok(_))));
                 });
-                kept.archived.transpose().map(|_| ())
+                match kept.archived {
+                    Some(Err(error)) => {
+                        *answers = false;
+                        let error = masked(&error);
+                        warn!(%tenant, error, "the checkpoint of the audit trail is not in the archive for now");
+                        Some(error)
+                    }
+                    _ => None,
+                }
             }
-            Err(error) => Err(error),
-        };
-        self.told
-            .send_modify(|status| status.failures += u64::from(kept.is_err()));
-        let fault = match &kept {
-            Ok(()) => None,
-            Err(error) if error.kind() == ErrorKind::Conflict => Some(self.masked(error)),
+            Err(Trouble::Fault(error)) => {
+                fault = Some(masked(&error));
+                fault.clone()
+            }
             // Nothing is known about the trail: what was found before holds.
-            Err(error) => {
-                warn!(%tenant, error = self.masked(error), "no checkpoint of the audit trail for now");
-                return kept;
+            Err(Trouble::Passing(error)) => {
+                let error = masked(&error);
+                warn!(%tenant, error, "no checkpoint of the audit trail for now");
+                Some(error)
             }
         };
-        let known = self.told.borrow().faults.get(tenant).cloned();
-        if let Some(fault) = fault.as_ref().filter(|fault| known.as_ref() != Some(fault)) {
-            error!(%tenant, fault, "the audit trail is not what was signed; preserve it, and find out who may write it");
-        }
-        self.told.send_if_modified(|status| match fault {
-            Some(fault) => {
-                status.faults.insert(tenant.clone(), fault);
-                true
+        if let Some(fault) = fault {
+            let known = self.told.borrow().faults.get(tenant) == Some(&fault);
+            if !known {
+                error!(%tenant, fault, "the audit trail is not what was signed; preserve it, and find out who may write it");
             }
-            None => status.faults.remove(tenant).is_some(),
-        });
-        kept
-    }
-
-    fn masked(&self, error: &Error) -> String {
-        self.keeper.masker.mask(&error.to_string()).into_owned()
+            self.told
+                .send_modify(|status| drop(status.faults.insert(tenant.clone(), fault)));
+        }
+        match failed {
+            None => Ok(()),
+            Some(failed) => {
+                self.told.send_modify(|status| status.failures += 1);
+                Err(failed)
+            }
+        }
     }
 }
 
