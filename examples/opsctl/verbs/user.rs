@@ -1,7 +1,9 @@
 use std::time::Duration;
 
-use ops_core::error::ErrorKind;
+use ops_core::error::{Error, ErrorKind};
+use ops_core::model::TargetId;
 use ops_core::ports::{AccountSuspender, SessionRevoker};
+use ops_gcp::identity::IdentityUsers;
 use serde_json::json;
 
 use crate::cli::{Global, PlanArgs, RestoreArgs, StopArgs, UserArgs, UserVerb, WhoArgs};
@@ -21,9 +23,9 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &UserArgs) -> 
         } => {
             let user = read(who)?;
             let session = Session::open(global, printer, Purpose::to_act_if(!dry_run)).await?;
-            let account = session.world.account_target(&user)?;
+            let target = held_target(&session, &user).await?;
             let args = RestoreArgs {
-                run: holder(&session, &account, &user.procedure()).await?,
+                run: holder(&session, &target, &user.procedure()).await?,
                 dry_run: *dry_run,
                 accept_drift: *accept_drift,
                 skip_gates: None,
@@ -31,6 +33,17 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &UserArgs) -> 
             super::restore::run(global, printer, &args).await
         }
     }
+}
+
+/// The account; the sessions, where it was suspended before and nothing of it is held.
+async fn held_target(session: &Session, user: &UserId) -> Result<TargetId, Failure> {
+    let [account, sessions] = session.world.targets_of_user(user)?;
+    let held = session.world.ops.engine().held().await?;
+    let holds = |target: &TargetId| held.iter().any(|held| held.snapshot.target() == target);
+    Ok(match !holds(&account) && holds(&sessions) {
+        true => sessions,
+        false => account,
+    })
 }
 
 fn read(who: &WhoArgs) -> Result<UserId, Failure> {
@@ -43,13 +56,9 @@ async fn stop(global: &Global, printer: &Printer, user: UserId, dry_run: bool) -
     // A directory that does not answer keeps nobody from stopping: the run finds out.
     let asked = tokio::time::timeout(LOOK, AccountSuspender::account(&users, user.id())).await;
     if let Ok(Err(error)) = asked
-        && error.kind() == ErrorKind::NotFound
+        && is_nobody(&error)
     {
-        let directory = AccountSuspender::directory(&users);
-        return Err(Failure::usage(
-            format!("there is no user {} in {directory}", user.id()),
-            "give the tenant and the id of the user (localId) as the console shows them; nothing was done",
-        ));
+        return Err(nobody(&users, &user));
     }
     let procedure = StopOfUser::decided(user, session.world.now()).procedure();
     let args = StopArgs {
@@ -75,12 +84,16 @@ async fn stop(global: &Global, printer: &Printer, user: UserId, dry_run: bool) -
 async fn show(global: &Global, printer: &Printer, user: &UserId) -> Result<Exit, Failure> {
     let session = Session::open(global, printer, Purpose::Look).await?;
     let users = session.world.users_seen(user)?;
-    let account = AccountSuspender::account(&users, user.id()).await?;
+    let account = match AccountSuspender::account(&users, user.id()).await {
+        Err(error) if is_nobody(&error) => return Err(nobody(&users, user)),
+        account => account?,
+    };
     let sessions = users.sessions(user.id()).await?;
-    let target = session.world.account_target(user)?;
+    let [target, sessions_target] = session.world.targets_of_user(user)?;
     let held = session.world.ops.engine().held().await;
     let run = held.as_ref().ok().and_then(|held| {
-        let of = held.iter().find(|held| *held.snapshot.target() == target);
+        let of = |target: &TargetId| held.iter().find(|held| held.snapshot.target() == target);
+        let of = of(&target).or_else(|| of(&sessions_target));
         of.map(|held| held.run.clone())
     });
     printer.line(&format!(
@@ -119,6 +132,19 @@ async fn show(global: &Global, printer: &Printer, user: &UserId) -> Result<Exit,
         }));
     }
     Ok(Exit::Done)
+}
+
+/// An id that is unknown; for a tenant that is, the vendor says that the request is wrong.
+fn is_nobody(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidInput)
+}
+
+fn nobody(users: &IdentityUsers, user: &UserId) -> Failure {
+    let directory = users.directory();
+    Failure::usage(
+        format!("there is no user {} in {directory}", user.id()),
+        "give the tenant (- for none) and the id of the user (localId) as the console shows them; nothing was done",
+    )
 }
 
 /// How long the look before a stop may take.

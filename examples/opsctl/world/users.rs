@@ -119,21 +119,29 @@ pub(super) struct Users {
 impl World {
     /// Sessions end and the account is suspended, at the same time.
     pub(super) fn stop_of_user(&self, stop: &StopOfUser) -> Result<Procedure, Failure> {
-        let StopOfUser { user, before } = stop;
-        let users = Arc::new(self.users(user)?);
-        let revoke = RevokeSessions::new(Arc::clone(&users) as _, user.id(), *before);
-        let suspend = suspension(users, user)?;
-        let steps = vec![
-            Step::new(Arc::new(revoke.map_err(|_| too_long())?)),
-            Step::new(Arc::new(suspend)),
-        ];
+        let (revoke, suspend) = self.deeds(stop)?;
+        let steps = vec![Step::new(Arc::new(revoke)), Step::new(Arc::new(suspend))];
         Ok(Procedure::new(stop.procedure(), steps)?)
     }
 
-    /// What the account of a user is called in journals.
-    pub(crate) fn account_target(&self, user: &UserId) -> Result<TargetId, Failure> {
-        let suspend = suspension(Arc::new(self.users(user)?), user)?;
-        Ok(suspend.target().clone())
+    /// What the account and the sessions of a user are called in journals.
+    pub(crate) fn targets_of_user(&self, user: &UserId) -> Result<[TargetId; 2], Failure> {
+        let (revoke, suspend) = self.deeds(&StopOfUser::decided(user.clone(), self.now()))?;
+        Ok([suspend.target().clone(), revoke.target().clone()])
+    }
+
+    fn deeds(&self, stop: &StopOfUser) -> Result<(RevokeSessions, SuspendAccount), Failure> {
+        let StopOfUser { user, before } = stop;
+        let users = Arc::new(self.users(user)?);
+        let too_long = |_| {
+            Failure::usage(
+                "USER is too long",
+                "with the project and the tenant before it, a journal has room for 200 characters: suspend this one in the console",
+            )
+        };
+        let revoke = RevokeSessions::new(Arc::clone(&users) as _, user.id(), *before).map_err(too_long)?;
+        let suspend = SuspendAccount::new(users, user.id()).map_err(too_long)?;
+        Ok((revoke, suspend))
     }
 
     /// A stop by name is one of a decision that was made before, as after an approval. Of what began long since it would say nothing.
@@ -182,17 +190,6 @@ fn of_tenant(users: Option<&Result<IdentityUsers, String>>, user: &UserId) -> Re
         Some(tenant) => Ok(users.with_tenant(tenant)?),
         None => Ok(users),
     }
-}
-
-fn suspension(users: Arc<IdentityUsers>, user: &UserId) -> Result<SuspendAccount, Failure> {
-    SuspendAccount::new(users, user.id()).map_err(|_| too_long())
-}
-
-fn too_long() -> Failure {
-    Failure::usage(
-        "USER is too long",
-        "together with the project and the tenant, 180 characters have room in a journal: suspend this one in the console",
-    )
 }
 
 /// The tenant of those that are of none.
