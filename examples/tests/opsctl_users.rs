@@ -334,3 +334,48 @@ fn metrics_name_no_user() {
     );
     assert!(!text.contains(HANAKO), "{text}");
 }
+
+#[test]
+fn a_second_stop_ends_what_began_since_and_the_first_run_gives_the_account_back() {
+    let simulation = Simulation::start(&["--world", "gcp"]);
+    let first = stop(&simulation, HANAKO).json();
+    let (_, ended) = account(&simulation, HANAKO);
+    // Longer than a revocation is ahead of its decision.
+    std::thread::sleep(Duration::from_secs(4));
+    let second = stop(&simulation, HANAKO);
+    assert_eq!(second.code, 0, "{}{}", second.out, second.err);
+    assert!(account(&simulation, HANAKO).1 > ended, "{}", second.out);
+    assert_eq!(show(&simulation, HANAKO)["held_by"], first["run"]);
+    let restored = simulation.run(&["user", "restore", "-", HANAKO, "--json"]);
+    assert_eq!(restored.code, 0, "{}{}", restored.out, restored.err);
+    assert!(!account(&simulation, HANAKO).0);
+}
+
+#[test]
+fn a_permission_incident_names_the_verb_where_users_are_configured() {
+    let simulation = Simulation::start(&["--world", "gcp"]);
+    let verb = [
+        "audit",
+        "incident",
+        "--kind",
+        "leak",
+        "--since",
+        "2020-01-01T00:00:00Z",
+        "--user",
+        "alice",
+        "--lang",
+        "en",
+    ];
+    let told = simulation.run(&verb);
+    assert_eq!(told.code, 0, "{}{}", told.out, told.err);
+    assert!(told.out.contains("opsctl user stop TENANT USER"), "{}", told.out);
+    let file = simulation.path().join("ops.toml");
+    let text = std::fs::read_to_string(&file).expect("a configuration");
+    std::fs::write(&file, text.replace("identity_project = \"soul-kun\"\n", "")).expect("writable");
+    let told = simulation.run(&verb);
+    assert!(
+        told.out.contains("end sessions in the application"),
+        "{}",
+        told.out
+    );
+}

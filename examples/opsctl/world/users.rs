@@ -216,7 +216,8 @@ mod tests {
         ] {
             let stop = StopOfUser::decided(UserId::new(tenant, id).ok().unwrap(), now);
             let name = stop.procedure();
-            let read = StopOfUser::read(name.strip_prefix(USER_PROCEDURE).unwrap(), now);
+            let later = now + Duration::from_secs(3_600);
+            let read = StopOfUser::read(name.strip_prefix(USER_PROCEDURE).unwrap(), later);
             assert_eq!(read.ok().unwrap(), stop, "{name}");
         }
         let fine = StopOfUser::decided(UserId::new("-", "u").ok().unwrap(), now);
