@@ -7,7 +7,7 @@ use ops_core::ports::{AccountSuspender, Action, ReadinessProbe};
 use ops_core::testkit::{self, Fault, FaultRule, Faults, LoopbackServer, ManualClock};
 use ops_gcp::identity::REQUIRED;
 use ops_gcp::identity::sim::IdentitySim;
-use ops_gcp::run::sim::CloudRunSim;
+use ops_gcp::run::sim::{CloudRunSim, ServiceSeed};
 
 use super::world::{EMAIL, PROJECT, USER, World};
 
@@ -71,6 +71,10 @@ async fn each_permission_that_lacks_is_named_and_one_that_cannot_be_read_is_unkn
 async fn users_beside_other_services_have_their_permissions_from_these() {
     let (faults, clock) = (Faults::new(), Arc::new(ManualClock::self_moving()));
     let cloud_run = CloudRunSim::new(faults.clone());
+    // A project is known there by its services.
+    cloud_run
+        .add_service(PROJECT, "asia-northeast1", "api", ServiceSeed::new())
+        .unwrap();
     let sim = IdentitySim::beside(
         Arc::clone(&cloud_run) as _,
         PROJECT,
