@@ -154,7 +154,7 @@ impl World {
             return Ok(());
         }
         Err(Failure::usage(
-            "that stop was decided more than a day ago: a session that began since would go on",
+            "that stop was decided more than a day ago: it would prove nothing of the sessions that began since",
             "decide anew: opsctl user stop TENANT USER",
         ))
     }
