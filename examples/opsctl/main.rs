@@ -73,6 +73,7 @@ async fn run(cli: &Arc<Cli>, printer: &Arc<Printer>) -> Exit {
         Verb::Forget(args) => verbs::forget::run(global, printer, args).await,
         Verb::Runs(args) => verbs::runs::run(global, printer, args).await,
         Verb::Switch(args) => verbs::switch::run(global, printer, args).await,
+        Verb::User(args) => verbs::user::run(global, printer, args).await,
         Verb::Db(args) => verbs::db::run(global, printer, args).await,
         Verb::Audit(args) => verbs::audit::run(global, printer, args).await,
         Verb::Limits(args) => verbs::limits::run(global, printer, args).await,

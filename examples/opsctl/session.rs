@@ -259,10 +259,10 @@ pub(crate) async fn holder(session: &Session, target: &TargetId, procedure: &str
     }
 }
 
-/// A procedure of this name, or one of its strengths.
+/// A procedure of this name, one of its strengths, or one of its times.
 fn is_of(name: &str, procedure: &str) -> bool {
     name.strip_prefix(procedure)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '@']))
 }
 
 /// What a run began with.

@@ -8,7 +8,9 @@ use ops_core::error::{Error, ErrorKind, Result};
 use ops_core::ports::Clock;
 use ops_core::testkit::{Fault, FaultRule, Faults, LoopbackServer};
 use ops_gcp::archive::sim::StorageSim;
-use ops_gcp::queues::REQUIRED;
+use ops_gcp::identity;
+use ops_gcp::identity::sim::IdentitySim;
+use ops_gcp::queues;
 use ops_gcp::queues::sim::{JobSeed, QueueSeed, QueueSim, SubscriptionSeed};
 use ops_gcp::run::sim::{BrokenRule as CloudRunRule, CloudRunSim, ServiceSeed};
 use ops_railway::railway::sim::{BrokenRule as RailwayRule, RailwaySim, ServiceSeed as RailwaySeed};
@@ -34,6 +36,7 @@ struct Paas {
 const PROJECT: &str = "soul-kun";
 const REGION: &str = "asia-northeast1";
 const EVIDENCE_BUCKET: &str = "soul-kun-evidence";
+const TENANT: &str = "org-customer";
 const RAILWAY_PROJECT: &str = "prj-soul-kun";
 const RAILWAY_ENVIRONMENT: &str = "env-production";
 
@@ -86,7 +89,7 @@ impl SimWorld {
         text += "\n[[contact]]\naudience = \"#emergency\"\n\n[[contact]]\naudience = \"カズさん\"\nphone_env = \"OPS_EMERGENCY_PHONE\"\n";
         if let Some((_, server)) = &self.cloud_run {
             text += &format!(
-                "\n[gcp]\nproject = \"{PROJECT}\"\nregion = \"{REGION}\"\nrun_base_url = \"{}\"\nevidence_bucket = \"{EVIDENCE_BUCKET}\"\nemergency_token_env = \"OPS_EMERGENCY_GCP_TOKEN\"\n",
+                "\n[gcp]\nproject = \"{PROJECT}\"\nregion = \"{REGION}\"\nrun_base_url = \"{}\"\nevidence_bucket = \"{EVIDENCE_BUCKET}\"\nidentity_project = \"{PROJECT}\"\nemergency_token_env = \"OPS_EMERGENCY_GCP_TOKEN\"\n",
                 server.base_url()
             );
             let services = [
@@ -197,20 +200,26 @@ async fn start_cloud_run(
             _ => return Err(unknown_rule(rule)),
         });
     }
-    let queues = QueueSim::beside(
-        Arc::clone(&sim) as _,
-        PROJECT,
-        Arc::new(SystemClock::new()),
-        faults.clone(),
-    );
+    let clock = || Arc::new(SystemClock::new());
+    let queues = QueueSim::beside(Arc::clone(&sim) as _, PROJECT, clock(), faults.clone());
     add_queues(&queues);
-    for permission in REQUIRED {
+    for permission in queues::REQUIRED.iter().chain(identity::REQUIRED) {
         sim.grant(permission);
     }
-    let storage = StorageSim::beside(queues, Arc::new(SystemClock::new()), faults.clone());
+    let storage = StorageSim::beside(queues, clock(), faults.clone());
     storage.add_bucket(EVIDENCE_BUCKET, true);
-    let server = LoopbackServer::start(storage).await?;
+    let users = IdentitySim::beside(storage, PROJECT, clock(), faults.clone());
+    add_users(&users);
+    let server = LoopbackServer::start(users).await?;
     Ok((sim, server))
+}
+
+/// The same id in a tenant and in none is two users; one was suspended before.
+fn add_users(users: &IdentitySim) {
+    users.add_user(None, "usr_hanako", "hanako@example.com");
+    users.add_user(None, "usr_taro", "taro@example.com");
+    users.set_disabled(None, "usr_taro", true);
+    users.add_user(Some(TENANT), "usr_hanako", "hanako@customer.example");
 }
 
 /// One of each kind, and one that nobody asks about.

@@ -188,6 +188,25 @@ async fn labels_are_masked_and_their_number_is_bounded() {
     assert_eq!(begun.iter().map(|(_, value)| **value).sum::<f64>(), 100.0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_procedure_of_one_occasion_is_counted_with_its_like() {
+    let bench = Bench::new();
+    let target = [Target::numbered(0)];
+    for name in [
+        "user:-/u-17@2026-01-30T09:00:00Z",
+        "user:-/u-18@2026-01-30T09:00:01Z",
+        "switch:llm-brain",
+        "a@b",
+    ] {
+        let _ = bench.ops.stop(&procedure(name, &target), alice()).await.unwrap();
+    }
+    let samples = samples(&bench.ops.metrics(&[]).await);
+    for (label, runs) in [("user", 2.0), ("switch:llm-brain", 1.0), ("a@b", 1.0)] {
+        let name = format!("ops_runs_started_total{{procedure=\"{label}\",kind=\"stop\"}}");
+        assert_eq!(samples[name.as_str()], runs, "{label}");
+    }
+}
+
 /// A run that begins, and has the answer of its only step so much later.
 fn begun(meter: &Meter, run: &RunId, answered: Duration) {
     let at = Timestamp::UNIX_EPOCH;

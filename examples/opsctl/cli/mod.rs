@@ -12,6 +12,7 @@ mod mask;
 mod migrations;
 mod run;
 mod tenant;
+mod user;
 
 use std::path::PathBuf;
 
@@ -39,6 +40,7 @@ pub(crate) use self::run::{
     SwitchArgs, SwitchVerb,
 };
 pub(crate) use self::tenant::{EraseArgs, RetentionArgs, RetentionVerb, TenantArgs, TenantVerb};
+pub(crate) use self::user::{UserArgs, UserVerb, WhoArgs};
 
 /// Stop safely, prove it, put it back exactly.
 ///
@@ -112,6 +114,8 @@ pub(crate) enum Verb {
     Runs(RunsArgs),
     /// List, stop or open a feature by its kill switch
     Switch(SwitchArgs),
+    /// A user of the application: end the sessions and suspend the account, give it back
+    User(UserArgs),
     /// The database: who can write, read-only on and off
     Db(DbArgs),
     /// Search and verify the audit trail

@@ -86,7 +86,7 @@ pub(crate) async fn run(
         }));
         return Ok(exit);
     }
-    show_left(printer, args.act);
+    show_left(session, printer, args);
     Ok(exit)
 }
 
@@ -198,15 +198,24 @@ fn show_touched(printer: &Printer, touched: &Touched) {
 }
 
 /// What this tool has no hold of, or was not told to do.
-fn show_left(printer: &Printer, acted: bool) {
-    if !acted {
+fn show_left(session: &Session, printer: &Printer, args: &IncidentArgs) {
+    if !args.act {
         printer.line(&printer.pick(
             "証拠はまだ保全していません: --act --incident ID --key FILE --out DIR",
             "no evidence is preserved yet: --act --incident ID --key FILE --out DIR",
         ));
     }
+    let gcp = session.world.config.gcp.as_ref();
+    if gcp.is_none_or(|gcp| gcp.identity_project.is_none()) {
+        printer.line(&printer.pick(
+            "セッションの失効と公開口の停止はしていません: 失効はアプリの側で、停止は opsctl stop で",
+            "no session was ended and no endpoint stopped: end sessions in the application, stop the endpoint with opsctl stop",
+        ));
+        return;
+    }
+    // The tenant is not known here, and the id of the trail need not be that of the directory.
     printer.line(&printer.pick(
-        "セッションの失効と公開口の停止はしていません: 失効はアプリの側で、停止は opsctl stop で",
-        "no session was ended and no endpoint stopped: end sessions in the application, stop the endpoint with opsctl stop",
+        "セッションの失効、アカウントの停止、公開口の停止はしていません: 利用者は opsctl user stop TENANT USER、公開口は opsctl stop で",
+        "no session was ended, no account suspended and no endpoint stopped: the user with opsctl user stop TENANT USER, the endpoint with opsctl stop",
     ));
 }

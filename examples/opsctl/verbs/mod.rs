@@ -46,3 +46,4 @@ pub(crate) mod switch;
 pub(crate) mod tenant;
 pub(crate) mod tenant_data;
 pub(crate) mod timeline;
+pub(crate) mod user;

@@ -6,7 +6,17 @@ use crate::session::Session;
 use crate::world::Purpose;
 
 pub(crate) async fn run(global: &Global, printer: &Printer, args: &PlanArgs) -> Result<Exit, Failure> {
-    let session = Session::open(global, printer, Purpose::Look).await?;
+    show(
+        &Session::open(global, printer, Purpose::Look).await?,
+        printer,
+        args,
+    )
+    .await
+}
+
+/// In a world that is open.
+pub(super) async fn show(session: &Session, printer: &Printer, args: &PlanArgs) -> Result<Exit, Failure> {
+    session.world.still_decided(&args.procedure)?;
     let procedure = session.procedure(&args.procedure, &args.param)?;
     let plan = session.world.ops.plan(&procedure).await;
     let looking = Looking::begin(&session.world, plan.steps());

@@ -12,7 +12,17 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &StopArgs) -> 
         return super::plan::run(global, printer, &args.plan).await;
     }
     let session = Session::open(global, printer, Purpose::Act).await?;
+    carry_out(&session, printer, args).await
+}
+
+/// In a world that is open.
+pub(super) async fn carry_out(
+    session: &Session,
+    printer: &Printer,
+    args: &StopArgs,
+) -> Result<Exit, Failure> {
     let world = &session.world;
+    world.still_decided(&args.plan.procedure)?;
     let procedure = session.procedure(&args.plan.procedure, &args.plan.param)?;
     let plan = world.ops.plan(&procedure).await;
     printer.plan(&plan);

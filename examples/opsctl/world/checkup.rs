@@ -79,6 +79,14 @@ pub(crate) async fn examination(
                 Err(error) => vec![need_valid_credential("Google Cloud (Cloud Storage)").failed(&error)],
             });
         }
+        if let (Some(project), Some(token)) = (&gcp.identity_project, tokens.button()) {
+            examination = match connector.users(gcp, token, project) {
+                Ok(users) => examination.with_probe("Google Cloud (users)", Arc::new(users), []),
+                Err(error) => {
+                    examination.with_checks([need_valid_credential("Google Cloud (users)").failed(&error)])
+                }
+            };
+        }
         let made = Made {
             probe: tokens
                 .button()

@@ -1,6 +1,7 @@
 //! The configuration made real: providers, procedures, approvers.
 
 mod checkup;
+mod database;
 mod dates;
 mod drills;
 mod evidence;
@@ -11,26 +12,28 @@ mod rules;
 mod storage;
 mod trail;
 mod unreachable;
+mod users;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ops_core::Ops;
-use ops_core::actions::{MakeReadOnly, StopTraffic, SwitchOff};
+use ops_core::actions::{StopTraffic, SwitchOff};
 use ops_core::config::{Env, GateAfter, GateConfig, OpsConfig, ProcedureConfig, ProcedureKind};
 use ops_core::emergency::{ApprovalPolicy, Approver, Approvers, Contact, Gate, Procedure, Step};
 use ops_core::error::{Error, ErrorKind, Result};
 use ops_core::file::DirectoryArchive;
 use ops_core::http::HttpHealthProbe;
-use ops_core::model::{Actor, Observation, ReadOnlyStrength, Share, TargetId, Text, Timestamp};
+use ops_core::model::{Actor, Share, TargetId, Text, Timestamp};
 use ops_core::ports::{
-    Action, DatabaseGuard, EvidenceArchive, HealthProbe, QueueInspector, QueuesFound, SwitchHint, SwitchHints,
+    Action, EvidenceArchive, HealthProbe, QueueInspector, QueuesFound, SwitchHint, SwitchHints,
 };
 use ops_core::procedures::{LlmBrain, api_stop, database_read_only, llm_brain_stop};
-use ops_postgres::{PostgresLoad, PostgresTimeouts};
 
 pub(crate) use self::checkup::examination;
+use self::database::parted;
+pub(crate) use self::database::{DATABASE_PROCEDURE, Database, TIMEOUTS_PROCEDURE, database_procedure};
 pub(crate) use self::dates::{Dates, Known, Written};
 pub(crate) use self::drills::DrillsTogether;
 pub(crate) use self::evidence::evidence_source;
@@ -39,15 +42,11 @@ use self::platforms::Platforms;
 pub(crate) use self::purpose::Purpose;
 use self::storage::Storage;
 pub(crate) use self::storage::shared_drills;
+use self::users::USER_PROCEDURE;
+pub(crate) use self::users::{StopOfUser, UserId};
 use crate::archive_place::ArchivePlace;
 use crate::exit::Failure;
 use crate::progress::Progress;
-
-/// The procedure behind `opsctl db read-only`; there whenever a database is configured.
-pub(crate) const DATABASE_PROCEDURE: &str = "database-read-only";
-
-/// The procedure behind `opsctl db timeouts`; there whenever PostgreSQL is reached.
-pub(crate) const TIMEOUTS_PROCEDURE: &str = "database-timeouts";
 
 /// The procedures behind `opsctl switch stop` begin so.
 pub(crate) const SWITCH_PROCEDURE: &str = "switch:";
@@ -55,51 +54,6 @@ pub(crate) const SWITCH_PROCEDURE: &str = "switch:";
 /// What the switch of `feature` is called in journals.
 pub(crate) fn switch_target(feature: &str) -> Result<TargetId> {
     TargetId::new(format!("switch:{feature}"))
-}
-
-/// A database to make read-only, and what it is called.
-#[derive(Clone, Debug)]
-pub(crate) struct Database {
-    guards: [Arc<dyn DatabaseGuard>; 3],
-    pub(crate) target: TargetId,
-    /// What weighs on it, where it is a PostgreSQL that answers.
-    load: Option<PostgresLoad>,
-    timeouts: Option<PostgresTimeouts>,
-}
-
-impl Database {
-    /// With the guard that `guard` makes for each strength.
-    pub(crate) fn new(target: TargetId, guard: impl Fn(ReadOnlyStrength) -> Arc<dyn DatabaseGuard>) -> Self {
-        Self {
-            guards: ReadOnlyStrength::ALL.map(guard),
-            target,
-            load: None,
-            timeouts: None,
-        }
-    }
-
-    pub(crate) fn with_load(mut self, load: PostgresLoad, timeouts: PostgresTimeouts) -> Self {
-        self.load = Some(load);
-        self.timeouts = Some(timeouts);
-        self
-    }
-
-    fn guard(&self, strength: ReadOnlyStrength) -> Arc<dyn DatabaseGuard> {
-        let [brake, strict, wall] = &self.guards;
-        Arc::clone(match strength {
-            ReadOnlyStrength::Brake => brake,
-            ReadOnlyStrength::Strict => strict,
-            ReadOnlyStrength::Wall => wall,
-        })
-    }
-}
-
-/// The procedure behind `opsctl db read-only on --strength …`; journals keep the name, so that whoever takes the run up knows.
-pub(crate) fn database_procedure(strength: Option<ReadOnlyStrength>) -> String {
-    strength.map_or_else(
-        || DATABASE_PROCEDURE.to_owned(),
-        |strength| format!("{DATABASE_PROCEDURE}:{strength}"),
-    )
 }
 
 /// Everything that a verb acts on.
@@ -199,8 +153,12 @@ impl World {
             }
             return Ok(self.approvals(Procedure::new(name, vec![Step::new(self.switch(feature)?)])?));
         }
+        if let Some(of_user) = name.strip_prefix(USER_PROCEDURE) {
+            let stop = StopOfUser::read(of_user, self.now())?;
+            return Ok(self.approvals(self.stop_of_user(&stop)?));
+        }
         if name == TIMEOUTS_PROCEDURE {
-            let timeouts = self.database()?.timeouts.clone().ok_or_else(no_answer)?;
+            let timeouts = self.timeouts()?;
             return Ok(self.approvals(Procedure::new(name, vec![Step::new(Arc::new(timeouts))])?));
         }
         let (base, strength) = parted(name)?;
@@ -316,6 +274,7 @@ impl World {
         }
         Ok(probes)
     }
+
     /// Who must agree before something is opened.
     pub(crate) fn restore_policy(&self) -> ApprovalPolicy {
         let approvals = &self.config.approvals;
@@ -383,45 +342,6 @@ impl World {
         arrive(&**self.hints.as_ref()?).await.ok()
     }
 
-    fn database(&self) -> Result<&Database, Failure> {
-        self.database.as_ref().ok_or_else(|| {
-            Failure::usage(
-                "no database is configured",
-                "add [database] with url_env to ops.toml",
-            )
-        })
-    }
-
-    /// `None`: as `[database]` says.
-    fn read_only(&self, strength: Option<ReadOnlyStrength>) -> Result<Arc<dyn Action>, Failure> {
-        let database = self.database()?;
-        let guard = database.guard(strength.unwrap_or_else(|| self.strength()));
-        Ok(Arc::new(MakeReadOnly::new(guard, database.target.clone())))
-    }
-
-    fn strength(&self) -> ReadOnlyStrength {
-        let database = self.config.database.as_ref();
-        database.map(|database| database.strength).unwrap_or_default()
-    }
-
-    pub(crate) fn load(&self) -> Result<&PostgresLoad, Failure> {
-        self.database()?.load.as_ref().ok_or_else(no_answer)
-    }
-
-    pub(crate) fn timeouts_target(&self) -> Result<TargetId, Failure> {
-        let timeouts = self.database()?.timeouts.as_ref().ok_or_else(no_answer)?;
-        Ok(timeouts.target().clone())
-    }
-
-    pub(crate) fn database_target(&self) -> Result<TargetId, Failure> {
-        Ok(self.database()?.target.clone())
-    }
-
-    pub(crate) async fn observe_database(&self) -> Result<Observation, Failure> {
-        let database = self.database()?;
-        Ok(database.guard(self.strength()).observe(&database.target).await?)
-    }
-
     /// Delivers what waits in the spool; the reason if something still waits.
     pub(crate) async fn deliver_audit(&self) -> Option<String> {
         match self.ops.deliver_audit().await {
@@ -436,31 +356,6 @@ impl World {
             Err(error) => Some(error.to_string()),
         }
     }
-}
-
-fn no_answer() -> Failure {
-    let error = Error::new(ErrorKind::Unavailable, "reach the database");
-    Failure::Failed(error.context(
-        "remedy",
-        "see the warning above; this verb needs PostgreSQL itself",
-    ))
-}
-
-/// The name of a procedure, and the strength that follows it behind a colon.
-fn parted(name: &str) -> Result<(&str, Option<ReadOnlyStrength>), Failure> {
-    let Some((base, strength)) = name
-        .split_once(':')
-        .filter(|(base, _)| *base == DATABASE_PROCEDURE)
-    else {
-        return Ok((name, None));
-    };
-    let strength = strength.parse().map_err(|_| {
-        Failure::usage(
-            format!("there is no strength {strength}"),
-            "use brake, strict or wall",
-        )
-    })?;
-    Ok((base, Some(strength)))
 }
 
 /// Whether hints arrive, by a test of this moment.

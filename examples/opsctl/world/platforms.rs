@@ -9,12 +9,14 @@ use ops_core::model::{TargetId, Text};
 use ops_core::ports::{Clock, QueueInspector, QueuesFound, TrafficController};
 use ops_gcp::archive::CloudStorageArchive;
 use ops_gcp::auth::StaticToken;
+use ops_gcp::identity::IdentityUsers;
 use ops_gcp::queues::GcpQueues;
 use ops_gcp::run::CloudRunTraffic;
 use ops_railway::railway::{RailwayToken, RailwayTraffic};
 use ops_railway::vercel::VercelTraffic;
 use secrecy::SecretString;
 
+use super::users::Users;
 use crate::exit::Failure;
 use crate::sim_world::{SIMULATED_EMERGENCY_TOKEN, SIMULATED_TOKEN};
 
@@ -29,6 +31,8 @@ pub(super) struct Platforms {
     queues: Option<Result<GcpQueues, String>>,
     /// What reaches buckets of Google Cloud; its project is configured.
     buckets: Option<Buckets>,
+    /// The users at Identity Toolkit, where the configuration names their project.
+    pub(super) users: Option<Users>,
     /// Credentials that the button should have and has not.
     pub(super) warnings: Vec<Text>,
 }
@@ -130,6 +134,14 @@ impl<'a> Connector<'a> {
         }
     }
 
+    pub(super) fn users(&self, gcp: &GcpConfig, token: SecretString, project: &str) -> Result<IdentityUsers> {
+        let users = IdentityUsers::new(&self.cloud_run(gcp, token)?, project)?;
+        match &gcp.api_base_url {
+            Some(url) => users.with_base_url(url),
+            None => Ok(users),
+        }
+    }
+
     pub(super) fn archive(
         &self,
         gcp: &GcpConfig,
@@ -173,6 +185,7 @@ impl Platforms {
             transport: Arc::clone(&connector.transport),
             queues: None,
             buckets: None,
+            users: None,
             warnings: Vec::new(),
         };
         if let Some(gcp) = &config.gcp {
@@ -184,6 +197,18 @@ impl Platforms {
                     .queues(gcp, token, regions(config))
                     .map_err(|error| error.to_string()),
                 None => Err(format!("{} is not set", gcp.token_env)),
+            });
+            platforms.users = gcp.identity_project.as_deref().map(|project| {
+                let made = |token: Option<SecretString>| match token {
+                    Some(token) => connector
+                        .users(gcp, token, project)
+                        .map_err(|error| error.to_string()),
+                    None => Err(format!("{} is not set", gcp.token_env)),
+                };
+                Users {
+                    acting: made(tokens.button()),
+                    looking: made(tokens.looking()),
+                }
             });
             platforms.buckets = Some(Buckets {
                 token: tokens.looking(),

@@ -65,6 +65,7 @@ pub(super) const GCP: &[&str] = &[
     "run_base_url",
     "api_base_url",
     "evidence_bucket",
+    "identity_project",
     "token_env",
     "emergency_token_env",
 ];

@@ -1,7 +1,7 @@
 use serde::Serialize;
 
 use super::report::Report;
-use super::rule::{base_url, bucket, variable, vendor_id};
+use super::rule::{base_url, bucket, project_id, variable, vendor_id};
 use super::section::Section;
 
 /// Where a service runs.
@@ -59,13 +59,16 @@ pub struct GcpConfig {
     /// Further regions in which `doctor` looks for services. The vendor lists one region at a time. Default: none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub inventory_regions: Vec<String>,
-    /// The start of every URL of the other Google APIs: those that `doctor` and the list of queues read, and Cloud Storage. Default: each API's own address; with
+    /// The start of every URL of the other Google APIs: those that `doctor` and the list of queues read, Cloud Storage, and Identity Toolkit. Default: each API's own address; with
     /// `loopback_only`, that of `run_base_url`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_base_url: Option<String>,
     /// The bucket that keeps evidence: `doctor` looks whether the everyday credential may. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evidence_bucket: Option<String>,
+    /// The project whose Identity Toolkit keeps the users: `opsctl user` ends their sessions and suspends their accounts there. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity_project: Option<String>,
     /// The environment variable with an access token. Default: `GOOGLE_OAUTH_ACCESS_TOKEN`.
     pub token_env: String,
     /// The environment variable with the credential of the button: one that may stop and restore, and no more. Default: none;
@@ -106,6 +109,7 @@ impl GcpConfig {
             run_base_url,
             api_base_url,
             evidence_bucket: section.optional("evidence_bucket", bucket, report),
+            identity_project: section.optional("identity_project", project_id, report),
             emergency_token_env: emergency(section, &token_env, report),
             token_env,
         }

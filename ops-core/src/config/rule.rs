@@ -69,6 +69,18 @@ pub(super) fn bucket(text: &str) -> Result<(), Wrong> {
     ))
 }
 
+/// The id of a project, not its number: the same user under both would be two.
+pub(super) fn project_id(text: &str) -> Result<(), Wrong> {
+    vendor_id(text)?;
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(());
+    }
+    Err(Wrong::new(
+        format!("{} is a number", quoted(text)),
+        "use the id of the project, not its number",
+    ))
+}
+
 /// A name for people: a channel, a person, a database.
 pub(super) fn label(text: &str) -> Result<(), Wrong> {
     if !text.trim().is_empty() && text.chars().count() <= 63 && !text.chars().any(char::is_control) {
@@ -209,6 +221,14 @@ mod tests {
             "a?b",
         ] {
             assert!(bucket(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_project_is_an_id_and_not_a_number() {
+        assert!(project_id("soul-kun").is_ok() && project_id("soul-kun-7").is_ok());
+        for project in ["", "814220914470", "soul kun", "a/b"] {
+            assert!(project_id(project).is_err(), "{project}");
         }
     }
 

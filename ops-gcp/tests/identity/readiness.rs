@@ -1,11 +1,15 @@
 //! Whether it would work, without writing.
 
-use ops_core::model::{Check, CheckState, TargetId};
-use ops_core::ports::{Action, ReadinessProbe};
-use ops_core::testkit::{self, Fault, FaultRule};
-use ops_gcp::identity::REQUIRED;
+use std::sync::Arc;
 
-use super::world::{USER, World};
+use ops_core::model::{Check, CheckState, TargetId};
+use ops_core::ports::{AccountSuspender, Action, ReadinessProbe};
+use ops_core::testkit::{self, Fault, FaultRule, Faults, LoopbackServer, ManualClock};
+use ops_gcp::identity::REQUIRED;
+use ops_gcp::identity::sim::IdentitySim;
+use ops_gcp::run::sim::{CloudRunSim, ServiceSeed};
+
+use super::world::{EMAIL, PROJECT, USER, World};
 
 fn of<'a>(checks: &'a [Check], name: &str) -> &'a Check {
     checks.iter().find(|check| check.name == name).unwrap()
@@ -60,4 +64,33 @@ async fn each_permission_that_lacks_is_named_and_one_that_cannot_be_read_is_unkn
         checks.iter().all(|check| check.state == CheckState::Unknown),
         "{checks:#?}"
     );
+}
+
+/// At one address with others, permissions are the project's and the vendor of the others has them.
+#[tokio::test]
+async fn users_beside_other_services_have_their_permissions_from_these() {
+    let (faults, clock) = (Faults::new(), Arc::new(ManualClock::self_moving()));
+    let cloud_run = CloudRunSim::new(faults.clone());
+    // A project is known there by its services.
+    cloud_run
+        .add_service(PROJECT, "asia-northeast1", "api", ServiceSeed::new())
+        .unwrap();
+    let sim = IdentitySim::beside(
+        Arc::clone(&cloud_run) as _,
+        PROJECT,
+        Arc::clone(&clock) as _,
+        faults,
+    );
+    sim.add_user(None, USER, EMAIL);
+    let server = LoopbackServer::start(sim).await.unwrap();
+    let world = World::new().await;
+    let users = world.users().with_base_url(&server.base_url()).unwrap();
+    assert!(AccountSuspender::account(&users, USER).await.is_ok());
+    for state in [CheckState::Missing, CheckState::Ready] {
+        let checks = users.examine(&[]).await;
+        for permission in REQUIRED {
+            assert_eq!(of(&checks, &format!("permission:{permission}")).state, state);
+        }
+        REQUIRED.iter().for_each(|permission| cloud_run.grant(permission));
+    }
 }

@@ -77,12 +77,12 @@ fn a_name_that_is_given_twice_is_a_fault_at_the_second_place() {
 #[test]
 fn one_person_or_one_key_cannot_approve_twice() {
     let text = WHOLE.replace("\"bob\"", "\"alice\"");
-    assert_only(&text, 96, "approver[2].name", "\"alice\" is taken", "its own");
+    assert_only(&text, 97, "approver[2].name", "\"alice\" is taken", "its own");
     let text = WHOLE.replace(
         "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c",
         "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
     );
-    assert_only(&text, 97, "approver[2].public_key", "is taken", "its own");
+    assert_only(&text, 98, "approver[2].public_key", "is taken", "its own");
 }
 
 /// The journal keeps one prior state for each target, so a service with two names would lose one.

@@ -25,6 +25,7 @@ token_env = "GCP_TOKEN"
 inventory_regions = ["us-east1"]
 api_base_url = "http://127.0.0.1:8080"
 evidence_bucket = "soul-kun-evidence"
+identity_project = "soul-kun-users"
 emergency_token_env = "GCP_EMERGENCY_TOKEN"
 [railway]
 base_url = "http://[::1]:8081"

@@ -34,6 +34,8 @@ pub struct IdentitySim {
     project: String,
     clock: Arc<dyn Clock>,
     faults: Faults,
+    /// What is not about users, where they share an address.
+    others: Option<Arc<dyn Handler>>,
     state: Mutex<State>,
 }
 
@@ -49,10 +51,30 @@ struct State {
 impl IdentitySim {
     /// A project without users and tenants. `clock` is the vendor's: each answer says what it shows.
     pub fn new(project: &str, clock: Arc<dyn Clock>, faults: Faults) -> Arc<Self> {
+        Self::made(project, clock, faults, None)
+    }
+
+    /// The same, at one address with other simulated services: what is not about users is handed on to `others`.
+    pub fn beside(
+        others: Arc<dyn Handler>,
+        project: &str,
+        clock: Arc<dyn Clock>,
+        faults: Faults,
+    ) -> Arc<Self> {
+        Self::made(project, clock, faults, Some(others))
+    }
+
+    fn made(
+        project: &str,
+        clock: Arc<dyn Clock>,
+        faults: Faults,
+        others: Option<Arc<dyn Handler>>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             project: project.to_owned(),
             clock,
             faults,
+            others,
             state: Mutex::new(State {
                 tenants: BTreeSet::new(),
                 accounts: BTreeMap::new(),
@@ -221,8 +243,11 @@ impl IdentitySim {
 #[async_trait]
 impl Handler for IdentitySim {
     async fn handle(&self, request: SimRequest) -> Reply {
-        let Some(route) = Route::of(&request.method, &request.path) else {
-            return Refusal::not_found().reply();
+        // Permissions on the project are those of all services at this address.
+        let route = match (Route::of(&request.method, &request.path), &self.others) {
+            (None | Some(Route::Permissions { .. }), Some(others)) => return others.handle(request).await,
+            (Some(route), _) => route,
+            (None, None) => return Refusal::not_found().reply(),
         };
         let date = Some(self.clock.now());
         let fault = self.faults.strike(route.subject(), route.writes());
