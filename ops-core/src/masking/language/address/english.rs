@@ -5,9 +5,13 @@ use crate::model::PiiType;
 /// Whether an address may be around the space at `at`: a number ends there, or the code of a military one follows.
 #[inline]
 pub(in super::super) fn may_be_english(bytes: &[u8], at: usize) -> bool {
+    let military = || matches!(bytes.get(at + 1..), Some([b'A' | b'D' | b'F', b'P', ..]));
     match bytes[..at] {
-        [.., b'0'..=b'9'] | [.., b'0'..=b'9', b'A'..=b'Z'] => true,
-        [.., b'A'..=b'Z' | b','] => matches!(bytes.get(at + 1..), Some([b'A' | b'D' | b'F', b'P', ..])),
+        // Not behind the time of a log line, `04.567Z INFO`.
+        [.., b'0'..=b'9'] | [.., b'0'..=b'9', b'A'..=b'Z'] => {
+            number_before(bytes, at).is_some() || military()
+        }
+        [.., b'A'..=b'Z' | b','] => military(),
         _ => false,
     }
 }
