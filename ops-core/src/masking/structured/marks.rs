@@ -118,26 +118,43 @@ macro_rules! marking {
         /// The marks of the steps from `at` on, and how many steps there are.
         $(#[$feature])?
         pub(in crate::masking) fn stretch(bytes: &[u8], at: usize, stretch: &mut Stretch) -> usize {
-            let mut rows = Rows::default();
             let mut count = 0;
-            for part in stretch.as_chunks_mut().0 {
-                let mut row = 0;
-                while row < ROWS && at + count * STEP < bytes.len() {
-                    let place = at + count * STEP;
-                    let window = place.checked_sub(BEFORE).and_then(|from| bytes[from..].first_chunk());
-                    match window {
-                        Some(window) => rows.set(row, &planes(window)),
-                        None => rows.set(row, &planes(&padded(bytes, place, BEFORE, 0))),
-                    }
-                    row += 1;
-                    count += 1;
+            let mut first = Rows::default();
+            for [one, other] in stretch.as_chunks_mut().0.as_chunks_mut().0 {
+                let some = fill(bytes, at + count * STEP, &mut first);
+                count += some;
+                if some < ROWS {
+                    mark(&first, one);
+                    break;
                 }
-                mark(&rows, part);
-                if row < ROWS {
+                // What was written row by row can be read as vectors only some time later: in between, there are the next rows.
+                let mut second = Rows::default();
+                let more = fill(bytes, at + count * STEP, &mut second);
+                count += more;
+                mark(&first, one);
+                mark(&second, other);
+                if more < ROWS {
                     break;
                 }
             }
             count
+        }
+
+        /// The planes of the windows from `at` on, and how many windows there are.
+        $(#[$feature])?
+        #[inline]
+        fn fill(bytes: &[u8], at: usize, rows: &mut Rows) -> usize {
+            let mut row = 0;
+            while row < ROWS && at + row * STEP < bytes.len() {
+                let place = at + row * STEP;
+                let window = place.checked_sub(BEFORE).and_then(|from| bytes[from..].first_chunk());
+                match window {
+                    Some(window) => rows.set(row, &planes(window)),
+                    None => rows.set(row, &planes(&padded(bytes, place, BEFORE, 0))),
+                }
+                row += 1;
+            }
+            row
         }
     };
 }
@@ -172,7 +189,7 @@ pub(in crate::masking) mod wide {
 
 #[cfg(target_arch = "x86_64")]
 pub(in crate::masking) mod widest {
-    marking!(widest, #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,bmi1,bmi2")]);
+    marking!(widest, #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,bmi1,bmi2")]);
 }
 
 #[cfg(test)]
