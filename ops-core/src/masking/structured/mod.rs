@@ -495,6 +495,12 @@ mod tests {
         }
 
         #[test]
+        fn two_hyphens_in_a_row_are_seen_wherever_they_stand(text in texts(), front in 0..200_usize) {
+            let text = ["x ".repeat(front / 2), "-".repeat(front % 2), text].concat();
+            prop_assert_eq!(find(&text, &mut Vec::new()), text.contains("--"), "{}", text);
+        }
+
+        #[test]
         fn nothing_is_lost_to_the_marks(text in texts()) {
             prop_assert_eq!(find_fast(&text), find_slowly(&text));
         }

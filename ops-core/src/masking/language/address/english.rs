@@ -7,7 +7,8 @@ use crate::model::PiiType;
 pub(in super::super) fn may_be_english(bytes: &[u8], at: usize) -> bool {
     let military = || matches!(bytes.get(at + 1..), Some([b'A' | b'D' | b'F', b'P', ..]));
     match bytes[..at] {
-        // Not behind the time of a log line, `04.567Z INFO`.
+        // Behind the time of a log line, as nearly all are.
+        [.., b'.', b'0'..=b'9', b'0'..=b'9', b'0'..=b'9', b'Z'] => military(),
         [.., b'0'..=b'9'] | [.., b'0'..=b'9', b'A'..=b'Z'] => {
             number_before(bytes, at).is_some() || military()
         }
