@@ -73,9 +73,9 @@ impl Detector {
         let mut at = 0;
         while at < text.len() {
             let part = part(&text[at..]);
-            has_pem |= pem::may_begin(part);
             let known = found.len();
-            structured::find(part, found);
+            let dashes = structured::find(part, found);
+            has_pem |= dashes && pem::may_begin(part);
             if self.language {
                 language::find(part, found);
             }

@@ -16,7 +16,7 @@ use crate::model::PiiType;
 /// | postal address | prefecture: `東京都***`; `[ADDRESS]` without one |
 /// | network address | network: `203.0.113.***`, `2001:db8:1::***` (24 and 48 bits) |
 /// | all others | the type: `[MY_NUMBER]` |
-pub(super) fn partial(kind: PiiType, value: &str) -> String {
+pub(super) fn partial(kind: PiiType, value: &str) -> Cow<'static, str> {
     let form = match kind {
         PiiType::Email => Some(mask_email(value)).filter(|form| form != "***"),
         PiiType::Phone => Some(mask_phone(value)).filter(|form| form != "****"),
@@ -26,12 +26,30 @@ pub(super) fn partial(kind: PiiType, value: &str) -> String {
         PiiType::Ip => network(value),
         _ => None,
     };
-    form.unwrap_or_else(|| placeholder(kind))
+    form.map_or(Cow::Borrowed(placeholder(kind)), Cow::Owned)
 }
 
 /// What is left of a value that is dropped: its type, as in `[MY_NUMBER]`.
-pub(super) fn placeholder(kind: PiiType) -> String {
-    ["[", kind.as_str(), "]"].concat()
+pub(super) fn placeholder(kind: PiiType) -> &'static str {
+    match kind {
+        PiiType::Address => "[ADDRESS]",
+        PiiType::ApiKey => "[API_KEY]",
+        PiiType::BankAccount => "[BANK_ACCOUNT]",
+        PiiType::Confidential => "[CONFIDENTIAL]",
+        PiiType::CorporateNumber => "[CORPORATE_NUMBER]",
+        PiiType::CreditCard => "[CREDIT_CARD]",
+        PiiType::Department => "[DEPARTMENT]",
+        PiiType::DriversLicense => "[DRIVERS_LICENSE]",
+        PiiType::Email => "[EMAIL]",
+        PiiType::EmployeeId => "[EMPLOYEE_ID]",
+        PiiType::HealthInsurance => "[HEALTH_INSURANCE]",
+        PiiType::Ip => "[IP]",
+        PiiType::MyNumber => "[MY_NUMBER]",
+        PiiType::Passport => "[PASSPORT]",
+        PiiType::Person => "[PERSON]",
+        PiiType::Phone => "[PHONE]",
+        PiiType::PostalCode => "[POSTAL_CODE]",
+    }
 }
 
 fn card(value: &str) -> Option<String> {
@@ -51,9 +69,10 @@ fn network(value: &str) -> Option<String> {
         false => value.chars().map(half_width).collect(),
     };
     match half.parse().ok()? {
-        IpAddr::V4(address) => {
-            let [a, b, c, _] = address.octets();
-            Some(format!("{a}.{b}.{c}.***"))
+        // The parts have no leading zeros, so that they stand there as they are shown.
+        IpAddr::V4(_) => {
+            let last = half.rfind('.')?;
+            Some([&half[..=last], "***"].concat())
         }
         IpAddr::V6(address) => {
             let [a, b, c, ..] = address.segments();
@@ -104,6 +123,13 @@ mod tests {
             (PiiType::Confidential, "500万円", "[CONFIDENTIAL]"),
         ] {
             assert_eq!(partial(kind, value), form, "{value}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_a_dropped_value_is_its_type() {
+        for kind in PiiType::ALL {
+            assert_eq!(placeholder(kind), format!("[{kind}]"));
         }
     }
 

@@ -94,19 +94,22 @@ impl BuiltinMasker {
     /// assert_eq!(BuiltinMasker::new().mask_value(PiiType::Person, "田中 太郎"), "田中 *");
     /// ```
     pub fn mask_value(&self, kind: PiiType, value: &str) -> String {
-        match self.treatment(kind) {
-            Treatment::Keep => value.to_owned(),
-            Treatment::Partial => partial(kind, value),
-            Treatment::Drop => placeholder(kind),
-            Treatment::Pseudonym => match &self.keys {
-                Some(keys) => keys.pseudonym(kind, value),
-                None => placeholder(kind),
-            },
+        self.mask_as(self.treatment(kind), kind, value).into_owned()
+    }
+
+    /// What `treatment` makes of `value`.
+    pub(super) fn mask_as<'v>(&self, treatment: Treatment, kind: PiiType, value: &'v str) -> Cow<'v, str> {
+        let made = match treatment {
+            Treatment::Keep => return Cow::Borrowed(value),
+            Treatment::Partial => return partial(kind, value),
+            Treatment::Drop => None,
+            Treatment::Pseudonym => self.keys.as_ref().map(|keys| keys.pseudonym(kind, value)),
             Treatment::Encrypt => {
                 let sealed = self.keys.as_ref().and_then(|keys| keys.seal(kind, value).ok());
-                sealed.map_or_else(|| placeholder(kind), |sealed| sealed.to_string())
+                sealed.map(|sealed| sealed.to_string())
             }
-        }
+        };
+        made.map_or(Cow::Borrowed(placeholder(kind)), Cow::Owned)
     }
 
     /// Masks text that comes in pieces.

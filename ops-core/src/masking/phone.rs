@@ -5,8 +5,15 @@ use super::text::half_width;
 /// A value with fewer than nine digits becomes `****`, unless it is masked already.
 pub fn mask_phone(number: &str) -> String {
     let mut digits = String::with_capacity(number.len());
-    digits.extend(number.chars().map(half_width).filter(char::is_ascii_digit));
-    let international = number.chars().map(half_width).find(|c| !c.is_whitespace()) == Some('+');
+    let international = if number.is_ascii() {
+        for byte in number.bytes().filter(u8::is_ascii_digit) {
+            digits.push(char::from(byte));
+        }
+        number.trim_start().starts_with('+')
+    } else {
+        digits.extend(number.chars().map(half_width).filter(char::is_ascii_digit));
+        number.chars().map(half_width).find(|c| !c.is_whitespace()) == Some('+')
+    };
     match Number::read(&digits, international) {
         Some(number) => number.masked(),
         None if is_masked(number) => number.to_owned(),
@@ -80,6 +87,21 @@ fn is_masked(number: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_in_half_width_is_masked_as_one_in_full_width() {
+        for number in [
+            "090-1234-5678",
+            " +81 90-1234-5678",
+            "+1 212 555 0123",
+            "\u{b}+81 3 1234 5678",
+            "a+81",
+            "tel 03(1234)5678",
+        ] {
+            // A sign that changes nothing keeps it from being ASCII.
+            assert_eq!(mask_phone(number), mask_phone(&format!("{number}、")), "{number}");
+        }
+    }
 
     #[test]
     fn a_known_number_is_always_masked() {

@@ -189,7 +189,7 @@ impl Pieces {
         let mut edited = masker
             .edited(front, found, self.json)
             .unwrap_or_else(|| front.to_owned());
-        edited.push_str(&placeholder(over.kind));
+        edited.push_str(placeholder(over.kind));
         let near = edited.floor_char_boundary(edited.len().saturating_sub(NEAR));
         edited[near..].clone_into(&mut self.left);
         self.json.advance(front);
@@ -212,7 +212,7 @@ impl Pieces {
         self.swallowing = Some(Swallow::Pem);
         Piece {
             length: begin + DASHES.len(),
-            edited: Some(front + &placeholder(kind)),
+            edited: Some(front + placeholder(kind)),
         }
     }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::form::partial;
-use super::json::{JsonState, outside_escapes, parts, unescaped};
+use super::json::{JsonState, Part, outside_escapes, parts, unescaped};
 use super::splice::Splice;
 use super::token::{tokens, without};
 use super::{BuiltinMasker, pem};
@@ -16,6 +16,7 @@ impl BuiltinMasker {
     /// Lines are settled one by one: only those that a mask is in are looked at again, all of them at once.
     pub(super) fn edited(&self, text: &str, mut found: Vec<PiiSpan>, state: JsonState) -> Option<String> {
         let (mut masked, mut lines) = (String::new(), Vec::new());
+        let has_tokens = !tokens(text).is_empty();
         let mut next = 0;
         while let Some(first) = found.get(next) {
             let start = memchr::memrchr(b'\n', &text.as_bytes()[..first.start]).map_or(0, |at| at + 1);
@@ -32,7 +33,12 @@ impl BuiltinMasker {
             }
             let state = if start == 0 { state } else { state.at_line_begin() };
             let begin = masked.len();
-            if self.rewritten(&text[start..end], spans, state, &mut masked) {
+            let masks = if has_tokens {
+                tokens(&text[start..end])
+            } else {
+                Vec::new()
+            };
+            if self.rewritten(&text[start..end], spans, &masks, state, &mut masked) {
                 lines.push(MaskedLine {
                     given: start..end,
                     masked: begin..masked.len(),
@@ -99,12 +105,13 @@ impl BuiltinMasker {
     /// Masks until there is nothing left to mask: a mask may lay bare what the masked word was part of. `None` if that is so already.
     fn masked_again(&self, text: &str, found: &[PiiSpan], state: JsonState) -> Option<String> {
         let mut settled = String::new();
-        if !self.rewritten(text, found, state, &mut settled) {
+        if !self.rewritten(text, found, &tokens(text), state, &mut settled) {
             return None;
         }
         for _ in 2..ROUNDS {
             let mut rewritten = String::new();
-            if !self.rewritten(&settled, &self.find(&settled), state, &mut rewritten) {
+            let found = self.find(&settled);
+            if !self.rewritten(&settled, &found, &tokens(&settled), state, &mut rewritten) {
                 break;
             }
             settled = rewritten;
@@ -112,12 +119,18 @@ impl BuiltinMasker {
         Some(settled)
     }
 
-    /// Masks each of the places once, and appends that to `edited`; whether anything changes. If not, nothing is appended.
-    fn rewritten(&self, text: &str, found: &[PiiSpan], state: JsonState, edited: &mut String) -> bool {
+    /// Masks each of the places once, but for what is in `masks` already, and appends that to `edited`; whether anything changes. If not, nothing is appended.
+    fn rewritten(
+        &self,
+        text: &str,
+        found: &[PiiSpan],
+        masks: &[Range<usize>],
+        state: JsonState,
+        edited: &mut String,
+    ) -> bool {
         if found.is_empty() {
             return false;
         }
-        let masked = tokens(text);
         let has_escapes = memchr::memchr(b'\\', text.as_bytes()).is_some();
         let mut edits = Splice::new(text, edited);
         let (mut json, mut read) = (state, 0);
@@ -138,24 +151,26 @@ impl BuiltinMasker {
             json.advance(&text[read..from]);
             read = from;
             for part in parts(json, text, place) {
-                if masked.is_empty() {
-                    self.edit(&mut edits, span.kind, part.range, part.bare);
+                if masks.is_empty() {
+                    self.edit(&mut edits, span.kind, part, has_escapes);
                     continue;
                 }
-                for range in without(text, part.range, &masked) {
-                    self.edit(&mut edits, span.kind, range, part.bare);
+                for range in without(text, part.range, masks) {
+                    let bare = part.bare;
+                    self.edit(&mut edits, span.kind, Part { range, bare }, has_escapes);
                 }
             }
         }
         edits.finish()
     }
 
-    fn edit(&self, edits: &mut Splice<'_, '_>, kind: PiiType, mut range: Range<usize>, bare: bool) {
+    fn edit(&self, edits: &mut Splice<'_, '_>, kind: PiiType, part: Part, has_escapes: bool) {
+        let Part { mut range, bare } = part;
         if range.start < edits.done || range.is_empty() {
             return;
         }
         let raw = &edits.text[range.clone()];
-        let escaped = raw.contains('\\');
+        let escaped = has_escapes && raw.contains('\\');
         let value = if escaped {
             Cow::Owned(unescaped(raw))
         } else {
@@ -177,7 +192,7 @@ impl BuiltinMasker {
         }
         let mask = match treatment {
             Treatment::Partial => shown,
-            _ => self.mask_value(kind, &value),
+            _ => self.mask_as(treatment, kind, &value),
         };
         if mask != raw {
             edits.replace(range, &mask, escaped && value != raw, bare);

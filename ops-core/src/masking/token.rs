@@ -81,12 +81,19 @@ pub(super) fn blind(text: &str, masks: &[Range<usize>]) -> String {
     for mask in masks {
         blind.push_str(&text[done..mask.start]);
         blind.push('[');
-        blind.extend(std::iter::repeat_n('*', mask.len() - 2));
+        let mut stars = mask.len() - 2;
+        while stars > STARS.len() {
+            blind.push_str(STARS);
+            stars -= STARS.len();
+        }
+        blind.push_str(&STARS[..stars]);
         blind.push(']');
         done = mask.end;
     }
     blind + &text[done..]
 }
+
+const STARS: &str = "****************************************************************";
 
 /// What of `range` is no mask yet. Beside a mask, a remainder counts only if it holds something.
 pub(super) fn without(text: &str, range: Range<usize>, masked: &[Range<usize>]) -> Vec<Range<usize>> {

@@ -162,13 +162,13 @@ impl<T: Zeroize + Eq> Eq for Confidential<T> {}
 
 impl<T: Zeroize> fmt::Display for Confidential<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&placeholder(PiiType::Confidential))
+        f.pad(placeholder(PiiType::Confidential))
     }
 }
 
 impl<T: Zeroize> fmt::Debug for Confidential<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&placeholder(PiiType::Confidential))
+        f.pad(placeholder(PiiType::Confidential))
     }
 }
 

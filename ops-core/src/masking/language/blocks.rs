@@ -30,7 +30,7 @@ pub(in crate::masking) struct Marks {
     pub(super) kana: u64,
     /// Katakana.
     pub(super) katakana: u64,
-    /// A space in front of a capital letter, of a word like `is` or `of` or with `w`; a separator after a key; a `\u`.
+    /// A space in front of a capital letter, of a word like `is` or `of` or with `wa` or `wi`; a separator after a key; a `\u`.
     pub(super) sign: u64,
 }
 
@@ -54,7 +54,9 @@ macro_rules! marking {
                 let third = load(window, at + 4);
                 // `is`, `of`; and `in`, `on`, which cost less to look at than to tell apart here.
                 let link = and(eq(third, b' '), or(eq(next, b'i'), eq(next, b'o')));
-                let word = or(within(next, b'A', b'Z'), or(link, eq(next, b'w')));
+                // `was`, `will`, `with`.
+                let was = and(eq(next, b'w'), or(eq(second, b'a'), eq(second, b'i')));
+                let word = or(within(next, b'A', b'Z'), or(link, was));
                 let key = or(
                     within(small(before), b'a', b'z'),
                     or(eq(before, b'"'), eq(before, b'\'')),
@@ -116,7 +118,7 @@ pub(in crate::masking) mod widest {
         .with(SPACE, b" ")
         .with(SEPARATOR, b":=>")
         .with(BACKSLASH, b"\\")
-        .with(WORD, b"ABCDEFGHIJKLMNOPQRSTUVWXYZw")
+        .with(WORD, b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
         .with(LINK, b"io")
         .with(ESCAPE, b"u");
     const KEY: u8 = 1;
@@ -144,7 +146,8 @@ pub(in crate::masking) mod widest {
         let behind_space = has(kinds, SPACE) << 1 | u64::from(SETS.has(window[0], SPACE));
         let spaced = behind_space & eq(this, b'=');
         let space_third = eq(load(window, 4), b' ');
-        let word = has(next_kinds, WORD) | space_third & has(next_kinds, LINK);
+        let was = eq(next, b'w') & (eq(second, b'a') | eq(second, b'i'));
+        let word = has(next_kinds, WORD) | space_third & has(next_kinds, LINK) | was;
         let escape = has(kinds, BACKSLASH) & has(next_kinds, ESCAPE);
         let (row, last_row) = (eq(next, 0x82), eq(next, 0x83));
         let katakana = last_row | row & within(second, 0xa1, 0xff);
@@ -196,7 +199,7 @@ mod tests {
                 .wrapping_add(1_442_695_040_888_963_407);
             let signs = [
                 " ", ":", "=", ">", "\"", "'", "\\u", "w", "Z", "i", "o", "9", "氏", "ナ", "ま", "な", "ん",
-                "さ", "が", "り",
+                "さ", "が", "り", " wa", " wi", " wo",
             ];
             match state >> 62 {
                 0 => text.push((state >> 40) as u8 as char),

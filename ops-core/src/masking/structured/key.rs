@@ -239,45 +239,60 @@ fn name(text: &Text<'_>, end: usize) -> Option<Name> {
         return None;
     }
     let word = &text.bytes[label.start..label.end];
+    if ends_other(word) {
+        return Some(Name::Other);
+    }
     let ends = |name: &str| {
         word.len() >= name.len() && word[word.len() - name.len()..].eq_ignore_ascii_case(name.as_bytes())
     };
     let any = |names: &[&str]| names.iter().any(|name| ends(name));
-    Some(
-        if any(&[
-            "pin",
-            "pin code",
-            "pin_code",
-            "pincode",
-            "cvv",
-            "cvc",
-            "otp",
-            "暗証番号",
-            "暗証",
-            "コード",
-            "pass",
-        ]) {
-            if ends("pass") && !ends("db_pass") {
-                Name::Password
-            } else {
-                Name::Pin
-            }
-        } else if any(&[
-            "password",
-            "passwd",
-            "pwd",
-            "pw",
-            "passphrase",
-            "passcode",
-            "passwords",
-            "パスワード",
-            "パスフレーズ",
-            "合言葉",
-        ]) {
+    Some(if any(&PINS) {
+        if ends("pass") && !ends("db_pass") {
             Name::Password
         } else {
-            Name::Other
-        },
+            Name::Pin
+        }
+    } else if any(&PASSWORDS) {
+        Name::Password
+    } else {
+        Name::Other
+    })
+}
+
+const PINS: [&str; 11] = [
+    "pin",
+    "pin code",
+    "pin_code",
+    "pincode",
+    "cvv",
+    "cvc",
+    "otp",
+    "暗証番号",
+    "暗証",
+    "コード",
+    "pass",
+];
+
+const PASSWORDS: [&str; 10] = [
+    "password",
+    "passwd",
+    "pwd",
+    "pw",
+    "passphrase",
+    "passcode",
+    "passwords",
+    "パスワード",
+    "パスフレーズ",
+    "合言葉",
+];
+
+/// Whether none of [`PINS`] and [`PASSWORDS`] ends like `word`: most are told by the last letter.
+#[inline]
+fn ends_other(word: &[u8]) -> bool {
+    let last = word.last().map_or(0, u8::to_ascii_lowercase);
+    !matches!(
+        last,
+        b'n' | b'e' | b'v' | b'c' | b'p' | b's' | b'd' | b'w' | 0x80..
     )
 }
 
@@ -363,52 +378,6 @@ fn plain_end(text: &Text<'_>, at: usize) -> usize {
 
 /// Whether a value says that there is none, or that it is masked or filled in elsewhere.
 fn is_placeholder(value: &[u8]) -> bool {
-    const WORDS: [&str; 44] = [
-        "null",
-        "none",
-        "true",
-        "false",
-        "nil",
-        "undefined",
-        "empty",
-        "required",
-        "optional",
-        "missing",
-        "invalid",
-        "incorrect",
-        "expired",
-        "redacted",
-        "masked",
-        "hidden",
-        "changed",
-        "updated",
-        "reset",
-        "unset",
-        "wrong",
-        "failed",
-        "not",
-        "yes",
-        "bearer",
-        "basic",
-        "token",
-        "string",
-        "str",
-        "is",
-        "was",
-        "has",
-        "for",
-        "unknown",
-        "n/a",
-        "filtered",
-        "removed",
-        "secret",
-        "password",
-        "rotated",
-        "ok",
-        "the",
-        "xxxx",
-        "accepted",
-    ];
     let masked = |byte: &u8| matches!(byte, b'*' | b'x' | b'X' | b'.' | b'-' | b'#');
     value.windows(3).any(|part| part == b"***")
         || value.iter().all(masked)
@@ -418,10 +387,62 @@ fn is_placeholder(value: &[u8]) -> bool {
         || is_variable(value)
         || value.starts_with(b"$(")
         || value.starts_with(b"%s")
-        || WORDS
-            .iter()
-            .any(|word| value.eq_ignore_ascii_case(word.as_bytes()))
+        || value.len() <= LONGEST_WORD
+            && WORDS
+                .iter()
+                .any(|word| value.eq_ignore_ascii_case(word.as_bytes()))
 }
+
+/// Words that say that there is no value.
+const WORDS: [&str; 44] = [
+    "null",
+    "none",
+    "true",
+    "false",
+    "nil",
+    "undefined",
+    "empty",
+    "required",
+    "optional",
+    "missing",
+    "invalid",
+    "incorrect",
+    "expired",
+    "redacted",
+    "masked",
+    "hidden",
+    "changed",
+    "updated",
+    "reset",
+    "unset",
+    "wrong",
+    "failed",
+    "not",
+    "yes",
+    "bearer",
+    "basic",
+    "token",
+    "string",
+    "str",
+    "is",
+    "was",
+    "has",
+    "for",
+    "unknown",
+    "n/a",
+    "filtered",
+    "removed",
+    "secret",
+    "password",
+    "rotated",
+    "ok",
+    "the",
+    "xxxx",
+    "accepted",
+];
+
+/// The longest word that says that there is no value: `undefined`.
+const LONGEST_WORD: usize = 9;
 
 /// Whether the name that ends before `end` stands behind `${`.
 fn is_in_braces(text: &Text<'_>, end: usize) -> bool {
@@ -467,6 +488,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn what_a_word_ends_with_or_how_long_it_is_loses_none_of_ours() {
+        for name in PINS.iter().chain(&PASSWORDS) {
+            for name in [(*name).to_owned(), name.to_uppercase()] {
+                assert!(!ends_other(name.as_bytes()), "{name}");
+            }
+        }
+        for word in WORDS {
+            assert!(
+                word.len() <= LONGEST_WORD && is_placeholder(word.as_bytes()),
+                "{word}"
+            );
+        }
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]

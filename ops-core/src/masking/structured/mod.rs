@@ -33,9 +33,9 @@ use self::view::{Text, View};
 use super::{pem, vector};
 use crate::model::{PiiSpan, PiiType};
 
-/// Appends what is found in `text`, in any order.
-pub(super) fn find(text: &str, found: &mut Vec<PiiSpan>) {
-    Search::new(Text::plain(text.as_bytes()), found).run(found);
+/// Appends what is found in `text`, in any order. Gives whether two hyphens stand in a row anywhere, as at the beginning of a private key.
+pub(super) fn find(text: &str, found: &mut Vec<PiiSpan>) -> bool {
+    Search::new(Text::plain(text.as_bytes()), found).run(found)
 }
 
 thread_local! {
@@ -70,23 +70,28 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn run(mut self, found: &mut Vec<PiiSpan>) {
+    /// Looks at all of the text; whether two hyphens stand in a row anywhere.
+    fn run(mut self, found: &mut Vec<PiiSpan>) -> bool {
         let bytes = self.text.bytes;
         let mut stretch = Stretch::default();
-        let (mut at, mut done) = (0, 0);
+        let (mut at, mut done, mut dashes) = (0, 0, 0);
         while at < bytes.len() {
             let count = vector::structured(bytes, at, &mut stretch);
             for marks in &stretch[..count] {
+                dashes |= marks.dashes;
                 done = self.step(*marks, at, done, found);
                 at += STEP;
             }
         }
+        dashes != 0
     }
 
     /// Looks at the marks of the step at `at` that are not before `done`; gives up to where the text is done.
     #[inline]
     fn step(&mut self, marked: Marks, at: usize, mut done: usize, found: &mut Vec<PiiSpan>) -> usize {
-        let Marks { number, long, sign } = marked;
+        let Marks {
+            number, long, sign, ..
+        } = marked;
         let mut marks = marked.all();
         if marks == 0 {
             return done;
@@ -312,6 +317,7 @@ mod tests {
                 number: u64::from(number),
                 long: u64::from(long),
                 sign: u64::from(sign),
+                dashes: 0,
             };
             done = search.step(marks, at, done, &mut found);
         }
@@ -486,6 +492,12 @@ mod tests {
                     }
                 }
             }
+        }
+
+        #[test]
+        fn two_hyphens_in_a_row_are_seen_wherever_they_stand(text in texts(), front in 0..200_usize) {
+            let text = ["x ".repeat(front / 2), "-".repeat(front % 2), text].concat();
+            prop_assert_eq!(find(&text, &mut Vec::new()), text.contains("--"), "{}", text);
         }
 
         #[test]

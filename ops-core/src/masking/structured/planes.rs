@@ -30,6 +30,8 @@ pub(super) struct Planes {
     pub(super) name: u64,
     /// Signs, and pairs of letters, of [`Marks::sign`](super::marks::Marks::sign).
     pub(super) sign: u64,
+    /// Two hyphens in a row.
+    pub(super) dashes: u64,
 }
 
 /// The planes of some windows, side by side: what is done with them is done with as many at once as a vector holds.
@@ -49,6 +51,7 @@ pub(super) struct Rows {
     quote: [u64; ROWS],
     name: [u64; ROWS],
     sign: [u64; ROWS],
+    dashes: [u64; ROWS],
 }
 
 /// How many windows are looked at side by side.
@@ -72,6 +75,7 @@ impl Rows {
             quote: self.quote[row],
             name: self.name[row],
             sign: self.sign[row],
+            dashes: self.dashes[row],
         }
     }
 
@@ -91,6 +95,7 @@ impl Rows {
         self.quote[row] = planes.quote;
         self.name[row] = planes.name;
         self.sign[row] = planes.sign;
+        self.dashes[row] = planes.dashes;
     }
 }
 
@@ -110,10 +115,11 @@ pub(super) mod portable {
             let letter = within(low, b'a', b'z');
             let (hyphen, space, open) = (eq(this, b'-'), eq(this, b' '), eq(this, b'('));
             let between = or(hyphen, or(space, open));
+            let dashes = and(hyphen, eq(next, b'-'));
             // `sw` of password and passwd; 0x83 0x89 is the last letter of パスワード; `--` begins a private key.
             let pair = or(
                 and(eq(low, b's'), eq(small(next), b'w')),
-                or(and(eq(this, 0x83), eq(next, 0x89)), and(hyphen, eq(next, b'-'))),
+                or(and(eq(this, 0x83), eq(next, 0x89)), dashes),
             );
             let sign = or(
                 or(eq(this, b'@'), eq(this, b'\\')),
@@ -135,6 +141,7 @@ pub(super) mod portable {
             planes.quote |= bits(quote) << at;
             planes.name |= bits(or(letters(this, NAMES), this)) << at;
             planes.sign |= bits(or(sign, pair)) << at;
+            planes.dashes |= bits(dashes) << at;
             at += WIDTH;
         }
         planes
@@ -142,7 +149,7 @@ pub(super) mod portable {
 }
 
 /// The last letters of names of secrets.
-const NAMES: &[u8] = b"dtnyeslvcpw";
+const NAMES: &[u8] = b"dtnyeslvcpwr";
 
 /// Vectors of 32 bytes: sixteen blocks of the table of ASCII, of which every kind is made, are told apart by two looks.
 #[cfg(target_arch = "x86_64")]
@@ -168,7 +175,7 @@ pub(super) mod wide {
     /// opens a number but for letters; `x`; and what goes on a number but for digits.
     const SECOND: Blocks = Blocks::of([
         block(&[4, 6], &[3, 4, 5, 12, 14]),
-        block(&[5, 7], &[0, 3, 4, 6, 7, 9]),
+        block(&[5, 7], &[0, 2, 3, 4, 6, 7, 9]),
         block(&[2], &[0, 2, 7]),
         block(&[6], &[0]),
         block(&[2], &[0]),
@@ -186,12 +193,10 @@ pub(super) mod wide {
             let this = load(window, at);
             let next = load(window, at + 1);
             let (first, second) = (of(this, &FIRST), of(this, &SECOND));
+            let dashes = and(eq(this, b'-'), eq(next, b'-'));
             let pair = or(
                 and(eq(small(this), b's'), eq(small(next), b'w')),
-                or(
-                    and(eq(this, 0x83), eq(next, 0x89)),
-                    and(eq(this, b'-'), eq(next, b'-')),
-                ),
+                or(and(eq(this, 0x83), eq(next, 0x89)), dashes),
             );
             let sign = or(
                 or(eq(this, b'@'), eq(this, b'\\')),
@@ -211,6 +216,7 @@ pub(super) mod wide {
             planes.goes_on |= bits(second) << at;
             planes.high |= bits(this) << at;
             planes.sign |= bits(or(sign, pair)) << at;
+            planes.dashes |= bits(dashes) << at;
             at += WIDTH;
         }
         planes.goes_on |= planes.digit;
@@ -268,7 +274,7 @@ pub(super) mod widest {
         .with_small_and_capital(32, b"v")
         .with_small_and_capital(64, b"tp");
     static LAST: Sets = Sets::new()
-        .with_small_and_capital(1, b"tny")
+        .with_small_and_capital(1, b"tnyr")
         .with_small_and_capital(2, b"dt")
         .with_small_and_capital(4, b"nc")
         .with_small_and_capital(8, b"es")
@@ -296,9 +302,8 @@ pub(super) mod widest {
         let both = and(of(this, ascii, &BEFORE_LAST), of(load(window, 1), !0, &LAST));
         let name = has(both, 0xff) << 1 | has(second, NAME) & 1;
         // No pair begins with the last byte: it is behind the step.
-        let pair = has(second, S) & has(second, W) >> 1
-            | eq(this, 0x83) & eq(this, 0x89) >> 1
-            | hyphen & hyphen >> 1;
+        let dashes = hyphen & hyphen >> 1;
+        let pair = has(second, S) & has(second, W) >> 1 | eq(this, 0x83) & eq(this, 0x89) >> 1 | dashes;
         Planes {
             digit: has(first, DIGIT),
             letter: has(first, LETTER),
@@ -314,6 +319,7 @@ pub(super) mod widest {
             quote: has(second, QUOTE),
             name: name | !ascii,
             sign: has(second, SIGN) | eq(this, 0xef) | pair,
+            dashes,
         }
     }
 }

@@ -170,6 +170,7 @@ fn has_wide() -> bool {
 fn has_widest() -> bool {
     is_x86_feature_detected!("avx512vbmi")
         && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vl")
         && is_x86_feature_detected!("avx512f")
         && has_wide()
 }

@@ -5,9 +5,14 @@ use crate::model::PiiType;
 /// Whether an address may be around the space at `at`: a number ends there, or the code of a military one follows.
 #[inline]
 pub(in super::super) fn may_be_english(bytes: &[u8], at: usize) -> bool {
+    let military = || matches!(bytes.get(at + 1..), Some([b'A' | b'D' | b'F', b'P', ..]));
     match bytes[..at] {
-        [.., b'0'..=b'9'] | [.., b'0'..=b'9', b'A'..=b'Z'] => true,
-        [.., b'A'..=b'Z' | b','] => matches!(bytes.get(at + 1..), Some([b'A' | b'D' | b'F', b'P', ..])),
+        // Behind the time of a log line, as nearly all are.
+        [.., b'.', b'0'..=b'9', b'0'..=b'9', b'0'..=b'9', b'Z'] => military(),
+        [.., b'0'..=b'9'] | [.., b'0'..=b'9', b'A'..=b'Z'] => {
+            number_before(bytes, at).is_some() || military()
+        }
+        [.., b'A'..=b'Z' | b','] => military(),
         _ => false,
     }
 }

@@ -55,6 +55,10 @@ pub(in super::super) const ORGANISATIONS: &str = "inc ltd llc corp corporation c
 /// Takes the name around the space at `at`, behind which a capital letter stands.
 pub(in super::super) fn capitalised(scan: &mut Scan<'_>, at: usize) {
     let bytes = scan.text.as_bytes();
+    // A letter behind a digit is no word: `04.567Z INFO`.
+    if let [.., b'0'..=b'9', b'A'..=b'Z' | b'a'..=b'z'] = bytes[..at] {
+        return;
+    }
     let mut end = at;
     let dotted = end > 0 && matches!(bytes[end - 1], b'.' | b',' | b':');
     if dotted {

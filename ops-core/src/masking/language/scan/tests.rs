@@ -204,7 +204,7 @@ proptest! {
     #[test]
     fn where_no_phrase_may_be_none_is(
         front in texts(),
-        before in prop::sample::select(vec!["", "1", "12-34", "9Z", "Z", ",", "salary", "diagnosed", "x", "NY", "Bonus", "PSC 802 Box 74,"]),
+        before in prop::sample::select(vec!["", "1", "12-34", "9Z", "Z", "04.567Z", "03:04:05Z", " 567Z", "1.2-34Z", ",", "salary", "diagnosed", "x", "NY", "Bonus", "PSC 802 Box 74,"]),
         behind in prop::sample::select(vec![
             "Main St", "APO AE 09012", "FPO AP 96601", "DPO AA 34001", "is $1000", "of 500,000 yen", "on leave for asthma",
             "on sick leave for diabetes", "was 5,000,000 yen", "with asthma", "will be $9,000", "in", "worker", "Taro",
