@@ -9,6 +9,7 @@
 mod address;
 mod builder;
 mod error;
+mod lasting;
 mod link;
 mod script;
 mod tls;
