@@ -1,6 +1,6 @@
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::task::Context;
+use std::task::{Context, Poll, Waker};
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -23,7 +23,8 @@ enum Place {
     /// Over, or with a task.
     #[default]
     Elsewhere,
-    Here(Call),
+    /// With its caller, who is woken when it goes elsewhere.
+    Here(Call, Waker),
     /// With its caller, who works on it now.
     Polled,
     /// The same, and it is to go to a task then.
@@ -41,7 +42,10 @@ impl Lone {
     /// The call, for a task; where its caller works on it now, the caller will see to that.
     pub(super) fn leave(&mut self) -> Option<Call> {
         match std::mem::take(&mut self.place) {
-            Place::Here(call) => return Some(call),
+            Place::Here(call, caller) => {
+                caller.wake();
+                return Some(call);
+            }
             Place::Polled | Place::Wanted => self.place = Place::Wanted,
             Place::Elsewhere => {}
         }
@@ -49,20 +53,20 @@ impl Lone {
     }
 
     fn take(&mut self, number: u64) -> Option<Call> {
-        if self.number != number || !matches!(self.place, Place::Here(_)) {
+        if self.number != number || !matches!(self.place, Place::Here(..)) {
             return None;
         }
         match std::mem::replace(&mut self.place, Place::Polled) {
-            Place::Here(call) => Some(call),
+            Place::Here(call, _) => Some(call),
             _ => None,
         }
     }
 
     /// Takes back a call that is not over, or gives it away again for a task.
-    fn put(&mut self, call: Call) -> Option<Call> {
+    fn put(&mut self, call: Call, caller: &Waker) -> Option<Call> {
         match self.place {
             Place::Polled => {
-                self.place = Place::Here(call);
+                self.place = Place::Here(call, Waker::clone(caller));
                 None
             }
             _ => {
@@ -80,41 +84,44 @@ pub(super) struct Driver<'a, B: Batch> {
 }
 
 impl<'a, B: Batch> Driver<'a, B> {
-    /// With `call`, for which `number` was reserved.
-    pub(super) fn begin(shared: &'a Shared<B>, number: u64, call: Call) -> Self {
-        let driver = Self { shared, number };
-        driver.put(call);
-        driver
+    /// For a call for which `number` was reserved.
+    pub(super) fn new(shared: &'a Shared<B>, number: u64) -> Self {
+        Self { shared, number }
     }
 
-    /// Works on the call until there is an answer.
+    /// Works on `call` until there is an answer. While the call is here, nobody waits for the answer: it would wake who is at work.
     pub(super) async fn until<T>(
         self,
+        call: Call,
         mut answered: oneshot::Receiver<T>,
     ) -> Result<T, oneshot::error::RecvError> {
+        let mut first = Some(call);
         poll_fn(|context| {
-            self.work(context);
+            let call = first.take().or_else(|| self.shared.lock().lone.take(self.number));
+            if let Some(call) = call
+                && self.work(call, context).is_pending()
+            {
+                return Poll::Pending;
+            }
             Pin::new(&mut answered).poll(context)
         })
         .await
     }
 
-    fn work(&self, context: &mut Context<'_>) {
-        let call = self.shared.lock().lone.take(self.number);
-        let Some(mut call) = call else {
-            return;
-        };
+    /// Pending: the call waits here.
+    fn work(&self, mut call: Call, context: &mut Context<'_>) -> Poll<()> {
         let over = Over(self);
-        if call.as_mut().poll(context).is_pending() {
-            std::mem::forget(over);
-            self.put(call);
+        if call.as_mut().poll(context).is_ready() {
+            return Poll::Ready(());
         }
-    }
-
-    fn put(&self, call: Call) {
-        let left = self.shared.lock().lone.put(call);
-        if let Some(left) = left {
-            tokio::spawn(left);
+        std::mem::forget(over);
+        let left = self.shared.lock().lone.put(call, context.waker());
+        match left {
+            Some(left) => {
+                tokio::spawn(left);
+                Poll::Ready(())
+            }
+            None => Poll::Pending,
         }
     }
 }

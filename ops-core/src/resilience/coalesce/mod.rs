@@ -121,7 +121,7 @@ impl<B: Batch> Coalescer<B> {
         };
         let answered = if let Some(number) = alone {
             let call = Box::pin(work().run_once());
-            Driver::begin(&self.shared, number, call).until(answered).await
+            Driver::new(&self.shared, number).until(call, answered).await
         } else {
             if starts {
                 tokio::spawn(work().run());
