@@ -190,7 +190,7 @@ mod tests {
     fn digests_are_those_that_were_stored_before() {
         let rule = |name: &str, class| LimitRule::per_minute(LimitName::new(name).unwrap(), class, 1);
         let api = rule("api", EndpointClass::Api).with_semantics(LimitSemantics::Burst);
-        let login = rule("login", EndpointClass::Login).with_semantics(LimitSemantics::Strict);
+        let login = rule("login", EndpointClass::Admin).with_semantics(LimitSemantics::Strict);
         let llm = rule("llm", EndpointClass::Llm)
             .with_semantics(LimitSemantics::Burst)
             .with_scope(LimitScope::Tenant)
