@@ -197,7 +197,7 @@ mod tests {
             .with_period(3_600);
         for (key, rule, digest) in [
             (
-                LimitKey::user("org", "u1"),
+                LimitKey::user("org", "1"),
                 &api,
                 "11f1aadeab03a4851db2c0b6af6dbe98",
             ),
