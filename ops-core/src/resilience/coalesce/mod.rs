@@ -380,6 +380,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_lone_caller_that_is_not_polled_or_goes_holds_up_nobody() {
+        let (coalescer, batch, _) = doubling(0);
+        let mut first = Box::pin(coalescer.ask(1));
+        let polled = std::future::poll_fn(|context| std::task::Poll::Ready(first.as_mut().poll(context)));
+        assert!(polled.await.is_pending());
+        assert_eq!(batch.started.load(Ordering::SeqCst), 1, "its caller asks");
+        let second = ask(&coalescer, 2);
+        settle().await;
+        batch.permits.add_permits(10);
+        settle().await;
+        assert!(second.is_finished(), "a task has taken the call over");
+        assert_eq!(second.await.unwrap().unwrap(), 4);
+        assert_eq!(first.await.unwrap(), 2);
+        let mut gone = Box::pin(coalescer.ask(3));
+        batch.permits.forget_permits(100);
+        let polled = std::future::poll_fn(|context| std::task::Poll::Ready(gone.as_mut().poll(context)));
+        assert!(polled.await.is_pending());
+        drop(gone);
+        batch.permits.add_permits(10);
+        settle().await;
+        assert_eq!(*batch.calls.lock().unwrap(), [vec![1], vec![2], vec![3]]);
+        assert_eq!(coalescer.ask(4).await.unwrap(), 8);
+    }
+
+    #[tokio::test]
     async fn nobody_waits_behind_a_service_that_does_not_answer() {
         let (coalescer, batch, clock) = doubling(0);
         let mut asked = vec![ask(&coalescer, 0)];
