@@ -64,6 +64,7 @@ pub use self::incident::{
 };
 pub(crate) use self::lease::LeaseTable;
 pub use self::lease::{Lease, LeaseRequest, LeaseState, Taken};
+pub(crate) use self::limit::LimitSecret;
 pub use self::limit::{
     AppliedLimit, AppliedLimits, EndpointClass, Gcra, LimitCaller, LimitChange, LimitDecision, LimitDigest,
     LimitKey, LimitName, LimitOverride, LimitRequest, LimitRule, LimitScope, LimitSemantics, LimitTable,

@@ -7,13 +7,14 @@ use ops_core::error::{ErrorKind, Result};
 use ops_core::http::HostPolicy;
 use ops_core::ports::Clock;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Cmd, ErrorKind as DriverKind, RedisConnectionInfo, RedisError, Value};
+use redis::{AsyncConnectionConfig, Cmd, RedisConnectionInfo, RedisError, Value};
 use secrecy::ExposeSecret;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::address::Address;
 use super::error::{ends_connection, error, failed, is_missing_script};
+use super::lasting::Lasting;
 use super::script::Script;
 use super::tls::Tls;
 
@@ -85,11 +86,11 @@ impl Link {
             .map_err(|cause| failed(operation, &cause))
     }
 
-    /// Sends, and waits in a task of its own: what becomes of the connection is noted also where the caller has gone.
+    /// Sends. What becomes of the connection is noted also where the caller has gone.
     async fn send(self: &Arc<Self>, open: &Open, command: Cmd) -> Result<Value, RedisError> {
         open.waits().get_or_insert(self.clock.monotonic());
         let (link, mut open) = (Arc::clone(self), open.clone());
-        let sent = tokio::spawn(async move {
+        Lasting::of(async move {
             let answer = open.connection.send_packed_command(&command).await;
             let answer = answer.and_then(Value::extract_error);
             *open.waits() = None;
@@ -97,9 +98,8 @@ impl Link {
                 link.close(&open);
             }
             answer
-        });
-        let gone = |_| Err(RedisError::from((DriverKind::Io, "the runtime ends")));
-        sent.await.unwrap_or_else(gone)
+        })
+        .await
     }
 
     /// Lets `open` go, unless another one has taken its place.

@@ -8,7 +8,9 @@
 
 mod address;
 mod builder;
+mod burst;
 mod error;
+mod lasting;
 mod link;
 mod script;
 mod tls;
@@ -24,6 +26,7 @@ use ops_core::ports::{
 };
 use redis::Value;
 
+use self::burst::Burst;
 use self::error::error;
 use self::link::Link;
 use self::script::Script;
@@ -32,6 +35,7 @@ use self::wire::Requests;
 pub use self::builder::RedisLimitsBuilder;
 
 const PROVIDER: &str = "redis";
+const CHECK: &str = "check limits";
 
 /// Limits in Redis.
 ///
@@ -95,8 +99,20 @@ impl RedisLimits {
 #[async_trait]
 impl LimitStore for RedisLimits {
     async fn check(&self, stamp: LimitStamp, checks: &[LimitCheck]) -> Result<LimitsChecked> {
+        if let Some(burst) = Burst::of(checks) {
+            let answer = self.link.run(CHECK, Script::Burst, |command| {
+                command.arg(4).arg(self.table_key());
+                command.arg(&self.state_keys(burst.span));
+                command
+                    .arg(stamp.version)
+                    .arg(&burst.numbers(stamp)[..])
+                    .arg(format!("turn:{}", burst.span))
+                    .arg(&burst.names);
+            });
+            return burst.checked(&answer.await?);
+        }
         let requests = Requests::of(checks)?;
-        let answer = self.link.run("check limits", Script::Check, |command| {
+        let answer = self.link.run(CHECK, Script::Check, |command| {
             command.arg(1 + 3 * requests.spans.len()).arg(self.table_key());
             for span in &requests.spans {
                 command.arg(&self.state_keys(span.micros));

@@ -32,7 +32,7 @@ pub(super) struct Span {
 }
 
 /// The script has all words of a call on its stack at once, which takes 8000.
-const MOST: usize = 1_000;
+pub(super) const MOST: usize = 1_000;
 
 impl<'a> Requests<'a> {
     /// # Errors
@@ -151,6 +151,35 @@ impl Rules {
         if let Some((_, rule)) = self.known.iter().find(|(rule, _)| *rule == wanted) {
             return *rule;
         }
+        let Measure {
+            kind,
+            most,
+            micros,
+            span,
+        } = Measure::of(limit);
+        self.bytes.extend(kind.to_le_bytes());
+        self.bytes.extend(most.to_le_bytes());
+        self.bytes.extend(micros.to_le_bytes());
+        let rule = Rule {
+            number: self.known.len() + 1,
+            span,
+        };
+        self.known.push((wanted, rule));
+        rule
+    }
+}
+
+/// A limit in the numbers of the scripts.
+pub(super) struct Measure {
+    kind: u32,
+    most: u32,
+    /// An interval, or a slot.
+    pub(super) micros: u64,
+    pub(super) span: u64,
+}
+
+impl Measure {
+    pub(super) fn of(limit: &CountedLimit) -> Self {
         let (kind, most, micros, kept) = match limit.semantics {
             LimitSemantics::Strict => {
                 let slot = LimitTime::from(Strict::new(limit.limit, limit.per).slot()).as_micros();
@@ -167,15 +196,12 @@ impl Rules {
                 (0, limit.limit, interval, whole.max(room))
             }
         };
-        self.bytes.extend(kind.to_le_bytes());
-        self.bytes.extend(most.to_le_bytes());
-        self.bytes.extend(micros.to_le_bytes());
-        let rule = Rule {
-            number: self.known.len() + 1,
+        Self {
+            kind,
+            most,
+            micros,
             span: span_of(kept),
-        };
-        self.known.push((wanted, rule));
-        rule
+        }
     }
 }
 
@@ -199,7 +225,7 @@ pub(super) fn checked(answer: &Value, requests: &Requests<'_>) -> Result<LimitsC
     })
 }
 
-fn superseded(text: &[u8]) -> Option<LimitsChecked> {
+pub(super) fn superseded(text: &[u8]) -> Option<LimitsChecked> {
     let (version, at) = std::str::from_utf8(text).ok()?.split_once(' ')?;
     Some(LimitsChecked::Superseded {
         version: version.parse().ok()?,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::error::Result;
 use crate::guard::{LimitCallerId, Offence};
-use crate::model::{EndpointClass, LimitDigest, LimitKey, LimitName, LimitRule};
+use crate::model::{EndpointClass, LimitDigest, LimitKey, LimitName, LimitRule, LimitSecret};
 use crate::ports::{DenialCount, DenialTotal};
 
 /// Denials that the store has not heard of yet, by caller. Bounded: where [`MOST`] callers wait, denials of further ones are only summed up.
@@ -113,13 +113,18 @@ pub(super) struct Taken<'a> {
 
 impl Taken<'_> {
     /// The next `most` at the most, to be sent.
-    pub(super) fn send(&mut self, most: usize, alarm: Alarm, secret: &[u8; 32]) -> Result<Vec<DenialCount>> {
+    pub(super) fn send(
+        &mut self,
+        most: usize,
+        alarm: Alarm,
+        secret: &LimitSecret,
+    ) -> Result<Vec<DenialCount>> {
         // All limits of a caller count together.
         let rule = LimitRule::per_minute(LimitName::new("denials")?, EndpointClass::Api, 0);
         let rest = self.callers.len().saturating_sub(most);
         let sent = self.callers.split_off(rest).into_iter();
         self.sent = sent
-            .map(|(hash, denied)| (hash, denied.caller.key().digest(&rule, secret), denied))
+            .map(|(hash, denied)| (hash, secret.digest(&denied.caller.key(), &rule), denied))
             .collect();
         let count = |(_, key, denied): &(u64, LimitDigest, Denied)| {
             DenialCount::new(*key, denied.denials, alarm.threshold, alarm.window)

@@ -1,5 +1,5 @@
 use crate::error::Result;
-use crate::model::{LimitRequest, LimitTable, LimitTime, LimitsInForce, Timestamp};
+use crate::model::{LimitRequest, LimitSecret, LimitTable, LimitTime, LimitsInForce, Timestamp};
 use crate::ports::{CountedLimit, LimitCheck, LimitStamp};
 
 /// A table as it holds now, with the time in which it does, by the store's clock.
@@ -79,11 +79,11 @@ impl Force {
     }
 
     /// `request` as a store counts it.
-    pub(super) fn check(&self, request: &LimitRequest<'_>, secret: &[u8; 32]) -> LimitCheck {
+    pub(super) fn check(&self, request: &LimitRequest<'_>, secret: &LimitSecret) -> LimitCheck {
         let mut check = LimitCheck::new(request.cost);
         for applied in self.limits.applying(request) {
             check.push(CountedLimit::new(
-                request.key.digest(applied.rule, secret),
+                secret.digest(&request.key, applied.rule),
                 applied.rule.semantics,
                 applied.limit,
                 applied.rule.per(),

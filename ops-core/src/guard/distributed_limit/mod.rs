@@ -23,7 +23,9 @@ use self::figures::Counters;
 use self::force::{Force, limit_time, share};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::Offence;
-use crate::model::{LimitChange, LimitDecision, LimitRequest, LimitTable, LimitTime, LimitVerdict, Standing};
+use crate::model::{
+    LimitChange, LimitDecision, LimitRequest, LimitSecret, LimitTable, LimitTime, LimitVerdict, Standing,
+};
 use crate::ports::{Admission, Clock, DenialCount, DenialsCounted, LimitCheck, LimitStore, Published};
 use crate::resilience::{Breaker, Coalescer, Deadline, DenialCache, LimitCounts, Passage};
 
@@ -61,7 +63,7 @@ struct Inner {
     store: Arc<dyn LimitStore>,
     clock: Arc<dyn Clock>,
     options: SharedLimitOptions,
-    secret: Zeroizing<[u8; 32]>,
+    secret: LimitSecret,
     force: RwLock<Arc<Force>>,
     reloading: Mutex<Reloading>,
     asker: Coalescer<Asker>,
@@ -109,6 +111,7 @@ impl DistributedLimiter {
         let mut hash = Sha256::new();
         hash.update(b"ops shared limits 1\0");
         hash.update(secret.expose_secret().as_bytes());
+        let digest: Zeroizing<[u8; 32]> = Zeroizing::new(hash.finalize().into());
         let force = Force::at(table, limit_time(clock.now()), 1)?;
         let breaker = Arc::new(Breaker::new(options.breaker));
         let counters = Arc::new(Counters::default());
@@ -130,7 +133,7 @@ impl DistributedLimiter {
                 store,
                 clock,
                 options,
-                secret: Zeroizing::new(hash.finalize().into()),
+                secret: LimitSecret::of(&digest),
                 force: RwLock::new(Arc::new(force)),
                 reloading: Mutex::default(),
                 asker,
@@ -307,10 +310,8 @@ impl Inner {
             // The first question has no other time limit than that of its calls.
             let answer = match attempt {
                 0 => asked.await,
-                _ => match deadline
-                    .bound(&*self.clock, CHECK, async { Ok(asked.await) })
-                    .await
-                {
+                // Seldom, so the others need not carry its state.
+                _ => match Box::pin(deadline.bound(&*self.clock, CHECK, async { Ok(asked.await) })).await {
                     Ok(answer) => answer,
                     Err(_) => break,
                 },
@@ -323,7 +324,7 @@ impl Inner {
                 Ok(Reply::Superseded(None)) => {}
                 Ok(Reply::Superseded(Some((version, at)))) => {
                     let reloaded = self.reload(version, at);
-                    if !reloaded.within(deadline, &*self.clock).await {
+                    if !Box::pin(reloaded.within(deadline, &*self.clock)).await {
                         break;
                     }
                 }

@@ -59,29 +59,52 @@ impl<'a> LimitKey<'a> {
             LimitSemantics::Burst => 'b',
             LimitSemantics::Strict => 's',
         };
-        let mut text = format!(
-            "{}/{}{meaning}/{}:{}/",
-            rule.name,
-            rule.per_seconds,
-            self.tenant.len(),
-            self.tenant
-        );
-        // Writing into a String does not fail.
-        let _ = match (rule.scope, self.caller) {
-            (LimitScope::User, LimitCaller::User(user)) => write!(text, "u{user}"),
-            (LimitScope::Tenant, LimitCaller::User(_)) => write!(text, "t"),
-            (_, LimitCaller::Address(address)) => write!(text, "a{address}"),
+        let name = rule.name.as_str();
+        let free = match self.caller {
+            LimitCaller::User(user) => user.len(),
+            LimitCaller::Address(_) => 0,
         };
+        let mut text = String::with_capacity(name.len() + self.tenant.len() + free + 64);
+        text.push_str(name);
+        // Writing into a String does not fail.
+        let _ = write!(text, "/{}{meaning}/{}:", rule.per_seconds, self.tenant.len());
+        text.push_str(self.tenant);
+        match (rule.scope, self.caller) {
+            (LimitScope::User, LimitCaller::User(user)) => {
+                text.push_str("/u");
+                text.push_str(user);
+            }
+            (LimitScope::Tenant, LimitCaller::User(_)) => text.push_str("/t"),
+            (_, LimitCaller::Address(address)) => {
+                let _ = write!(text, "/a{address}");
+            }
+        }
         text
     }
 
     /// The key of `rule` under a secret of the operator (HMAC-SHA-256, cut to 128 bits), for a store that is to hold no personal data. All
     /// instances must have the same secret.
     pub fn digest(&self, rule: &LimitRule, secret: &[u8; 32]) -> LimitDigest {
+        LimitSecret::of(secret).digest(self, rule)
+    }
+}
+
+/// A secret that many keys are digested under: what depends on it alone is worked out once.
+#[derive(Clone)]
+pub(crate) struct LimitSecret(Hmac<Sha256>);
+
+impl LimitSecret {
+    pub(crate) fn of(secret: &[u8; 32]) -> Self {
         #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
-        let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("any length");
+        let mac = Hmac::<Sha256>::new_from_slice(secret).expect("any length");
+        Self(mac)
+    }
+
+    /// As [`LimitKey::digest`].
+    pub(crate) fn digest(&self, key: &LimitKey<'_>, rule: &LimitRule) -> LimitDigest {
+        let mut mac = Hmac::clone(&self.0);
         mac.update(b"ops limit key 1\0");
-        mac.update(self.text(rule).as_bytes());
+        mac.update(key.text(rule).as_bytes());
         let tag = mac.finalize().into_bytes();
         LimitDigest(std::array::from_fn(|at| tag[at]))
     }
@@ -161,6 +184,42 @@ mod tests {
 
     use super::*;
     use crate::model::{LimitName, LimitTable};
+
+    /// What stores hold is found again: computed by another program.
+    #[test]
+    fn digests_are_those_that_were_stored_before() {
+        let rule = |name: &str, class| LimitRule::per_minute(LimitName::new(name).unwrap(), class, 1);
+        let api = rule("api", EndpointClass::Api).with_semantics(LimitSemantics::Burst);
+        let login = rule("login", EndpointClass::Admin).with_semantics(LimitSemantics::Strict);
+        let llm = rule("llm", EndpointClass::Llm)
+            .with_semantics(LimitSemantics::Burst)
+            .with_scope(LimitScope::Tenant)
+            .with_period(3_600);
+        for (key, rule, digest) in [
+            (
+                LimitKey::user("org", "1"),
+                &api,
+                "11f1aadeab03a4851db2c0b6af6dbe98",
+            ),
+            (
+                LimitKey::address("192.0.2.7".parse().unwrap()),
+                &login,
+                "e288a274db4e7d8118cb55ea64d6ee11",
+            ),
+            (
+                LimitKey::user("org", "u1"),
+                &llm,
+                "4b758e34bbfa2d68a4f83828925cd0c9",
+            ),
+        ] {
+            assert_eq!(
+                key.digest(rule, &[7; 32]).to_string(),
+                digest,
+                "{}",
+                key.text(rule)
+            );
+        }
+    }
 
     #[test]
     fn no_two_callers_have_the_same_key() {

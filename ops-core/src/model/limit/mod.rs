@@ -15,6 +15,7 @@ mod time;
 pub use self::decision::{LimitDecision, LimitVerdict, Standing};
 pub use self::force::{AppliedLimit, AppliedLimits, LimitsInForce};
 pub use self::gcra::Gcra;
+pub(crate) use self::key::LimitSecret;
 pub use self::key::{LimitCaller, LimitDigest, LimitKey, LimitRequest};
 pub use self::ring::{RING_SLOTS, Strict, StrictRing};
 pub use self::rule::{EndpointClass, LimitName, LimitRule, LimitScope, LimitSemantics};

@@ -1,3 +1,5 @@
+mod lone;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 
+use self::lone::{Driver, Lone};
 use super::{Deadline, caught};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::Clock;
@@ -28,7 +31,8 @@ pub trait Batch: Send + Sync + 'static {
 /// Puts questions that arrive while a call is in flight into the next call. There is no timer: a lone question goes out at once.
 ///
 /// A second call is made beside the first where half of one waits: the service works on it while the answers of the first are told. Each is a
-/// task of its own, so a caller that is cancelled loses nothing of the others; a question whose caller has gone is left out unless it was sent already. A call that fails, or takes longer than the time limit, fails for all that were in it
+/// task of its own, but for the call of a lone question, which its caller makes until another question arrives or the caller goes. So a caller
+/// that is cancelled, or not polled, loses nothing of the others; a question whose caller has gone is left out unless it was sent already. A call that fails, or takes longer than the time limit, fails for all that were in it
 /// and for all that wait: nobody waits behind a service that does not answer. A question that waited longer than the limit is not sent.
 /// So no question takes longer than twice the limit.
 pub struct Coalescer<B: Batch> {
@@ -46,8 +50,9 @@ struct Shared<B: Batch> {
 
 struct Queue<B: Batch> {
     waiting: VecDeque<Waiting<B>>,
-    /// How many tasks are at work on the queue.
+    /// How many tasks are at work on the queue, and callers.
     running: usize,
+    lone: Lone,
 }
 
 /// How many calls are in flight at a time.
@@ -81,6 +86,7 @@ impl<B: Batch> Coalescer<B> {
                 queue: Mutex::new(Queue {
                     waiting: VecDeque::new(),
                     running: 0,
+                    lone: Lone::default(),
                 }),
             }),
         }
@@ -95,25 +101,34 @@ impl<B: Batch> Coalescer<B> {
     /// The question may have been sent or not; others are not touched.
     pub async fn ask(&self, item: B::Item) -> Result<B::Answer, Arc<Error>> {
         let (answer, answered) = oneshot::channel();
-        let starts = {
+        let since = self.shared.clock.monotonic();
+        let (starts, left, alone) = {
             let mut queue = self.shared.lock();
-            queue.waiting.push_back(Waiting {
-                item,
-                since: self.shared.clock.monotonic(),
-                answer,
-            });
+            queue.waiting.push_back(Waiting { item, since, answer });
+            let alone = queue.running == 0;
             let starts = queue.running < AT_ONCE && self.shared.is_due(&queue, queue.running);
             queue.running += usize::from(starts);
-            starts
+            let left = queue.lone.leave();
+            (starts, left, alone.then(|| queue.lone.reserve()))
         };
-        if starts {
-            let work = Work {
-                shared: Arc::clone(&self.shared),
-                done: false,
-            };
-            tokio::spawn(work.run());
+        if let Some(left) = left {
+            // Its caller may not be polled for long, and this question waits for it.
+            tokio::spawn(left);
         }
-        match answered.await {
+        let work = || Work {
+            shared: Arc::clone(&self.shared),
+            done: false,
+        };
+        let answered = if let Some(number) = alone {
+            let call = Box::pin(work().run_once());
+            Driver::new(&self.shared, number).until(call, answered).await
+        } else {
+            if starts {
+                tokio::spawn(work().run());
+            }
+            answered.await
+        };
+        match answered {
             Ok(answer) => answer,
             Err(_) => Err(Arc::new(Error::new(
                 ErrorKind::Unavailable,
@@ -172,6 +187,14 @@ impl<B: Batch> Shared<B> {
         Some(next)
     }
 
+    /// Whether nobody waits; one task less is at work then.
+    fn rests(&self) -> bool {
+        let mut queue = self.lock();
+        let rests = queue.waiting.is_empty();
+        queue.running -= usize::from(rests);
+        rests
+    }
+
     async fn call(&self, next: Vec<Waiting<B>>) {
         let (items, callers): (Vec<_>, Vec<_>) = next
             .into_iter()
@@ -221,6 +244,20 @@ impl<B: Batch> Work<B> {
             }
         }
         self.done = true;
+    }
+
+    /// One call, by a caller; a task goes on where others wait by then.
+    async fn run_once(mut self) {
+        if let Some(next) = self.shared.next() {
+            self.shared.call(next).await;
+            if self.shared.rests() {
+                self.done = true;
+            } else {
+                tokio::spawn(self.run());
+            }
+        } else {
+            self.done = true;
+        }
     }
 }
 
@@ -339,6 +376,31 @@ mod tests {
         assert_eq!(stays.await.unwrap().unwrap(), 6);
         let calls = batch.calls.lock().unwrap().clone();
         assert_eq!(calls, [vec![1], vec![3]], "what was not sent is left out");
+        assert_eq!(coalescer.ask(4).await.unwrap(), 8);
+    }
+
+    #[tokio::test]
+    async fn a_lone_caller_that_is_not_polled_or_goes_holds_up_nobody() {
+        let (coalescer, batch, _) = doubling(0);
+        let mut first = Box::pin(coalescer.ask(1));
+        let polled = std::future::poll_fn(|context| std::task::Poll::Ready(first.as_mut().poll(context)));
+        assert!(polled.await.is_pending());
+        assert_eq!(batch.started.load(Ordering::SeqCst), 1, "its caller asks");
+        let second = ask(&coalescer, 2);
+        settle().await;
+        batch.permits.add_permits(10);
+        settle().await;
+        assert!(second.is_finished(), "a task has taken the call over");
+        assert_eq!(second.await.unwrap().unwrap(), 4);
+        assert_eq!(first.await.unwrap(), 2);
+        let mut gone = Box::pin(coalescer.ask(3));
+        batch.permits.forget_permits(100);
+        let polled = std::future::poll_fn(|context| std::task::Poll::Ready(gone.as_mut().poll(context)));
+        assert!(polled.await.is_pending());
+        drop(gone);
+        batch.permits.add_permits(10);
+        settle().await;
+        assert_eq!(*batch.calls.lock().unwrap(), [vec![1], vec![2], vec![3]]);
         assert_eq!(coalescer.ask(4).await.unwrap(), 8);
     }
 
