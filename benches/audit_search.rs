@@ -1,4 +1,4 @@
-//! Searching the audit trail: the four questions of the first runbook, and a page far down, at two sizes of the table, in one run.
+//! Searching the audit trail: the four questions of the first runbook, and a page far down, at two sizes of the table, by turns.
 //!
 //! `cargo bench -p ops-benches --bench audit_search -- [SMALL LARGE]`; 200,000 and 1,000,000 rows by default, 1,000,000 and 10,000,000 for the numbers of the
 //! documents (that takes some 15 GB of the temporary directory and half an hour). A year by months, twenty-one tenants of which one has two fifths, 400 records of each of its users; the table is in memory.
@@ -15,6 +15,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 /// How often each question is asked.
 const TIMES: usize = 400;
+/// The question whose first page the deep one is held against.
+const TENANT: &str = "a tenant, newest 100";
 /// How far down the deep page is.
 const DEPTH: usize = 150_000;
 /// 2026-02-01, in UTC: the end of the year that is filled.
@@ -39,10 +41,72 @@ async fn compare(sizes: [u64; 2]) {
         println!("no PostgreSQL here");
         return;
     };
-    let mut found = Vec::new();
-    for rows in sizes {
+    let (small, large) = (
+        Table::of(sizes[0], &admin).await,
+        Table::of(sizes[1], &admin).await,
+    );
+    let tables = [&small, &large];
+    let mut first = [Duration::ZERO; 2];
+    for (what, question) in questions() {
+        // By turns, so that whatever else is at work weighs on both.
+        let mut times = [Vec::new(), Vec::new()];
+        for n in 0..TIMES + 20 {
+            for (table, times) in tables.iter().zip(&mut times) {
+                let (took, _) = table.ask(&question(n, table.rows)).await;
+                if n >= 20 {
+                    times.push(took);
+                }
+            }
+        }
+        let middles = print(what, sizes, times);
+        if what == TENANT {
+            first = middles;
+        }
+    }
+    let mut times = [Vec::new(), Vec::new()];
+    let queries = [small.far_down().await, large.far_down().await];
+    for _ in 0..TIMES {
+        for ((table, query), times) in tables.iter().zip(&queries).zip(&mut times) {
+            let (took, records) = table.ask(query).await;
+            assert_eq!(records, 100);
+            times.push(took);
+        }
+    }
+    let deep = print("a page far down", sizes, times);
+    for ((rows, deep), first) in sizes.iter().zip(deep).zip(first) {
+        println!(
+            "{rows} rows: page {DEPTH} records down / first page: {:.2} (bar 1.5)",
+            ratio(deep, first)
+        );
+    }
+    small.close().await;
+    large.close().await;
+}
+
+/// The middles, and what they are to each other.
+fn print(what: &str, sizes: [u64; 2], times: [Vec<Duration>; 2]) -> [Duration; 2] {
+    let summaries = times.map(summary);
+    println!("{what}:");
+    for (rows, [middle, worst]) in sizes.iter().zip(summaries) {
+        println!("  {rows:>9} rows  p50 {middle:>9.2?}  p99 {worst:>9.2?}");
+    }
+    let middles = summaries.map(|[middle, _]| middle);
+    println!("  large / small {:.2} (bar 1.3)", ratio(middles[1], middles[0]));
+    middles
+}
+
+/// A trail of its own in a database of its own.
+struct Table {
+    rows: u64,
+    scratch: ScratchDatabase,
+    store: PostgresStore,
+    audit: PostgresAuditStore,
+}
+
+impl Table {
+    async fn of(rows: u64, admin: &SecretString) -> Self {
         let name = format!("ops_bench_{}_{rows}", std::process::id());
-        let scratch = ScratchDatabase::create(&admin, &name).await.expect("a database");
+        let scratch = ScratchDatabase::create(admin, &name).await.expect("a database");
         let store = PostgresStore::connect(scratch.owner_url())
             .await
             .expect("a store");
@@ -53,33 +117,46 @@ async fn compare(sizes: [u64; 2]) {
             .expect("a URL with a database");
         fill(&format!("{server}/{}", scratch.name()), rows);
         let audit = PostgresAuditStore::unchecked(&store);
-        let mut answers = Vec::new();
-        for (what, query) in questions() {
-            answers.push((what, ask(&audit, query, rows).await));
+        Self {
+            rows,
+            scratch,
+            store,
+            audit,
         }
-        let deep = far_down(&audit).await;
-        answers.push(("a page far down", deep));
-        println!("{rows} rows:");
-        for (what, [middle, worst]) in &answers {
-            println!("  {what:<44} p50 {middle:>7.2?}  p99 {worst:>7.2?}");
-        }
-        let [first, deep] = [answers[1].1[0], answers[4].1[0]];
-        println!(
-            "  page {DEPTH} records down / first page: {:.2} (bar 1.5)",
-            ratio(deep, first)
-        );
-        found.push(answers);
-        store.close().await;
-        scratch.drop_all().await.expect("the database is dropped");
     }
-    let [small, large] = &found[..] else { return };
-    for ((what, small), (_, large)) in small.iter().zip(large) {
-        println!(
-            "{what:<46} {} rows / {} rows: {:.2} (bar 1.3)",
-            sizes[1],
-            sizes[0],
-            ratio(large[0], small[0])
-        );
+
+    /// How long it took, and how many records came.
+    async fn ask(&self, query: &AuditQuery) -> (Duration, usize) {
+        let began = Instant::now();
+        let page = self.audit.search(&tenant(), query).await.expect("a page");
+        let took = began.elapsed();
+        assert!(!page.records.is_empty() || query.actor.is_some(), "{query:?}");
+        (took, page.records.len())
+    }
+
+    /// The question for the page so far down.
+    async fn far_down(&self) -> AuditQuery {
+        let mut query = AuditQuery::default();
+        query.limit = Some(1_000);
+        let mut passed = 0;
+        while passed < DEPTH {
+            let page = self.audit.search(&tenant(), &query).await.expect("a page");
+            passed += page.records.len();
+            match page.next {
+                Some(next) if passed + 1_000 < self.rows as usize * 2 / 5 => query.after = Some(next),
+                _ => {
+                    println!("({} rows end {passed} records down)", self.rows);
+                    break;
+                }
+            }
+        }
+        query.limit = Some(100);
+        query
+    }
+
+    async fn close(self) {
+        self.store.close().await;
+        self.scratch.drop_all().await.expect("the database is dropped");
     }
 }
 
@@ -93,7 +170,7 @@ fn questions() -> [(&'static str, Question); 4] {
             query.actor = Some(user(n, rows));
             query
         }),
-        ("a tenant, newest 100", |_, _| AuditQuery::default()),
+        (TENANT, |_, _| AuditQuery::default()),
         ("7 days, high-privilege actions", |n, _| {
             let mut query = AuditQuery::default();
             query.from = Some(days_before_end(7 + n as i64 % 300));
@@ -134,45 +211,6 @@ fn tenant() -> TenantId {
 }
 
 /// The middle and the 99th percentile.
-async fn ask(audit: &PostgresAuditStore, query: Question, rows: u64) -> [Duration; 2] {
-    let mut times = Vec::with_capacity(TIMES);
-    for n in 0..TIMES + 20 {
-        let query = query(n, rows);
-        let began = Instant::now();
-        let page = audit.search(&tenant(), &query).await.expect("a page");
-        let took = began.elapsed();
-        assert!(!page.records.is_empty() || query.actor.is_some(), "{query:?}");
-        if n >= 20 {
-            times.push(took);
-        }
-    }
-    summary(times)
-}
-
-async fn far_down(audit: &PostgresAuditStore) -> [Duration; 2] {
-    let mut query = AuditQuery::default();
-    query.limit = Some(1_000);
-    let mut passed = 0;
-    while passed < DEPTH {
-        let page = audit.search(&tenant(), &query).await.expect("a page");
-        passed += page.records.len();
-        let Some(next) = page.next else {
-            println!("  (the trail ends {passed} records down)");
-            break;
-        };
-        query.after = Some(next);
-    }
-    query.limit = Some(100);
-    let mut times = Vec::with_capacity(TIMES);
-    for _ in 0..TIMES {
-        let began = Instant::now();
-        let page = audit.search(&tenant(), &query).await.expect("a page");
-        times.push(began.elapsed());
-        assert_eq!(page.records.len(), 100);
-    }
-    summary(times)
-}
-
 fn summary(mut times: Vec<Duration>) -> [Duration; 2] {
     times.sort_unstable();
     [times[times.len() / 2], times[times.len() * 99 / 100]]

@@ -369,11 +369,13 @@ async fn an_end_that_was_cut_off_or_changed_under_its_head_is_noticed_at_once() 
     }
 }
 
+type Beheaded = fn(AuditHead) -> Option<AuditHead>;
+
 /// What a store says of its head, changed.
 #[derive(Debug)]
 struct Headed {
     store: InMemoryAudit,
-    head: fn(AuditHead) -> Option<AuditHead>,
+    head: Beheaded,
 }
 
 #[async_trait]
@@ -405,7 +407,7 @@ impl AuditStore for Headed {
 
 #[tokio::test]
 async fn a_head_that_is_not_that_of_its_rows_is_not_signed() {
-    let cases: [(fn(AuditHead) -> Option<AuditHead>, &str); 4] = [
+    let cases: [(Beheaded, &str); 4] = [
         (|_| None, "behind the end"),
         (
             |head| Some(AuditHead::new(AuditReceipt::new(9, Digest::of(b"x")), head.peaks)),
