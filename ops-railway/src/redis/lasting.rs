@@ -10,6 +10,8 @@ where
     F: Future<Output: Send> + Send + 'static,
 {
     work: Option<Pin<Box<F>>>,
+    /// Where it goes on.
+    runtime: Option<Handle>,
 }
 
 impl<F> Lasting<F>
@@ -19,6 +21,7 @@ where
     pub(super) fn of(work: F) -> Self {
         Self {
             work: Some(Box::pin(work)),
+            runtime: Handle::try_current().ok(),
         }
     }
 }
@@ -30,13 +33,15 @@ where
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let Some(work) = &mut self.work else {
-            // Nobody polls what is over.
+        // Out of its place while it works: what panicked is not polled again.
+        let Some(mut work) = self.work.take() else {
             return Poll::Pending;
         };
-        let answer = std::task::ready!(work.as_mut().poll(context));
-        self.work = None;
-        Poll::Ready(answer)
+        let answer = work.as_mut().poll(context);
+        if answer.is_pending() {
+            self.work = Some(work);
+        }
+        answer
     }
 }
 
@@ -45,7 +50,7 @@ where
     F: Future<Output: Send> + Send + 'static,
 {
     fn drop(&mut self) {
-        if let (Some(work), Ok(runtime)) = (self.work.take(), Handle::try_current()) {
+        if let (Some(work), Some(runtime)) = (self.work.take(), self.runtime.take()) {
             runtime.spawn(work);
         }
     }

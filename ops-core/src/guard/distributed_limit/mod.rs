@@ -303,6 +303,8 @@ impl Inner {
                 return decision;
             }
             if let Passage::Closed(_) = self.breaker.ask(now) {
+                // What tries whether the store is back may be with a caller that nobody polls.
+                self.asker.hurry();
                 break;
             }
             let stamp = force.asking();

@@ -3,6 +3,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use zeroize::Zeroizing;
 
 use super::{EndpointClass, LimitRule, LimitScope, LimitSemantics};
 
@@ -89,20 +90,20 @@ impl<'a> LimitKey<'a> {
     }
 }
 
-/// A secret that many keys are digested under: what depends on it alone is worked out once.
+/// A secret that keys are digested under, wiped when it goes. What depends on it alone is worked out each time: the states of HMAC are as good as the secret, and
+/// would not be wiped.
 #[derive(Clone)]
-pub(crate) struct LimitSecret(Hmac<Sha256>);
+pub(crate) struct LimitSecret(Zeroizing<[u8; 32]>);
 
 impl LimitSecret {
     pub(crate) fn of(secret: &[u8; 32]) -> Self {
-        #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
-        let mac = Hmac::<Sha256>::new_from_slice(secret).expect("any length");
-        Self(mac)
+        Self(Zeroizing::new(*secret))
     }
 
     /// As [`LimitKey::digest`].
     pub(crate) fn digest(&self, key: &LimitKey<'_>, rule: &LimitRule) -> LimitDigest {
-        let mut mac = Hmac::clone(&self.0);
+        #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
+        let mut mac = Hmac::<Sha256>::new_from_slice(&*self.0).expect("any length");
         mac.update(b"ops limit key 1\0");
         mac.update(key.text(rule).as_bytes());
         let tag = mac.finalize().into_bytes();

@@ -8,7 +8,40 @@ use tokio::sync::oneshot;
 use super::{Batch, Shared};
 
 /// The call of a lone question: its caller makes it, which saves the way to a task and back.
-pub(super) type Call = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(super) struct Call {
+    work: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// Its caller's: whoever takes it over may be of a runtime that nobody drives for long.
+    runtime: Option<Handle>,
+}
+
+impl Call {
+    /// For the runtime that is now.
+    pub(super) fn new(work: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self {
+            work: Box::pin(work),
+            runtime: Handle::try_current().ok(),
+        }
+    }
+
+    /// Gives it to a task. Without a runtime it ends here, and lets everybody go who waits.
+    fn spawn(self) {
+        if let Some(runtime) = self.runtime {
+            runtime.spawn(self.work);
+        }
+    }
+}
+
+/// A call that goes from its caller to a task. The lock of the queue is not to be held: a foreign waker is called.
+#[must_use]
+pub(super) struct Left(Call, Waker);
+
+impl Left {
+    pub(super) fn go(self) {
+        let Self(call, caller) = self;
+        caller.wake();
+        call.spawn();
+    }
+}
 
 /// Where that call is. Whoever comes to wait for its end takes it to a task: its caller may be one that nobody polls for long.
 #[derive(Default)]
@@ -40,12 +73,9 @@ impl Lone {
     }
 
     /// The call, for a task; where its caller works on it now, the caller will see to that.
-    pub(super) fn leave(&mut self) -> Option<Call> {
+    pub(super) fn leave(&mut self) -> Option<Left> {
         match std::mem::take(&mut self.place) {
-            Place::Here(call, caller) => {
-                caller.wake();
-                return Some(call);
-            }
+            Place::Here(call, caller) => return Some(Left(call, caller)),
             Place::Polled | Place::Wanted => self.place = Place::Wanted,
             Place::Elsewhere => {}
         }
@@ -111,14 +141,14 @@ impl<'a, B: Batch> Driver<'a, B> {
     /// Pending: the call waits here.
     fn work(&self, mut call: Call, context: &mut Context<'_>) -> Poll<()> {
         let over = Over(self);
-        if call.as_mut().poll(context).is_ready() {
+        if call.work.as_mut().poll(context).is_ready() {
             return Poll::Ready(());
         }
         std::mem::forget(over);
         let left = self.shared.lock().lone.put(call, context.waker());
         match left {
             Some(left) => {
-                tokio::spawn(left);
+                left.spawn();
                 Poll::Ready(())
             }
             None => Poll::Pending,
@@ -133,9 +163,8 @@ impl<B: Batch> Drop for Driver<'_, B> {
             let own = queue.lone.number == self.number;
             own.then(|| queue.lone.leave()).flatten()
         };
-        // Without a runtime it ends here, and lets everybody go who waits.
-        if let (Some(left), Ok(runtime)) = (left, Handle::try_current()) {
-            runtime.spawn(left);
+        if let Some(left) = left {
+            left.go();
         }
     }
 }

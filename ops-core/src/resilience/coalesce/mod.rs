@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 
-use self::lone::{Driver, Lone};
+use self::lone::{Call, Driver, Lone};
 use super::{Deadline, caught};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::Clock;
@@ -31,10 +31,10 @@ pub trait Batch: Send + Sync + 'static {
 /// Puts questions that arrive while a call is in flight into the next call. There is no timer: a lone question goes out at once.
 ///
 /// A second call is made beside the first where half of one waits: the service works on it while the answers of the first are told. Each is a
-/// task of its own, but for the call of a lone question, which its caller makes until another question arrives or the caller goes. So a caller
-/// that is cancelled, or not polled, loses nothing of the others; a question whose caller has gone is left out unless it was sent already. A call that fails, or takes longer than the time limit, fails for all that were in it
-/// and for all that wait: nobody waits behind a service that does not answer. A question that waited longer than the limit is not sent.
-/// So no question takes longer than twice the limit.
+/// task of its own, but for the call of a lone question, which its caller makes until another question arrives or the caller goes; then it goes on as a task of its
+/// caller's runtime. So a caller that is cancelled, or not polled, loses nothing of the others; a question whose caller has gone is left out unless it was sent already. A
+/// call that fails, or takes longer than the time limit, fails for all that were in it and for all that wait: nobody waits behind a service that does not answer. A question
+/// that waited longer than the limit is not sent. So no question takes longer than twice the limit.
 pub struct Coalescer<B: Batch> {
     shared: Arc<Shared<B>>,
 }
@@ -113,14 +113,14 @@ impl<B: Batch> Coalescer<B> {
         };
         if let Some(left) = left {
             // Its caller may not be polled for long, and this question waits for it.
-            tokio::spawn(left);
+            left.go();
         }
         let work = || Work {
             shared: Arc::clone(&self.shared),
             done: false,
         };
         let answered = if let Some(number) = alone {
-            let call = Box::pin(work().run_once());
+            let call = Call::new(work().run_once());
             Driver::new(&self.shared, number).until(call, answered).await
         } else {
             if starts {
@@ -134,6 +134,14 @@ impl<B: Batch> Coalescer<B> {
                 ErrorKind::Unavailable,
                 self.shared.operation,
             ))),
+        }
+    }
+
+    /// For who waits for the end of a call without asking: one that its caller makes goes to a task, for its caller may not be polled for long.
+    pub fn hurry(&self) {
+        let left = self.shared.lock().lone.leave();
+        if let Some(left) = left {
+            left.go();
         }
     }
 }
@@ -275,6 +283,7 @@ impl<B: Batch> Drop for Work<B> {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use tokio::sync::Semaphore;
@@ -402,6 +411,56 @@ mod tests {
         settle().await;
         assert_eq!(*batch.calls.lock().unwrap(), [vec![1], vec![2], vec![3]]);
         assert_eq!(coalescer.ask(4).await.unwrap(), 8);
+    }
+
+    /// Whoever takes a call over may be of a runtime that is not driven any more.
+    #[test]
+    fn a_call_stays_with_the_runtime_of_its_caller() {
+        let (coalescer, batch, _) = doubling(0);
+        let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (first, second) = (runtime(), runtime());
+        let polled = |asked: &mut Pin<Box<dyn Future<Output = Result<u32, Arc<Error>>> + Send + '_>>| {
+            let context = &mut std::task::Context::from_waker(std::task::Waker::noop());
+            asked.as_mut().poll(context).is_pending()
+        };
+        let mut one: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(coalescer.ask(1));
+        assert!(first.block_on(async { polled(&mut one) }));
+        let mut two: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(coalescer.ask(2));
+        // The second runtime is kept and never driven again; a question outside of any does no harm either.
+        assert!(second.block_on(async { polled(&mut two) }));
+        let mut three: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(coalescer.ask(3));
+        assert!(polled(&mut three));
+        batch.permits.add_permits(10);
+        let answers =
+            first.block_on(async { (one.await.unwrap(), two.await.unwrap(), three.await.unwrap()) });
+        assert_eq!(answers, (2, 4, 6));
+        first.block_on(settle());
+        // Dropped outside of a runtime, a call goes on in its own.
+        let mut gone: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(coalescer.ask(4));
+        batch.permits.forget_permits(100);
+        assert!(first.block_on(async { polled(&mut gone) }));
+        drop(gone);
+        batch.permits.add_permits(10);
+        first.block_on(settle());
+        assert_eq!(batch.calls.lock().unwrap().last(), Some(&vec![4]));
+    }
+
+    #[tokio::test]
+    async fn who_hurries_a_lone_call_needs_no_poll_of_its_caller() {
+        let (coalescer, batch, _) = doubling(0);
+        coalescer.hurry();
+        let mut first = Box::pin(coalescer.ask(1));
+        let polled = std::future::poll_fn(|context| std::task::Poll::Ready(first.as_mut().poll(context)));
+        assert!(polled.await.is_pending());
+        coalescer.hurry();
+        batch.permits.add_permits(10);
+        settle().await;
+        assert_eq!(
+            batch.calls.lock().unwrap().len(),
+            1,
+            "answered while nobody polls the caller"
+        );
+        assert_eq!(first.await.unwrap(), 2);
     }
 
     #[tokio::test]
