@@ -186,7 +186,7 @@ impl<'a> Number<'a> {
             Meaning::Symbol => self.symbol(text, label),
             Meaning::Employee if reaches => self.employee(text, near),
             Meaning::Postal => self.postal(text, label, near),
-            Meaning::Secret if near => self.secret(text),
+            Meaning::Secret if near => self.secret_or_longer(text, phone),
             Meaning::Phone if reaches => self.phone(text, near, phone),
             _ => None,
         }
@@ -318,6 +318,14 @@ impl<'a> Number<'a> {
         };
         let count = self.shape(text, shapes)?;
         Some((self.digits(count), PiiType::PostalCode))
+    }
+
+    /// What its form gives away, which may be longer than its first group, before a code.
+    fn secret_or_longer(&self, text: &Text<'_>, phone: Option<&Phone>) -> Option<Found> {
+        let sure = || phone.filter(|phone| !phone.is_bare);
+        self.by_form(text, None)
+            .or_else(|| sure().map(|phone| (phone.range.clone(), PiiType::Phone)))
+            .or_else(|| self.secret(text))
     }
 
     /// A code of digits; what has letters too is found from the field.

@@ -310,6 +310,11 @@ fn value(text: &Text<'_>, at: usize, field: Field) -> Option<Range<usize>> {
     while text.get(start) == b' ' && start - at < 3 {
         start += 1;
     }
+    // As Rust writes what may be missing: `password: Some("hunter2x")`.
+    let some = text.starts(start, b"Some(");
+    if some {
+        start += b"Some(".len();
+    }
     let quote = text.get(start);
     let range = if matches!(quote, b'"' | b'\'' | b'`') {
         let width = text.width(start);
@@ -333,7 +338,7 @@ fn value(text: &Text<'_>, at: usize, field: Field) -> Option<Range<usize>> {
         let value = &text.bytes[start..end];
         let word = value.iter().all(u8::is_ascii_alphabetic);
         let ends = matches!(text.get(end), 0 | b'\n' | b'\r' | b',' | b'"' | b'}') || text.get(end) >= 0x80;
-        if field == Field::Told && word && !ends {
+        if field == Field::Told && word && !ends && !some {
             return None;
         }
         start..end

@@ -243,10 +243,15 @@ impl<'a> Search<'a> {
             b's' | b'S' | 0x83 => key::after_word(text, at),
             _ => None,
         };
-        match secret {
-            Some(range) => self.push(range, PiiType::ApiKey, found),
-            None => Next::Mark,
-        }
+        let Some(range) = secret else {
+            return Next::Mark;
+        };
+        let is_number = text.bytes[range.clone()]
+            .iter()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'(' | b')'));
+        let next = self.push(range, PiiType::ApiKey, found);
+        // `+81-90 1234 5678`: a number may go on behind the space, and of two that begin together the longer counts.
+        if is_number { Next::Mark } else { next }
     }
 
     fn push(&self, range: Range<usize>, kind: PiiType, found: &mut Vec<PiiSpan>) -> Next {
