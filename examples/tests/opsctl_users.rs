@@ -270,7 +270,9 @@ fn a_change_that_the_vendor_refuses_fails_the_stop() {
     let run = stopped.json()["run"].as_str().expect("a run").to_owned();
     let resumed = simulation.run(&["resume", &run, "--lang", "en"]);
     assert!(
-        resumed.out.contains("are not judged: opsctl user stop - usr_hanako"),
+        resumed
+            .out
+            .contains("are not judged: opsctl user stop - usr_hanako"),
         "{}{}",
         resumed.out,
         resumed.err
