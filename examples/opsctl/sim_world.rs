@@ -217,6 +217,7 @@ async fn start_cloud_run(
 /// The same id in a tenant and in none is two users; one was suspended before.
 fn add_users(users: &IdentitySim) {
     users.add_user(None, "usr_hanako", "hanako@example.com");
+    users.set_valid_since(None, "usr_hanako", Some(1_700_000_000));
     users.add_user(None, "usr_taro", "taro@example.com");
     users.set_disabled(None, "usr_taro", true);
     users.add_user(Some(TENANT), "usr_hanako", "hanako@customer.example");

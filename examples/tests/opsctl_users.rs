@@ -85,6 +85,9 @@ fn a_stop_ends_sessions_suspends_the_account_and_is_audited_and_a_restore_gives_
     );
     let steps = document["steps"].as_array().expect("steps");
     assert_eq!(steps.len(), 2, "{}", stopped.out);
+    // Of the revocation that counts, not of the one of long ago.
+    assert!(stopped.out.contains("may be accepted until"), "{}", stopped.out);
+    assert!(!stopped.out.contains("2023-11-1"), "{}", stopped.out);
     assert!(
         steps
             .iter()
@@ -168,6 +171,7 @@ fn a_stop_that_was_killed_is_resumed_and_judged_by_the_time_of_its_decision() {
             "{}",
             resumed.out
         );
+        assert!(resumed.out.contains("may be accepted until"), "{}", resumed.out);
         assert!(account(&simulation, HANAKO).0);
         let run = document["run"].as_str().expect("a run");
         let restored = simulation.run(&["restore", run, "--json"]);
@@ -236,6 +240,7 @@ fn what_is_no_id_is_refused_and_an_address_is_not_repeated() {
         &["user", "stop", "-", &"x".repeat(129)],
         &["stop", "user:-/usr_hanako"],
         &["stop", "user:-/usr_hanako@2999-01-01T00:00:00Z"],
+        &["plan", "user:-/usr_hanako@2999-01-01T00:00:00Z"],
         &["stop", "user:-/usr_hanako@2026-01-30T09:00:00Z"],
     ] {
         let refused = simulation.run(&[verb, &["--lang", "en"]].concat());
@@ -258,6 +263,20 @@ fn a_change_that_the_vendor_refuses_fails_the_stop() {
     assert_eq!(stopped.json()["status"], "failed");
     assert_eq!(runs(&simulation), 1);
     assert!(!account(&simulation, HANAKO).0);
+    // Another decision ends what began since, too.
+    let told = simulation.run(&["user", "stop", "-", HANAKO, "--lang", "en"]);
+    let again = "try again: opsctl user stop - usr_hanako";
+    assert!(told.out.contains(again), "{}{}", told.out, told.err);
+    let run = stopped.json()["run"].as_str().expect("a run").to_owned();
+    let resumed = simulation.run(&["resume", &run, "--lang", "en"]);
+    assert!(
+        resumed
+            .out
+            .contains("are not judged: opsctl user stop - usr_hanako"),
+        "{}{}",
+        resumed.out,
+        resumed.err
+    );
 }
 
 #[test]
@@ -316,6 +335,7 @@ fn users_that_are_not_configured_are_not_reached_and_the_doctor_tells_what_is_gr
         of_users.map(|check| check["state"].clone()).collect::<Vec<_>>()
     };
     assert_eq!(granted(&found), [json!("ready"), json!("ready")]);
+    assert!(found.to_string().contains("user-lookup"), "{found}");
     let file = simulation.path().join("ops.toml");
     let text = std::fs::read_to_string(&file).expect("a configuration");
     std::fs::write(&file, text.replace("identity_project = \"soul-kun\"\n", "")).expect("writable");

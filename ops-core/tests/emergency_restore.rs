@@ -176,6 +176,42 @@ async fn a_restore_after_drift_is_refused_and_shows_the_difference() {
     assert_eq!(world.held().await.len(), 3);
 }
 
+/// The stop was refused, and somebody else has stopped the target since: that is not ours to undo.
+#[tokio::test(start_paused = true)]
+async fn what_others_stopped_after_a_refused_stop_is_drift() {
+    for (kind, drifts) in [(ErrorKind::PermissionDenied, true), (ErrorKind::Timeout, false)] {
+        let world = World::of(2);
+        world.targets[1].every_apply(Fault::Fail(kind));
+        let stopped = world.stop().await;
+        assert_eq!(stopped.status, OutcomeStatus::Partial, "{kind:?}");
+        world.targets[1].heal();
+        world.targets[1].set("mode", json!("stopped"));
+        match world.restore(&stopped.run).await {
+            Err(refusal) => {
+                let steps = drifted(refusal);
+                assert!(drifts, "{kind:?}: the call may have landed late");
+                assert_eq!(steps.len(), 1);
+                assert_eq!(paths(&steps[0]), ["mode"]);
+                assert!(world.targets[1].is_stopped());
+            }
+            Ok(restored) => {
+                assert!(!drifts, "{kind:?}");
+                assert_eq!(restored.status, OutcomeStatus::Verified);
+            }
+        }
+    }
+    // A later stop of ours has closed it, so it is ours to open.
+    let world = World::of(2);
+    world.targets[1].every_apply(Fault::Fail(ErrorKind::PermissionDenied));
+    let first = world.stop().await;
+    world.targets[1].heal();
+    let second = world.stop().await;
+    assert_eq!(second.status, OutcomeStatus::Verified);
+    assert!(world.all_stopped());
+    let restored = world.restore(&first.run).await.unwrap();
+    assert_eq!(restored.status, OutcomeStatus::Verified);
+}
+
 #[tokio::test(start_paused = true)]
 async fn drift_is_accepted_only_by_those_who_saw_it() {
     let world = World::of(2);

@@ -3,6 +3,7 @@
 mod plan;
 mod report;
 
+use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -117,4 +118,29 @@ pub(crate) fn seconds(duration: Duration) -> String {
 
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// As one word of a shell.
+pub(crate) fn quoted(word: &str) -> Cow<'_, str> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:/@-".contains(&byte);
+    match !word.is_empty() && word.bytes().all(plain) {
+        true => Cow::Borrowed(word),
+        false => Cow::Owned(format!("'{}'", word.replace('\'', r"'\''"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn what_a_shell_would_read_otherwise_is_quoted() {
+        assert_eq!(
+            quoted("user:-/u.1_b@2026-11-28T13:00:00Z"),
+            "user:-/u.1_b@2026-11-28T13:00:00Z"
+        );
+        assert_eq!(quoted("user:-/a;b$(c)"), "'user:-/a;b$(c)'");
+        assert_eq!(quoted("a'b"), r"'a'\''b'");
+        assert_eq!(quoted("全停止"), "'全停止'");
+    }
 }

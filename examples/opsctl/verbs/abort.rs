@@ -4,7 +4,7 @@ use ops_core::model::{PlanKind, RunId};
 use super::resume::unknown;
 use crate::cli::{AbortArgs, Global};
 use crate::exit::{Exit, Failure};
-use crate::print::{Printer, report_document};
+use crate::print::{Printer, quoted, report_document};
 use crate::session::{Session, started};
 use crate::world::Purpose;
 
@@ -17,7 +17,7 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &AbortArgs) ->
     printer.heading(&printer.pick(&format!("中止  {run}  {name}"), &format!("abort  {run}  {name}")));
     let aborting = world.ops.abort(&run, &procedure, &session.actor, &args.reason);
     let report = aborting.await.inspect_err(|refusal| match refusal {
-        Refusal::Completed { .. } => printer.error(&format!("  → opsctl stop {name}")),
+        Refusal::Completed { .. } => printer.error(&format!("  → opsctl stop {}", quoted(name))),
         Refusal::NotARestore { .. } => printer.error(&format!("  → opsctl restore {run}")),
         _ => {}
     })?;

@@ -6,7 +6,7 @@ use crate::exit::{Exit, Failure};
 use crate::print::{Printer, report_document};
 use crate::queues::{self, Looking};
 use crate::session::{Session, started};
-use crate::world::Purpose;
+use crate::world::{Purpose, StopOfUser};
 
 pub(crate) async fn run(global: &Global, printer: &Printer, args: &ResumeArgs) -> Result<Exit, Failure> {
     let session = Session::open(global, printer, Purpose::Act).await?;
@@ -44,6 +44,20 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &ResumeArgs) -
             _ => printer.pick("結果: まだ完了していません", "result: not complete yet"),
         });
         if is_stop {
+            if let Some(stop) = StopOfUser::of(name) {
+                let before = stop.before();
+                printer.line(&printer.pick(
+                    &format!(
+                        "  ※ {} JST 以後に始まったセッションは判定していません: {}",
+                        before.to_jst(),
+                        stop.anew()
+                    ),
+                    &format!(
+                        "  note: sessions that began after {before} are not judged: {}",
+                        stop.anew()
+                    ),
+                ));
+            }
             let back = printer.pick("復旧", "put it back");
             printer.line(&format!("  {back}: opsctl restore {run}"));
             queues::show(&found, printer);

@@ -5,7 +5,7 @@ use crate::exit::{Exit, Failure};
 use crate::print::{Printer, report_document};
 use crate::queues::{self, Looking};
 use crate::session::Session;
-use crate::world::Purpose;
+use crate::world::{Purpose, StopOfUser};
 
 pub(crate) async fn run(global: &Global, printer: &Printer, args: &StopArgs) -> Result<Exit, Failure> {
     if args.dry_run {
@@ -74,7 +74,12 @@ pub(super) async fn carry_out(
     }
     let again = printer.pick("やり直し", "try again");
     if exit != Exit::Done {
-        printer.line(&format!("  {again}: opsctl resume {run}"));
+        // Another decision also ends what began since; to take this one up would not.
+        let command = match StopOfUser::of(procedure.name()) {
+            Some(stop) => stop.anew(),
+            None => format!("opsctl resume {run}"),
+        };
+        printer.line(&format!("  {again}: {command}"));
     }
     printer.line(&format!(
         "  {}: opsctl restore {run}",

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::cli::{Global, PlanArgs, RestoreArgs, StopArgs, UserArgs, UserVerb, WhoArgs};
 use crate::exit::{Exit, Failure};
-use crate::print::Printer;
+use crate::print::{Printer, quoted};
 use crate::session::{Session, holder};
 use crate::world::{Purpose, StopOfUser, UserId};
 
@@ -56,9 +56,9 @@ async fn stop(global: &Global, printer: &Printer, user: UserId, dry_run: bool) -
     // A directory that does not answer keeps nobody from stopping: the run finds out.
     let asked = tokio::time::timeout(LOOK, AccountSuspender::account(&users, user.id())).await;
     if let Ok(Err(error)) = asked
-        && is_nobody(&error)
+        && is_nobody(&user, &error)
     {
-        return Err(nobody(&users, &user));
+        return Err(nobody(&users, &user, &error));
     }
     let procedure = StopOfUser::decided(user, session.world.now()).procedure();
     let args = StopArgs {
@@ -76,7 +76,7 @@ async fn stop(global: &Global, printer: &Printer, user: UserId, dry_run: bool) -
     };
     // Another `user stop` would be another decision, with another digest.
     if dry_run || matches!(ended, Err(Failure::Refused(_))) {
-        printer.error(&format!("  → opsctl stop {procedure}"));
+        printer.error(&format!("  → opsctl stop {}", quoted(&procedure)));
     }
     ended
 }
@@ -85,7 +85,7 @@ async fn show(global: &Global, printer: &Printer, user: &UserId) -> Result<Exit,
     let session = Session::open(global, printer, Purpose::Look).await?;
     let users = session.world.users_seen(user)?;
     let account = match AccountSuspender::account(&users, user.id()).await {
-        Err(error) if is_nobody(&error) => return Err(nobody(&users, user)),
+        Err(error) if is_nobody(user, &error) => return Err(nobody(&users, user, &error)),
         account => account?,
     };
     let sessions = users.sessions(user.id()).await?;
@@ -121,6 +121,11 @@ async fn show(global: &Global, printer: &Printer, user: &UserId) -> Result<Exit,
     if let Err(error) = &held {
         printer.error(&printer.warn(&format!("⚠ {error}")));
     }
+    // Whether a run holds the user is not known.
+    let exit = match held.is_ok() {
+        true => Exit::Done,
+        false => Exit::Unverified,
+    };
     if printer.json() {
         printer.document(&json!({
             "target": target, "suspended": account.suspended,
@@ -128,21 +133,25 @@ async fn show(global: &Global, printer: &Printer, user: &UserId) -> Result<Exit,
                 "active": sessions.active, "ended_before": sessions.ended_before, "tokens_until": sessions.tokens_until,
                 "caveats": sessions.caveats,
             },
-            "held_by": run, "exit_code": 0,
+            "held_by": run, "held_error": held.as_ref().err().map(ToString::to_string), "exit_code": exit.code(),
         }));
     }
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 /// An id that is unknown; for a tenant that is, the vendor says that the request is wrong.
-fn is_nobody(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidInput)
+fn is_nobody(user: &UserId, error: &Error) -> bool {
+    match error.kind() {
+        ErrorKind::NotFound => true,
+        ErrorKind::InvalidInput => user.tenant().is_some(),
+        _ => false,
+    }
 }
 
-fn nobody(users: &IdentityUsers, user: &UserId) -> Failure {
+fn nobody(users: &IdentityUsers, user: &UserId, error: &Error) -> Failure {
     let directory = users.directory();
     Failure::usage(
-        format!("there is no user {} in {directory}", user.id()),
+        format!("there is no user {} in {directory}: {error}", user.id()),
         "give the tenant (- for none) and the id of the user (localId) as the console shows them; nothing was done",
     )
 }

@@ -154,7 +154,7 @@ impl World {
             return Ok(self.approvals(Procedure::new(name, vec![Step::new(self.switch(feature)?)])?));
         }
         if let Some(of_user) = name.strip_prefix(USER_PROCEDURE) {
-            let stop = StopOfUser::read(of_user, self.now())?;
+            let stop = StopOfUser::read(of_user)?;
             return Ok(self.approvals(self.stop_of_user(&stop)?));
         }
         if name == TIMEOUTS_PROCEDURE {

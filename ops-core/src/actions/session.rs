@@ -75,7 +75,11 @@ impl Action for RevokeSessions {
         };
         // No field: nothing of it can be written back.
         let snapshot = Snapshot::new(self.target.clone(), FORMAT);
-        let tokens = seen.tokens_until.map(messages::tokens_live_until);
+        // Before the revocation counts, the time is that of an older one.
+        let tokens = seen
+            .tokens_until
+            .filter(|_| state == TargetState::Stopped)
+            .map(messages::tokens_live_until);
         Ok(tokens
             .into_iter()
             .chain(seen.caveats)

@@ -323,11 +323,7 @@ impl Engine {
             "the step ended"
         );
         if let Some(last) = last {
-            for caveat in last.caveats() {
-                if !report.caveats.contains(caveat) {
-                    report.caveats.push(caveat.clone());
-                }
-            }
+            report.add_caveats(last.caveats());
         }
         (report, recorded)
     }

@@ -356,6 +356,9 @@ impl Engine {
         let steps: Vec<_> = look.iter().map(|(_, step, _)| step.clone()).collect();
         let observed = self.observe_all(&steps).await;
         for ((report, step, planned), observed) in look.into_iter().zip(observed) {
+            if let Ok(observed) = &observed {
+                report.add_caveats(observed.caveats());
+            }
             report.verdict = match (observed, &run.kind, &planned.prior) {
                 (Err(error), ..) => Verdict::unknown(error.to_string()),
                 (Ok(observed), PlanKind::Restore { .. }, Prior::Observed { snapshot }) => {

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::drift::drift;
 use super::forget::forgotten;
-use super::history::{self, later, left_by_restore, put_back, reopened};
+use super::history::{self, PastRun, later, left_by_restore, put_back, reopened};
 use super::outstanding::Outstanding;
 use super::plan::{Draft, Plan};
 use super::procedure::{Procedure, Step};
@@ -87,7 +87,9 @@ impl Engine {
                     let observed = observed
                         .map_err(|error| error.context("target", step.action.target().to_string()))?;
                     let left = left_by_restore(&later, run, step.action.target())
-                        .or_else(|| left_by(&entries, step.action.target()));
+                        .or_else(|| left_by(&entries, step.action.target()))
+                        // If all was refused, whatever is there is of others.
+                        .or_else(|| refused(&entries, &later, step.action.target()).then_some(&prior));
                     let mut planned = planned_step(
                         index,
                         stage,
@@ -240,6 +242,39 @@ fn left_by<'a>(entries: &'a [JournalEntry], wanted: &TargetId) -> Option<&'a Sna
         } if target == wanted && verdict.holds() => Some(left),
         _ => None,
     })
+}
+
+/// Whether every call on `wanted` that the run and the later ones announced was answered, with an error: nothing of what is there is theirs.
+fn refused(entries: &[JournalEntry], later: &[PastRun], wanted: &TargetId) -> bool {
+    let mut runs = later.iter().map(PastRun::entries).chain([entries]);
+    let mut any = false;
+    let all = runs.all(|entries| {
+        let mut pending = BTreeSet::new();
+        for entry in entries {
+            match &entry.event {
+                JournalEvent::Intent { step, target, .. } if target == wanted => {
+                    any = true;
+                    if !pending.insert(*step) {
+                        return false;
+                    }
+                }
+                JournalEvent::Applied {
+                    step,
+                    target,
+                    error,
+                    unanswered,
+                } if target == wanted => {
+                    if error.is_none() || *unanswered {
+                        return false;
+                    }
+                    pending.remove(step);
+                }
+                _ => {}
+            }
+        }
+        pending.is_empty()
+    });
+    any && all
 }
 
 fn planned_step(index: u32, stage: u32, step: &Step, prior: Prior) -> PlannedStep {

@@ -38,6 +38,19 @@ pub fn need_user_permission(subject: &str, permission: &str) -> Need {
     )
 }
 
+/// The service of the users does what is asked, not only grants it.
+pub fn need_user_lookup(subject: &str) -> Need {
+    need(
+        "user-lookup",
+        subject,
+        ("利用者を探せる", "users can be looked up"),
+        (
+            "プロジェクトで Identity Toolkit が有効か、プロジェクトとテナントが正しいかを確認する",
+            "check that Identity Toolkit is enabled in the project, and the project and the tenant",
+        ),
+    )
+}
+
 /// The user is there.
 pub fn need_known_user(subject: &str) -> Need {
     need(

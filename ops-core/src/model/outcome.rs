@@ -90,6 +90,17 @@ pub struct StepReport {
     pub share: Option<Share>,
 }
 
+impl StepReport {
+    /// Adds what an observation says, each once.
+    pub(crate) fn add_caveats(&mut self, caveats: &[Text]) {
+        for caveat in caveats {
+            if !self.caveats.contains(caveat) {
+                self.caveats.push(caveat.clone());
+            }
+        }
+    }
+}
+
 /// How a run ended, over all its steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

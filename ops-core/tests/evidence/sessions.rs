@@ -99,6 +99,12 @@ async fn what_the_provider_adds_reaches_the_operator() {
     assert!(ja.contains("2026-01-30 10:00:00"), "{ja}");
     assert!(en.contains("2026-01-30T01:00:00Z"), "{en}");
     assert_eq!(caveats[1].get(Lang::En), "mind this");
+
+    // Of a revocation that does not count yet the time says nothing.
+    let seen = SessionsSeen::uncounted(Some(now - Duration::from_secs(1)))
+        .with_tokens_until(Some(now + Duration::from_secs(3600)));
+    let action = RevokeSessions::new(Arc::new(Says("elsewhere", seen)), "u-17", now).unwrap();
+    assert!(action.observe().await.unwrap().caveats().is_empty());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use ops_core::error::{ErrorKind, Result};
-use ops_core::messages::{need_known_user, need_user_permission};
+use ops_core::messages::{need_known_user, need_user_lookup, need_user_permission};
 use ops_core::model::{Check, TargetId, Text};
 use ops_core::ports::{ReadinessProbe, SessionRevoker};
 use serde::Deserialize;
@@ -24,7 +24,8 @@ impl ReadinessProbe for IdentityUsers {
         SessionRevoker::limitations(self)
     }
 
-    /// The permissions are the project's; each target is a user, who is looked up.
+    /// The permissions are the project's; each target is a user, who is looked up. Without targets an id is that nobody has: permissions
+    /// may be granted where the service is not enabled.
     async fn examine(&self, targets: &[TargetId]) -> Vec<Check> {
         let granted = self.granted().await;
         let mut checks = vec![readiness::credential("Identity Toolkit", &granted)];
@@ -35,6 +36,14 @@ impl ReadinessProbe for IdentityUsers {
                 &granted,
             )
         }));
+        if targets.is_empty() {
+            let need = need_user_lookup(&self.directory);
+            checks.push(match self.lookup(NOBODY, "look for nobody").await {
+                Ok(_) => need.ready(),
+                Err(error) if error.kind() == ErrorKind::NotFound => need.ready(),
+                Err(error) => need.failed(&error),
+            });
+        }
         for target in targets {
             let need = need_known_user(target.as_str());
             let user = self.user_of(target);
@@ -72,6 +81,9 @@ impl IdentityUsers {
         Ok(response.json::<Granted>()?.permissions)
     }
 }
+
+/// An id that is looked up although nobody has it.
+const NOBODY: &str = "ops-readiness-nobody";
 
 /// Without the member, nothing is granted.
 #[derive(Debug, Default, Deserialize)]

@@ -105,6 +105,6 @@ async fn the_project_that_is_counted_is_named_only_where_it_was_set() {
     let named = exchanges
         .iter()
         .filter(|exchange| exchange.headers.iter().any(of_project));
-    // Two of sessions, two of revoke, two of suspend, one of account, two of resume, one of the permissions.
-    assert_eq!(named.count(), 10);
+    // Two of sessions, two of revoke, two of suspend, one of account, two of resume, one of the permissions, one of nobody.
+    assert_eq!(named.count(), 11);
 }

@@ -59,11 +59,30 @@ async fn each_permission_that_lacks_is_named_and_one_that_cannot_be_read_is_unkn
     let rule = FaultRule::on_all(Fault::Unavailable, "cloudresourcemanager");
     world.faults.add(rule);
     let checks = world.users().examine(&[]).await;
-    assert_eq!(checks.len(), 3);
+    assert_eq!(checks.len(), 4);
+    let (lookup, of_project): (Vec<_>, Vec<_>) = checks.iter().partition(|check| check.name == "user-lookup");
     assert!(
-        checks.iter().all(|check| check.state == CheckState::Unknown),
+        of_project.iter().all(|check| check.state == CheckState::Unknown),
         "{checks:#?}"
     );
+    assert_eq!(lookup[0].state, CheckState::Ready);
+}
+
+/// Where the service is not enabled, permissions are granted all the same.
+#[tokio::test]
+async fn without_a_user_to_look_for_the_service_itself_is_asked() {
+    let world = World::new().await;
+    let rule = FaultRule::on_all(Fault::Forbidden, "identitytoolkit");
+    world.faults.add(rule);
+    let checks = world.users().examine(&[]).await;
+    for permission in REQUIRED {
+        let check = of(&checks, &format!("permission:{permission}"));
+        assert_eq!(check.state, CheckState::Ready);
+    }
+    assert_ne!(of(&checks, "user-lookup").state, CheckState::Ready);
+    let nowhere = World::new().await.users().with_tenant("org-nowhere").unwrap();
+    let checks = nowhere.examine(&[]).await;
+    assert_ne!(of(&checks, "user-lookup").state, CheckState::Ready);
 }
 
 /// At one address with others, permissions are the project's and the vendor of the others has them.
