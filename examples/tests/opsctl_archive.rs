@@ -142,13 +142,17 @@ fn a_checkpoint_is_kept_elsewhere_and_another_trail_is_refused_there() {
         "--json",
     ];
     let forked = other.run(&verb);
-    assert_eq!(forked.code, 3, "{}{}", forked.out, forked.err);
+    assert_eq!(forked.code, 1, "{}{}", forked.out, forked.err);
     assert!(
-        forked.json()["not_archived"]
+        forked.json()["error"]["message"]
             .as_str()
             .is_some_and(|why| why.contains("another one of this length")),
         "{}",
         forked.out
+    );
+    assert!(
+        !other.path().join("seen").exists(),
+        "a trail that may not be the right one is signed by nobody"
     );
 }
 
