@@ -341,6 +341,7 @@ mod tests {
         }
     }
 
+    type Asking<'a> = Pin<Box<dyn Future<Output = Result<u32, Arc<Error>>> + Send + 'a>>;
     type Asked = tokio::task::JoinHandle<Result<u32, Arc<Error>>>;
 
     fn ask(coalescer: &Arc<Coalescer<Doubling>>, item: u32) -> Asked {
@@ -419,16 +420,16 @@ mod tests {
         let (coalescer, batch, _) = doubling(0);
         let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
         let (first, second) = (runtime(), runtime());
-        let polled = |asked: &mut Pin<Box<dyn Future<Output = Result<u32, Arc<Error>>> + Send + '_>>| {
+        let polled = |asked: &mut Asking<'_>| {
             let context = &mut std::task::Context::from_waker(std::task::Waker::noop());
             asked.as_mut().poll(context).is_pending()
         };
-        let mut one: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(coalescer.ask(1));
+        let mut one: Asking<'_> = Box::pin(coalescer.ask(1));
         assert!(first.block_on(async { polled(&mut one) }));
-        let mut two: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(coalescer.ask(2));
+        let mut two: Asking<'_> = Box::pin(coalescer.ask(2));
         // The second runtime is kept and never driven again; a question outside of any does no harm either.
         assert!(second.block_on(async { polled(&mut two) }));
-        let mut three: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(coalescer.ask(3));
+        let mut three: Asking<'_> = Box::pin(coalescer.ask(3));
         assert!(polled(&mut three));
         batch.permits.add_permits(10);
         let answers =
@@ -436,7 +437,7 @@ mod tests {
         assert_eq!(answers, (2, 4, 6));
         first.block_on(settle());
         // Dropped outside of a runtime, a call goes on in its own.
-        let mut gone: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(coalescer.ask(4));
+        let mut gone: Asking<'_> = Box::pin(coalescer.ask(4));
         batch.permits.forget_permits(100);
         assert!(first.block_on(async { polled(&mut gone) }));
         drop(gone);
