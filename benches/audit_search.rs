@@ -1,7 +1,7 @@
 //! Searching the audit trail: the four questions of the first runbook, and a page far down, at two sizes of the table, by turns.
 //!
 //! `cargo bench -p ops-benches --bench audit_search -- [SMALL LARGE]`; 200,000 and 1,000,000 rows by default, 1,000,000 and 10,000,000 for the numbers of the
-//! documents (that takes some 15 GB of the temporary directory and half an hour). A year by months, twenty-one tenants of which one has two fifths, 400 records of each of its users; the table is in memory.
+//! documents (five minutes or more, and some gigabytes of the temporary directory). A year by months, twenty-one tenants of which one has two fifths, 400 records of each of its users; the table is in memory.
 
 #![expect(clippy::disallowed_methods, reason = "a bench measures real time")]
 
