@@ -133,6 +133,11 @@ impl Printer {
                     .iter()
                     .map(|(name, value)| format!("{name}={value}"))
                     .collect();
+                if fields.is_empty() {
+                    return self
+                        .pick("書き戻す値はありません", "nothing is written back")
+                        .to_owned();
+                }
                 let label = if step.found.is_some() {
                     self.pick("戻す値", "to write back")
                 } else {
