@@ -81,21 +81,33 @@ impl Directory {
 
     /// The names of the files in it, sorted; those beginning with a dot are not ours to read.
     pub(crate) fn names(&self) -> Result<Vec<String>> {
-        let failed = |source| refused("list directory", &self.path, source);
-        let mut names = Vec::new();
-        let entries = match fs::read_dir(&self.path) {
-            // Somebody removed it meanwhile.
-            Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(names),
-            entries => entries.map_err(failed)?,
-        };
-        for entry in entries {
-            let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
-            if !name.starts_with('.') {
-                names.push(name);
-            }
-        }
+        let mut names = self.all_names()?;
+        names.retain(|name| !name.starts_with('.'));
         names.sort_unstable();
         Ok(names)
+    }
+
+    /// How many bytes the files in it take whose names end with `end`, those beginning with a dot included.
+    pub(crate) fn bytes_of(&self, end: &str) -> Result<u64> {
+        let names = self.all_names()?;
+        let sizes = names
+            .iter()
+            .filter(|name| name.ends_with(end))
+            // Somebody may remove one meanwhile.
+            .map(|name| fs::metadata(self.file(name)).map_or(0, |found| found.len()));
+        Ok(sizes.sum())
+    }
+
+    fn all_names(&self) -> Result<Vec<String>> {
+        let failed = |source| refused("list directory", &self.path, source);
+        let entries = match fs::read_dir(&self.path) {
+            // Somebody removed it meanwhile.
+            Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(failed)?,
+        };
+        entries
+            .map(|entry| Ok(entry.map_err(failed)?.file_name().to_string_lossy().into_owned()))
+            .collect()
     }
 
     /// Makes the names in it survive a crash.

@@ -1,5 +1,6 @@
 use std::fs::{self, File};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::path::PathBuf;
 
 use super::directory::private;
 use super::frame::BEGINNING;
@@ -20,32 +21,67 @@ pub(crate) struct Segment {
     file: File,
 }
 
-impl Segment {
-    /// Makes the file with `room` bytes behind its beginning; name and length survive a crash. It has its name only when it is whole: whoever sees it knows
-    /// that nothing more comes into those before it. On an error for want of room there is no such file.
+/// A segment that nobody sees yet. Dropped without being shown, it is removed.
+#[derive(Debug)]
+pub(crate) struct HiddenSegment {
+    segment: Segment,
+    name: HiddenName,
+}
+
+#[derive(Debug)]
+struct HiddenName(PathBuf);
+
+impl HiddenSegment {
+    /// Makes the file with `room` bytes behind its beginning; they survive a crash. On an error there is no such file.
     pub(crate) fn create(directory: &Directory, number: u64, room: usize) -> Result<Self> {
-        let name = segment_name(number);
-        let (made, path) = (directory.file(&format!(".{name}")), directory.file(&name));
+        let made = directory.file(&format!(".{}", segment_name(number)));
+        let name = HiddenName(made.clone());
         let create = || {
             let mut file = private().write(true).create(true).truncate(true).open(&made)?;
-            file.write_all(&BEGINNING)?;
-            io::copy(
-                &mut io::Read::take(io::repeat(0), u64::try_from(room).unwrap_or(u64::MAX)),
-                &mut file,
-            )?;
+            fill(&mut file, room)?;
             file.sync_all()?;
             file.seek(SeekFrom::Start(BEGINNING.len() as u64))?;
-            fs::rename(&made, &path)?;
             Ok(file)
         };
-        let file = create().map_err(|source| {
-            // Left over, it would only take space.
-            let _ = fs::remove_file(&made);
-            refused("make segment", &path, source)
-        })?;
-        // It may be seen by now: whatever the cause, this is no want of room.
+        let file = create().map_err(|source| refused("make segment", &made, source))?;
+        Ok(Self {
+            segment: Segment { file },
+            name,
+        })
+    }
+
+    /// Gives it the name of segment `number` in `directory`, which survives a crash: whoever sees it knows that nothing more comes into those before it.
+    ///
+    /// After an error it may be seen all the same.
+    pub(crate) fn show(self, directory: &Directory, number: u64) -> Result<Segment> {
+        let Self { segment, name } = self;
+        let path = directory.file(&segment_name(number));
+        let renamed = fs::rename(&name.0, &path);
+        renamed.map_err(|source| refused("make segment", &path, source))?;
+        // Whatever the cause, this is no want of room.
         directory.sync().map_err(|cause| again(&cause))?;
-        Ok(Self { file })
+        Ok(segment)
+    }
+}
+
+/// Writes the beginning and `room` zeros, at places that are multiples of a page: the rest of a page that is written in part is cleared by the system first.
+fn fill(file: &mut File, room: usize) -> io::Result<()> {
+    let mut chunk = vec![0; CHUNK];
+    chunk[..BEGINNING.len()].copy_from_slice(&BEGINNING);
+    let mut left = BEGINNING.len().saturating_add(room);
+    while left > 0 {
+        let now = left.min(CHUNK);
+        file.write_all(&chunk[..now])?;
+        chunk[..BEGINNING.len()].fill(0);
+        left -= now;
+    }
+    Ok(())
+}
+
+impl Drop for HiddenName {
+    fn drop(&mut self) {
+        // Left over, it would only take space, until its directory is removed. Nothing has this name once it was shown.
+        let _ = fs::remove_file(&self.0);
     }
 }
 
@@ -68,12 +104,18 @@ pub(crate) fn segments(directory: &Directory) -> Result<Vec<u64>> {
     Ok(numbers.collect())
 }
 
+/// How many bytes the segments in a directory take, those included that nobody sees yet.
+pub(crate) fn segment_bytes(directory: &Directory) -> Result<u64> {
+    directory.bytes_of(END)
+}
+
 /// The file of a segment.
 pub(crate) fn segment_name(number: u64) -> String {
     format!("{number:012}{END}")
 }
 
 const END: &str = ".segment";
+const CHUNK: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -90,7 +132,9 @@ mod tests {
         let path = directory.file(&segment_name(1));
         fs::write(&path, "before").unwrap();
         let mut before = File::open(&path).unwrap();
-        Segment::create(&directory, 1, room).unwrap();
+        let hidden = HiddenSegment::create(&directory, 1, room).unwrap();
+        assert_eq!(segments(&directory).unwrap(), [1], "the one before");
+        hidden.show(&directory, 1).unwrap();
         let mut text = String::new();
         before.read_to_string(&mut text).unwrap();
         assert_eq!(text, "before");
@@ -99,5 +143,34 @@ mod tests {
             (BEGINNING.len() + room) as u64
         );
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_segment_that_nobody_saw_is_counted_and_removed_with_its_value() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = Directory::open(home.path()).unwrap();
+        fs::write(directory.file("lock"), "other bytes").unwrap();
+        let hidden = HiddenSegment::create(&directory, 1, 1000).unwrap();
+        assert!(segments(&directory).unwrap().is_empty());
+        assert_eq!(
+            segment_bytes(&directory).unwrap(),
+            (BEGINNING.len() + 1000) as u64
+        );
+        drop(hidden);
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_new_segment_is_its_beginning_and_zeros() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = Directory::open(home.path()).unwrap();
+        for (number, room) in [(1, 0), (2, 1), (3, CHUNK - BEGINNING.len()), (4, 3 * CHUNK)] {
+            let hidden = HiddenSegment::create(&directory, number, room).unwrap();
+            hidden.show(&directory, number).unwrap();
+            let bytes = fs::read(directory.file(&segment_name(number))).unwrap();
+            let (beginning, rest) = bytes.split_at(BEGINNING.len());
+            assert_eq!(beginning, BEGINNING);
+            assert!(rest.len() == room && rest.iter().all(|byte| *byte == 0));
+        }
     }
 }

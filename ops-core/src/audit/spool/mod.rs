@@ -1,5 +1,6 @@
 //! Audit records that wait on this machine until the store takes them.
 
+mod ahead;
 mod apart;
 mod delivery;
 mod producer;

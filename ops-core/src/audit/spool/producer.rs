@@ -4,10 +4,12 @@ use std::io;
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::ahead::{Make, Ready};
 use super::apart;
-use super::writer::{APPEND, FULL, NextMedium, Writer};
+use super::writer::{APPEND, FULL, Writer};
 use crate::durable::{
-    Directory, Lock, Medium, Segment, frame, no_room, private, read_whole, refused, segment_name, segments,
+    Directory, HiddenSegment, Lock, Medium, frame, no_room, private, read_whole, refused, segment_bytes,
+    segment_name, segments,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint::fail_point;
@@ -38,7 +40,7 @@ impl Producer {
         let directory = root.rename(&format!(".{name}"), &name)?;
         let mut number = 0;
         let root = root.clone();
-        let next: NextMedium = Box::new(move |wanted, least| {
+        let make: Make = Box::new(move |wanted, least| {
             let room = match quota {
                 None => wanted,
                 Some(quota) => room_within(quota, &root, wanted, least)?,
@@ -46,10 +48,12 @@ impl Producer {
             let mut create = |room| {
                 // A number is used once: what a try that failed left behind stands in nobody's way.
                 number += 1;
-                let segment = Segment::create(&directory, number, room)?;
-                Ok((Box::new(segment) as Box<dyn Medium>, room))
+                let (number, directory) = (number, directory.clone());
+                let hidden = HiddenSegment::create(&directory, number, room)?;
+                let show = move || Ok(Box::new(hidden.show(&directory, number)?) as Box<dyn Medium>);
+                Ok(Ready::new(room, show))
             };
-            // A disk that has little left may have enough. After any other failure there may be a file already.
+            // A disk that has little left may have enough.
             let little = least.max(FIRST_ROOM);
             create(room).or_else(|failed| match no_room(&failed) && room > little {
                 true => create(little),
@@ -57,7 +61,7 @@ impl Producer {
             })
         });
         Ok(Self {
-            writer: Writer::start(next, FIRST_ROOM)?,
+            writer: Writer::start(make, FIRST_ROOM)?,
             _lock: lock,
         })
     }
@@ -448,12 +452,7 @@ impl Leftover {
 
     /// How many bytes its segments take.
     pub(super) fn bytes_held(&self) -> Result<u64> {
-        let mut held = 0;
-        for number in segments(&self.directory)? {
-            let path = self.directory.file(&segment_name(number));
-            held += fs::metadata(path).map_or(0, |found| found.len());
-        }
-        Ok(held)
+        segment_bytes(&self.directory)
     }
 
     fn is_dead(&self) -> bool {

@@ -7,6 +7,7 @@ use std::thread;
 
 use tokio::sync::oneshot;
 
+use super::ahead::{Ahead, Make};
 use crate::durable::{Medium, frame, is_full};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -17,9 +18,6 @@ use crate::error::{Error, ErrorKind, Result};
 pub(super) struct Writer {
     queue: Arc<Queue>,
 }
-
-/// Makes the next file: how much room is wanted, and how much it must have at least; the file comes with the room that it has.
-pub(super) type NextMedium = Box<dyn FnMut(usize, usize) -> Result<(Box<dyn Medium>, usize)> + Send>;
 
 #[derive(Debug, Default)]
 struct Queue {
@@ -41,12 +39,13 @@ struct Waiting {
 
 impl Writer {
     /// Starts the thread that writes. It ends when the writer is dropped and all that was given to it is written.
-    pub(super) fn start(next: NextMedium, room: usize) -> Result<Self> {
+    pub(super) fn start(make: Make, room: usize) -> Result<Self> {
         let queue = Arc::new(Queue::default());
         let log = Log {
-            next,
+            ahead: Ahead::start(make)?,
             room,
             medium: None,
+            size: 0,
             left: 0,
             number: 0,
             buffer: Vec::new(),
@@ -99,7 +98,7 @@ impl Queue {
     }
 }
 
-fn start_thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
+pub(super) fn start_thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
     thread::Builder::new()
         .name(name.to_owned())
         .spawn(work)
@@ -148,10 +147,13 @@ impl Written {
 
 /// The files, one behind the other.
 struct Log {
-    next: NextMedium,
+    ahead: Ahead,
+    /// How much room the next file shall have.
     room: usize,
     medium: Option<Box<dyn Medium>>,
-    /// How many bytes fit into the file.
+    /// How much room the file had when it was new.
+    size: usize,
+    /// How many bytes still fit into it.
     left: usize,
     /// Of the next frame. One that was not acknowledged is given again.
     number: u64,
@@ -184,6 +186,10 @@ impl Log {
         }
         self.left -= self.buffer.len();
         self.medium = Some(medium);
+        // To make a file takes as long as to fill it: who fills large ones has the next one made meanwhile.
+        if self.size >= MOST_ROOM && self.left <= self.size / 2 {
+            self.ahead.begin(MOST_ROOM);
+        }
         // Only what is durable is counted: a batch that did not fit costs no number.
         self.number += u64::try_from(batch.len()).unwrap_or(u64::MAX);
         Ok(())
@@ -197,14 +203,12 @@ impl Log {
         {
             return Ok(medium);
         }
-        let next = (self.next)(self.room.max(least), least).map_err(Failed::from);
-        // Without room for another one, what is smaller may fit into the one that is there. After anything else a reader may see another one already, and
-        // looks for nothing more in this one.
-        if !matches!(&next, Err(failed) if failed.kind == FULL) {
-            self.medium = None;
-        }
-        let (medium, room) = next?;
-        self.left = room;
+        // Without another one, what is smaller may fit into the one that is there. Once another one may be seen, a reader looks for nothing more in this one.
+        let ready = self.ahead.take(self.room.max(least), least)?;
+        self.medium = None;
+        let room = ready.room;
+        let medium = ready.show()?;
+        (self.size, self.left) = (room, room);
         self.room = (self.room * 4).min(MOST_ROOM);
         Ok(medium)
     }
@@ -284,6 +288,7 @@ const MOST_AT_ONCE: usize = 4096;
 mod tests {
     use std::sync::atomic::{AtomicBool, AtomicUsize};
 
+    use super::super::ahead::Ready;
     use super::*;
     use crate::durable::frame::Found;
 
@@ -292,11 +297,14 @@ mod tests {
     struct Disk {
         files: Mutex<Vec<Vec<u8>>>,
         synced: AtomicUsize,
-        /// How often a file was asked for.
+        /// How often a file was asked for, and how much room for the last one.
         asked: AtomicUsize,
+        wanted: AtomicUsize,
         /// So many syncs fail from now on.
         failing: AtomicUsize,
         full: AtomicBool,
+        /// A file that is shown is seen, and its caller told that it failed.
+        blind: AtomicBool,
     }
 
     struct MemoryFile {
@@ -336,26 +344,34 @@ mod tests {
         }
     }
 
+    fn show(disk: &Arc<Disk>) -> Result<Box<dyn Medium>> {
+        let mut files = disk.files.lock().unwrap();
+        files.push(Vec::new());
+        if disk.blind.load(Ordering::SeqCst) {
+            return Err(Error::new(ErrorKind::Unavailable, "sync directory"));
+        }
+        Ok(Box::new(MemoryFile {
+            disk: Arc::clone(disk),
+            number: files.len() - 1,
+            pending: Vec::new(),
+            poisoned: false,
+        }))
+    }
+
     fn writer(disk: &Arc<Disk>, room: usize) -> Writer {
         let disk = Arc::clone(disk);
-        let next: NextMedium = Box::new(move |room, _| {
+        let make: Make = Box::new(move |room, _| {
+            disk.wanted.store(room, Ordering::SeqCst);
             disk.asked.fetch_add(1, Ordering::SeqCst);
             if disk.full.load(Ordering::SeqCst) {
                 return Err(
                     Error::new(ErrorKind::Unavailable, "make segment").context("cause", "no space left")
                 );
             }
-            let mut files = disk.files.lock().unwrap();
-            files.push(Vec::new());
-            let file = MemoryFile {
-                disk: Arc::clone(&disk),
-                number: files.len() - 1,
-                pending: Vec::new(),
-                poisoned: false,
-            };
-            Ok((Box::new(file), room))
+            let disk = Arc::clone(&disk);
+            Ok(Ready::new(room, move || show(&disk)))
         });
-        Writer::start(next, room).unwrap()
+        Writer::start(make, room).unwrap()
     }
 
     fn durable(disk: &Disk) -> Vec<(u64, Vec<u8>)> {
@@ -469,13 +485,96 @@ mod tests {
         let disk = Arc::new(Disk::default());
         let writer = writer(&disk, 100);
         writer.push(vec![1; 10]).await.unwrap().unwrap();
-        // It fails for another reason than want of room: its name may be there.
+        disk.blind.store(true, Ordering::SeqCst);
+        writer.push(vec![2; 200]).await.unwrap().unwrap_err();
+        disk.blind.store(false, Ordering::SeqCst);
+        writer.push(vec![3; 10]).await.unwrap().unwrap();
+        let files: Vec<_> = disk.files.lock().unwrap().iter().map(Vec::len).collect();
+        assert_eq!(files, [30, 0, 30]);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_cannot_be_made_leaves_the_one_that_is_there() {
+        let disk = Arc::new(Disk::default());
+        let writer = writer(&disk, 100);
+        writer.push(vec![1; 10]).await.unwrap().unwrap();
         disk.full.store(true, Ordering::SeqCst);
         writer.push(vec![2; 200]).await.unwrap().unwrap_err();
-        disk.full.store(false, Ordering::SeqCst);
         writer.push(vec![3; 10]).await.unwrap().unwrap();
-        let files = disk.files.lock().unwrap().len();
-        assert_eq!((durable(&disk).len(), files), (2, 2));
+        let files: Vec<_> = disk.files.lock().unwrap().iter().map(Vec::len).collect();
+        assert_eq!(files, [60]);
+    }
+
+    /// Of four mebibytes, a quarter at once.
+    async fn quarters(writer: &Writer, count: usize) {
+        for _ in 0..count {
+            let quarter = vec![7; MOST_ROOM / 4 - 20];
+            writer.push(quarter).await.unwrap().unwrap();
+        }
+    }
+
+    /// Waits for what another thread does.
+    fn wait_for(mut done: impl FnMut() -> bool) {
+        let came = (0..1_000_000).any(|_| {
+            thread::yield_now();
+            done()
+        });
+        assert!(came, "it never came");
+    }
+
+    #[tokio::test]
+    async fn the_next_large_file_is_made_while_one_is_being_filled() {
+        let disk = Arc::new(Disk::default());
+        let writer = writer(&disk, MOST_ROOM);
+        quarters(&writer, 2).await;
+        wait_for(|| disk.asked.load(Ordering::SeqCst) == 2);
+        quarters(&writer, 2).await;
+        assert_eq!(disk.files.lock().unwrap().len(), 1, "nobody sees the next one");
+        // Now none could be made.
+        disk.full.store(true, Ordering::SeqCst);
+        quarters(&writer, 1).await;
+        assert_eq!(disk.files.lock().unwrap().len(), 2);
+        assert_eq!(disk.asked.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn whoever_fills_small_files_has_none_made_ahead() {
+        let disk = Arc::new(Disk::default());
+        let writer = writer(&disk, 1000);
+        writer.push(vec![7; 900]).await.unwrap().unwrap();
+        writer.push(vec![7; 900]).await.unwrap().unwrap();
+        assert_eq!(disk.asked.load(Ordering::SeqCst), 2);
+        assert_eq!(
+            disk.wanted.load(Ordering::SeqCst),
+            4000,
+            "the next size, not the largest"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_file_that_could_not_be_made_ahead_is_tried_again_when_it_is_needed() {
+        let disk = Arc::new(Disk::default());
+        let writer = writer(&disk, MOST_ROOM);
+        quarters(&writer, 1).await;
+        disk.full.store(true, Ordering::SeqCst);
+        quarters(&writer, 3).await;
+        wait_for(|| disk.asked.load(Ordering::SeqCst) == 2);
+        disk.full.store(false, Ordering::SeqCst);
+        quarters(&writer, 1).await;
+        assert_eq!(disk.asked.load(Ordering::SeqCst), 3);
+        assert_eq!(durable(&disk).len(), 5);
+    }
+
+    #[tokio::test]
+    async fn a_file_made_ahead_that_is_too_small_is_not_used() {
+        let disk = Arc::new(Disk::default());
+        let writer = writer(&disk, MOST_ROOM);
+        quarters(&writer, 3).await;
+        wait_for(|| disk.asked.load(Ordering::SeqCst) == 2);
+        writer.push(vec![8; MOST_ROOM + 1]).await.unwrap().unwrap();
+        let asked = disk.asked.load(Ordering::SeqCst);
+        assert!(asked >= 3, "another one, and perhaps the next already: {asked}");
+        assert_eq!(durable(&disk).len(), 4);
     }
 
     #[tokio::test]
@@ -496,22 +595,15 @@ mod tests {
         // Room for one file of 200 bytes.
         let gate = Arc::new(Mutex::new(()));
         let (shared, wait) = (Arc::clone(&disk), Arc::clone(&gate));
-        let next: NextMedium = Box::new(move |_, least| {
+        let make: Make = Box::new(move |_, least| {
             let _gate = wait.lock().unwrap();
-            let mut files = shared.files.lock().unwrap();
-            if !files.is_empty() || least > 200 {
+            if !shared.files.lock().unwrap().is_empty() || least > 200 {
                 return Err(Error::new(FULL, "make segment"));
             }
-            files.push(Vec::new());
-            let file = MemoryFile {
-                disk: Arc::clone(&shared),
-                number: 0,
-                pending: Vec::new(),
-                poisoned: false,
-            };
-            Ok((Box::new(file), 200))
+            let disk = Arc::clone(&shared);
+            Ok(Ready::new(200, move || show(&disk)))
         });
-        let writer = Writer::start(next, 200).unwrap();
+        let writer = Writer::start(make, 200).unwrap();
         // The first waits for its file while the others gather.
         let closed = gate.lock().unwrap();
         let first = writer.push(vec![0; 20]);
