@@ -13,8 +13,13 @@ pub struct Deadline {
 impl Deadline {
     /// `budget` from now.
     pub fn after(clock: &dyn Clock, budget: Duration) -> Self {
+        Self::since(clock.monotonic(), budget)
+    }
+
+    /// `budget` from `began`, by the clock that is asked later.
+    pub fn since(began: Duration, budget: Duration) -> Self {
         Self {
-            at: clock.monotonic().saturating_add(budget),
+            at: began.saturating_add(budget),
         }
     }
 

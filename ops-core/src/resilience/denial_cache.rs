@@ -8,7 +8,8 @@ use crate::model::{LimitDigest, LimitTime, Standing};
 /// Remembers denials until they end, so that a caller far over a limit costs no call of a store.
 ///
 /// It is exact: what a limit denies to a cost it denies, and to any greater cost, until the time it said, whoever else asks meanwhile. Only
-/// another limit can change that, so a denial holds under one version of the limits.
+/// another limit can change that, so a denial holds under one version of the limits. Who asks on while a denial holds, and is denied again, can
+/// be held for longer than that: [`remember`](Self::remember).
 ///
 /// Memory is bounded: denials stand in two generations, and the older one is dropped whole when the younger one is full. What was forgotten
 /// costs a call, nothing else.
@@ -35,6 +36,8 @@ struct Denial {
     reset_at: Duration,
     /// It ends with a change of the limits only.
     never: bool,
+    /// Somebody asked while it held.
+    pressed: bool,
 }
 
 /// How long a denial that ends with a change of the limits only is believed.
@@ -59,14 +62,15 @@ impl DenialCache {
 
     /// What the limit `key` said to a request of `cost` or less under `version`, if it still holds at `now`.
     pub fn denial(&self, version: u64, key: &LimitDigest, cost: u32, now: Duration) -> Option<Standing> {
-        let part = self.part(key);
+        let mut part = self.part(key);
         if part.version != version {
             return None;
         }
-        let denial = part.young.get(key).or_else(|| part.old.get(key))?;
+        let denial = part.find(key)?;
         if cost < denial.cost || denial.until <= now {
             return None;
         }
+        denial.pressed = true;
         Some(Standing {
             admitted: false,
             remaining: denial.remaining,
@@ -77,14 +81,26 @@ impl DenialCache {
 
     /// Remembers what `key` said to a request of `cost` that was *sent* at `now`: counted from then, the denial ends no later than the store
     /// says. One that ends with a change of the limits only is believed for a second. What is admitted is not remembered.
-    pub fn remember(&self, version: u64, key: LimitDigest, cost: u32, standing: &Standing, now: Duration) {
+    ///
+    /// Where somebody asked while the last denial held, and that ended not longer than `longer` ago, this one is held `longer` than the store says. Gives what to tell
+    /// the caller.
+    #[must_use]
+    pub fn remember(
+        &self,
+        version: u64,
+        key: LimitDigest,
+        cost: u32,
+        standing: Standing,
+        longer: Duration,
+        now: Duration,
+    ) -> Standing {
         let wait = standing.retry_after.unwrap_or(NEVER_FOR);
         if standing.admitted || wait.is_zero() {
-            return;
+            return standing;
         }
         let mut part = self.part(&key);
         if part.version > version {
-            return;
+            return standing;
         }
         if part.version < version {
             *part = Part {
@@ -92,6 +108,14 @@ impl DenialCache {
                 ..Part::default()
             };
         }
+        let pressed = part
+            .find(&key)
+            .is_some_and(|last| last.pressed && now <= last.until.saturating_add(longer));
+        let wait = if pressed {
+            wait.saturating_add(longer)
+        } else {
+            wait
+        };
         if part.young.len() >= self.most && !part.young.contains_key(&key) {
             part.old = std::mem::take(&mut part.young);
         }
@@ -101,10 +125,15 @@ impl DenialCache {
             until: now.saturating_add(wait),
             reset_at: now.saturating_add(standing.reset),
             never: standing.retry_after.is_none(),
+            pressed: false,
         };
         let ends = LimitTime::from(denial.until).as_micros();
         self.last_ends.fetch_max(ends, Ordering::Relaxed);
         part.young.insert(key, denial);
+        Standing {
+            retry_after: standing.retry_after.map(|_| wait),
+            ..standing
+        }
     }
 
     /// How many denials are remembered, those that have ended included.
@@ -124,6 +153,15 @@ impl DenialCache {
     fn part(&self, key: &LimitDigest) -> MutexGuard<'_, Part> {
         // A digest is evenly spread, and under a secret.
         lock(&self.parts[usize::from(key.as_bytes()[0]) % PARTS])
+    }
+}
+
+impl Part {
+    fn find(&mut self, key: &LimitDigest) -> Option<&mut Denial> {
+        match self.young.get_mut(key) {
+            Some(denial) => Some(denial),
+            None => self.old.get_mut(key),
+        }
     }
 }
 
@@ -151,6 +189,20 @@ mod tests {
         }
     }
 
+    fn remember(
+        cache: &DenialCache,
+        version: u64,
+        key: LimitDigest,
+        cost: u32,
+        told: Standing,
+        now: Duration,
+    ) {
+        assert_eq!(
+            cache.remember(version, key, cost, told, Duration::ZERO, now),
+            told
+        );
+    }
+
     fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
     }
@@ -158,7 +210,7 @@ mod tests {
     #[test]
     fn a_denial_holds_until_it_ends_and_not_a_moment_longer() {
         let cache = DenialCache::new(100);
-        cache.remember(1, digest(1), 2, &denied(10), at(5));
+        remember(&cache, 1, digest(1), 2, denied(10), at(5));
         let found = cache.denial(1, &digest(1), 2, at(9)).unwrap();
         assert_eq!(found.retry_after, Some(at(6)));
         assert!(cache.may_deny(at(14)) && !cache.may_deny(at(16)) && !DenialCache::new(1).may_deny(at(1)));
@@ -176,12 +228,32 @@ mod tests {
     }
 
     #[test]
+    fn who_asks_on_and_is_denied_again_is_held_for_longer_and_told_so() {
+        let cache = DenialCache::new(100);
+        let told = |user: u32, now: Duration| {
+            let standing = cache.remember(1, digest(user), 1, denied(10), at(4), now);
+            let held = cache.denial(1, &digest(user), 1, now).unwrap();
+            assert_eq!(held.retry_after, standing.retry_after, "as it is held");
+            standing.retry_after
+        };
+        // What `told` asks itself makes the caller one who asks on.
+        assert_eq!(told(1, at(0)), Some(at(10)));
+        assert_eq!(told(1, at(14)), Some(at(14)));
+        assert!(cache.denial(1, &digest(1), 1, at(27)).is_some());
+        assert!(cache.denial(1, &digest(1), 1, at(28)).is_none());
+        assert_eq!(told(1, at(33)), Some(at(10)), "the last one is too long ago");
+        let waits = cache.remember(1, digest(2), 1, denied(10), at(4), at(0));
+        let again = cache.remember(1, digest(2), 1, denied(10), at(4), at(10));
+        assert_eq!(again, waits, "who waits is held no longer");
+    }
+
+    #[test]
     fn another_version_of_the_limits_knows_no_old_denial() {
         let cache = DenialCache::new(100);
-        cache.remember(1, digest(1), 1, &denied(10), at(0));
+        remember(&cache, 1, digest(1), 1, denied(10), at(0));
         assert!(cache.denial(2, &digest(1), 1, at(1)).is_none());
-        cache.remember(2, digest(1), 1, &denied(3), at(0));
-        cache.remember(1, digest(1), 1, &denied(50), at(0));
+        remember(&cache, 2, digest(1), 1, denied(3), at(0));
+        remember(&cache, 1, digest(1), 1, denied(50), at(0));
         assert_eq!(
             cache.denial(2, &digest(1), 1, at(1)).unwrap().retry_after,
             Some(at(2)),
@@ -193,7 +265,7 @@ mod tests {
     fn many_denied_keys_take_bounded_memory() {
         let cache = DenialCache::new(3_200);
         for user in 0..50_000 {
-            cache.remember(1, digest(user), 1, &denied(10), at(0));
+            remember(&cache, 1, digest(user), 1, denied(10), at(0));
         }
         assert!(cache.len() <= 3_200, "{}", cache.len());
         assert!(
@@ -213,9 +285,9 @@ mod tests {
             admitted: true,
             ..denied(1)
         };
-        cache.remember(1, digest(1), 1, &admitted, at(0));
+        remember(&cache, 1, digest(1), 1, admitted, at(0));
         assert!(cache.is_empty());
-        cache.remember(1, digest(1), 1, &never, at(0));
+        remember(&cache, 1, digest(1), 1, never, at(0));
         assert_eq!(cache.denial(1, &digest(1), 1, at(0)).unwrap().retry_after, None);
         assert!(cache.denial(1, &digest(1), 1, at(1)).is_none());
     }

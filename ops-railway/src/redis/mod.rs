@@ -12,7 +12,9 @@ mod burst;
 mod error;
 mod lasting;
 mod link;
+mod packed;
 mod script;
+mod strict;
 mod tls;
 mod wire;
 
@@ -29,7 +31,9 @@ use redis::Value;
 use self::burst::Burst;
 use self::error::error;
 use self::link::Link;
+use self::packed::Packed;
 use self::script::Script;
+use self::strict::StrictCall;
 use self::wire::Requests;
 
 pub use self::builder::RedisLimitsBuilder;
@@ -81,6 +85,28 @@ impl RedisLimits {
         self.link.command("connect", &redis::cmd("PING")).await.map(drop)
     }
 
+    /// Runs the script of a common call.
+    async fn ask(
+        &self,
+        script: Script,
+        stamp: LimitStamp,
+        packed: &Packed,
+        numbers: &[u8],
+        own: &[&[u8]],
+    ) -> Result<Value> {
+        let answer = self.link.run(CHECK, script, |command| {
+            command.arg(4).arg(self.table_key());
+            command.arg(&self.state_keys(packed.span));
+            command
+                .arg(stamp.version)
+                .arg(numbers)
+                .arg(format!("turn:{}", packed.span))
+                .arg(&packed.names)
+                .arg(own);
+        });
+        answer.await
+    }
+
     fn table_key(&self) -> Vec<u8> {
         format!("{}table", self.prefix).into_bytes()
     }
@@ -99,17 +125,20 @@ impl RedisLimits {
 #[async_trait]
 impl LimitStore for RedisLimits {
     async fn check(&self, stamp: LimitStamp, checks: &[LimitCheck]) -> Result<LimitsChecked> {
-        if let Some(burst) = Burst::of(checks) {
-            let answer = self.link.run(CHECK, Script::Burst, |command| {
-                command.arg(4).arg(self.table_key());
-                command.arg(&self.state_keys(burst.span));
-                command
-                    .arg(stamp.version)
-                    .arg(&burst.numbers(stamp)[..])
-                    .arg(format!("turn:{}", burst.span))
-                    .arg(&burst.names);
-            });
-            return burst.checked(&answer.await?);
+        if let Some(call) = Burst::of(checks) {
+            let numbers = call.packed.numbers(stamp, &call.numbers);
+            let answer = self
+                .ask(Script::Burst, stamp, &call.packed, &numbers, &[])
+                .await?;
+            return packed::checked(&answer, |used| call.decided(used));
+        }
+        if let Some(call) = StrictCall::of(checks) {
+            let numbers = call.packed.numbers(stamp, &[]);
+            let own: [&[u8]; 2] = [&call.rules, &call.sets];
+            let answer = self
+                .ask(Script::Strict, stamp, &call.packed, &numbers, &own)
+                .await?;
+            return packed::checked(&answer, |used| call.decided(used));
         }
         let requests = Requests::of(checks)?;
         let answer = self.link.run(CHECK, Script::Check, |command| {

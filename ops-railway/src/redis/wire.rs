@@ -172,7 +172,7 @@ impl Rules {
 /// A limit in the numbers of the scripts.
 pub(super) struct Measure {
     kind: u32,
-    most: u32,
+    pub(super) most: u32,
     /// An interval, or a slot.
     pub(super) micros: u64,
     pub(super) span: u64,
@@ -264,7 +264,7 @@ fn decided(parts: &[Value], requests: &Requests<'_>) -> Option<LimitsChecked> {
 }
 
 /// A state in bytes, as the script has it.
-fn state(bytes: &[u8], semantics: LimitSemantics) -> Option<LimitState> {
+pub(super) fn state(bytes: &[u8], semantics: LimitSemantics) -> Option<LimitState> {
     if semantics != LimitSemantics::Strict {
         let full_at = u64::from_le_bytes(bytes.try_into().ok()?);
         return Some(LimitState::Burst(LimitTime::from_micros(full_at)));

@@ -7,7 +7,7 @@ use ops_core::error::ErrorKind;
 use ops_core::model::{
     EndpointClass, LimitChange, LimitKey, LimitName, LimitRule, LimitSemantics, LimitTable,
 };
-use ops_core::ports::{Clock, CountedLimit, LimitCheck, LimitStamp, LimitStore, LimitsChecked, Published};
+use ops_core::ports::{Clock, CountedLimit, LimitCheck, LimitStamp, LimitStore, LimitsChecked};
 use ops_core::testkit::{self, RedisServer, redis_url};
 use ops_railway::redis::RedisLimits;
 
@@ -216,63 +216,4 @@ async fn what_the_script_cannot_take_is_refused_before_it_is_sent() {
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         assert!(error.to_string().contains(named), "{error}");
     }
-}
-
-/// Calls of one burst have a script of their own: it must leave and find the states of the other one.
-#[tokio::test]
-async fn both_scripts_decide_alike_on_the_same_states() {
-    const LIMIT: u32 = 5;
-    let Some(url) = redis_url().await else { return };
-    let store = store(&url);
-    assert_eq!(
-        store.publish(&LimitTable::preset()).await.unwrap(),
-        Published::Taken
-    );
-    let stamp = LimitStamp::of_version(LimitTable::preset().version);
-    let hour = Duration::from_secs(3_600);
-    let rule = LimitRule::per_minute(LimitName::new("api").unwrap(), EndpointClass::Api, LIMIT);
-    let key = |user: usize| LimitKey::user("org", &user.to_string()).digest(&rule, &[7; 32]);
-    let check = |user: usize, cost: u32| {
-        let mut check = LimitCheck::new(cost);
-        check.push(CountedLimit::new(key(user), LimitSemantics::Burst, LIMIT, hour));
-        check
-    };
-    let (mut used, mut seed) = ([0; 50], 7_usize);
-    let mut next = |most: usize| {
-        seed = seed
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (seed >> 33) % most
-    };
-    let mut by_script = [0; 2];
-    for round in 0..200 {
-        let (first, many, cost) = (
-            next(50),
-            1 + next(if round % 3 == 0 { 1 } else { 50 }),
-            next(3) + 1,
-        );
-        let cost = u32::try_from(cost).unwrap();
-        let users: Vec<usize> = (0..many).map(|at| (first + at) % 50).collect();
-        let mut checks: Vec<_> = users.iter().map(|user| check(*user, cost)).collect();
-        let whole = next(2);
-        if whole == 1 {
-            // A look makes it a call for the other script.
-            checks.push(check(1_000, 0));
-        }
-        by_script[whole] += 1;
-        let LimitsChecked::Decided { standings, .. } = store.check(stamp, &checks).await.unwrap() else {
-            panic!("the table holds");
-        };
-        assert_eq!(standings.len(), checks.len());
-        for (user, standing) in users.into_iter().zip(standings) {
-            let admitted = used[user] + cost <= LIMIT;
-            used[user] += if admitted { cost } else { 0 };
-            assert_eq!(
-                (standing.admitted, standing.remaining),
-                (admitted, LIMIT - used[user]),
-                "round {round}, user {user}"
-            );
-        }
-    }
-    assert!(by_script.iter().all(|calls| *calls > 50), "{by_script:?}");
 }

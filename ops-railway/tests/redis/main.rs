@@ -5,4 +5,5 @@
 mod contract;
 mod faults;
 mod login;
+mod scripts;
 mod stage;

@@ -1,5 +1,10 @@
+use std::time::Duration;
+
 use crate::error::Result;
-use crate::model::{LimitRequest, LimitSecret, LimitTable, LimitTime, LimitsInForce, Timestamp};
+use crate::model::{
+    Gcra, LimitRequest, LimitSecret, LimitSemantics, LimitTable, LimitTime, LimitsInForce, Standing,
+    Timestamp,
+};
 use crate::ports::{CountedLimit, LimitCheck, LimitStamp};
 
 /// A table as it holds now, with the time in which it does, by the store's clock.
@@ -105,6 +110,16 @@ pub(super) fn share(check: &LimitCheck, instances: u32) -> LimitCheck {
         ));
     }
     share
+}
+
+/// How much longer who does not wait may be denied: so long that instances ask half as often, and not until the allowance is full, so nothing of a
+/// burst is lost. What is not used of a strict limit is, so there it is nothing.
+pub(super) fn longer(limit: &CountedLimit, cost: u32, denied: &Standing) -> Duration {
+    let (LimitSemantics::Burst, Some(wait)) = (limit.semantics, denied.retry_after) else {
+        return Duration::ZERO;
+    };
+    let takes = Gcra::new(limit.limit, limit.per).interval().saturating_mul(cost);
+    takes.min(denied.reset.saturating_sub(wait) / 2)
 }
 
 pub(super) fn timestamp(time: LimitTime) -> Timestamp {

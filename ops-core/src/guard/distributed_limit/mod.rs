@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 use self::asker::{Asker, Question, Reply};
 use self::denials::{Alarm, Denials};
 use self::figures::Counters;
-use self::force::{Force, limit_time, share};
+use self::force::{Force, limit_time, longer, share};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::Offence;
 use crate::model::{
@@ -291,14 +291,19 @@ impl Admission for DistributedLimiter {
 
 impl Inner {
     async fn decide(self: &Arc<Self>, request: &LimitRequest<'_>) -> LimitDecision {
-        let deadline = Deadline::after(&*self.clock, self.options.timeout.saturating_mul(2));
+        let began = self.clock.monotonic();
+        let deadline = Deadline::since(began, self.options.timeout.saturating_mul(2));
         for attempt in 0..ATTEMPTS {
             let force = self.force();
             let check = force.check(request, &self.secret);
             if check.is_empty() {
                 return LimitDecision::unlimited();
             }
-            let now = self.clock.monotonic();
+            let now = if attempt == 0 {
+                began
+            } else {
+                self.clock.monotonic()
+            };
             if let Some(decision) = self.remembered_denial(&force, request, &check, now) {
                 return decision;
             }
@@ -379,10 +384,17 @@ impl Inner {
     ) -> LimitDecision {
         let mut decision = LimitDecision::unlimited();
         let limits = force.limits().applying(request).zip(check.limits());
-        for ((applied, counted), standing) in limits.zip(standings.into_iter().flatten()) {
+        for ((applied, counted), mut standing) in limits.zip(standings.into_iter().flatten()) {
             if request.cost > 0 {
-                self.remembered
-                    .remember(force.generation(), counted.key, request.cost, &standing, sent);
+                let longer = longer(counted, request.cost, &standing);
+                standing = self.remembered.remember(
+                    force.generation(),
+                    counted.key,
+                    request.cost,
+                    standing,
+                    longer,
+                    sent,
+                );
             }
             decision.push(LimitVerdict::new(applied.rule, applied.limit, standing));
         }

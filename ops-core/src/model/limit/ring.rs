@@ -142,14 +142,15 @@ impl Strict {
             return Duration::ZERO;
         }
         let first = (ring.newest + 1).saturating_sub(RING_SLOTS as u64);
-        let mut given = 0;
+        let (mut given, mut at) = (0, place(first));
         let mut last = ring.newest;
         for slot in first..=ring.newest {
-            given += u32::from(ring.counts[place(slot)]);
+            given += u32::from(ring.counts[at]);
             if given >= wanted {
                 last = slot;
                 break;
             }
+            at = if at == RING_SLOTS - 1 { 0 } else { at + 1 };
         }
         let free = (last + RING_SLOTS as u64).saturating_mul(self.slot);
         Duration::from_micros(free.saturating_sub(now))
