@@ -321,11 +321,27 @@ async fn an_erasure_shows_its_plan_first_and_then_what_the_person_is_told() {
     let ran = world.run(&["erase", "usr_1", "--trail", "--yes"]);
     let eraser = format!("{}_audit_eraser", world.database.name());
     assert!(
-        ran.code == 1 && ran.err.contains(&eraser),
+        ran.code == 1 && ran.err.contains(&eraser) && ran.err.contains("the request is recorded"),
         "{}{}",
         ran.out,
         ran.err
     );
+    // The request is on record all the same, in the trail too, without the name; and nothing was done.
+    let refused = world
+        .run(&["audit", "search", "--action", "erase_person", "--json"])
+        .json();
+    let refused = &refused["records"][0];
+    let request: String =
+        sqlx::query_scalar("select id::text from ops.deletion_requests where completed_at is null")
+            .fetch_one(&mut world.session().await)
+            .await
+            .expect("an open request");
+    assert_eq!(
+        (&refused["outcome"], &refused["resource_id"]),
+        (&"failed".into(), &request.as_str().into()),
+        "{refused:#}"
+    );
+    assert_eq!(theirs(), 1);
     world.make_eraser().await;
     let ran = world.run(&["erase", "usr_1", "--trail", "--yes", "--json"]);
     assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);

@@ -3,7 +3,7 @@
 mod support;
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use ops_core::emergency::ApprovalKey;
@@ -196,6 +196,103 @@ fn an_account_that_somebody_else_suspended_stays_so() {
     );
     assert!(account(&simulation, "usr_taro").0);
     assert_eq!(show(&simulation, "usr_taro")["held_by"], Value::Null);
+}
+
+/// Another program must not take "not known" for "nobody holds it".
+#[test]
+fn a_journal_that_cannot_be_read_is_told_to_a_program_too() {
+    let simulation = Simulation::start(&["--world", "gcp"]);
+    assert_eq!(stop(&simulation, HANAKO).code, 0);
+    let shown = show(&simulation, HANAKO);
+    assert!(
+        shown["held_by"].is_string() && shown["exit_code"] == 0,
+        "{shown:#}"
+    );
+    assert_eq!(shown.get("held_error"), Some(&Value::Null), "{shown:#}");
+
+    let foreign = simulation.path().join(".ops/journal/held/foreign.json");
+    std::fs::write(foreign, "{}").expect("written");
+    let shown = simulation.run(&["user", "show", "-", HANAKO, "--json"]);
+    assert_eq!(shown.code, 4, "{}{}", shown.out, shown.err);
+    let document = shown.json();
+    assert_eq!(
+        (
+            &document["suspended"],
+            &document["held_by"],
+            &document["exit_code"]
+        ),
+        (&true.into(), &Value::Null, &4.into()),
+        "{document:#}"
+    );
+    let why = document["held_error"].as_str().expect("why it is not known");
+    assert!(why.contains("held/foreign.json"), "{why}");
+    let told = simulation.run(&["user", "show", "-", HANAKO]);
+    assert!(
+        told.code == 4 && told.err.contains(why),
+        "{}{}",
+        told.out,
+        told.err
+    );
+}
+
+/// An address that answers every request with this status.
+fn answers(status: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            // The whole request, or the answer may be lost.
+            let mut request = Vec::new();
+            let mut piece = [0; 1_024];
+            while !request.ends_with(b"}") {
+                match stream.read(&mut piece) {
+                    Ok(1..) => request.extend(piece),
+                    _ => break,
+                }
+                while request.last() == Some(&0) {
+                    request.pop();
+                }
+            }
+            let body = r#"{"error":{"code":400,"message":"INVALID_LOCAL_ID"}}"#;
+            let _ = write!(
+                stream,
+                "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            );
+        }
+    });
+    format!("http://{address}")
+}
+
+#[test]
+fn a_request_that_the_vendor_calls_wrong_is_no_unknown_user_but_in_a_tenant() {
+    let simulation = Simulation::start(&["--world", "gcp"]);
+    let file = simulation.path().join("ops.toml");
+    let text = std::fs::read_to_string(&file).expect("a configuration");
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("run_base_url"))
+        .expect("an address");
+    let wrong = format!("run_base_url = \"{}\"", answers("400 Bad Request"));
+    std::fs::write(&file, text.replace(line, &wrong)).expect("writable");
+    let show = |tenant: &str| simulation.run(&["user", "show", tenant, HANAKO, "--lang", "en"]);
+    let refused = show("-");
+    assert!(
+        refused.err.contains("status: 400") && !refused.err.contains("there is no user"),
+        "{}: {}{}",
+        refused.code,
+        refused.out,
+        refused.err
+    );
+    // There the vendor says so of a tenant that it does not know.
+    let refused = show("org-customer");
+    assert!(
+        refused.code == 2 && refused.err.contains("there is no user"),
+        "{}: {}{}",
+        refused.code,
+        refused.out,
+        refused.err
+    );
 }
 
 #[test]

@@ -167,7 +167,8 @@ async fn what_was_taken_away_is_lost_at_the_next_renewal_and_nobody_gets_it_befo
     let keeper = world.keeper("a");
     let mut run = pin!(keeper.run("job", |_| pending::<()>()));
     assert!(poll(&mut run).is_none());
-    world.leases.revoke("job", 1).await.unwrap().unwrap();
+    let holder = world.state().await.holder.unwrap();
+    world.leases.revoke("job", &holder, 1).await.unwrap().unwrap();
     let other = world.keeper("b").run("job", async |_| ()).await.unwrap();
     assert!(
         matches!(other, Kept::Held(_)),
@@ -290,8 +291,8 @@ impl LeaseStore for Slow {
         self.inner.release(lease).await
     }
 
-    async fn revoke(&self, name: &str, token: u64) -> Result<Option<LeaseState>> {
-        self.inner.revoke(name, token).await
+    async fn revoke(&self, name: &str, holder: &str, token: u64) -> Result<Option<LeaseState>> {
+        self.inner.revoke(name, holder, token).await
     }
 
     async fn list(&self) -> Result<Vec<LeaseState>> {

@@ -137,11 +137,11 @@ impl LeaseStore for PostgresLeases {
         Ok(())
     }
 
-    async fn revoke(&self, name: &str, token: u64) -> Result<Option<LeaseState>> {
-        let name = said(name);
+    async fn revoke(&self, name: &str, holder: &str, token: u64) -> Result<Option<LeaseState>> {
+        let (name, holder) = (said(name), said(holder));
         let statement = format!(
             "update ops.lease set holder = null, token = token + 1, until = least(until, clock_timestamp() + interval '1 day')
-             where name = {name} and token = {token} and holder is not null and until > clock_timestamp() returning {COLUMNS}"
+             where name = {name} and holder = {holder} and token = {token} and until > clock_timestamp() returning {COLUMNS}"
         );
         let row = self.row("revoke lease", statement).await?;
         row.map(|row| state(&row))

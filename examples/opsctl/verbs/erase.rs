@@ -3,7 +3,7 @@ use std::sync::Arc;
 use ops_core::audit::TracesInTrail;
 use ops_core::error::{Error, ErrorKind};
 use ops_core::messages::{disposal, erasure_report};
-use ops_core::model::{Disposal, ErasureReport, TenantId};
+use ops_core::model::{AuditOutcome, Disposal, ErasureReport, TenantId};
 use ops_core::ports::{AuditStore as _, TrailEntry};
 use ops_postgres::{Erasure, ErasureOutcome, PostgresAuditStore};
 use serde_json::json;
@@ -54,12 +54,19 @@ pub(crate) async fn run(global: &Global, printer: &Printer, args: &EraseArgs) ->
             Exit::Done,
         );
     }
-    let erasure = match args.trail {
-        true => erasure.with_traces(Arc::new(trail(&data, &tenant).await?)),
-        false => erasure,
-    };
     let world = &data.session.world;
     let clock = &world.ops.providers().clock;
+    let erasure = match args.trail {
+        true => {
+            // The person has asked, whatever becomes of it.
+            let by = &data.session.actor;
+            let request = erasure.request(&tenant, &args.user, by, &**clock).await?;
+            let opened = trail(&data, &tenant).await;
+            let traces = not_begun(&data, printer, &tenant, &request.to_string(), opened).await?;
+            erasure.with_traces(Arc::new(traces))
+        }
+        false => erasure,
+    };
     let tally = Tally::default();
     let outcome = erasure
         .run(&tenant, &args.user, &data.session.actor, &**clock, &|progress| {
@@ -136,6 +143,30 @@ async fn trail(data: &TenantData, tenant: &TenantId) -> Result<TracesInTrail, Fa
     Ok(TracesInTrail::new(recorder, Arc::new(eraser), by, "opsctl erase"))
 }
 
+/// The result; that of a request which cannot be begun is recorded first.
+async fn not_begun<T>(
+    data: &TenantData,
+    printer: &Printer,
+    tenant: &TenantId,
+    request: &str,
+    opened: Result<T, Failure>,
+) -> Result<T, Failure> {
+    if opened.is_err() {
+        let deed = Deed {
+            tenant,
+            action: "erase_person",
+            kind: "deletion_request",
+            id: request,
+        };
+        data.record_as(printer, &deed, AuditOutcome::Failed, &[]).await;
+        printer.error(&printer.pick(
+            "何も削除していません。依頼は記録しました。同じコマンドで続けられます",
+            "nothing was erased; the request is recorded, and the same command goes on with it",
+        ));
+    }
+    opened
+}
+
 /// Refuses where the trail that is written is not the one that `found` leads to.
 pub(super) async fn same_trail(
     data: &TenantData,
@@ -155,7 +186,7 @@ pub(super) async fn same_trail(
                 )
                 .context(
                     "remedy",
-                    "let database.audit_url_env lead to the same database; nothing was changed",
+                    "let database.audit_url_env lead to the same database; nothing was removed",
                 );
             return Err(Failure::Failed(error));
         }

@@ -42,7 +42,10 @@ async fn release(data: &TenantData, printer: &Printer, name: &str, reason: &str)
         return Err(Failure::usage(format!("nobody runs {name} now"), remedy));
     };
     // Exactly the one that was looked at: who comes after it keeps it.
-    let revoked = store.revoke(name, found.token).await;
+    let revoked = match &found.holder {
+        Some(holder) => store.revoke(name, holder, found.token).await,
+        None => Ok(None),
+    };
     if revoked.is_err() {
         // It may have had its effect all the same.
         record(data, printer, (&found, reason), AuditOutcome::Unknown).await?;

@@ -96,7 +96,8 @@ impl TenantData {
         Ok(done?)
     }
 
-    async fn record_as(
+    /// Records how it ended; whether it is in the trail.
+    pub(super) async fn record_as(
         &self,
         printer: &Printer,
         deed: &Deed<'_>,

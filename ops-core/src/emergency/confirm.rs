@@ -2,6 +2,7 @@ use super::procedure::Procedure;
 use super::restore::started;
 use super::verify::restored;
 use super::{Engine, Refusal};
+use crate::masking::target_named;
 use crate::model::{Difference, Prior, RunId, TargetId, Verdict};
 
 /// Whether one target is exactly as it was before the stop.
@@ -30,7 +31,7 @@ impl Engine {
         for step in steps.iter().filter(|step| step.share.is_none()) {
             let Some(action) = fresh.action(&step.target) else {
                 return Err(Refusal::WrongProcedure {
-                    what: format!("it has no target {}", step.target),
+                    what: format!("it has no target {}", target_named(&step.target)),
                 });
             };
             let (verdict, differences) = match (&step.prior, self.look(&**action).await) {

@@ -10,6 +10,7 @@ use super::outstanding::Outstanding;
 use super::restore::{Owed, owed};
 use super::{ApprovalPolicy, Approvers, Engine, Refusal};
 use crate::error::{Error, ErrorKind, Result};
+use crate::masking::target_named;
 use crate::model::{
     Actor, ActorKind, Approval, ApprovalRequest, Digest, Opening, PlanKind, PlannedStep, Prior, RunId,
     TargetId, Timestamp,
@@ -137,7 +138,10 @@ impl Engine {
         let (procedure, begun) = begun.ok_or_else(|| Refusal::UnknownRun { run: run.clone() })?;
         let of_run = |target: &&TargetId| begun.iter().any(|step| step.target == **target);
         if let Some(other) = targets.iter().find(|target| !of_run(target)) {
-            return invalid("target", &format!("the run has no target {other}"));
+            return invalid(
+                "target",
+                &format!("the run has no target {}", target_named(other)),
+            );
         }
         let past = self.past().await?;
         self.at_rest(&past, run, targets)?;

@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 use super::glass::BreakGlass;
 use super::plan::{Draft, Plan};
 use super::procedure::{Procedure, Step};
+use crate::masking::target_named;
 use crate::messages;
 use crate::model::{Opening, PlanKind, PlannedGate, PlannedStep, Prior, RunId};
 
@@ -163,10 +164,10 @@ pub(super) fn delay(window: Duration, seed: u64, run: &RunId, rank: u32, of: u32
 impl Step {
     /// What is wrong with its ramp.
     pub(super) fn ramp_fault(&self) -> Option<String> {
-        let target = self.action.target();
         if self.ramp.is_empty() {
             return None;
         }
+        let target = target_named(self.action.target());
         if self.action.ramp().is_none() {
             return Some(format!("{target} cannot be opened in parts; remove its ramp"));
         }

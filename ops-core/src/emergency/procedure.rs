@@ -6,6 +6,7 @@ use secrecy::SecretString;
 
 use super::{ApprovalPolicy, AutomationLimits, Gate, Rule};
 use crate::error::{Error, ErrorKind, Result};
+use crate::masking::target_named;
 use crate::model::{Share, TargetId};
 use crate::ports::Action;
 use crate::resilience::RetryPolicy;
@@ -219,7 +220,7 @@ impl Procedure {
             .targets()
             .filter(|target| self.action(target).is_none() && !watched(*target));
         if let Some(target) = unseen.next() {
-            return wrong(format!("{target} is neither a step nor watched"));
+            return wrong(format!("{} is neither a step nor watched", target_named(target)));
         }
         drop(unseen);
         self.rules.push(rule);

@@ -14,6 +14,7 @@ use super::safety::Safety;
 use super::span::of_run;
 use super::way::{Way, aborted};
 use super::{Engine, Refusal};
+use crate::masking::target_named;
 use crate::model::{
     Actor, ActorKind, Digest, Outcome, PlanKind, PlannedStep, Prior, RunId, Snapshot, StepReport, TargetId,
     TargetState, Timestamp, Verdict,
@@ -214,7 +215,7 @@ pub(super) fn taken_up(
     let steps = started(run, entries, procedure)?.to_vec();
     if let Some(step) = steps.iter().find(|step| procedure.action(&step.target).is_none()) {
         return Err(Refusal::WrongProcedure {
-            what: format!("it has no target {}", step.target),
+            what: format!("it has no target {}", target_named(&step.target)),
         });
     }
     let cannot_split = |step: &&PlannedStep| {
@@ -223,7 +224,7 @@ pub(super) fn taken_up(
     };
     if let Some(step) = steps.iter().find(cannot_split) {
         return Err(Refusal::WrongProcedure {
-            what: format!("{} cannot be opened in parts", step.target),
+            what: format!("{} cannot be opened in parts", target_named(&step.target)),
         });
     }
     let begin = entries.iter().find_map(|entry| match &entry.event {

@@ -2,8 +2,9 @@ use thiserror::Error as ThisError;
 
 use super::Violation;
 use crate::error::Error;
+use crate::masking::target_named;
 use crate::messages;
-use crate::model::{Lang, PlannedStep, RunId, TargetId, Text};
+use crate::model::{Lang, PlannedStep, RunId, Text};
 
 /// Why a plan is not made or not carried out. Nothing has been changed.
 #[derive(Debug, ThisError)]
@@ -156,8 +157,8 @@ impl Refusal {
     }
 }
 
-fn targets(steps: &[PlannedStep]) -> impl Iterator<Item = &TargetId> {
-    steps.iter().map(|step| &step.target)
+fn targets(steps: &[PlannedStep]) -> impl Iterator<Item = String> {
+    steps.iter().map(|step| target_named(&step.target))
 }
 
 fn listed(rules: &[Violation]) -> Vec<String> {
@@ -170,8 +171,11 @@ fn english(text: Text) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::error::ErrorKind;
+    use crate::model::{Effect, Prior, TargetId};
 
     fn all() -> Vec<Refusal> {
         let run = || RunId::generate(crate::model::Timestamp::UNIX_EPOCH);
@@ -235,5 +239,33 @@ mod tests {
             refusal.text().get(Lang::Ja),
             "2 人の承認が必要ですが、有効なものは 1 人分です; bob: expired"
         );
+    }
+    #[test]
+    fn what_has_changed_is_named_without_the_address_of_a_person() {
+        let target = TargetId::new("account:directory/-/hanako.sato@example.com").unwrap();
+        let text = Text::new("止める", "stop");
+        let step = PlannedStep::new(
+            0,
+            0,
+            target,
+            text,
+            Effect::Reversible,
+            Prior::Unknown {
+                reason: String::new(),
+            },
+            Duration::ZERO,
+        );
+        let steps = vec![step];
+        for refusal in [
+            Refusal::Drifted { steps: steps.clone() },
+            Refusal::Changed { steps },
+        ] {
+            for shown in [refusal.to_string(), refusal.text().get(Lang::Ja).to_owned()] {
+                assert!(
+                    shown.contains("account:") && !shown.contains("hanako.sato"),
+                    "{shown}"
+                );
+            }
+        }
     }
 }

@@ -8,6 +8,7 @@ use super::plan::{Draft, Plan};
 use super::procedure::{Procedure, Step};
 use super::{Engine, Refusal};
 use crate::error::{Error, ErrorKind, Result};
+use crate::masking::target_named;
 use crate::model::{
     Difference, PlanKind, PlannedStep, Prior, RunId, Snapshot, TargetId, TargetState, Timestamp,
 };
@@ -68,7 +69,7 @@ impl Engine {
                 .iter()
                 .find(|step| step.action.target() == owed.target());
             let step = step.ok_or_else(|| Refusal::WrongProcedure {
-                what: format!("it has no target {}", owed.target()),
+                what: format!("it has no target {}", target_named(owed.target())),
             })?;
             todo.push((step.opening, step, owed));
         }
@@ -85,7 +86,7 @@ impl Engine {
                 }
                 Owed::WriteBack { prior } => {
                     let observed = observed
-                        .map_err(|error| error.context("target", step.action.target().to_string()))?;
+                        .map_err(|error| error.context("target", target_named(step.action.target())))?;
                     let left = left_by_restore(&later, run, step.action.target())
                         .or_else(|| left_by(&entries, step.action.target()))
                         // If all was refused, whatever is there is of others.

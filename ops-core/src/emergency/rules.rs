@@ -3,6 +3,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::masking::target_named;
 use crate::model::{ActorKind, PlannedStep, Prior, TargetId, TargetState, Timestamp, Window};
 
 /// What a stop must leave as it is, judged on the result of the plan.
@@ -224,8 +225,11 @@ fn requires(stopped: &TargetId, view: View<'_>) -> Answer {
     match view.looks.get(stopped).copied().flatten() {
         _ if its_turn_comes => Answer::Kept,
         Some(TargetState::Stopped) => Answer::Kept,
-        Some(_) => Answer::Broken(format!("{stopped} must be stopped first")),
-        None => Answer::Unseen(format!("{stopped} must be stopped first, and cannot be seen")),
+        Some(_) => Answer::Broken(format!("{} must be stopped first", target_named(stopped))),
+        None => Answer::Unseen(format!(
+            "{} must be stopped first, and cannot be seen",
+            target_named(stopped)
+        )),
     }
 }
 

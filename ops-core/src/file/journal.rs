@@ -12,6 +12,7 @@ use crate::durable::{
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint::fail_point;
+use crate::masking::target_named;
 use crate::model::{Digest, RunId, TargetId};
 use crate::ports::{Held, Journal, JournalEntry};
 
@@ -214,7 +215,7 @@ impl Places {
         }
         Err(Error::new(ErrorKind::Conflict, "hold prior state")
             .provider("file")
-            .context("target", file.held.snapshot.target().as_str())
+            .context("target", target_named(file.held.snapshot.target()))
             .context("cause", "it is held and released all the time"))
     }
 

@@ -93,10 +93,10 @@ impl LeaseStore for FileLeases {
             .await
     }
 
-    async fn revoke(&self, name: &str, token: u64) -> Result<Option<LeaseState>> {
-        let name = name.to_owned();
+    async fn revoke(&self, name: &str, holder: &str, token: u64) -> Result<Option<LeaseState>> {
+        let (name, holder) = (name.to_owned(), holder.to_owned());
         self.change("revoke lease", move |leases, now| {
-            leases.revoke(&name, token, now)
+            leases.revoke(&name, &holder, token, now)
         })
         .await
     }

@@ -53,10 +53,10 @@ impl LeaseStore for InMemoryLeases {
         Ok(())
     }
 
-    async fn revoke(&self, name: &str, token: u64) -> Result<Option<LeaseState>> {
+    async fn revoke(&self, name: &str, holder: &str, token: u64) -> Result<Option<LeaseState>> {
         self.plug.check("revoke lease")?;
         let mut table = lock(&self.table);
-        Ok(table.revoke(name, token, self.clock.now()))
+        Ok(table.revoke(name, holder, token, self.clock.now()))
     }
 
     async fn list(&self) -> Result<Vec<LeaseState>> {

@@ -1,7 +1,7 @@
 //! Why a plan is not made or not carried out.
 
 use crate::error::Error;
-use crate::model::{RunId, TargetId, Text};
+use crate::model::{RunId, Text};
 
 /// Not enough valid approvals; `faults` says what is wrong with the others.
 pub fn not_approved(needed: usize, valid: usize, faults: &[String]) -> Text {
@@ -17,8 +17,8 @@ pub fn approval_expired() -> Text {
     Text::new("承認の期限が切れています", "the approval has run out")
 }
 
-/// Somebody changed targets since the stop.
-pub fn changed_since_stop<'a>(targets: impl Iterator<Item = &'a TargetId>) -> Text {
+/// Somebody changed targets since the stop. Targets as errors name them, here and below.
+pub fn changed_since_stop(targets: impl Iterator<Item = String>) -> Text {
     let listed = spaced(targets);
     Text::new(
         format!("停止後に変更されています:{listed}"),
@@ -27,7 +27,7 @@ pub fn changed_since_stop<'a>(targets: impl Iterator<Item = &'a TargetId>) -> Te
 }
 
 /// What was approved is not what is there.
-pub fn changed_since_approval<'a>(targets: impl Iterator<Item = &'a TargetId>) -> Text {
+pub fn changed_since_approval(targets: impl Iterator<Item = String>) -> Text {
     let listed = spaced(targets);
     Text::new(
         format!("承認後に変更されています:{listed}"),

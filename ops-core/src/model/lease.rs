@@ -206,9 +206,15 @@ impl LeaseTable {
         }
     }
 
-    pub(crate) fn revoke(&mut self, name: &str, token: u64, now: Timestamp) -> Option<LeaseState> {
+    pub(crate) fn revoke(
+        &mut self,
+        name: &str,
+        holder: &str,
+        token: u64,
+        now: Timestamp,
+    ) -> Option<LeaseState> {
         let row = self.0.get_mut(name)?;
-        if row.token != token || row.holder.is_none() || row.until <= now {
+        if row.token != token || !row.is_of(holder, now) {
             return None;
         }
         row.holder = None;

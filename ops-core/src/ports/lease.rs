@@ -14,9 +14,10 @@ use crate::model::{Lease, LeaseRequest, LeaseState, Taken};
 /// - `take` and `renew` make a time longer, never shorter.
 /// - `renew` gives `None` when the lease is lost: it ran out, or somebody else has it, or it was taken away. It is not had back by renewing.
 /// - `release` frees the name at once if the lease is still the caller's, and changes nothing otherwise.
-/// - `revoke` takes the name from who holds it with this token: its next renewal says that it is lost. Until the time that it was last
+/// - `revoke` takes the name from this holder with this token, and from nobody else: its next renewal says that it is lost. The token alone would not do: a store
+///   that lost its last writes may have given it twice. Until the time that it was last
 ///   promised nobody else gets the name, so that there are never two who believe to have it; for a day at most, the longest that can be asked for, also after the
-///   clock of the store was set back. `None`: it does not hold it with this token.
+///   clock of the store was set back. `None`: that holder does not have it with this token.
 /// - `list` gives every name that was ever taken, by name.
 ///
 /// A caller reckons its own end from **before** the call was sent: it then ends no later than the store's, however slow the answer was. For
@@ -36,8 +37,8 @@ pub trait LeaseStore: Debug + Send + Sync + 'static {
     async fn renew(&self, lease: &Lease) -> Result<Option<Lease>>;
     /// Gives it back.
     async fn release(&self, lease: &Lease) -> Result<()>;
-    /// Takes it away from who holds it with `token`; how it stands then.
-    async fn revoke(&self, name: &str, token: u64) -> Result<Option<LeaseState>>;
+    /// Takes it away from `holder`, if it has it with `token`; how it stands then.
+    async fn revoke(&self, name: &str, holder: &str, token: u64) -> Result<Option<LeaseState>>;
     /// Every name.
     async fn list(&self) -> Result<Vec<LeaseState>>;
 }

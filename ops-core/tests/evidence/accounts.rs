@@ -2,7 +2,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ops_core::actions::SuspendAccount;
-use ops_core::emergency::{ApprovalKey, Approved, Approver, Approvers, Plan, Procedure, Refusal, Step};
+use ops_core::emergency::{
+    ApprovalKey, Approved, Approver, Approvers, Plan, Procedure, Refusal, Rule, SafetyRule, Step,
+};
 use ops_core::error::ErrorKind;
 use ops_core::memory::InMemoryAccounts;
 use ops_core::model::{
@@ -26,10 +28,14 @@ struct World {
 
 impl World {
     fn new(suspended: bool) -> Self {
+        Self::of(USER, suspended)
+    }
+
+    fn of(user: &str, suspended: bool) -> Self {
         let accounts = Arc::new(InMemoryAccounts::new());
-        accounts.add_user(USER);
-        accounts.set_suspended(USER, suspended);
-        let action = SuspendAccount::new(Arc::<InMemoryAccounts>::clone(&accounts), USER).unwrap();
+        accounts.add_user(user);
+        accounts.set_suspended(user, suspended);
+        let action = SuspendAccount::new(Arc::<InMemoryAccounts>::clone(&accounts), user).unwrap();
         let action = Arc::new(action);
         // One of the tests waits for what never comes.
         let step = Step::new(Arc::<SuspendAccount>::clone(&action)).with_settle(Duration::from_secs(2));
@@ -186,4 +192,31 @@ async fn a_snapshot_of_another_account_or_form_opens_nothing() {
         ours.as_str(),
         format!("account:{}/{USER}", world.accounts.directory())
     );
+}
+
+/// Some directories have the address of a person for an id.
+#[tokio::test]
+async fn an_id_that_is_an_address_is_in_no_error_of_a_plan() {
+    let address = "hanako.sato@example.com";
+    let world = World::of(address, false);
+    let target = world.action.target().clone();
+    let report = world.ops.stop(&world.procedure, kazu()).await.unwrap();
+    let run = report.outcome.run;
+
+    let elsewhere = Arc::new(InMemoryAccounts::new());
+    let another = SuspendAccount::new(elsewhere, USER).unwrap();
+    let another = Procedure::new("suspend", vec![Step::new(Arc::new(another))]).unwrap();
+    let wrong = world.ops.engine().plan_restore(&run, &another).await.unwrap_err();
+    assert!(matches!(wrong, Refusal::WrongProcedure { .. }), "{wrong}");
+
+    world.accounts.set_reachable(false);
+    let unread = world.restore(&run).await.unwrap_err();
+    assert!(matches!(unread, Refusal::Undecided(_)), "{unread}");
+    assert!(unread.to_string().contains("account:"), "which is said: {unread}");
+
+    let unseen = SafetyRule::Requires { stopped: target };
+    let misfit = another.with_rule(Rule::new("first", unseen)).unwrap_err();
+
+    let shown = format!("{wrong} {wrong:?} {unread} {unread:?} {misfit} {misfit:?}");
+    assert!(!shown.contains(address), "{shown}");
 }

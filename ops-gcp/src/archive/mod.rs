@@ -4,9 +4,13 @@
 //! |---|---|
 //! | begin, put | a resumable upload under `ifGenerationMatch=0`, in chunks of 256 KiB |
 //! | finish | the last bytes, which are kept back until all of them have the hash that was announced |
-//! | [`held`](ops_core::ports::ArchiveHold::held) | a temporary hold on the object |
+//! | [`held`](ops_core::ports::ArchiveHold::held) | a temporary hold on the object; read: that, or an event-based one |
 //! | [`retained_until`](ops_core::ports::ArchiveHold::retained_until) | the retention of the object; the bucket must have been made with object retention |
 //! | observe | size and CRC-32C as the vendor computed them |
+//!
+//! An event-based hold is somebody else's, who lifts it when their event comes; this provider sets and lifts none. So whoever asks for `held` on such an object gets a
+//! temporary hold beside it, which the vendor allows: what was asked for stays when the other one goes. A retention is another matter: the vendor takes none beside an
+//! event-based hold, and it is refused here before anything is written. An upload of what is there already counts an event-based hold as a hold, and adds none.
 
 mod builder;
 mod client;
@@ -289,6 +293,14 @@ impl EvidenceArchive for CloudStorageArchive {
         }
         // What the bucket keeps as long by itself is not written to the object.
         let longer = asked.filter(|asked| Some(*asked) > kept);
+        if longer.is_some() && object.event_based_hold {
+            return Err(self.refused(
+                ErrorKind::Conflict,
+                HOLD,
+                name,
+                "it has an event-based hold, beside which the vendor takes no retention; somebody else must lift it first",
+            ));
+        }
         if let Some(until) = longer.or(own).filter(|_| lock || longer.is_some()) {
             patch.retention = Some(RetentionPatch::new(until, locked || self.locks));
         }

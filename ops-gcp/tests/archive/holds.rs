@@ -107,7 +107,7 @@ async fn a_hold_of_somebody_else_is_not_called_lifted() {
     let world = with_object().await;
     let archive = world.archive();
     archive.hold(&name("a/b"), &ArchiveHold::held()).await.unwrap();
-    world.sim.hold_event_based(BUCKET, "a/b");
+    world.sim.set_event_based_hold(BUCKET, "a/b", true);
     let refused = archive
         .hold(&name("a/b"), &ArchiveHold::default())
         .await
@@ -117,6 +117,43 @@ async fn a_hold_of_somebody_else_is_not_called_lifted() {
         archive.delete(&name("a/b")).await.unwrap_err().kind(),
         ErrorKind::PermissionDenied
     );
+}
+
+/// Whoever lifts the event-based hold knows nothing of ours.
+#[tokio::test]
+async fn a_hold_that_is_asked_for_stays_when_the_event_based_one_goes() {
+    let world = with_object().await;
+    let archive = world.archive();
+    world.sim.set_event_based_hold(BUCKET, "a/b", true);
+    archive.hold(&name("a/b"), &ArchiveHold::held()).await.unwrap();
+    world.sim.set_event_based_hold(BUCKET, "a/b", false);
+    assert_eq!(
+        archive.observe(&name("a/b")).await.unwrap().unwrap().hold,
+        ArchiveHold::held()
+    );
+    archive.hold(&name("a/b"), &ArchiveHold::default()).await.unwrap();
+    archive.delete(&name("a/b")).await.unwrap();
+}
+
+/// Else the union of both would ask for a temporary hold that nobody wanted, and for what the vendor refuses.
+#[tokio::test]
+async fn a_retention_beside_an_event_based_hold_is_refused_before_anything_is_written() {
+    let world = with_object().await;
+    world.sim.set_event_based_hold(BUCKET, "a/b", true);
+    let until = world.clock.now() + Duration::from_secs(86_400);
+    let asked = ArchiveHold::default().until(until);
+    for archive in [world.archive(), world.locking()] {
+        let there = archive.observe(&name("a/b")).await.unwrap().unwrap().hold;
+        let before = world.sim.requests().len();
+        let refused = archive.hold(&name("a/b"), &there.and(&asked)).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Conflict, "{refused}");
+        assert!(refused.to_string().contains("event-based hold"), "{refused}");
+        assert_eq!(world.sim.requests().len(), before + 1, "one read");
+    }
+    world.sim.set_event_based_hold(BUCKET, "a/b", false);
+    let left = world.archive().observe(&name("a/b")).await.unwrap().unwrap().hold;
+    assert_eq!(left, ArchiveHold::default());
+    world.archive().hold(&name("a/b"), &asked).await.unwrap();
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use ops_core::error::{ErrorKind, Result};
 use ops_core::http::{HttpRequest, HttpResponse, HttpTransport, Method};
 use ops_core::model::Lang;
-use ops_core::ports::{Action, Clock, SessionRevoker};
+use ops_core::ports::{AccountSuspender, Action, Clock, SessionRevoker};
 use ops_core::testkit::loopback_transport;
 use serde_json::{Value, json};
 
@@ -102,12 +102,12 @@ async fn the_simulation_refuses_what_the_vendor_refuses() {
 
 /// Answers every request with this.
 #[derive(Debug)]
-struct Says(Value);
+struct Says(u16, Value);
 
 #[async_trait]
 impl HttpTransport for Says {
     async fn send(&self, _request: HttpRequest) -> Result<HttpResponse> {
-        Ok(HttpResponse::new(200, Vec::new(), self.0.to_string()))
+        Ok(HttpResponse::new(self.0, Vec::new(), self.1.to_string()))
     }
 }
 
@@ -133,7 +133,7 @@ async fn an_answer_about_somebody_else_is_no_answer() {
         (json!({"users": EMAIL}), ErrorKind::Unexpected),
         (json!([EMAIL]), ErrorKind::Unexpected),
     ] {
-        let users = world.users_over(Arc::new(Says(answer.clone())), Arc::clone(&world.clock) as _);
+        let users = world.users_over(Arc::new(Says(200, answer.clone())), Arc::clone(&world.clock) as _);
         let error = users.sessions(USER).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{answer}: {error}");
         let shown = format!("{error} {error:?}");
@@ -141,7 +141,7 @@ async fn an_answer_about_somebody_else_is_no_answer() {
             assert!(!shown.contains(hidden), "{answer}: {shown}");
         }
     }
-    let good = Says(json!({"users": [user(USER)]}));
+    let good = Says(200, json!({"users": [user(USER)]}));
     let users = world.users_over(Arc::new(good), Arc::clone(&world.clock) as _);
     assert!(users.sessions(USER).await.is_ok());
     let other = users.with_tenant("org-one").unwrap();
@@ -150,6 +150,39 @@ async fn an_answer_about_somebody_else_is_no_answer() {
         ErrorKind::Unexpected,
         "without a tenant in a tenant"
     );
+}
+
+/// Whatever the cause: only an answer without a user says that there is none.
+#[tokio::test]
+async fn a_request_that_the_vendor_calls_wrong_is_not_taken_for_an_unknown_user() {
+    let world = World::new().await;
+    let body =
+        |message: &str| json!({"error": {"code": 400, "message": message, "errors": [{"message": EMAIL}]}});
+    let mut named = body("Invalid JSON payload received");
+    named["error"]["status"] = json!("INVALID_ARGUMENT");
+    for answer in [
+        body("INVALID_LOCAL_ID"),
+        body("MISSING_REQ_TYPE"),
+        body(EMAIL),
+        named,
+        json!(EMAIL),
+    ] {
+        let wrong = Says(400, answer.clone());
+        let users = world.users_over(Arc::new(wrong), Arc::clone(&world.clock) as _);
+        let errors = [
+            users.sessions(USER).await.unwrap_err(),
+            users.account(USER).await.unwrap_err(),
+            users.revoke(USER, &world.key()).await.unwrap_err(),
+            users.suspend(USER, &world.key()).await.unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{answer}: {error}");
+            let shown = format!("{error} {error:?}");
+            for hidden in [EMAIL, USER, "t0ken-s3cret"] {
+                assert!(!shown.contains(hidden), "{answer}: {shown}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

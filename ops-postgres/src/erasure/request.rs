@@ -92,6 +92,24 @@ impl Erasure {
         Ok(report)
     }
 
+    /// Records that `by` was asked to erase the person, and does nothing else; [`run`](Self::run) takes this request up. Its id.
+    ///
+    /// # Errors
+    /// As [`plan`](Self::plan).
+    ///
+    /// # Cancellation
+    /// The request may be recorded; asking again finds it.
+    pub async fn request(
+        &self,
+        tenant: &TenantId,
+        person: &str,
+        by: &Actor,
+        clock: &dyn Clock,
+    ) -> Result<Uuid> {
+        let plan = self.plan(tenant, person, clock.now()).await?;
+        Ok(self.open(&plan, by).await?.id)
+    }
+
     /// Erases, on behalf of `by`.
     ///
     /// # Errors

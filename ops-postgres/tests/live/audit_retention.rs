@@ -301,6 +301,70 @@ async fn a_removal_that_is_cut_off_removes_nothing_and_a_reader_is_not_waited_fo
     world.close().await;
 }
 
+/// A process that was paused after its plan, or in the middle, and goes on after another has begun: what it planned is looked at again where it is removed.
+#[tokio::test]
+async fn a_run_that_stood_still_removes_nothing_that_is_not_as_it_was_planned() {
+    let Some(world) = World::new().await else { return };
+    let desk = Desk::new(&world).await;
+    for month in ["2025-03-01", "2025-04-01", "2025-05-01", "2025-06-01"] {
+        desk.trail
+            .append(&record("org_a", month, "kazu", 0))
+            .await
+            .unwrap();
+    }
+    world
+        .store
+        .grant_audit_pruner(&world.scratch.audit_role())
+        .await
+        .unwrap();
+    let evidence = [desk.export("org_a", "a").await];
+    // The store is the only thing that both runs share.
+    let (stale, other) = (&desk.retention, Desk::new(&world).await.retention);
+    let old = stale.plan(&evidence, &desk.verifier()).await.unwrap();
+    let new = other.plan(&evidence, &desk.verifier()).await.unwrap();
+    let by = Actor::person("kazu").unwrap();
+    let [march, april, may, june] = &old[..] else {
+        panic!("{old:?}")
+    };
+
+    // The other one has removed it.
+    other.prune(&new[0], &by).await.unwrap();
+    let gone = stale.prune(march, &by).await.unwrap_err();
+    // A record has come to it since, which no evidence has.
+    desk.trail
+        .append(&record("org_a", "2025-04-02", "hana", 1))
+        .await
+        .unwrap();
+    let grown = stale.prune(april, &by).await.unwrap_err();
+    // It is held since.
+    let holds = DataHolds::new(&world.store);
+    let hold = LegalHold::new(tenant("org_a"), "case 7", at("2026-01-01T00:00:00Z"));
+    holds.hold(&hold).await.unwrap();
+    let held = stale.prune(may, &by).await.unwrap_err();
+    holds.release(hold.id, at("2026-01-02T00:00:00Z")).await.unwrap();
+    for refused in [gone, grown, held] {
+        assert_eq!(refused.kind(), ErrorKind::Conflict, "{refused}");
+    }
+    let report = desk.trail.verify(&tenant("org_a")).await.unwrap();
+    assert!(
+        report.intact() && (report.records, report.removed) == (6, 1),
+        "{report:?}"
+    );
+
+    // Both at once.
+    let both = tokio::join!(stale.prune(june, &by), other.prune(&new[3], &by));
+    let ((Ok(()), Err(late)) | (Err(late), Ok(()))) = &both else {
+        panic!("one of the two, once: {both:?}")
+    };
+    assert_eq!(late.kind(), ErrorKind::Conflict, "{late}");
+    let report = desk.trail.verify(&tenant("org_a")).await.unwrap();
+    assert!(
+        report.intact() && (report.records, report.removed) == (7, 2),
+        "{report:?}"
+    );
+    world.close().await;
+}
+
 #[tokio::test]
 async fn a_legal_hold_is_stronger_than_forgetting() {
     let Some(world) = World::new().await else { return };

@@ -168,7 +168,7 @@ async fn a_lease_for_ever_from_before_ends_within_a_day_and_one_past_counting_hi
     let shown = leases.list().await.unwrap();
     assert_eq!((shown.len(), shown[1].held), (4, false));
     // What is past counting can be taken away like any other.
-    assert!(leases.revoke("c", 1).await.unwrap().is_some());
+    assert!(leases.revoke("c", "x", 1).await.unwrap().is_some());
     world.close().await;
 }
 
@@ -379,6 +379,25 @@ async fn a_database_whose_transactions_are_isolated_by_default_does_not_fail_who
 }
 
 #[tokio::test]
+async fn a_run_that_was_given_the_token_of_the_one_that_was_looked_at_keeps_its_lease() {
+    let Some(world) = World::new().await else { return };
+    let leases = PostgresLeases::new(&world.store);
+    let looked_at = taken(&leases, "first").await;
+    // A fail-over that loses the last writes: the name is free again, and the next one gets the same token.
+    run(&mut world.owner().await, "delete from ops.lease")
+        .await
+        .unwrap();
+    let other = taken(&leases, "second").await;
+    assert_eq!(looked_at.token, other.token);
+    let revoked = leases
+        .revoke("retention", &looked_at.holder, looked_at.token)
+        .await;
+    assert_eq!(revoked.unwrap(), None);
+    assert!(leases.renew(&other).await.unwrap().is_some());
+    world.close().await;
+}
+
+#[tokio::test]
 async fn what_a_wrong_clock_has_promised_for_years_is_free_a_day_after_it_was_taken_away() {
     let Some(world) = World::new().await else { return };
     let leases = PostgresLeases::new(&world.store);
@@ -392,7 +411,7 @@ async fn what_a_wrong_clock_has_promised_for_years_is_free_a_day_after_it_was_ta
     .unwrap();
     assert!(
         leases
-            .revoke("retention", lease.token)
+            .revoke("retention", &lease.holder, lease.token)
             .await
             .unwrap()
             .unwrap()

@@ -142,19 +142,24 @@ async fn is_taken_away(port: &dyn LeaseStore, pass: &impl AsyncFn(Duration)) {
     let name = fresh("lease");
     let (a, b) = (request(&name, "a", TTL), request(&name, "b", TTL));
     assert_eq!(
-        ok("revoke", port.revoke(&name, 1).await),
+        ok("revoke", port.revoke(&name, "a", 1).await),
         None,
         "what nobody took cannot be taken away"
     );
     let lease = taken(port, &a).await;
     assert_eq!(
-        ok("revoke", port.revoke(&name, 2).await),
+        ok("revoke", port.revoke(&name, "a", 2).await),
         None,
         "another token must take nothing away"
     );
+    assert_eq!(
+        ok("revoke", port.revoke(&name, "b", 1).await),
+        None,
+        "of another holder nothing must be taken away, whatever the token"
+    );
     let gone = expect(
-        "what is held with this token must go",
-        ok("revoke", port.revoke(&name, 1).await),
+        "what this holder has with this token must go",
+        ok("revoke", port.revoke(&name, "a", 1).await),
     );
     assert_eq!(
         (gone.holder.as_deref(), gone.token, gone.until, gone.held),
@@ -175,7 +180,7 @@ async fn is_taken_away(port: &dyn LeaseStore, pass: &impl AsyncFn(Duration)) {
         );
     }
     assert_eq!(
-        ok("revoke", port.revoke(&name, 2).await),
+        ok("revoke", port.revoke(&name, "a", 2).await),
         None,
         "nobody has it any more"
     );
@@ -183,7 +188,7 @@ async fn is_taken_away(port: &dyn LeaseStore, pass: &impl AsyncFn(Duration)) {
     assert_eq!(taken(port, &b).await.token, 3, "then the next may have it");
     pass(TTL).await;
     assert_eq!(
-        ok("revoke", port.revoke(&name, 3).await),
+        ok("revoke", port.revoke(&name, "b", 3).await),
         None,
         "what ran out cannot be taken away"
     );

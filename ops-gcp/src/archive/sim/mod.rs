@@ -139,15 +139,15 @@ impl StorageSim {
         }
     }
 
-    /// Somebody sets an event-based hold on an object.
-    pub fn hold_event_based(&self, bucket: &str, name: &str) {
+    /// Somebody sets an event-based hold on an object (`true`) or lifts it.
+    pub fn set_event_based_hold(&self, bucket: &str, name: &str, held: bool) {
         let mut state = self.lock();
         let object = state
             .buckets
             .get_mut(bucket)
             .and_then(|bucket| bucket.objects.get_mut(name));
         if let Some(object) = object {
-            object.event_based_hold = true;
+            object.event_based_hold = held;
             object.metageneration += 1;
         }
     }
