@@ -305,7 +305,12 @@ impl<'a> Number<'a> {
     }
 
     fn postal(&self, text: &Text<'_>, label: &Label, near: bool) -> Option<Found> {
-        if self.letters != 0 || !self.begins || !near {
+        // 〒の欄に 100-0001: with a hyphen the form is sure enough.
+        let mailed = !near
+            && label.reaches(self.start)
+            && text.bytes[label.start..label.end] == *"〒".as_bytes()
+            && self.joined > 1;
+        if self.letters != 0 || !self.begins || !(near || mailed) {
             return None;
         }
         let word = &text.bytes[label.start..label.end];
