@@ -6,6 +6,7 @@
 
 mod development;
 mod made;
+mod neighbours;
 mod property;
 mod score;
 mod templates;

@@ -40,7 +40,7 @@ const JAPANESE: &[(Label, &str)] = &[
         "氏名 姓名 フルネーム 本名 旧姓 宛名 名義人 名義 カナ フリガナ ふりがな ふり仮名 カナ氏名 氏名カナ 患者名 顧客名 社員名 従業員名 会員名 担当者名 \
          申請者名 代表者名 責任者名 契約者名 受取人名 差出人名 送付先名 届け先名 承認者名 参加者名 保護者名 生徒名 学生名 被保険者名 本人氏名 お名前カナ 姓カナ 名カナ \
          氏名漢字 連絡者名 利用者名 職員名 配送先名 受講者名 応募者名 候補者名 作成者名 予約者名 世帯主名 戸籍名 口座名義 ご芳名 芳名 申込者名 受験者名 発注者名 依頼者名 \
-         購入者名 注文者名 発表者名 対象者名 お客様名 お客さま名 記名",
+         購入者名 注文者名 著者名 執筆者名 運転者名 宿泊者名 入居者名 講師名 出演者名 代理人名 発表者名 対象者名 お客様名 お客さま名 記名",
     ),
     (
         Name(Fair),
@@ -49,7 +49,8 @@ const JAPANESE: &[(Label, &str)] = &[
          上長 応募者 候補者 面接官 予約者 購入者 注文者 発注者 送信者 受信者 投稿者 著者 監督者 管理者 所有者 使用者 名義 社員 従業員 職員 会員 氏 訪問者 来訪者 面会者 主治医 担当医 執刀医 \
          署名 代表取締役 取締役 代表 社長 部長 課長 係長 主任 店長 所長 室長 支店長 工場長 司会 司会者 書記 議長 座長 幹事 進行 発表者 登壇者 講演者 演者 受講者 対象者 該当者 申告者 届出人 \
          届出者 申込者 申込人 請求者 請求人 同席者 立会人 立会者 引率者 担任 院長 園長 校長 医師 看護師 薬剤師 起案者 決裁者 確認者 実施者 操作者 検査者 受付 当番 被扶養者 扶養家族 喪主 新郎 新婦 \
-         長男 長女 次男 次女 三男 三女 祖父 祖母 妻 夫 父 母 兄 姉 弟 妹",
+         運転者 贈与者 受贈者 審査員 担当看護師 宿泊者 受領者 記録者 撮影者 相続人 被相続人 債務者 債権者 譲渡人 譲受人 売主 買主 貸主 借主 賃借人 賃貸人 入居者 \
+         同居人 代理人 原告 被告 通報者 目撃者 搭乗者 施主 世話人 推薦者 紹介者 発起人 執筆者 出演者 主催者 長男 長女 次男 次女 三男 三女 祖父 祖母 妻 夫 父 母 兄 姉 弟 妹",
     ),
     (Name(Sure), "姓 名"),
     (
@@ -137,7 +138,7 @@ const ROLES: &str = "customer client contact employee staff person patient recip
      guest student teacher doctor nurse physician holder cardholder accountholder buyer seller supervisor candidate interviewer attendee participant \
      operator agent representative beneficiary guardian spouse tenant subscriber passenger driver visitor attn attention contactperson customercontact \
      assignedto createdby updatedby approvedby requestedby reviewedby reportedby billto signedby submittedby preparedby handledby updater creator reviewer \
-     emergencycontact nextofkin insured policyholder tantou tantousha tanto tantosha author owner sender receiver payee payer consignee addressee user \
+     emergencycontact nextofkin attendees participants reviewers approvers assignees speakers guests passengers insured policyholder tantou tantousha tanto tantosha author owner sender receiver payee payer consignee addressee user \
      invitedby reviewee enrollee claimant resident lecturer organizer organiser host oncall pic responder speaker presenter signatory witness \
      lead director ceo president chief professor lawyer accountant borrower lender donor parent child father mother partner colleague boss worker \
      shippingname billingname shipping billing delivery invoice shipto";

@@ -190,6 +190,8 @@ impl Lexicon {
             (HONORIFIC_ENDS, class::HONORIFIC),
             (SUFFIX_ENDS, class::DEPARTMENT),
             (LEAVE_ENDS, class::LEAVE),
+            // Of 弊社 and 先方, which are no labels.
+            ("社方", class::LABEL),
             ("県都府道市区町村郡", class::PLACE),
         ] {
             for end in ends.chars() {

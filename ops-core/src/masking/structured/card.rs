@@ -6,15 +6,26 @@ use super::view::Text;
 ///
 /// `named`: whether a label says that it is one, so that issuers of the past count too.
 pub(super) fn end(text: &Text<'_>, cluster: &Cluster, named: bool) -> Option<usize> {
-    let count = SHAPES
+    let is_right = |count: &usize| {
+        let digits = cluster.digits(*count);
+        let issued = is_issued(digits) || (named && (12..=19).contains(&digits.len()));
+        let alike = digits.iter().all(|digit| *digit == digits[0]);
+        issued && !alike && is_luhn(digits)
+    };
+    let mut shaped = SHAPES
         .iter()
-        .find(|shape| cluster.is_shaped(shape) && cluster.ends(text, shape.len()))
-        .map(|shape| shape.len())
-        .or_else(|| cluster.ends(text, 1).then_some(1))?;
-    let digits = cluster.digits(count);
-    let issued = is_issued(digits) || (named && (12..=19).contains(&digits.len()));
-    let alike = digits.iter().all(|digit| *digit == digits[0]);
-    (issued && !alike && is_luhn(digits)).then(|| cluster.groups()[count - 1].end)
+        .map(|shape| (shape, shape.len()))
+        .filter(|(shape, count)| cluster.is_shaped(shape) && cluster.ends(text, *count))
+        .map(|(_, count)| count)
+        .filter(is_right);
+    let longest = shaped.next();
+    // Groups that go on behind the longest begin another number: the shorter one, if right as well, is the card.
+    let count = match longest {
+        Some(count) if count < cluster.groups().len() => shaped.last().or(longest),
+        Some(_) => longest,
+        None => (cluster.ends(text, 1) && is_right(&1)).then_some(1),
+    }?;
+    Some(cluster.groups()[count - 1].end)
 }
 
 const SHAPES: [&[usize]; 6] = [
@@ -96,6 +107,34 @@ mod tests {
         ] {
             assert_eq!(end_of(number, false), Some(number.len()), "{number}");
         }
+    }
+
+    #[test]
+    fn a_card_ends_where_the_next_number_begins() {
+        let card = "4111 1111 1111 1111";
+        // With the first group of these, the digits are as many as those of the longest cards.
+        for next in [
+            "090 1234 5678",
+            "03 1234 5678",
+            "123",
+            "12/29",
+            "046",
+            "192.168.0.1",
+        ] {
+            let text = format!("{card} {next}");
+            assert_eq!(end_of(&text, false), Some(card.len()), "{text}");
+            assert_eq!(end_of(&text, true), Some(card.len()), "{text}");
+        }
+        // Also where both have a right check digit.
+        let both = (0..1000)
+            .map(|group| format!("{card} {group:03}"))
+            .filter(|text| end_of(text, false) == Some(text.len()));
+        let mut longer = 0;
+        for text in both {
+            assert_eq!(end_of(&format!("{text} 1234"), false), Some(card.len()), "{text}");
+            longer += 1;
+        }
+        assert_eq!(longer, 100);
     }
 
     #[test]

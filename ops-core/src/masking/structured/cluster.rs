@@ -118,7 +118,7 @@ pub(super) fn ends_here(text: &Text<'_>, at: usize) -> bool {
     let next = text.get(at);
     let after = text.get(at + 1);
     match next {
-        b',' => !is_thousand(text, at + 1),
+        b',' => !is_amount(text, at),
         b'-' => !after.is_ascii_alphanumeric(),
         b'.' => !after.is_ascii_digit(),
         b'_' => false,
@@ -132,7 +132,7 @@ pub(super) fn begins_here(text: &Text<'_>, at: usize) -> bool {
     let earlier = at.checked_sub(1).map_or(0, |at| text.before(at));
     match previous {
         b'-' => !(earlier.is_ascii_alphanumeric() || earlier == b'*' || earlier == b'_'),
-        b',' => !(earlier.is_ascii_digit() && is_thousand(text, at)),
+        b',' => !is_amount(text, at - 1),
         b'.' => !earlier.is_ascii_digit(),
         b'_' | b'*' | b'#' if earlier == previous => false,
         b'_' | b'$' => false,
@@ -140,10 +140,51 @@ pub(super) fn begins_here(text: &Text<'_>, at: usize) -> bool {
     }
 }
 
-/// Whether three digits stand alone at `at`, as after the comma of an amount. Other numbers after a comma are fields of their own.
+/// Whether the comma at `at` is one of an amount, `1,234`. Other numbers on both sides of a comma are fields of their own.
+fn is_amount(text: &Text<'_>, at: usize) -> bool {
+    is_thousand(text, at + 1) && is_few(text, at)
+}
+
+/// Whether three digits stand alone at `at`, as after the comma of an amount: not as the beginning of a telephone number or of a network
+/// address.
 fn is_thousand(text: &Text<'_>, at: usize) -> bool {
-    (0..3).all(|index| text.get(at + index).is_ascii_digit())
-        && !matches!(text.get(at + 3), b'0'..=b'9' | b'-')
+    let digit = |at: usize| text.get(at).is_ascii_digit();
+    let group = |from: usize| (from..from + 5).take_while(|at| digit(*at)).count();
+    if group(at) != 3 {
+        return false;
+    }
+    let end = at + 3;
+    match text.get(end) {
+        b'-' => false,
+        b'.' => {
+            let decimals = group(end + 1);
+            !(matches!(decimals, 1..=3) && text.get(end + 1 + decimals) == b'.' && digit(end + 2 + decimals))
+        }
+        b' ' if text.get(at) == b'0' => {
+            let middle = group(end + 1);
+            let last = end + 2 + middle;
+            !(matches!(middle, 3 | 4) && text.get(last - 1) == b' ' && matches!(group(last), 3 | 4))
+        }
+        _ => true,
+    }
+}
+
+/// Whether the digits before `at` are as few as before the first comma of an amount, and are not the last ones of a longer number.
+fn is_few(text: &Text<'_>, at: usize) -> bool {
+    let mut start = at;
+    while text.before(start).is_ascii_digit() {
+        if at - start == 3 {
+            return false;
+        }
+        start -= 1;
+    }
+    let earlier = text.get(start.wrapping_sub(2));
+    let goes_on = match text.before(start) {
+        b'-' => earlier.is_ascii_alphanumeric(),
+        b'.' => earlier.is_ascii_digit(),
+        _ => false,
+    };
+    start < at && !goes_on
 }
 
 /// The signs between two groups of digits: what they are, how many bytes they take.
@@ -227,6 +268,45 @@ mod tests {
         assert_eq!(read(&format!("{}-12345", "7".repeat(20))).0, [20]);
         assert_eq!(read(&format!("{}-1234", "7".repeat(20))).0, [20, 4]);
         assert_eq!(read(&format!("{}-1", "7".repeat(24))).0, [24]);
+    }
+
+    #[test]
+    fn a_comma_is_of_an_amount_only_between_few_digits_and_three() {
+        let comma = |text: &str| {
+            let at = text.rfind(',').unwrap();
+            let view = Text::plain(text.as_bytes());
+            let is_amount = is_amount(&view, at);
+            assert_eq!(ends_here(&view, at), !is_amount, "{text}");
+            assert_eq!(begins_here(&view, at + 1), !is_amount, "{text}");
+            is_amount
+        };
+        for text in [
+            "1,234",
+            "12,345,678",
+            "¥123,456円",
+            "-1,234",
+            "$1,234.56",
+            "1,234 567",
+            "3,090 12",
+        ] {
+            assert!(comma(text), "{text}");
+        }
+        for text in [
+            "1234,567",
+            "1,23",
+            "1,2345",
+            "a,123",
+            "1,123-4567",
+            "12345678,090 1234 5678",
+            "0120-444-444,090 1234 5678",
+            "EMP-123,090 1234 5678",
+            "10.0.0.5,090 1234 5678",
+            "3,090 1234 5678",
+            "3,045 123 4567",
+            "3,192.168.0.1",
+        ] {
+            assert!(!comma(text), "{text}");
+        }
     }
 
     #[test]

@@ -29,9 +29,12 @@ fn is_veto(label: &Label, at: usize) -> bool {
     label.meaning == Meaning::Other && (label.is_key || label.reaches(at))
 }
 
+/// How many letters are before an underscore at most: `staff_1234` may be a number of a person, longer ones are names of things.
+const UNDERSCORED: usize = 5;
+
 struct Number<'a> {
     cluster: &'a Cluster,
-    /// With the letters before the digits, as in `EMP-1234`.
+    /// With the letters before the digits, as in `EMP-1234` and `EMP_1234`.
     start: usize,
     /// How many letters.
     letters: usize,
@@ -45,7 +48,11 @@ impl<'a> Number<'a> {
     fn read(text: &Text<'_>, cluster: &'a Cluster) -> Option<Self> {
         let first = cluster.groups().first()?;
         let mut start = first.start;
-        if text.before(start) == b'-' && start >= 2 && text.get(start - 2).is_ascii_alphabetic() {
+        let underscored = text.before(start) == b'_';
+        if (underscored || text.before(start) == b'-')
+            && start >= 2
+            && text.get(start - 2).is_ascii_alphabetic()
+        {
             start -= 1;
         }
         let letters = text.bytes[..start]
@@ -55,7 +62,7 @@ impl<'a> Number<'a> {
             .take_while(|byte| byte.is_ascii_alphabetic())
             .count();
         start -= letters;
-        if letters > 8 {
+        if letters > 8 || (underscored && letters > UNDERSCORED) {
             return None;
         }
         let joined = cluster.groups()[1..]
@@ -281,7 +288,8 @@ impl<'a> Number<'a> {
 
     /// Letters, a hyphen, digits, or two groups of digits.
     fn employee(&self, text: &Text<'_>, near: bool) -> Option<Found> {
-        if !self.begins || (!near && self.letters == 0) {
+        let underscored = self.letters > 0 && text.get(self.start + self.letters) == b'_';
+        if !self.begins || (!near && (self.letters == 0 || underscored)) {
             return None;
         }
         let mut end = self.cluster.groups()[self.joined - 1].end;
@@ -297,7 +305,12 @@ impl<'a> Number<'a> {
     }
 
     fn postal(&self, text: &Text<'_>, label: &Label, near: bool) -> Option<Found> {
-        if self.letters != 0 || !self.begins || !near {
+        // 〒の欄に 100-0001: with a hyphen the form is sure enough.
+        let mailed = !near
+            && label.reaches(self.start)
+            && text.bytes[label.start..label.end] == *"〒".as_bytes()
+            && self.joined > 1;
+        if self.letters != 0 || !self.begins || !(near || mailed) {
             return None;
         }
         let word = &text.bytes[label.start..label.end];
@@ -396,7 +409,7 @@ impl<'a> Number<'a> {
             return self.corporate(text);
         }
         let letters = &text.bytes[self.start..self.start + self.letters];
-        let small = letters == b"emp" && text.get(self.start + 3) == b'-';
+        let small = letters == b"emp" && matches!(text.get(self.start + 3), b'-' | b'_');
         ((letters == b"EMP" || small)
             && matches!(self.cluster.groups()[0].len(), 3..=8)
             && self.cluster.ends(text, 1))

@@ -1,6 +1,7 @@
 use std::ops::Range;
 
 use super::label::{self, Meaning};
+use super::value::{Field, is_placeholder, plain_end, value};
 use super::vendor;
 use super::view::{BREAK, Text};
 
@@ -25,7 +26,9 @@ pub(super) fn token(text: &Text<'_>, run: Range<usize>) -> Option<Range<usize>> 
     }
     // The key of a field is looked at from its `:` or `=`.
     let before = text.before(run.start);
-    if !(matches!(before, b' ' | b'`' | BREAK) || before >= 0x80) || !is_random(word) {
+    // `<add key="ApiKey" value="…">` and `<apiKey>…` are no fields either.
+    let marked_up = before == b'>' || matches!(before, b'"' | b'\'') && text.ends(run.start - 1, b" value=");
+    if !(matches!(before, b' ' | b'`' | BREAK) || before >= 0x80 || marked_up) || !is_random(word) {
         return None;
     }
     let label = label::nearest(text, run.start)?;
@@ -171,6 +174,9 @@ pub(super) fn after_word(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
         let begins = at >= 3 && text.bytes[at - 3..at].eq_ignore_ascii_case(b"pas");
         begins.then_some(at + length)?
     };
+    if let Some(value) = in_markup(text, at, end) {
+        return Some(value);
+    }
     let mut start = end;
     let mut told = false;
     while let Some(sign) = CONNECTORS.iter().find(|sign| text.starts(start, sign.as_bytes())) {
@@ -194,6 +200,32 @@ pub(super) fn after_word(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
     let right =
         (mixed && value.len() >= 5) || (number && value.len() >= 4 && told) || (told && value.len() >= 4);
     right.then_some(value)
+}
+
+/// The value of the element or attribute whose name ends at `end` with the word around `at`: `<password>hunter2</password>`,
+/// `key="DbPassword" value="hunter2"`.
+fn in_markup(text: &Text<'_>, at: usize, end: usize) -> Option<Range<usize>> {
+    let range = match text.get(end) {
+        b'>' => {
+            let name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b':');
+            let mut start = at;
+            while name(text.before(start)) && at - start < 64 {
+                start -= 1;
+            }
+            let rest = text.bytes.get(end + 1..)?;
+            let length = rest
+                .iter()
+                .take(256)
+                .position(|byte| matches!(byte, b'<' | b'\n'))?;
+            (text.before(start) == b'<' && rest[length..].starts_with(b"</"))
+                .then_some(end + 1..end + 1 + length)?
+        }
+        b'"' | b'\'' if text.starts(end + 1, b" value=") => {
+            value(text, end + 1 + b" value=".len(), Field::Assigned)?
+        }
+        _ => return None,
+    };
+    (range.len() >= 3 && !is_placeholder(&text.bytes[range.clone()])).then_some(range)
 }
 
 const CONNECTORS: [&str; 13] = [
@@ -222,7 +254,7 @@ pub(super) fn may_be_name(text: &Text<'_>, end: usize) -> bool {
     let lower = [tail[0] | 0x20, tail[1] | 0x20, tail[2] | 0x20];
     match &lower {
         b"ord" | b"swd" | b"pwd" | b"ret" | b"ken" | b"key" | b"ase" | b"als" | b"ial" | b"ode" | b"pin"
-        | b"cvv" | b"cvc" | b"otp" | b"jwt" | b"ion" | b"ass" | b"rds" | b"rer" | b"sic" => true,
+        | b"cvv" | b"cvc" | b"otp" | b"jwt" | b"ion" | b"ass" | b"rds" | b"rer" | b"sic" | b"kie" => true,
         [_, b'p', b'w'] => true,
         _ => tail[2] >= 0x80,
     }
@@ -234,7 +266,15 @@ fn name(text: &Text<'_>, end: usize) -> Option<Name> {
     if end >= header.len() && text.bytes[end - header.len()..end].eq_ignore_ascii_case(header) {
         return Some(Name::Other);
     }
-    let label = label::ending(text, end)?;
+    // PGPASSWORD, userpassword: such a name is not parted from the word before it.
+    let joined = ["password", "passwd"].iter().any(|tail| {
+        end >= tail.len() && text.bytes[end - tail.len()..end].eq_ignore_ascii_case(tail.as_bytes())
+    });
+    let label = match label::ending(text, end) {
+        Some(label) => label,
+        None if joined => return Some(Name::Password),
+        None => return None,
+    };
     if label.meaning != Meaning::Secret {
         return None;
     }
@@ -247,11 +287,7 @@ fn name(text: &Text<'_>, end: usize) -> Option<Name> {
     };
     let any = |names: &[&str]| names.iter().any(|name| ends(name));
     Some(if any(&PINS) {
-        if ends("pass") && !ends("db_pass") {
-            Name::Password
-        } else {
-            Name::Pin
-        }
+        if ends("pass") { Name::Password } else { Name::Pin }
     } else if any(&PASSWORDS) {
         Name::Password
     } else {
@@ -296,159 +332,6 @@ fn ends_other(word: &[u8]) -> bool {
     )
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Field {
-    /// `name=value`, `"name": "value"`.
-    Assigned,
-    /// `name: value`, in which prose may follow.
-    Told,
-}
-
-/// The value that begins at or soon after `at`.
-fn value(text: &Text<'_>, at: usize, field: Field) -> Option<Range<usize>> {
-    let mut start = at;
-    while text.get(start) == b' ' && start - at < 3 {
-        start += 1;
-    }
-    // As Rust writes what may be missing: `password: Some("hunter2x")`.
-    let some = text.starts(start, b"Some(");
-    if some {
-        start += b"Some(".len();
-    }
-    let quote = text.get(start);
-    let range = if matches!(quote, b'"' | b'\'' | b'`') {
-        let width = text.width(start);
-        start += 1;
-        start = scheme(text, start);
-        let close = |end: &usize| text.get(*end) == quote && text.width(*end) == width;
-        let limit = text.bytes.len().min(start + LONGEST);
-        let end = (start..limit)
-            .take_while(|end| text.get(*end) != b'\n')
-            .find(close)
-            .unwrap_or_else(|| plain_end(text, start));
-        start..end
-    } else {
-        start = scheme(text, start);
-        for bracket in ["「", "『", "“"] {
-            if text.starts(start, bracket.as_bytes()) {
-                start += bracket.len();
-            }
-        }
-        let end = plain_end(text, start);
-        let value = &text.bytes[start..end];
-        let word = value.iter().all(u8::is_ascii_alphabetic);
-        let ends = matches!(text.get(end), 0 | b'\n' | b'\r' | b',' | b'"' | b'}') || text.get(end) >= 0x80;
-        if field == Field::Told && word && !ends && !some {
-            return None;
-        }
-        start..end
-    };
-    (!range.is_empty() && !is_placeholder(&text.bytes[range.clone()])).then_some(range)
-}
-
-const LONGEST: usize = 4096;
-
-/// The place after the name of a scheme, as in `Bearer …`.
-fn scheme(text: &Text<'_>, at: usize) -> usize {
-    for name in ["bearer ", "basic ", "token ", "digest ", "apikey "] {
-        let end = at + name.len();
-        if text
-            .bytes
-            .get(at..end)
-            .is_some_and(|word| word.eq_ignore_ascii_case(name.as_bytes()))
-        {
-            return end;
-        }
-    }
-    at
-}
-
-/// The end of a value without quotes.
-fn plain_end(text: &Text<'_>, at: usize) -> usize {
-    let mut end = at;
-    while text.get(end).is_ascii_graphic()
-        && !matches!(
-            text.get(end),
-            b'"' | b'\'' | b'`' | b',' | b';' | b'&' | b')' | b']' | b'}' | b'<' | b'>' | b'|'
-        )
-        && end - at < LONGEST / 4
-    {
-        end += 1;
-    }
-    while end > at && matches!(text.before(end), b'.' | b':' | b'?') {
-        end -= 1;
-    }
-    end
-}
-
-/// Whether a value says that there is none, or that it is masked or filled in elsewhere.
-fn is_placeholder(value: &[u8]) -> bool {
-    let masked = |byte: &u8| matches!(byte, b'*' | b'x' | b'X' | b'.' | b'-' | b'#');
-    value.windows(3).any(|part| part == b"***")
-        || value.iter().all(masked)
-        || matches!(value[0], b'<' | b'[' | b'{')
-        || value.starts_with(b"${")
-        || value.strip_prefix(b"(").is_some_and(is_remark)
-        || is_variable(value)
-        || value.starts_with(b"$(")
-        || value.starts_with(b"%s")
-        || value.len() <= LONGEST_WORD
-            && WORDS
-                .iter()
-                .any(|word| value.eq_ignore_ascii_case(word.as_bytes()))
-}
-
-/// Words that say that there is no value.
-const WORDS: [&str; 44] = [
-    "null",
-    "none",
-    "true",
-    "false",
-    "nil",
-    "undefined",
-    "empty",
-    "required",
-    "optional",
-    "missing",
-    "invalid",
-    "incorrect",
-    "expired",
-    "redacted",
-    "masked",
-    "hidden",
-    "changed",
-    "updated",
-    "reset",
-    "unset",
-    "wrong",
-    "failed",
-    "not",
-    "yes",
-    "bearer",
-    "basic",
-    "token",
-    "string",
-    "str",
-    "is",
-    "was",
-    "has",
-    "for",
-    "unknown",
-    "n/a",
-    "filtered",
-    "removed",
-    "secret",
-    "password",
-    "rotated",
-    "ok",
-    "the",
-    "xxxx",
-    "accepted",
-];
-
-/// The longest word that says that there is no value: `undefined`.
-const LONGEST_WORD: usize = 9;
-
 /// Whether the name that ends before `end` stands behind `${`.
 fn is_in_braces(text: &Text<'_>, end: usize) -> bool {
     let mut start = end;
@@ -458,36 +341,6 @@ fn is_in_braces(text: &Text<'_>, end: usize) -> bool {
     text.ends(start, b"${")
 }
 
-/// Whether what stands behind a bracket says why no value is shown: `(sensitive value)`, `(known after apply)`.
-fn is_remark(rest: &[u8]) -> bool {
-    let word = rest
-        .split(|byte| matches!(byte, b' ' | b')'))
-        .next()
-        .unwrap_or_default();
-    [
-        "sensitive",
-        "known",
-        "hidden",
-        "redacted",
-        "masked",
-        "none",
-        "null",
-        "unset",
-        "empty",
-        "not",
-    ]
-    .iter()
-    .any(|remark| word.eq_ignore_ascii_case(remark.as_bytes()))
-}
-
-/// Whether a value is the name of a variable of a shell, `$TOKEN`. With a digit it may be a password.
-fn is_variable(value: &[u8]) -> bool {
-    let [b'$', name @ ..] = value else {
-        return false;
-    };
-    !name.is_empty() && name.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'_')
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -495,17 +348,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_word_ends_with_or_how_long_it_is_loses_none_of_ours() {
+    fn what_a_word_ends_with_loses_none_of_ours() {
         for name in PINS.iter().chain(&PASSWORDS) {
             for name in [(*name).to_owned(), name.to_uppercase()] {
                 assert!(!ends_other(name.as_bytes()), "{name}");
             }
-        }
-        for word in WORDS {
-            assert!(
-                word.len() <= LONGEST_WORD && is_placeholder(word.as_bytes()),
-                "{word}"
-            );
         }
     }
 

@@ -33,7 +33,7 @@ labels! {
     MyNumber:
         "マイナンバー" "マイナンバーカード" "マイナンバーカード番号" "個人番号" "個人番号カード" "マイナ番号" "社会保障・税番号"
         "my~number" "my~number~card" "my~no" "individual~number" "kojin~bango" "kojinbangou" "personal~number" "mynum"
-        "共通番号" "個人ナンバー" "通知カード" "通知カード番号" "tax~id" "社会保障番号" "マイナンバー番号" "mn~no";
+        "共通番号" "個人ナンバー" "ﾏｲﾅﾝﾊﾞｰ" "ﾏｲﾅﾝﾊﾞｰｶｰﾄﾞ" "通知カード" "通知カード番号" "tax~id" "社会保障番号" "マイナンバー番号" "mn~no";
     Corporate:
         "法人番号" "法人ナンバー" "会社法人等番号" "corporate~number" "corporate~no" "corp~number" "corp~no" "houjin~bango"
         "houjin~bangou" "hojin~bango" "corporation~number" "法人no" "company~number" "法人マイナンバー" "登録番号" "インボイス番号"
@@ -48,7 +48,7 @@ labels! {
         "運免" "license" "licence";
     Passport:
         "旅券" "旅券番号" "パスポート" "パスポート番号" "旅券no" "パスポートno" "passport" "passport~no" "passport~number" "passport~num"
-        "passport~id" "パスポートの番号" "travel~document" "travel~document~no" "passport#" "ppt~no" "pp~no" "ryoken";
+        "passport~id" "パスポートの番号" "ﾊﾟｽﾎﾟｰﾄ" "ﾊﾟｽﾎﾟｰﾄ番号" "travel~document" "travel~document~no" "passport#" "ppt~no" "pp~no" "ryoken";
     Health:
         "保険証" "保険証番号" "保険者番号" "被保険者番号" "被保険者" "被保険者証" "被保険者証番号" "健康保険" "健康保険証" "健保" "国保"
         "健康保険番号" "保険番号" "資格確認書" "健康保険被保険者証" "後期高齢" "組合員証" "被保険者記号" "保険証の番号" "共済組合"
@@ -59,18 +59,18 @@ labels! {
         "health~insurance~num" "枝番" "保険記号" "記号番号" "記号・番号" "保険証記号番号" "保険証の記号番号" "hokensha" "hokensha~bango" "hokensha~no";
     Bank:
         "口座" "口座番号" "普通" "当座" "貯蓄" "普通預金" "当座預金" "普通口座" "振込先" "口座no" "振込口座" "銀行口座" "預金口座" "振替口座"
-        "貯蓄預金" "普通預金口座" "ゆうちょ" "ゆうちょ銀行" "郵便貯金" "貯金" "引落口座" "受取口座" "通常貯金" "定期預金" "総合口座" "(普)" "(当)"
+        "貯蓄預金" "普通預金口座" "ゆうちょ" "ゆうちょ銀行" "郵便貯金" "貯金" "引落口座" "受取口座" "通常貯金" "定期預金" "総合口座" "(普)" "(当)" "（普）" "（当）" "ｺｳｻﾞ" "ｺｳｻﾞ番号" "ﾌﾂｳ"
         "口座の番号" "返金先" "入金先" "給与振込先" "振込先口座番号"
         "account~no" "account~number" "acct~no" "acct~number" "acct" "bank~account" "bank~account~no" "bank~account~number" "bank~acct"
         "account~num" "acc~no" "a/c" "a/c~no" "a/c~number" "kouza" "koza~no" "kouza~bango" "iban" "savings~account" "checking~account"
         "ordinary~account" "ordinary" "checking" "current~account" "deposit~account" "account#" "acct#" "savings" "koza~bango" "koza" "futsu"
         "bank~no" "bank~account~id" "payout~account" "transfer~account" "bank~acc";
     Card:
-        "カード番号" "クレジットカード" "クレジットカード番号" "クレカ" "クレカ番号" "カードno" "カード" "カードナンバー" "決済カード"
+        "カード番号" "クレジットカード" "クレジットカード番号" "クレカ" "クレカ番号" "カードno" "カード" "カードナンバー" "ｶｰﾄﾞ番号" "ｸﾚｼﾞｯﾄｶｰﾄﾞ" "決済カード"
         "card~no" "card~number" "credit~card" "credit~card~no" "credit~card~number" "cc~no" "cc~number" "card~num" "ccnum" "card" "pan"
         "debit~card" "payment~card" "visa" "mastercard" "jcb" "amex" "card#" "cc" "デビットカード";
     Phone:
-        "電話" "電話番号" "携帯" "携帯電話" "携帯番号" "携帯電話番号" "連絡先" "連絡先番号" "緊急連絡先" "内線" "ファックス" "ファクス" "固定電話"
+        "電話" "電話番号" "ﾃﾞﾝﾜ" "携帯" "携帯電話" "携帯番号" "携帯電話番号" "連絡先" "連絡先番号" "緊急連絡先" "内線" "ファックス" "ファクス" "固定電話"
         "tel" "tel~no" "telephone" "phone" "phone~no" "phone~number" "mobile" "mobile~no" "mobile~number" "cell" "cell~phone" "fax"
         "fax~no" "contact~no" "contact~number" "home~phone" "work~phone" "tel~number" "telephone~number" "telephone~no" "自宅"
         "勤務先" "phone#" "sms" "whatsapp" "お電話" "ご連絡先" "msisdn" "caller" "callee" "caller~id" "fax~number" "phone~num"

@@ -45,7 +45,7 @@ impl Planes {
         Marks {
             number: cut(self.numbers() & !self.idle()),
             long: cut(self.long()),
-            sign: cut(self.sign | self.telling()),
+            sign: cut(self.sign | self.telling() | self.options()),
             dashes: cut(self.dashes),
         }
     }
@@ -90,6 +90,13 @@ impl Planes {
         run &= run >> 4;
         run &= run >> 8;
         run & !(self.word << 1)
+    }
+
+    /// Where an option of one letter begins, as a password may stand behind.
+    #[inline(always)]
+    fn options(&self) -> u64 {
+        let hyphen = self.word & self.joint;
+        self.space << 1 & hyphen & self.letter >> 1
     }
 
     /// Those of the `:` and `=` before which a name may end that says that the value is secret, or that may be of an address: two in a

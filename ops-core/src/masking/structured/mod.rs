@@ -5,6 +5,8 @@
 
 mod card;
 mod cluster;
+mod command;
+mod cookie;
 mod email;
 mod identity;
 mod ip;
@@ -17,6 +19,7 @@ mod number;
 mod phone;
 mod planes;
 mod unit;
+mod value;
 mod vendor;
 mod view;
 mod when;
@@ -239,12 +242,13 @@ impl<'a> Search<'a> {
             0xef if text.starts(at, "：".as_bytes()) || text.starts(at, "＝".as_bytes()) => {
                 key::field(text, at, 3)
             }
-            b'-' => pem::in_line(text.bytes, at),
+            b'-' if text.get(at + 1) == b'-' => pem::in_line(text.bytes, at),
+            b'-' => command::password(text, at),
             b's' | b'S' | 0x83 => key::after_word(text, at),
             _ => None,
         };
         let Some(range) = secret else {
-            return Next::Mark;
+            return self.cookies(at, found);
         };
         let is_number = text.bytes[range.clone()]
             .iter()
@@ -252,6 +256,18 @@ impl<'a> Search<'a> {
         let next = self.push(range, PiiType::ApiKey, found);
         // `+81-90 1234 5678`: a number may go on behind the space, and of two that begin together the longer counts.
         if is_number { Next::Mark } else { next }
+    }
+
+    /// The sign at `at` may be that of a header with cookies.
+    fn cookies(&self, at: usize, found: &mut Vec<PiiSpan>) -> Next {
+        let text = &self.text;
+        let mut next = Next::Mark;
+        if matches!(text.get(at), b':' | b'=') && cookie::ends_header(text, at) {
+            cookie::secrets(text, at + 1, |range| {
+                next = self.push(range, PiiType::ApiKey, found)
+            });
+        }
+        next
     }
 
     fn push(&self, range: Range<usize>, kind: PiiType, found: &mut Vec<PiiSpan>) -> Next {
@@ -317,7 +333,8 @@ mod tests {
             let sign = matches!(get(at), b'@' | b'\\' | b'%' | 0xef | b':' | b'=')
                 || pair.eq_ignore_ascii_case(b"sw")
                 || pair == [0x83, 0x89]
-                || pair == *b"--";
+                || pair == *b"--"
+                || before(at) == b' ' && get(at) == b'-' && get(at + 1).is_ascii_alphabetic();
             let marks = Marks {
                 number: u64::from(number),
                 long: u64::from(long),
@@ -428,6 +445,15 @@ mod tests {
                 "items ",
                 "--",
                 "-----BEGIN PRIVATE KEY-----",
+                "mysql -u root",
+                " -p",
+                " -phunter2",
+                "curl -u admin:",
+                "Cookie: sid=a1b2c3d4",
+                "; session=",
+                "<password>",
+                "</",
+                "\" value=\"",
             ])
             .prop_map(str::to_owned),
             "[0-9]{1,13}",

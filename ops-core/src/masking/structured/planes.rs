@@ -276,7 +276,7 @@ pub(super) mod widest {
     static LAST: Sets = Sets::new()
         .with_small_and_capital(1, b"tnyr")
         .with_small_and_capital(2, b"dt")
-        .with_small_and_capital(4, b"nc")
+        .with_small_and_capital(4, b"nce")
         .with_small_and_capital(8, b"es")
         .with_small_and_capital(16, b"sl")
         .with_small_and_capital(32, b"vc")

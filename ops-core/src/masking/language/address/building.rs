@@ -56,6 +56,9 @@ const ROOMS: &[&str] = &[
     "号室", "号棟", "号館", "号", "階", "Ｆ", "F", "f", "室", "棟", "Floor", "階建",
 ];
 
+/// How many digits the number of a room and a floor have at most.
+const ROOM: usize = 8;
+
 /// Words behind an address that are no building.
 const NO_BUILDINGS: &[&str] = &[
     "電話",
@@ -141,6 +144,17 @@ pub(super) fn extent(chars: &[char], end: usize) -> usize {
             break;
         }
         let token = &rest[..length];
+        // A telephone number is no room.
+        let goes_on = || {
+            let next: &[char] = rest.get(length + 1..).unwrap_or_default();
+            is_space(rest[length]) && next.len() > 2 && next[..3].iter().all(|c| is_digit(*c))
+        };
+        let dialled = matches!(token[0], '0' | '０') && token.iter().all(|c| is_digit(*c));
+        if token.iter().filter(|c| is_digit(**c)).count() > ROOM
+            || dialled && rest.len() > length && goes_on()
+        {
+            break;
+        }
         let foreign = token.iter().filter(|c| is_katakana(**c) || is_latin(**c)).count();
         let kind = KINDS.iter().any(|kind| contains(token, kind));
         // Directly behind the numbers: 5号に, 1-2-3在住.

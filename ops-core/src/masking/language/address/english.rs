@@ -12,6 +12,11 @@ pub(in super::super) fn may_be_english(bytes: &[u8], at: usize) -> bool {
         [.., b'0'..=b'9'] | [.., b'0'..=b'9', b'A'..=b'Z'] => {
             number_before(bytes, at).is_some() || military()
         }
+        // 3783 5th Ave
+        [.., b'0'..=b'9', b't', b'h']
+        | [.., b'1', b's', b't']
+        | [.., b'2', b'n', b'd']
+        | [.., b'3', b'r', b'd'] => house_before(bytes, at).is_some(),
         [.., b'A'..=b'Z' | b','] => military(),
         _ => false,
     }
@@ -23,7 +28,7 @@ pub(in super::super) fn english(scan: &mut Scan<'_>, at: usize) -> bool {
     if matches!(bytes.get(at + 1), Some(b'A' | b'F' | b'D')) && military(scan, at) {
         return true;
     }
-    let Some(start) = number_before(bytes, at) else {
+    let Some(start) = number_before(bytes, at).or_else(|| house_before(bytes, at)) else {
         return false;
     };
     let Some(end) = self::at(scan.text, start) else {
@@ -60,6 +65,25 @@ fn number_before(bytes: &[u8], at: usize) -> Option<usize> {
     // 13:32:01 Retrying
     let time = start > 1 && bytes[start - 1] == b':' && bytes[start - 2].is_ascii_digit();
     (edge && !time && bytes[start].is_ascii_digit()).then_some(start)
+}
+
+/// Where the number of a house begins in front of the number of a street, which ends at the space at `at`.
+fn house_before(bytes: &[u8], at: usize) -> Option<usize> {
+    let letters = bytes[..at]
+        .iter()
+        .rev()
+        .take_while(|byte| byte.is_ascii_lowercase())
+        .count();
+    let digits = bytes[..at - letters]
+        .iter()
+        .rev()
+        .take(4)
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    let space = (at - letters - digits).checked_sub(1)?;
+    (letters == 2 && digits > 0 && bytes[space] == b' ')
+        .then(|| number_before(bytes, space))
+        .flatten()
 }
 
 /// A word of an address.

@@ -198,7 +198,7 @@ fn municipality(text: &str, end: usize) -> Option<usize> {
         "区区",
     ]
     .iter()
-    .any(|word| name.ends_with(word));
+    .any(|word| name.ends_with(word) && name != "京都市");
     ((2..=6).contains(&length) && !is_word).then_some(start)
 }
 
@@ -216,6 +216,10 @@ fn extent(text: &str, start: usize, strict: bool, municipal: bool) -> Option<usi
     if municipal && !municipality {
         return None;
     }
+    // 京都市上京区今出川町315: behind city, ward and town, one number will do.
+    let ward =
+        || chars.iter().take(6).any(|c| *c == '区') && chars.get(number.wrapping_sub(1)) == Some(&'町');
+    let strict = strict && !(text[..start].ends_with('市') && ward());
     let end = numbers(chars, number, strict)?;
     Some(window.place(building::extent(chars, end)))
 }

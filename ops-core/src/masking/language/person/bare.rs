@@ -29,7 +29,12 @@ pub(in super::super) fn bare(scan: &mut Scan<'_>, at: usize) {
     let name = &chars[..length];
     let end = window.place(length);
     let sure = match points {
-        Points::FULL | Points::RARE_FULL => is_bare_name(scan, name, chars.get(length).copied(), points),
+        Points::FULL | Points::RARE_FULL => {
+            is_bare_name(scan, name, chars.get(length).copied(), points)
+                || points == Points::FULL && is_cell_name(scan, name) && is_alone(text, at, end)
+        }
+        // お世話になっております。安藤です。
+        Points::SURNAME if text[end..].starts_with("です") && greets(&text[..at]) => true,
         // 森と申します, 西園寺でございます
         Points::SURNAME | Points::RARE if introduces(&text[end..]) => {
             let known = lexicon.word(name).is(Entry::SURNAME);
@@ -78,6 +83,71 @@ pub(in super::super) fn bare(scan: &mut Scan<'_>, at: usize) {
         scan.take(at, end, PiiType::Person);
         reading(scan, end);
     }
+}
+
+/// Whether a surname and a given name that are words as well are rather a name when nothing else is in their cell: a space is between, or
+/// the given name is in kana.
+fn is_cell_name(scan: &Scan<'_>, name: &[char]) -> bool {
+    let space = name.iter().position(|c| is_space(*c));
+    let split = space.or_else(|| name.iter().position(|c| is_hiragana(*c)));
+    split.is_some_and(|split| {
+        let given = &name[split + usize::from(space.is_some())..];
+        split > 1 && given.len() > 1 && scan.lexicon.word(&name[..split]).is(Entry::SURNAME)
+    })
+}
+
+/// Whether signs that part the cells of a row or a list stand on both sides, or the line begins or ends.
+fn is_alone(text: &str, start: usize, end: usize) -> bool {
+    let parts = |c: char| {
+        matches!(
+            c,
+            '\n' | '\t'
+                | '|'
+                | '｜'
+                | ','
+                | '，'
+                | '、'
+                | ';'
+                | '；'
+                | ':'
+                | '：'
+                | '/'
+                | '／'
+                | '"'
+                | '「'
+                | '」'
+                | '\u{3000}'
+        )
+    };
+    let within = |c: Option<char>, further: Option<char>| match c {
+        Some(' ') => further.is_none_or(parts),
+        c => c.is_none_or(parts),
+    };
+    let mut before = text[..start].chars().rev();
+    let mut behind = text[end..].chars();
+    within(before.next(), before.next()) && within(behind.next(), behind.next())
+}
+
+/// Whether a greeting stands before, behind which people say who they are.
+fn greets(before: &str) -> bool {
+    let near = before
+        .char_indices()
+        .rev()
+        .nth(30)
+        .map_or(before, |(at, _)| &before[at..]);
+    let near = near.rsplit('\n').next().unwrap_or_default();
+    let stop = near.ends_with(['。', '、', '！', '　', ' ', 'の']);
+    stop && [
+        "世話に",
+        "疲れ様",
+        "疲れさま",
+        "初めまして",
+        "はじめまして",
+        "失礼いたします",
+        "突然のご連絡",
+    ]
+    .iter()
+    .any(|greeting| near.contains(greeting))
 }
 
 /// Whether somebody says their own name in front of `rest`.

@@ -6,10 +6,11 @@ use super::super::scan::Scan;
 use super::katakana::{katakana_before, reading};
 use super::latin;
 use super::parse::{self, Points, begins_with_title, is_name};
+use crate::masking::text::PREFECTURES;
 use crate::model::PiiType;
 
 /// The last characters of honorifics and titles.
-pub(in super::super) const HONORIFIC_ENDS: &str = "様ん氏殿君生長務任役表ーま授師士手員督臣";
+pub(in super::super) const HONORIFIC_ENDS: &str = "様ん氏殿君生長務任役表ーま授師士手員督臣輩宛";
 
 /// An honorific or title behind a name.
 #[derive(Clone, Copy, Debug)]
@@ -102,6 +103,8 @@ pub(in super::super) const HONORIFICS: &[Honorific] = &[
     title("講師", ""),
     title("社員", "番証数寮食旅教研"),
     title("専門員", ""),
+    title("先輩", "達方"),
+    title("宛", "先名"),
 ];
 
 /// Takes the name in front of the honorific or title that ends at `end`.
@@ -157,6 +160,22 @@ pub(in super::super) fn before_honorific(scan: &mut Scan<'_>, end: usize) {
         return;
     }
     let start_of_name = window.place(at);
+    // 福岡宛 may be where a parcel goes; (福岡宛) and 営業部 福岡宛 are whom a letter is for.
+    let word = scan.lexicon.word(&window.chars()[at..]);
+    let place = || {
+        let name = &text[start_of_name..start];
+        PREFECTURES.split(' ').any(|place| {
+            place
+                .strip_prefix(name)
+                .is_some_and(|rest| rest.chars().count() == 1)
+        })
+    };
+    if honorific.word == "宛"
+        && (word.is(Entry::ORDINARY) || place())
+        && !char_before(text, start_of_name).is_some_and(|c| is_space(c) || matches!(c, '(' | '（'))
+    {
+        return;
+    }
     if is_company(&text[..start_of_name]) {
         return;
     }

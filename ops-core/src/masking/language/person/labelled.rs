@@ -1,8 +1,9 @@
 //! Japanese names behind a label or a department.
 
-use super::super::labels::{Link, Strength, Value};
+use super::super::department;
+use super::super::labels::{Label, Link, Strength, Value, label_before};
 use super::super::letters::{
-    REACH, Window, char_at, is_hiragana, is_kanji, is_katakana, is_narrow, is_space, starts_with,
+    REACH, Window, char_at, char_before, is_hiragana, is_kanji, is_katakana, is_narrow, is_space, starts_with,
 };
 use super::super::lexicon::Entry;
 use super::super::scan::Scan;
@@ -11,8 +12,8 @@ use super::katakana::{kana_points, reading};
 use super::parse::{self, Points, begins_with_title, is_name};
 use crate::model::PiiType;
 
-/// Takes the name that a label announces; whether there was one.
-pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength) -> bool {
+/// Takes the name that a label announces; whether there was one. `strength` is how far it is `announced`, or less where it is only told.
+pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength, announced: Strength) -> bool {
     let text = scan.text;
     let window = Window::after(text, value.start, REACH, |c| {
         is_name(c) || is_space(c) || matches!(c, '・' | '＝')
@@ -34,7 +35,7 @@ pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength) ->
     } else if is_hiragana(first) {
         kana_run(scan, chars, strength.min(Strength::Fair), is_hiragana)
     } else {
-        kanji_run(scan, chars, value.link, strength)
+        kanji_run(scan, chars, value.link, strength, announced)
     };
     let Some(length) = taken else {
         return false;
@@ -89,8 +90,18 @@ fn closed_name(scan: &Scan<'_>, chars: &[char], closer: Option<char>, strength: 
 }
 
 /// The length of the name in kanji at the beginning of an open value.
-fn kanji_run(scan: &Scan<'_>, chars: &[char], link: Link, strength: Strength) -> Option<usize> {
+fn kanji_run(
+    scan: &Scan<'_>,
+    chars: &[char],
+    link: Link,
+    strength: Strength,
+    announced: Strength,
+) -> Option<usize> {
     let (length, points) = parse::forward(scan.lexicon, chars)?;
+    // 出席者は先方平野社長: whose they are is no part of a name.
+    if length > 2 && scan.lexicon.word(&chars[..2]).is(Entry::ROLE) {
+        return None;
+    }
     // `| 氏名 | 郵便番号 |`: the next label is no value.
     let reversed = chars[..length].iter().rev().copied();
     if scan
@@ -121,11 +132,15 @@ fn kanji_run(scan: &Scan<'_>, chars: &[char], link: Link, strength: Strength) ->
     if points < least || points == Points::SHAPE && length < 2 {
         return None;
     }
-    // Behind `は` or a space, a lone surname that is a word as well is rather the word.
+    // Behind `は` or a space, a lone surname that is a word as well is rather the word, unless the sentence ends there: 幹事は桑原です.
     let entry = scan.lexicon.word(&chars[..length]);
+    let said = link == Link::Word && announced >= Strength::Fair && length > 1 && {
+        let rest = &chars[length..];
+        rest.is_empty() || starts_with(rest, "です") || starts_with(rest, "でした")
+    };
     let word = points <= Points::SURNAME
         && entry.is(Entry::ORDINARY)
-        && !(link == Link::Space && entry.is(Entry::SURNAME));
+        && !((link == Link::Space || said) && entry.is(Entry::SURNAME));
     if word && (link != Link::Sign || strength == Strength::Weak) {
         return None;
     }
@@ -218,10 +233,62 @@ fn kana_run(
     (known || strength == Strength::Sure).then_some(length)
 }
 
+/// Takes the name that stands right behind the word for whoever has it, which ends at `end`: 受取人早川, 旧姓清水, 弊社中村が.
+pub(in super::super) fn touching(scan: &mut Scan<'_>, end: usize) -> bool {
+    let text = scan.text;
+    let sides = ["弊社", "当社", "当方", "先方"];
+    let side = sides.iter().any(|side| text[..end].ends_with(side));
+    let label = || label_before(scan.lexicon, text, end).map(|(label, _)| label);
+    if !side && !matches!(label(), Some(Label::Name(Strength::Sure | Strength::Fair))) {
+        return false;
+    }
+    let window = Window::after(text, end, 12, |c| is_name(c) || is_space(c));
+    let chars = window.chars();
+    let Some((length, points)) = parse::forward(scan.lexicon, chars) else {
+        return false;
+    };
+    let next = char_at(text, window.place(length));
+    // Where nothing goes on, a surname may be a word as well.
+    let stands = next.is_none_or(|c| !is_name(c));
+    let word = scan.lexicon.word(&chars[..length]);
+    let surname = length > 1
+        && points == Points::SURNAME
+        && (!word.is(Entry::ORDINARY) || stands && !side && word.is(Entry::SURNAME));
+    if !surname && points < Points::RARE_FULL {
+        return false;
+    }
+    scan.take(end, window.place(length), PiiType::Person);
+    reading(scan, window.place(length));
+    true
+}
+
+/// The place behind a note in brackets at `at`, behind which a list goes on: 坂本(資材部)、金子.
+fn behind_note(text: &str, at: usize) -> usize {
+    let Some(open) = char_at(text, at).filter(|c| matches!(c, '(' | '（')) else {
+        return at;
+    };
+    let inside = at + open.len_utf8();
+    let note = Window::after(text, inside, 16, |c| !matches!(c, ')' | '）' | '(' | '（' | '\n'));
+    let end = match char_at(text, note.end()) {
+        Some(close @ (')' | '）')) => note.end() + close.len_utf8(),
+        _ => return at,
+    };
+    match char_at(text, end) {
+        Some('、' | '，' | ',' | '/' | '／' | '・') => end,
+        _ => at,
+    }
+}
+
 /// Takes further names of a list: 田中、佐藤.
 fn others(scan: &mut Scan<'_>, end: usize) {
     let mut end = end;
     for _ in 0..8 {
+        let behind = behind_note(scan.text, end);
+        if behind > end {
+            let note = char_before(scan.text, behind).map_or(behind, |close| behind - close.len_utf8());
+            department::japanese(scan, note);
+            end = behind;
+        }
         let window = Window::after(scan.text, end, 16, |c| {
             is_name(c) || is_space(c) || matches!(c, '、' | '/' | '／' | '・' | ',')
         });

@@ -2,7 +2,7 @@ use super::super::labels::{Strength, Value};
 use super::super::lexicon::Entry;
 use super::super::scan::Scan;
 use super::romaji::is_japanese;
-use super::words::{Word, Words, entry, read, word_length, word_start};
+use super::words::{Word, Words, entry, is_honored, read, word_length, word_start};
 use crate::model::PiiType;
 
 /// What a word in front of a name tells.
@@ -75,7 +75,15 @@ pub(in super::super) fn capitalised(scan: &mut Scan<'_>, at: usize) {
     if start > 0 && matches!(bytes[start - 1], b'0'..=b'9' | b'_' | b'@' | b'/' | b'\\') {
         return;
     }
+    // I'm Alice Anderson
+    if let [b'I', b'\'', ..] = word {
+        after_cue(scan, at + 1, Cue::Preposition);
+        return;
+    }
     let before = entry(scan, word);
+    if honored(scan, at + 1, (!dotted).then_some((start, before))) {
+        return;
+    }
     // Mr., not the ms of a time.
     let small = before.is(Entry::TITLE)
         && !(word[0].is_ascii_uppercase() && word[1..].iter().all(u8::is_ascii_lowercase))
@@ -116,6 +124,25 @@ pub(in super::super) fn capitalised(scan: &mut Scan<'_>, at: usize) {
     if let Some(many) = bare(scan, &words) {
         scan.take(words.words[0].start, words.words[many - 1].end, PiiType::Person);
     }
+}
+
+/// Takes the name at `at` if an honorific of Japanese stands behind it, with the word in front of it that begins at `start`: Yuko Inoue-san.
+fn honored(scan: &mut Scan<'_>, at: usize, front: Option<(usize, Entry)>) -> bool {
+    let bytes = scan.text.as_bytes();
+    let end = at + word_length(&bytes[at..]);
+    if !is_honored(bytes, end) {
+        return false;
+    }
+    let surname = entry(scan, &bytes[at..end]);
+    if !surname.is(Entry::LATIN_SURNAME) && !surname.is(Entry::LATIN_GIVEN) && !is_japanese(&bytes[at..end]) {
+        return false;
+    }
+    let given = |front: &(usize, Entry)| {
+        front.1.is(Entry::LATIN_GIVEN) && !front.1.is(Entry::CUE) && bytes[front.0].is_ascii_uppercase()
+    };
+    let start = front.filter(given).map_or(at, |front| front.0);
+    scan.take(start, end, PiiType::Person);
+    true
 }
 
 /// Takes the name behind a word such as `Mr.` or `from`.
@@ -314,10 +341,11 @@ pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength) ->
             return true;
         }
     }
-    let goes_on = bytes.get(end).is_some_and(|byte| {
-        byte.is_ascii_alphanumeric()
-            || matches!(byte, b'_' | b'@' | b'-' | b'/' | b'=' | b':' | b'.') && !closed
-    });
+    let goes_on = !is_honored(bytes, end)
+        && bytes.get(end).is_some_and(|byte| {
+            byte.is_ascii_alphanumeric()
+                || matches!(byte, b'_' | b'@' | b'-' | b'/' | b'=' | b':' | b'.') && !closed
+        });
     let full_stop =
         bytes.get(end) == Some(&b'.') && !bytes.get(end + 1).is_some_and(u8::is_ascii_alphanumeric);
     if goes_on && !full_stop && all.len() < 3 {

@@ -12,7 +12,7 @@ mod words;
 pub(super) use self::bare::bare;
 pub(super) use self::honorific::{HONORIFIC_ENDS, HONORIFICS, before_honorific};
 pub(super) use self::katakana::katakana;
-pub(super) use self::labelled::after_department;
+pub(super) use self::labelled::{after_department, touching};
 pub(super) use self::latin::{GREETINGS, ORGANISATIONS, PREPOSITIONS, TITLES, capitalised};
 pub(super) use self::parse::ROLES;
 
@@ -29,6 +29,7 @@ pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength) ->
     if narrow && strength == Strength::Weak {
         return false;
     }
+    let announced = strength;
     let strength = if value.link == Link::Sign || narrow {
         strength
     } else {
@@ -37,6 +38,6 @@ pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength) ->
     if is_latin(first) {
         latin::labelled(scan, value, strength)
     } else {
-        labelled::labelled(scan, value, strength)
+        labelled::labelled(scan, value, strength, announced)
     }
 }

@@ -197,14 +197,18 @@ pub(super) fn backward(lexicon: &Lexicon, chars: &[char]) -> Option<(usize, Poin
             best = Some((start, points, score));
         }
     };
+    let is_behind_role = |at: usize| at >= first + 2 && lexicon.word(&chars[at - 2..at]).is(Entry::ROLE);
     for start in first..length {
         let Some(points) = whole(lexicon, &chars[start..]) else {
             continue;
         };
         let kana = is_hiragana(chars[start]);
         let before = start.checked_sub(1).map(|at| chars[at]);
+        // 先方五十嵐社長: behind whose they are, a new word begins.
+        let role = is_behind_role(start);
         let bonus = match before {
             None => 3,
+            Some(_) if role && !kana => 3,
             Some(c) if start == first && !is_kanji(c) && !is_hiragana(c) => 3,
             // A particle ends the word before; a name in kana has no such edge.
             Some(c) if is_hiragana(c) && !kana => 2,
@@ -217,8 +221,12 @@ pub(super) fn backward(lexicon: &Lexicon, chars: &[char]) -> Option<(usize, Poin
         {
             continue;
         }
-        // Of an unknown name, only all of it.
-        if points == Points::SHAPE && bonus < 2 {
+        // Of an unknown name, only all of it; but 先方 is none of its own.
+        let owned = || {
+            let known = |at: usize| whole(lexicon, &chars[at..]) >= Some(Points::SURNAME);
+            (start + 2..length).any(|at| is_behind_role(at) && known(at))
+        };
+        if points == Points::SHAPE && (bonus < 2 || owned()) {
             continue;
         }
         better(start, points, bonus);
@@ -338,6 +346,7 @@ fn begins_with_particle(chars: &[char]) -> bool {
         "など",
         "ら",
         "宛",
+        "ほか",
     ];
     PARTICLES.iter().any(|particle| starts_with(chars, particle))
 }
@@ -357,7 +366,7 @@ fn is_edge(c: char) -> bool {
 }
 
 /// Words that stand where a name could, and are none.
-pub(in super::super) const ROLES: &str = "皆 お客 客 顧客 取引先 得意先 仕入先 家族 親族 遺族 先方 御社 貴社 弊社 当社 他社 同社 本人 当人 個人 \
+pub(in super::super) const ROLES: &str = "皆 お客 客 顧客 取引先 得意先 仕入先 家族 親族 遺族 先方 当方 御社 貴社 弊社 当社 他社 同社 本人 当人 個人 \
     法人 関係 各位 奥 神 王 仏 殿 姫 嫁 婿 娘 息子 孫 爺 婆 坊 母 父 兄 姉 弟 妹 隣 仕 同 模 多 異 \
     有 各 両 某 諸 男性 女性 必須 任意 不明 未定 未登録 未入力 変更 登録 削除 確認 交代 不在 調整中 選定中 \
     一覧 情報 入力 漢字 全角 半角 管理 責任 代理 匿名 非公開 空欄 電話 電話番号 住所 年齢 性別 生年月日 以下 \
@@ -372,7 +381,9 @@ pub(in super::super) const ROLES: &str = "皆 お客 客 顧客 取引先 得意
     ドクター ナース サプライヤー ディーラー テナント ビジター モニター ライター デザイナー プログラマー プロジェクト \
     エリア アカウント プロダクト シニア ジュニア チーフ システム セールス マーケティング インターン アルバイト パート \
     フリーランス コンサルタント アシスタント オペレーター インストラクター プロジェクトマネージャー ゼネラル トレーナー \
-    コーチ アドバイザー コーディネーター スクラムマスター テスト サンプル デフォルト エラー サーバー データ フリガナ \
+    コーチ アドバイザー コーディネーター スクラムマスター ボット チャットボット ロボット ヘルパー カメラマン シェフ アイドル タレント モデル バイト ホスト \
+    みな みんな 新人 運転手 助手 歌手 騎手 技師 庭師 漁師 牧師 薬剤師 美容師 理容師 調理師 保育士 介護士 栄養士 会計士 整備士 消防士 警察官 裁判官 秘書 通訳 大工 農家 \
+    支配人 料理人 管理人 住人 隣人 主婦 妊婦 花嫁 花婿 こども 子ども テスト サンプル デフォルト エラー サーバー データ フリガナ \
     カナ";
 
 /// Whether a word names a role, an organisation or a place rather than a person.

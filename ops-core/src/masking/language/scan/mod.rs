@@ -128,6 +128,9 @@ impl<'a> Scan<'a> {
         if class & class::DEPARTMENT != 0 && department::japanese(self, end) {
             return;
         }
+        if class & class::LABEL != 0 && is_owner(bytes, at) && person::touching(self, end) {
+            return;
+        }
         if class & class::LABEL != 0 && may_follow(bytes, end, third_of(bytes, at)) && self.label(end) {
             return;
         }
@@ -354,6 +357,15 @@ fn may_follow(bytes: &[u8], at: usize, last: u8) -> bool {
         0xe7 => *second == 0xb4 && *third == 0x84,
         _ => false,
     }
+}
+
+/// Whether a word for a person may end with the character at `at`, and kanji stand right behind it: 受取人早川.
+#[inline]
+fn is_owner(bytes: &[u8], at: usize) -> bool {
+    matches!(bytes.get(at + 3), Some(0xe4..=0xe9))
+        && ["者", "人", "姓", "社", "方"]
+            .iter()
+            .any(|end| bytes[at..].starts_with(end.as_bytes()))
 }
 
 /// The code of the kanji behind the one at `at`.

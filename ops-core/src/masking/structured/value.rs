@@ -1,0 +1,289 @@
+//! What the value of a secret is, and what stands in its place where there is none.
+
+use std::ops::Range;
+
+use super::view::Text;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Field {
+    /// `name=value`, `"name": "value"`.
+    Assigned,
+    /// `name: value`, in which prose may follow.
+    Told,
+}
+
+/// The value that begins at or soon after `at`.
+pub(super) fn value(text: &Text<'_>, at: usize, field: Field) -> Option<Range<usize>> {
+    let mut start = at;
+    while text.get(start) == b' ' && start - at < 3 {
+        start += 1;
+    }
+    // As Rust writes what may be missing: `password: Some("hunter2x")`.
+    let some = text.starts(start, b"Some(");
+    if some {
+        start += b"Some(".len();
+    }
+    let quote = text.get(start);
+    let range = if matches!(quote, b'"' | b'\'' | b'`') {
+        let width = text.width(start);
+        start += 1;
+        start = scheme(text, start);
+        let close = |end: &usize| text.get(*end) == quote && text.width(*end) == width;
+        let limit = text.bytes.len().min(start + LONGEST);
+        let end = (start..limit)
+            .take_while(|end| text.get(*end) != b'\n')
+            .find(close)
+            .unwrap_or_else(|| plain_end(text, start));
+        start..end
+    } else {
+        start = scheme(text, start);
+        for bracket in ["「", "『", "“"] {
+            if text.starts(start, bracket.as_bytes()) {
+                start += bracket.len();
+            }
+        }
+        let end = plain_end(text, start);
+        let value = &text.bytes[start..end];
+        let word = value.iter().all(u8::is_ascii_alphabetic);
+        let ends = matches!(text.get(end), 0 | b'\n' | b'\r' | b',' | b'"' | b'}') || text.get(end) >= 0x80;
+        if field == Field::Told && word && !ends && !some || is_expression(value, text.get(end)) {
+            return None;
+        }
+        start..end
+    };
+    (!range.is_empty() && !is_placeholder(&text.bytes[range.clone()])).then_some(range)
+}
+
+const LONGEST: usize = 4096;
+
+/// The place after the name of a scheme, as in `Bearer …`.
+fn scheme(text: &Text<'_>, at: usize) -> usize {
+    for name in ["bearer ", "basic ", "token ", "digest ", "apikey "] {
+        let end = at + name.len();
+        if text
+            .bytes
+            .get(at..end)
+            .is_some_and(|word| word.eq_ignore_ascii_case(name.as_bytes()))
+        {
+            return end;
+        }
+    }
+    at
+}
+
+/// The end of a value without quotes.
+pub(super) fn plain_end(text: &Text<'_>, at: usize) -> usize {
+    let mut end = at;
+    while text.get(end).is_ascii_graphic()
+        && !matches!(
+            text.get(end),
+            b'"' | b'\'' | b'`' | b',' | b';' | b')' | b']' | b'}' | b'<' | b'>' | b'|'
+        )
+        && !(text.get(end) == b'&' && is_between_fields(text, end))
+        && end - at < LONGEST / 4
+    {
+        end += 1;
+    }
+    while end > at && matches!(text.before(end), b'.' | b':' | b'?') {
+        end -= 1;
+    }
+    end
+}
+
+/// Whether another field follows the `&` at `at`, or nothing: else it belongs to the value.
+fn is_between_fields(text: &Text<'_>, at: usize) -> bool {
+    let name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    let rest = text.bytes.get(at + 1..).unwrap_or_default();
+    let length = rest.iter().take(64).take_while(|byte| name(**byte)).count();
+    let next = rest.get(length).copied().unwrap_or(0);
+    match length {
+        0 => !next.is_ascii_graphic() || next == b'&',
+        _ => next == b'=' || rest.starts_with(b"amp;"),
+    }
+}
+
+/// Whether a value without quotes, behind which `next` stands, is an expression of a program: a call, an element, an attribute.
+fn is_expression(value: &[u8], next: u8) -> bool {
+    let path = |byte: &&u8| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'.');
+    let length = value.iter().take_while(path).count();
+    if length >= 3 && matches!(value.get(length), Some(b'(' | b'[')) {
+        return matches!(next, b'"' | b'\'' | b')' | b']');
+    }
+    let named = value
+        .iter()
+        .all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'.'));
+    named && OBJECTS.iter().any(|object| value.starts_with(object))
+}
+
+/// What a program reads its settings from.
+const OBJECTS: [&[u8]; 12] = [
+    b"process.env.",
+    b"os.environ.",
+    b"import.meta.env.",
+    b"var.",
+    b"local.",
+    b"secrets.",
+    b"settings.",
+    b"config.",
+    b"self.",
+    b"this.",
+    b"args.",
+    b"env.",
+];
+
+/// Whether a value says that there is none, or that it is masked or filled in elsewhere.
+pub(super) fn is_placeholder(value: &[u8]) -> bool {
+    let masked = |byte: &u8| matches!(byte, b'*' | b'x' | b'X' | b'.' | b'-' | b'#');
+    value.windows(3).any(|part| part == b"***")
+        || value.iter().all(masked)
+        || matches!(value[0], b'<' | b'[' | b'{')
+        || value.starts_with(b"${")
+        || value.strip_prefix(b"(").is_some_and(is_remark)
+        || is_variable(value)
+        || value.starts_with(b"$(")
+        || value.starts_with(b"%s")
+        || value.len() <= LONGEST_WORD
+            && WORDS
+                .iter()
+                .any(|word| value.eq_ignore_ascii_case(word.as_bytes()))
+}
+
+/// Words that say that there is no value.
+const WORDS: [&str; 44] = [
+    "null",
+    "none",
+    "true",
+    "false",
+    "nil",
+    "undefined",
+    "empty",
+    "required",
+    "optional",
+    "missing",
+    "invalid",
+    "incorrect",
+    "expired",
+    "redacted",
+    "masked",
+    "hidden",
+    "changed",
+    "updated",
+    "reset",
+    "unset",
+    "wrong",
+    "failed",
+    "not",
+    "yes",
+    "bearer",
+    "basic",
+    "token",
+    "string",
+    "str",
+    "is",
+    "was",
+    "has",
+    "for",
+    "unknown",
+    "n/a",
+    "filtered",
+    "removed",
+    "secret",
+    "password",
+    "rotated",
+    "ok",
+    "the",
+    "xxxx",
+    "accepted",
+];
+
+/// The longest word that says that there is no value: `undefined`.
+const LONGEST_WORD: usize = 9;
+
+/// Whether what stands behind a bracket says why no value is shown: `(sensitive value)`, `(known after apply)`.
+fn is_remark(rest: &[u8]) -> bool {
+    let word = rest
+        .split(|byte| matches!(byte, b' ' | b')'))
+        .next()
+        .unwrap_or_default();
+    [
+        "sensitive",
+        "known",
+        "hidden",
+        "redacted",
+        "masked",
+        "none",
+        "null",
+        "unset",
+        "empty",
+        "not",
+    ]
+    .iter()
+    .any(|remark| word.eq_ignore_ascii_case(remark.as_bytes()))
+}
+
+/// Whether a value is the name of a variable of a shell, `$TOKEN`. With a digit it may be a password.
+fn is_variable(value: &[u8]) -> bool {
+    let [b'$', name @ ..] = value else {
+        return false;
+    };
+    !name.is_empty() && name.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_long_a_word_is_loses_none_of_ours() {
+        for word in WORDS {
+            assert!(
+                word.len() <= LONGEST_WORD && is_placeholder(word.as_bytes()),
+                "{word}"
+            );
+        }
+    }
+
+    fn assigned(given: &str) -> Option<&str> {
+        let range = value(&Text::plain(given.as_bytes()), 0, Field::Assigned)?;
+        Some(&given[range])
+    }
+
+    #[test]
+    fn an_ampersand_ends_a_value_only_before_another_field() {
+        for (given, expected) in [
+            ("tr0ub4dor&3", "tr0ub4dor&3"),
+            ("a&b&c9 ", "a&b&c9"),
+            ("hunter2&ssl=true", "hunter2"),
+            ("hunter2&amp;ssl", "hunter2"),
+            ("hunter2& ", "hunter2"),
+            ("hunter2&", "hunter2"),
+        ] {
+            assert_eq!(assigned(given), Some(expected), "{given}");
+        }
+    }
+
+    #[test]
+    fn an_expression_of_a_program_is_no_value() {
+        for code in [
+            "os.environ[\"DB_PASSWORD\"]",
+            "os.getenv('DB_PASSWORD')",
+            "getpass()",
+            "read_secret(path)",
+            "process.env.DB_PASSWORD",
+            "var.db_password",
+            "settings.PASSWORD",
+        ] {
+            assert_eq!(assigned(code), None, "{code}");
+        }
+        for secret in [
+            "(x9!kP2",
+            "ab[c9",
+            "S3cret(9",
+            "config.9",
+            "correct.horse",
+            "pass(word",
+        ] {
+            assert_eq!(assigned(secret), Some(secret), "{secret}");
+        }
+    }
+}
