@@ -2,17 +2,18 @@
 
 use super::super::labels::{Link, Strength, Value};
 use super::super::letters::{
-    REACH, Window, char_at, is_hiragana, is_kanji, is_katakana, is_narrow, is_space, starts_with,
+    REACH, Window, char_at, is_digit, is_hiragana, is_kanji, is_katakana, is_narrow, is_space, starts_with,
 };
 use super::super::lexicon::Entry;
 use super::super::scan::Scan;
+use super::frames::{belongs, is_noun, is_prefecture};
 use super::honorific::is_company;
 use super::katakana::{kana_points, reading};
 use super::parse::{self, Points, begins_with_title, is_name};
 use crate::model::PiiType;
 
 /// Takes the name that a label announces; whether there was one.
-pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength) -> bool {
+pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength, role: bool) -> bool {
     let text = scan.text;
     let window = Window::after(text, value.start, REACH, |c| {
         is_name(c) || is_space(c) || matches!(c, '・' | '＝')
@@ -34,12 +35,25 @@ pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength) ->
     } else if is_hiragana(first) {
         kana_run(scan, chars, strength.min(Strength::Fair), is_hiragana)
     } else {
-        kanji_run(scan, chars, value.link, strength)
+        // 連絡先は千葉です: a place.
+        let place =
+            |length: &usize| !role && value.link == Link::Word && is_prefecture(scan, &chars[..*length]);
+        let run = kanji_run(scan, chars, value.link, strength).filter(|length| !place(length));
+        run.or_else(|| {
+            let (length, points) = parse::forward(scan.lexicon, chars).filter(|_| role)?;
+            let name = &chars[..length];
+            let fits = points == Points::SURNAME && !is_noun(name) && is_said(&text[window.place(length)..]);
+            fits.then_some(length)
+        })
     };
     let Some(length) = taken else {
         return false;
     };
     let end = window.place(length);
+    // 名前を山田に変更; but a name that is added to something is none of a person.
+    if text[..value.start].ends_with('を') && !is_entered(&text[end..]) {
+        return false;
+    }
     scan.take(value.start, end, PiiType::Person);
     reading(scan, end);
     if !closed {
@@ -164,6 +178,34 @@ fn narrow_run(chars: &[char]) -> Option<usize> {
     (3..=30).contains(&length).then_some(length)
 }
 
+/// Takes the name of half width behind the number of an account: 普通 8950624 ﾌｼﾞﾜﾗ ｲﾁﾛｳ. Whether there was one.
+pub(in super::super) fn holder(scan: &mut Scan<'_>, end: usize) -> bool {
+    let rest = &scan.text[end..];
+    let number = rest.trim_start_matches([' ', '　', ')', '）', ':', '：', '番', '号', '.', 'N', 'o']);
+    let behind = number.trim_start_matches(is_digit);
+    let digits = number.len() - behind.len();
+    let name = behind.trim_start_matches([' ', '　', '/', '／', '、', ',']);
+    if rest.len() - number.len() > 16
+        || !(4..=24).contains(&digits)
+        || name.len() == behind.len()
+        || behind.len() - name.len() > 6
+    {
+        return false;
+    }
+    let start = scan.text.len() - name.len();
+    let window = Window::after(scan.text, start, 30, |c| is_narrow(c) || is_space(c));
+    let Some(length) = narrow_run(window.chars()) else {
+        return false;
+    };
+    // ﾐﾅﾄｼｮｳｼﾞ(ｶ: a company.
+    let end = window.place(length);
+    if scan.text[end..].starts_with(['(', '（', ')', '）']) {
+        return false;
+    }
+    scan.take(start, end, PiiType::Person);
+    true
+}
+
 /// Where a word in hiragana, in front of `next`, is no name any more: 「くさかべ れんです」.
 fn copula(word: &[char], next: Option<char>) -> Option<usize> {
     const VERBS: [&str; 4] = ["です", "でした", "でござ", "といいま"];
@@ -218,12 +260,92 @@ fn kana_run(
     (known || strength == Strength::Sure).then_some(length)
 }
 
-/// Takes further names of a list: 田中、佐藤.
-fn others(scan: &mut Scan<'_>, end: usize) {
+/// Whether what stands in front of `rest` is all that is said of a role: 幹事は桑原です.
+fn is_said(rest: &str) -> bool {
+    char_at(rest, 0).is_none_or(|c| {
+        matches!(
+            c,
+            '。' | '、' | '，' | ',' | ')' | '）' | '」' | '\n' | '"' | '/' | '／'
+        )
+    }) || [
+        "です",
+        "でした",
+        "でございます",
+        "に変",
+        "に交代",
+        "に代わ",
+        "が務",
+        "が担",
+        "となり",
+        "になり",
+        "に決",
+        "にお願い",
+    ]
+    .iter()
+    .any(|sign| rest.starts_with(sign))
+}
+
+/// Whether what stands in front of `rest` is typed into a field.
+fn is_entered(rest: &str) -> bool {
+    let Some(rest) = rest.strip_prefix(['と', 'に']) else {
+        return false;
+    };
+    [
+        "入力", "登録", "記入", "記載", "変更", "修正", "訂正", "表示", "改め",
+    ]
+    .iter()
+    .any(|verb| rest.starts_with(verb))
+}
+
+/// Whether a name of a list may follow behind a note at `end`, if there is one.
+fn more_follow(text: &str, end: usize) -> bool {
+    let rest = &text[end..];
+    let Some(close) = rest.chars().next().and_then(|open| match open {
+        '(' => Some(')'),
+        '（' => Some('）'),
+        _ => None,
+    }) else {
+        return true;
+    };
+    let mut behind = rest.chars().take(18).skip_while(|c| *c != close && *c != '\n');
+    behind.next() == Some(close) && behind.next().is_some_and(is_separator)
+}
+
+fn is_separator(c: char) -> bool {
+    matches!(c, '、' | '/' | '／' | '・' | ',' | '，' | ';' | '；')
+}
+
+/// The place behind a note in brackets at `end`, as names of a list have one: 坂本(資材部)、金子. What the note says is looked at.
+fn behind_note(scan: &mut Scan<'_>, end: usize) -> usize {
+    let text = scan.text;
+    let open = char_at(text, end);
+    let close = match open {
+        Some('(') => ')',
+        Some('（') => '）',
+        _ => return end,
+    };
+    let inside = text[end..]
+        .char_indices()
+        .take(16)
+        .take_while(|(_, c)| *c != '\n')
+        .find(|(_, c)| *c == close);
+    let Some((length, _)) = inside else {
+        return end;
+    };
+    scan.look_through(end, end + length);
+    end + length + close.len_utf8()
+}
+
+/// Takes further names of a list: 田中、佐藤, or 田中(営業部)、佐藤(総務部).
+pub(super) fn others(scan: &mut Scan<'_>, end: usize) {
     let mut end = end;
     for _ in 0..8 {
+        if !more_follow(scan.text, end) {
+            return;
+        }
+        end = behind_note(scan, end);
         let window = Window::after(scan.text, end, 16, |c| {
-            is_name(c) || is_space(c) || matches!(c, '、' | '/' | '／' | '・' | ',')
+            is_name(c) || is_space(c) || is_separator(c)
         });
         let chars = window.chars();
         let skip = chars.iter().take_while(|c| !is_name(**c)).count();
@@ -251,7 +373,12 @@ pub(in super::super) fn after_department(scan: &mut Scan<'_>, end: usize) {
     let window = Window::after(scan.text, start, 12, |c| is_name(c) || is_space(c));
     if let Some((length, points)) = parse::forward(scan.lexicon, window.chars())
         && (points >= Points::SURNAME || points == Points::RARE && length > 2)
-        && !scan.lexicon.word(&window.chars()[..length]).is(Entry::ORDINARY)
+        && {
+            let name = &window.chars()[..length];
+            !scan.lexicon.word(name).is(Entry::ORDINARY)
+                // 営業部の山本です, 購買課 原宛
+                || points == Points::SURNAME && !is_noun(name) && belongs(&scan.text[window.place(length)..])
+        }
     {
         scan.push(start, window.place(length), PiiType::Person);
     }

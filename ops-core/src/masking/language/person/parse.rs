@@ -1,6 +1,6 @@
 //! Splits Japanese names into surname and given name, by dictionary and by shape.
 
-use super::super::letters::{is_hiragana, is_kanji, is_katakana, is_space, starts_with};
+use super::super::letters::{ends_with, is_hiragana, is_kanji, is_katakana, is_space, starts_with};
 use super::super::lexicon::{Entry, Lexicon, SEED, step};
 
 /// How sure it is that characters are a name.
@@ -70,7 +70,7 @@ pub(super) fn whole(lexicon: &Lexicon, chars: &[char]) -> Option<Points> {
             } else if split <= 3 && rest.len() > 1 && !kana {
                 better(Points::RARE);
             }
-        } else if surname.is(Entry::SURNAME) && split > 1 && may_be_given(rest) {
+        } else if surname.is(Entry::SURNAME) && split > 1 && may_be_given(rest) && !given.is(Entry::ROLE) {
             better(Points::HALF);
         }
     }
@@ -208,6 +208,12 @@ pub(super) fn backward(lexicon: &Lexicon, chars: &[char]) -> Option<(usize, Poin
             Some(c) if start == first && !is_kanji(c) && !is_hiragana(c) => 3,
             // A particle ends the word before; a name in kana has no such edge.
             Some(c) if is_hiragana(c) && !kana => 2,
+            // 先方五十嵐社長
+            Some('方' | '司' | '僚' | '下' | '輩' | '書' | '師')
+                if !kana && begins_behind(&chars[..start]) =>
+            {
+                3
+            }
             Some(c) if is_edge(c) && !kana => 1,
             _ if kana => -9,
             _ => -4,
@@ -246,6 +252,28 @@ pub(super) fn backward(lexicon: &Lexicon, chars: &[char]) -> Option<(usize, Poin
     }
     best.filter(|(_, _, score)| *score > 0)
         .map(|(start, points, _)| (start, points))
+}
+
+/// Words that a name touches, and that are no part of it.
+const TOUCHED: &[&str] = &[
+    "先方",
+    "当方",
+    "弊方",
+    "上司",
+    "同僚",
+    "部下",
+    "先輩",
+    "後輩",
+    "秘書",
+    "看護師",
+    "薬剤師",
+    "保健師",
+    "講師",
+    "医師",
+];
+
+fn begins_behind(before: &[char]) -> bool {
+    TOUCHED.iter().any(|word| ends_with(before, word))
 }
 
 /// A character that a name is written with.
@@ -307,11 +335,16 @@ const TITLES: &[&str] = &[
     "講師",
     "顧問",
     "監査役",
+    "先輩",
+    "後輩",
+    "理事",
+    "委員",
+    "ほか",
 ];
 
 pub(super) fn begins_with_title(chars: &[char]) -> bool {
     let begins = |c: &char| {
-        "様氏殿君先部課係社専常主取代会店室次所局院教医弁議選本支宛他等さくち副助講顧監".contains(*c)
+        "様氏殿君先部課係社専常主取代会店室次所局院教医弁議選本支宛他等さくち副助講顧監後理委ほ".contains(*c)
     };
     chars.first().is_some_and(begins) && TITLES.iter().any(|title| starts_with(chars, title))
 }
@@ -336,6 +369,7 @@ fn begins_with_particle(chars: &[char]) -> bool {
         "さま",
         "や",
         "など",
+        "ほか",
         "ら",
         "宛",
     ];
@@ -373,7 +407,11 @@ pub(in super::super) const ROLES: &str = "皆 お客 客 顧客 取引先 得意
     エリア アカウント プロダクト シニア ジュニア チーフ システム セールス マーケティング インターン アルバイト パート \
     フリーランス コンサルタント アシスタント オペレーター インストラクター プロジェクトマネージャー ゼネラル トレーナー \
     コーチ アドバイザー コーディネーター スクラムマスター テスト サンプル デフォルト エラー サーバー データ フリガナ \
-    カナ";
+    カナ 運転手 新人 職人 大工 助手 歌手 騎手 選手 相手 担い手 乗務員 美容師 理容師 保育士 介護士 栄養士 警備員 配達員 \
+    ボット ロボット チャットボット アプリ ブラウザ ルーター プリンター サポーター ヘルパー ケアマネ ケアマネージャー ベビーシッター タクシー \
+    ペット ワンコ ネコ 猫 犬 店長候補 ご近所 近所 隣人 住人 住民 大将 若手 中堅 新卒 中途 常連 初心者 未経験 親御 お子 子供 \
+    八百屋 本屋 花屋 魚屋 肉屋 床屋 酒屋 薬屋 電気屋 不動産屋 パン屋 業者 農家 漁師 看護婦 巡査 刑事 警察 消防 役人 芸能 有名 一般 法務 \
+    広報 財務 労務 情シス 開発者 管理人 大学生 高校生 中学生 小学生 留学生 実習生 研修生 新入生 受講生 卒業生 在校生";
 
 /// Whether a word names a role, an organisation or a place rather than a person.
 fn is_role(chars: &[char]) -> bool {

@@ -131,7 +131,10 @@ pub(super) fn word_length(bytes: &[u8]) -> usize {
         let inner = matches!(byte, b'\'' | b'-')
             && length > 0
             && bytes.get(length + 1).is_some_and(u8::is_ascii_alphabetic);
-        // 's ends a name.
+        // 's ends a name, and so does -san.
+        if inner && byte == b'-' && is_honorific(&bytes[length + 1..]) {
+            break;
+        }
         if inner
             && byte == b'\''
             && bytes[length + 1] == b's'
@@ -145,6 +148,13 @@ pub(super) fn word_length(bytes: &[u8]) -> usize {
         length += 1;
     }
     length
+}
+
+/// Whether an honorific of Japan in small letters begins `bytes`, as behind the hyphen of Inoue-san.
+pub(super) fn is_honorific(bytes: &[u8]) -> bool {
+    [b"san".as_slice(), b"sama", b"sensei", b"kun", b"chan"]
+        .iter()
+        .any(|word| bytes.starts_with(word) && !bytes.get(word.len()).is_some_and(u8::is_ascii_alphanumeric))
 }
 
 /// What is known of a word; of one with a hyphen or an apostrophe, of its last part too.
