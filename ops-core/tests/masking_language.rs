@@ -8,6 +8,9 @@ use ops_core::model::PiiType;
 /// A line a case; `⟦P:…⟧` is a person, `A` an address, `D` a department, `C` a confidential value. Nothing else is to be found.
 const LINES: &str = include_str!("language/lines.txt");
 
+/// Lines as those, on names by kind of evidence; each as it is written. `#` begins a heading.
+const NAMES: &str = include_str!("language/names.txt");
+
 const KINDS: [(&str, PiiType); 4] = [
     ("P:", PiiType::Person),
     ("A:", PiiType::Address),
@@ -109,6 +112,23 @@ fn values_are_found_exactly_and_clean_lines_are_left_alone() {
 }
 
 #[test]
+fn names_are_found_by_each_kind_of_evidence_and_not_without_it() {
+    let mut different = Vec::new();
+    for line in NAMES.lines().filter(|line| !line.starts_with('#')) {
+        let (text, expected) = read(line);
+        let found = detect(&text);
+        if found != expected {
+            let found: Vec<_> = found
+                .iter()
+                .map(|(start, end, kind)| format!("{kind}:{}", &text[*start..*end]))
+                .collect();
+            different.push(format!("{line} {found:?}"));
+        }
+    }
+    assert!(different.is_empty(), "{}", different.join("\n"));
+}
+
+#[test]
 fn an_unknown_name_is_found_by_honorific_and_by_label() {
     for name in [
         "鵺野",
@@ -127,7 +147,7 @@ fn an_unknown_name_is_found_by_honorific_and_by_label() {
 
 #[test]
 fn a_value_is_found_in_the_same_place_among_other_lines() {
-    for line in LINES.lines() {
+    for line in LINES.lines().chain(NAMES.lines()) {
         let (text, _) = read(line);
         let alone = detect(&text);
         let among = detect(&format!("氏名：\n{text}\n様"));
@@ -142,7 +162,7 @@ fn a_value_is_found_in_the_same_place_among_other_lines() {
 
 #[test]
 fn cutting_a_line_anywhere_breaks_nothing() {
-    for line in LINES.lines() {
+    for line in LINES.lines().chain(NAMES.lines()) {
         let (text, _) = read(line);
         for (at, _) in text.char_indices() {
             for part in [&text[..at], &text[at..]] {

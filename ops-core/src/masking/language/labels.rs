@@ -7,6 +7,8 @@ use super::lexicon::{Lexicon, SEED, step_small};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Label {
     Name(Strength),
+    /// The kind or the number of a bank account, whose holder stands behind the digits.
+    Account,
     Address,
     Department,
     Money,
@@ -31,7 +33,7 @@ pub(super) enum Strength {
     Sure,
 }
 
-use Label::{Address, Condition, Department, Grade, Health, Money, Name, Rating};
+use Label::{Account, Address, Condition, Department, Grade, Health, Money, Name, Rating};
 use Strength::{Fair, Sure, Weak};
 
 const JAPANESE: &[(Label, &str)] = &[
@@ -40,7 +42,7 @@ const JAPANESE: &[(Label, &str)] = &[
         "氏名 姓名 フルネーム 本名 旧姓 宛名 名義人 名義 カナ フリガナ ふりがな ふり仮名 カナ氏名 氏名カナ 患者名 顧客名 社員名 従業員名 会員名 担当者名 \
          申請者名 代表者名 責任者名 契約者名 受取人名 差出人名 送付先名 届け先名 承認者名 参加者名 保護者名 生徒名 学生名 被保険者名 本人氏名 お名前カナ 姓カナ 名カナ \
          氏名漢字 連絡者名 利用者名 職員名 配送先名 受講者名 応募者名 候補者名 作成者名 予約者名 世帯主名 戸籍名 口座名義 ご芳名 芳名 申込者名 受験者名 発注者名 依頼者名 \
-         購入者名 注文者名 著者名 執筆者名 運転者名 宿泊者名 入居者名 講師名 出演者名 代理人名 発表者名 対象者名 お客様名 お客さま名 記名",
+         購入者名 注文者名 発表者名 対象者名 お客様名 お客さま名 記名 著者名 訳者名 講師名 審査員名 運転者名 送金人名 振込人名 相続人名 参列者名 旧氏名",
     ),
     (
         Name(Fair),
@@ -49,14 +51,20 @@ const JAPANESE: &[(Label, &str)] = &[
          上長 応募者 候補者 面接官 予約者 購入者 注文者 発注者 送信者 受信者 投稿者 著者 監督者 管理者 所有者 使用者 名義 社員 従業員 職員 会員 氏 訪問者 来訪者 面会者 主治医 担当医 執刀医 \
          署名 代表取締役 取締役 代表 社長 部長 課長 係長 主任 店長 所長 室長 支店長 工場長 司会 司会者 書記 議長 座長 幹事 進行 発表者 登壇者 講演者 演者 受講者 対象者 該当者 申告者 届出人 \
          届出者 申込者 申込人 請求者 請求人 同席者 立会人 立会者 引率者 担任 院長 園長 校長 医師 看護師 薬剤師 起案者 決裁者 確認者 実施者 操作者 検査者 受付 当番 被扶養者 扶養家族 喪主 新郎 新婦 \
-         運転者 贈与者 受贈者 審査員 担当看護師 宿泊者 受領者 記録者 撮影者 相続人 被相続人 債務者 債権者 譲渡人 譲受人 売主 買主 貸主 借主 賃借人 賃貸人 入居者 \
-         同居人 代理人 原告 被告 通報者 目撃者 搭乗者 施主 世話人 推薦者 紹介者 発起人 執筆者 出演者 主催者 長男 長女 次男 次女 三男 三女 祖父 祖母 妻 夫 父 母 兄 姉 弟 妹",
+         長男 長女 次男 次女 三男 三女 祖父 祖母 妻 夫 父 母 兄 姉 弟 妹 \
+         贈与者 受贈者 運転者 振込人 送金人 相続人 被相続人 譲渡人 譲受人 売主 買主 貸主 借主 借受人 賃借人 賃貸人 委任者 受任者 代理人 後見人 遺言者 証人 債権者 債務者 原告 被告 \
+         被害者 加害者 目撃者 通報者 発見者 相談者 相談員 審査員 調査員 検査員 監査人 監査役 設計者 開発者 作業者 作業員 運転手 配達員 警備員 引受人 寄付者 寄贈者 \
+         推薦者 紹介者 面談者 申立人 申出人 納税者 居住者 入居者 同居人 同居者 親権者 受益者 加入者 監事 理事 理事長 委員長 委員 班長 隊長 編集者 編集長 執筆者 訳者 \
+         監修者 撮影者 出演者 当直者 当直医 休職者 退職者 入社者 異動者 後任者 前任者 後任 前任 引継者 受領者 返却者 貸出者 借用者 検収者 点検者 測定者 記録者 \
+         入力者 照会者 問合せ者 問い合わせ者 来場者 来店者 来客者 宿泊者 同行者 同伴者 搭乗者 当選者 受賞者 合格者 内定者 実習生 研修生 留学生 \
+         参列者 救急隊員 介護者 訪問先 面会先",
     ),
     (Name(Sure), "姓 名"),
     (
         Name(Weak),
         "ユーザー ユーザ ユーザー名 ユーザ名 ニックネーム 顧客 対象",
     ),
+    (Account, "普通 当座 普 当 普通預金 当座預金 口座番号 口座"),
     (
         Address,
         "住所 所在地 居住地 現住所 自宅住所 本籍 本籍地 送付先住所 配送先住所 届け先住所 勤務地住所 連絡先住所 実家 帰省先 転居先 配送先 送付先 お届け先 届け先 納品先 勤務地 自宅",
@@ -211,7 +219,7 @@ pub(super) fn value_after(text: &str, end: usize) -> Option<Value> {
                 link = Some(Link::Sign)
             }
             '>' if link.is_none() => link = Some(Link::Sign),
-            'は' | 'が' | 'の' if link.is_none() => link = Some(Link::Word),
+            'は' | 'が' | 'の' | 'を' if link.is_none() => link = Some(Link::Word),
             '、' | '，' if link == Some(Link::Word) => {}
             // A JSON string within a JSON string.
             '\\' if text[at + 1..].starts_with(['"', '\'']) => {}
@@ -231,7 +239,7 @@ pub(super) fn value_after(text: &str, end: usize) -> Option<Value> {
                 }
             }
             _ => match closing(c) {
-                Some(close) if closer.is_none() => {
+                Some(close) if closer.is_none() && !text[..at].ends_with('を') => {
                     closer = Some(close);
                     link = Some(Link::Sign);
                 }
@@ -265,7 +273,7 @@ fn behind_note(text: &str, end: usize) -> usize {
         .filter(|(_, c)| *c == close)
         .map(|(at, c)| at + c.len_utf8());
     match length {
-        Some(length) if rest[length..].starts_with([':', '：', '=']) => end + length,
+        Some(length) if rest[length..].starts_with([':', '：', '=', 'を']) => end + length,
         _ => end,
     }
 }

@@ -6,7 +6,9 @@ use super::super::text::PREFECTURES;
 use super::confidential::{CONDITIONS, LEAVE_ENDS};
 use super::department::{STEMS, SUFFIX_ENDS};
 use super::labels::{Label, japanese_labels, keys};
-use super::person::{GREETINGS, HONORIFIC_ENDS, HONORIFICS, ORGANISATIONS, PREPOSITIONS, ROLES, TITLES};
+use super::person::{
+    GREETINGS, HONORIFIC_ENDS, HONORIFICS, ORGANISATIONS, PREPOSITIONS, ROLES, SIDE_ENDS, TITLES,
+};
 
 /// What the dictionaries say of a word, as bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,6 +59,8 @@ pub(super) mod class {
     pub(in super::super) const DEPARTMENT: u8 = 2;
     pub(in super::super) const LABEL: u8 = 4;
     pub(in super::super) const PLACE: u8 = 8;
+    /// A word for one's own side or the other one, which a name may touch.
+    pub(in super::super) const SIDE: u8 = 16;
     pub(in super::super) const KATAKANA: u8 = 32;
     pub(in super::super) const LEAVE: u8 = 64;
 }
@@ -190,8 +194,7 @@ impl Lexicon {
             (HONORIFIC_ENDS, class::HONORIFIC),
             (SUFFIX_ENDS, class::DEPARTMENT),
             (LEAVE_ENDS, class::LEAVE),
-            // Of 弊社 and 先方, which are no labels.
-            ("社方", class::LABEL),
+            (SIDE_ENDS, class::SIDE),
             ("県都府道市区町村郡", class::PLACE),
         ] {
             for end in ends.chars() {

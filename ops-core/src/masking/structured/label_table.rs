@@ -31,7 +31,7 @@ macro_rules! labels {
 
 labels! {
     MyNumber:
-        "マイナンバー" "マイナンバーカード" "マイナンバーカード番号" "個人番号" "個人番号カード" "マイナ番号" "社会保障・税番号"
+        "マイナンバー" "ﾏｲﾅﾝﾊﾞｰ" "マイナンバーカード" "マイナンバーカード番号" "個人番号" "個人番号カード" "マイナ番号" "社会保障・税番号"
         "my~number" "my~number~card" "my~no" "individual~number" "kojin~bango" "kojinbangou" "personal~number" "mynum"
         "共通番号" "個人ナンバー" "ﾏｲﾅﾝﾊﾞｰ" "ﾏｲﾅﾝﾊﾞｰｶｰﾄﾞ" "通知カード" "通知カード番号" "tax~id" "社会保障番号" "マイナンバー番号" "mn~no";
     Corporate:

@@ -32,7 +32,7 @@ pub(super) fn labelled(scan: &mut Scan<'_>, label: Label, value: Value, label_st
             condition(scan, label, value).or_else(|| grade(text, value, false))
         }
         Label::Condition | Label::Health => condition(scan, label, value),
-        Label::Name(_) | Label::Address | Label::Department => None,
+        Label::Name(_) | Label::Account | Label::Address | Label::Department => None,
     };
     if let Some((start, end)) = found {
         scan.take(start, end, PiiType::Confidential);

@@ -3,6 +3,7 @@
 use super::super::letters::{Window, is_hiragana, is_kanji, is_katakana, is_space};
 use super::super::lexicon::{Entry, SEED, step};
 use super::super::scan::Scan;
+use super::frames::is_framed;
 use super::katakana::reading;
 use super::parse::{self, Points, begins_with_title, is_name};
 use crate::model::PiiType;
@@ -31,52 +32,9 @@ pub(in super::super) fn bare(scan: &mut Scan<'_>, at: usize) {
     let sure = match points {
         Points::FULL | Points::RARE_FULL => {
             is_bare_name(scan, name, chars.get(length).copied(), points)
-                || points == Points::FULL && is_cell_name(scan, name) && is_alone(text, at, end)
+                || points == Points::FULL && is_cell(name, &text[..at], &text[end..])
         }
-        // お世話になっております。安藤です。
-        Points::SURNAME if text[end..].starts_with("です") && greets(&text[..at]) => true,
-        // 森と申します, 西園寺でございます
-        Points::SURNAME | Points::RARE if introduces(&text[end..]) => {
-            let known = lexicon.word(name).is(Entry::SURNAME);
-            known || length > 1 && !lexicon.word(name).is(Entry::ORDINARY)
-        }
-        // 長谷川が担当, 商店の西園寺です
-        Points::SURNAME | Points::RARE => {
-            length > 1
-                && (!lexicon.word(name).is(Entry::ORDINARY) || speaks_for(&text[..at]))
-                && (text[end..].starts_with("です") && text[..at].ends_with('の')
-                    || [
-                        "が承り",
-                        "が務め",
-                        "が司会",
-                        "が担当",
-                        "が対応",
-                        "宛に",
-                        "宛て",
-                        "まで連絡",
-                        "に連絡",
-                        "へ連絡",
-                        "から連絡",
-                        "より連絡",
-                        "に確認済",
-                        "が不在",
-                        "が欠席",
-                        "が出席",
-                        "から相談",
-                        "より相談",
-                        "から報告",
-                        "より報告",
-                        "から申し出",
-                        "に引き継",
-                        "へ引き継",
-                        "に転送",
-                        "へ転送",
-                        "に依頼",
-                        "へ依頼",
-                    ]
-                    .iter()
-                    .any(|sign| text[end..].starts_with(sign)))
-        }
+        Points::SURNAME | Points::RARE => is_framed(scan, name, at, end, points),
         _ => false,
     };
     if sure {
@@ -85,101 +43,11 @@ pub(in super::super) fn bare(scan: &mut Scan<'_>, at: usize) {
     }
 }
 
-/// Whether a surname and a given name that are words as well are rather a name when nothing else is in their cell: a space is between, or
-/// the given name is in kana.
-fn is_cell_name(scan: &Scan<'_>, name: &[char]) -> bool {
-    let space = name.iter().position(|c| is_space(*c));
-    let split = space.or_else(|| name.iter().position(|c| is_hiragana(*c)));
-    split.is_some_and(|split| {
-        let given = &name[split + usize::from(space.is_some())..];
-        split > 1 && given.len() > 1 && scan.lexicon.word(&name[..split]).is(Entry::SURNAME)
-    })
-}
-
-/// Whether signs that part the cells of a row or a list stand on both sides, or the line begins or ends.
-fn is_alone(text: &str, start: usize, end: usize) -> bool {
-    let parts = |c: char| {
-        matches!(
-            c,
-            '\n' | '\t'
-                | '|'
-                | '｜'
-                | ','
-                | '，'
-                | '、'
-                | ';'
-                | '；'
-                | ':'
-                | '：'
-                | '/'
-                | '／'
-                | '"'
-                | '「'
-                | '」'
-                | '\u{3000}'
-        )
-    };
-    let within = |c: Option<char>, further: Option<char>| match c {
-        Some(' ') => further.is_none_or(parts),
-        c => c.is_none_or(parts),
-    };
-    let mut before = text[..start].chars().rev();
-    let mut behind = text[end..].chars();
-    within(before.next(), before.next()) && within(behind.next(), behind.next())
-}
-
-/// Whether a greeting stands before, behind which people say who they are.
-fn greets(before: &str) -> bool {
-    let near = before
-        .char_indices()
-        .rev()
-        .nth(30)
-        .map_or(before, |(at, _)| &before[at..]);
-    let near = near.rsplit('\n').next().unwrap_or_default();
-    let stop = near.ends_with(['。', '、', '！', '　', ' ', 'の']);
-    stop && [
-        "世話に",
-        "疲れ様",
-        "疲れさま",
-        "初めまして",
-        "はじめまして",
-        "失礼いたします",
-        "突然のご連絡",
-    ]
-    .iter()
-    .any(|greeting| near.contains(greeting))
-}
-
 /// Whether somebody says their own name in front of `rest`.
 pub(super) fn introduces(rest: &str) -> bool {
     ["と申し", "と言いま", "といいま", "でございます"]
         .iter()
         .any(|sign| rest.starts_with(sign))
-}
-
-/// Whether somebody speaks for a company or an office: 株式会社…の.
-fn speaks_for(before: &str) -> bool {
-    let near = before
-        .char_indices()
-        .rev()
-        .nth(20)
-        .map_or(before, |(at, _)| &before[at..]);
-    let near = near.rsplit('\n').next().unwrap_or_default();
-    [
-        "会社",
-        "商店",
-        "銀行",
-        "法人",
-        "（株）",
-        "(株)",
-        "㈱",
-        "事務所",
-        "窓口",
-        "センター",
-        "病院",
-    ]
-    .iter()
-    .any(|word| near.contains(word))
 }
 
 /// Whether the kanji from `at` on can be a name: a quick look that passes over most words.
@@ -202,6 +70,7 @@ fn may_be_bare(scan: &Scan<'_>, at: usize) -> bool {
         if !is_kanji(c) {
             // Behind a surname a space, or kana that may be a given name.
             return is_split(scan, &word[..run])
+                || is_addressed(scan, &word[..run])
                 || (is_space(c) || matches!(c, 'ヶ' | 'ノ')) && is_surname(scan, &word[..run])
                 || is_hiragana(c) && run > 1 && {
                     let word = scan.lexicon.word(&word[..run]);
@@ -215,7 +84,13 @@ fn may_be_bare(scan: &Scan<'_>, at: usize) -> bool {
             return false;
         }
     }
-    run > 2 && is_split(scan, &word[..run])
+    is_addressed(scan, &word[..run]) || run > 2 && is_split(scan, &word[..run])
+}
+
+/// Whether `word` is a surname and 宛.
+fn is_addressed(scan: &Scan<'_>, word: &[char]) -> bool {
+    word.split_last()
+        .is_some_and(|(last, surname)| *last == '宛' && is_surname(scan, surname))
 }
 
 pub(super) fn is_surname(scan: &Scan<'_>, word: &[char]) -> bool {
@@ -290,6 +165,34 @@ fn is_bare_name(scan: &Scan<'_>, name: &[char], next: Option<char>, points: Poin
             _ => !(ordinary(surname) && ordinary(given)),
         }
     })
+}
+
+/// Whether a known surname and given name fill a field of a list, a table or a line, where even two ordinary words are a name: | 山口さくら |.
+fn is_cell(name: &[char], before: &str, behind: &str) -> bool {
+    let strict = |c: char| matches!(c, '|' | '｜' | ';' | '；' | '\t' | '"');
+    let loose = |c: char| {
+        strict(c)
+            || matches!(
+                c,
+                '、' | '，' | ',' | ':' | '：' | '(' | '（' | '「' | ')' | '）' | '」'
+            )
+    };
+    let line = |c: char| matches!(c, '\n' | '\r');
+    let left = before.trim_end_matches(is_space);
+    let right = behind.trim_start_matches([' ', '　']);
+    let (first, last) = (left.chars().next_back(), right.chars().next());
+    let (starts, ends) = (first.is_none_or(line), last.is_none_or(line));
+    if name.iter().any(|c| is_space(*c)) {
+        // 39692850　山本 陽子
+        let number = left.len() < before.len() && first.is_some_and(|c| c.is_ascii_digit());
+        let opens = starts || number || first.is_some_and(|c| loose(c) && !matches!(c, ')' | '）' | '」'));
+        let closes =
+            ends || last.is_some_and(loose) && (right.len() == behind.len() || last.is_some_and(strict));
+        return name.len() > 3 && opens && closes;
+    }
+    let kana = name.iter().rev().take(2).all(|c| is_hiragana(*c));
+    let closes = ends || last.is_some_and(strict);
+    name.len() > 2 && closes && (first.is_some_and(strict) || starts && ends && kana)
 }
 
 /// Characters that end given names and few other words.

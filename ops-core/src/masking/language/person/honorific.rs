@@ -6,11 +6,10 @@ use super::super::scan::Scan;
 use super::katakana::{katakana_before, reading};
 use super::latin;
 use super::parse::{self, Points, begins_with_title, is_name};
-use crate::masking::text::PREFECTURES;
 use crate::model::PiiType;
 
 /// The last characters of honorifics and titles.
-pub(in super::super) const HONORIFIC_ENDS: &str = "様ん氏殿君生長務任役表ーま授師士手員督臣輩宛";
+pub(in super::super) const HONORIFIC_ENDS: &str = "様ん氏殿君生長務任役表ーま授師士手員督臣輩問事査";
 
 /// An honorific or title behind a name.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +46,7 @@ pub(in super::super) const HONORIFICS: &[Honorific] = &[
         "皆仕同模多神王奥異一各有態図紋外客殿姫嫁上人貴逆両今",
         "式子々態相変似",
     ),
-    honorific("さん", "皆客奥娘く母父兄姉お", "ざば"),
+    honorific("さん", "皆客奥娘く母父兄姉お孫", "ざば"),
     honorific("さま", "皆客奥お母父熱", "ざ"),
     honorific("くん", "", "れ"),
     honorific("ちゃん", "赤坊お", "とねこ"),
@@ -103,8 +102,40 @@ pub(in super::super) const HONORIFICS: &[Honorific] = &[
     title("講師", ""),
     title("社員", "番証数寮食旅教研"),
     title("専門員", ""),
-    title("先輩", "達方"),
-    title("宛", "先名"),
+    title("先輩", "方達"),
+    title("後輩", "達"),
+    title("顧問", "弁会税料契"),
+    title("理事", "会国"),
+    title("理事長", "会"),
+    title("監事", "会"),
+    title("委員", "会"),
+    title("委員長", "会"),
+    title("議長", "国席"),
+    title("編集長", "会"),
+    title("隊長", ""),
+    title("薬剤師", "会国"),
+    title("保健師", "会国"),
+    title("会計士", "会事法試"),
+    title("司法書士", "会事法試"),
+    title("行政書士", "会事法試"),
+    title("社労士", "会事法試"),
+    title("建築士", "会事法試"),
+    title("弁理士", "会事法試"),
+    title("保育士", "会"),
+    title("介護士", "会"),
+    title("主査", "会"),
+    title("専務理事", "会"),
+    title("常務理事", "会"),
+    title("副理事長", "会"),
+    title("副委員長", "会"),
+    title("実行委員", "会"),
+    title("実行委員長", "会"),
+    title("審査委員", "会"),
+    title("審査委員長", "会"),
+    title("民生委員", "会"),
+    title("公認会計士", "会事法試"),
+    title("一級建築士", "会事法試"),
+    title("二級建築士", "会事法試"),
 ];
 
 /// Takes the name in front of the honorific or title that ends at `end`.
@@ -129,6 +160,9 @@ pub(in super::super) fn before_honorific(scan: &mut Scan<'_>, end: usize) {
     // 皆様, 仕様; but 客野様 and 上様 of a longer name.
     let alone = |at: usize| !char_before(text, at).is_some_and(is_kanji);
     if honorific.not_after.contains(last) && (alone(start - last.len_utf8()) || !is_known_name(scan, start)) {
+        return;
+    }
+    if is_everybody(&text[..start]) {
         return;
     }
     if is_latin(last) {
@@ -160,27 +194,22 @@ pub(in super::super) fn before_honorific(scan: &mut Scan<'_>, end: usize) {
         return;
     }
     let start_of_name = window.place(at);
-    // 福岡宛 may be where a parcel goes; (福岡宛) and 営業部 福岡宛 are whom a letter is for.
-    let word = scan.lexicon.word(&window.chars()[at..]);
-    let place = || {
-        let name = &text[start_of_name..start];
-        PREFECTURES.split(' ').any(|place| {
-            place
-                .strip_prefix(name)
-                .is_some_and(|rest| rest.chars().count() == 1)
-        })
-    };
-    if honorific.word == "宛"
-        && (word.is(Entry::ORDINARY) || place())
-        && !char_before(text, start_of_name).is_some_and(|c| is_space(c) || matches!(c, '(' | '（'))
-    {
-        return;
-    }
     if is_company(&text[..start_of_name]) {
         return;
     }
     scan.push(start_of_name, start, PiiType::Person);
     reading(scan, end);
+}
+
+/// Whether all are meant: みなさん, but not 鈴木みなさん.
+pub(super) fn is_everybody(before: &str) -> bool {
+    ["みな", "みんな"]
+        .iter()
+        .filter_map(|all| before.strip_suffix(all))
+        .any(|rest| {
+            !rest.ends_with(|c: char| is_kanji(c) || is_space(c))
+                || rest.ends_with([' ', '　']) && !rest.trim_end().ends_with(is_kanji)
+        })
 }
 
 /// Whether the characters that end at `end` are a surname or a full name for sure, such as 藤, 源 or 大客.

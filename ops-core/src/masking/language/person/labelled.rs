@@ -1,19 +1,19 @@
 //! Japanese names behind a label or a department.
 
-use super::super::department;
-use super::super::labels::{Label, Link, Strength, Value, label_before};
+use super::super::labels::{Link, Strength, Value};
 use super::super::letters::{
-    REACH, Window, char_at, char_before, is_hiragana, is_kanji, is_katakana, is_narrow, is_space, starts_with,
+    REACH, Window, char_at, is_digit, is_hiragana, is_kanji, is_katakana, is_narrow, is_space, starts_with,
 };
 use super::super::lexicon::Entry;
 use super::super::scan::Scan;
-use super::honorific::is_company;
+use super::frames::{belongs, is_noun, is_prefecture};
+use super::honorific::{is_company, is_everybody};
 use super::katakana::{kana_points, reading};
 use super::parse::{self, Points, begins_with_title, is_name};
 use crate::model::PiiType;
 
-/// Takes the name that a label announces; whether there was one. `strength` is how far it is `announced`, or less where it is only told.
-pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength, announced: Strength) -> bool {
+/// Takes the name that a label announces; whether there was one.
+pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength, role: bool) -> bool {
     let text = scan.text;
     let window = Window::after(text, value.start, REACH, |c| {
         is_name(c) || is_space(c) || matches!(c, '・' | '＝')
@@ -35,12 +35,29 @@ pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength, an
     } else if is_hiragana(first) {
         kana_run(scan, chars, strength.min(Strength::Fair), is_hiragana)
     } else {
-        kanji_run(scan, chars, value.link, strength, announced)
+        // 連絡先は千葉です: a place.
+        let place =
+            |length: &usize| !role && value.link == Link::Word && is_prefecture(scan, &chars[..*length]);
+        let run = kanji_run(scan, chars, value.link, strength).filter(|length| !place(length));
+        run.or_else(|| {
+            let (length, points) = parse::forward(scan.lexicon, chars).filter(|_| role)?;
+            let name = &chars[..length];
+            let fits = points == Points::SURNAME && !is_noun(name) && is_said(&text[window.place(length)..]);
+            fits.then_some(length)
+        })
     };
     let Some(length) = taken else {
         return false;
     };
     let end = window.place(length);
+    // 社員のみなさまへ
+    if text[end..].starts_with(['さ', '様']) && is_everybody(&text[..end]) {
+        return false;
+    }
+    // 名前を山田に変更; but a name that is added to something is none of a person.
+    if text[..value.start].ends_with('を') && !is_entered(&text[end..]) {
+        return false;
+    }
     scan.take(value.start, end, PiiType::Person);
     reading(scan, end);
     if !closed {
@@ -90,18 +107,12 @@ fn closed_name(scan: &Scan<'_>, chars: &[char], closer: Option<char>, strength: 
 }
 
 /// The length of the name in kanji at the beginning of an open value.
-fn kanji_run(
-    scan: &Scan<'_>,
-    chars: &[char],
-    link: Link,
-    strength: Strength,
-    announced: Strength,
-) -> Option<usize> {
-    let (length, points) = parse::forward(scan.lexicon, chars)?;
-    // 出席者は先方平野社長: whose they are is no part of a name.
-    if length > 2 && scan.lexicon.word(&chars[..2]).is(Entry::ROLE) {
+fn kanji_run(scan: &Scan<'_>, chars: &[char], link: Link, strength: Strength) -> Option<usize> {
+    // 出席者は先方平野社長: whoever it is stands behind 先方.
+    if parse::begins_with_side(chars) {
         return None;
     }
+    let (length, points) = parse::forward(scan.lexicon, chars)?;
     // `| 氏名 | 郵便番号 |`: the next label is no value.
     let reversed = chars[..length].iter().rev().copied();
     if scan
@@ -132,15 +143,11 @@ fn kanji_run(
     if points < least || points == Points::SHAPE && length < 2 {
         return None;
     }
-    // Behind `は` or a space, a lone surname that is a word as well is rather the word, unless the sentence ends there: 幹事は桑原です.
+    // Behind `は` or a space, a lone surname that is a word as well is rather the word.
     let entry = scan.lexicon.word(&chars[..length]);
-    let said = link == Link::Word && announced >= Strength::Fair && length > 1 && {
-        let rest = &chars[length..];
-        rest.is_empty() || starts_with(rest, "です") || starts_with(rest, "でした")
-    };
     let word = points <= Points::SURNAME
         && entry.is(Entry::ORDINARY)
-        && !((link == Link::Space || said) && entry.is(Entry::SURNAME));
+        && !(link == Link::Space && entry.is(Entry::SURNAME));
     if word && (link != Link::Sign || strength == Strength::Weak) {
         return None;
     }
@@ -177,6 +184,34 @@ fn narrow_run(chars: &[char]) -> Option<usize> {
     }
     let length = if second > 1 { first + 1 + second } else { first };
     (3..=30).contains(&length).then_some(length)
+}
+
+/// Takes the name of half width behind the number of an account: 普通 8950624 ﾌｼﾞﾜﾗ ｲﾁﾛｳ. Whether there was one.
+pub(in super::super) fn holder(scan: &mut Scan<'_>, end: usize) -> bool {
+    let rest = &scan.text[end..];
+    let number = rest.trim_start_matches([' ', '　', ')', '）', ':', '：', '番', '号', '.', 'N', 'o']);
+    let behind = number.trim_start_matches(is_digit);
+    let digits = number.len() - behind.len();
+    let name = behind.trim_start_matches([' ', '　', '/', '／', '、', ',']);
+    if rest.len() - number.len() > 16
+        || !(4..=24).contains(&digits)
+        || name.len() == behind.len()
+        || behind.len() - name.len() > 6
+    {
+        return false;
+    }
+    let start = scan.text.len() - name.len();
+    let window = Window::after(scan.text, start, 30, |c| is_narrow(c) || is_space(c));
+    let Some(length) = narrow_run(window.chars()) else {
+        return false;
+    };
+    // ﾐﾅﾄｼｮｳｼﾞ(ｶ: a company.
+    let end = window.place(length);
+    if scan.text[end..].starts_with(['(', '（', ')', '）']) {
+        return false;
+    }
+    scan.take(start, end, PiiType::Person);
+    true
 }
 
 /// Where a word in hiragana, in front of `next`, is no name any more: 「くさかべ れんです」.
@@ -233,64 +268,92 @@ fn kana_run(
     (known || strength == Strength::Sure).then_some(length)
 }
 
-/// Takes the name that stands right behind the word for whoever has it, which ends at `end`: 受取人早川, 旧姓清水, 弊社中村が.
-pub(in super::super) fn touching(scan: &mut Scan<'_>, end: usize) -> bool {
+/// Whether what stands in front of `rest` is all that is said of a role: 幹事は桑原です.
+fn is_said(rest: &str) -> bool {
+    char_at(rest, 0).is_none_or(|c| {
+        matches!(
+            c,
+            '。' | '、' | '，' | ',' | ')' | '）' | '」' | '\n' | '"' | '/' | '／'
+        )
+    }) || [
+        "です",
+        "でした",
+        "でございます",
+        "に変",
+        "に交代",
+        "に代わ",
+        "が務",
+        "が担",
+        "となり",
+        "になり",
+        "に決",
+        "にお願い",
+    ]
+    .iter()
+    .any(|sign| rest.starts_with(sign))
+}
+
+/// Whether what stands in front of `rest` is typed into a field.
+fn is_entered(rest: &str) -> bool {
+    let Some(rest) = rest.strip_prefix(['と', 'に']) else {
+        return false;
+    };
+    [
+        "入力", "登録", "記入", "記載", "変更", "修正", "訂正", "表示", "改め",
+    ]
+    .iter()
+    .any(|verb| rest.starts_with(verb))
+}
+
+/// Whether a name of a list may follow behind a note at `end`, if there is one.
+fn more_follow(text: &str, end: usize) -> bool {
+    let rest = &text[end..];
+    let Some(close) = rest.chars().next().and_then(|open| match open {
+        '(' => Some(')'),
+        '（' => Some('）'),
+        _ => None,
+    }) else {
+        return true;
+    };
+    let mut behind = rest.chars().take(18).skip_while(|c| *c != close && *c != '\n');
+    behind.next() == Some(close) && behind.next().is_some_and(is_separator)
+}
+
+fn is_separator(c: char) -> bool {
+    matches!(c, '、' | '/' | '／' | '・' | ',' | '，' | ';' | '；')
+}
+
+/// The place behind a note in brackets at `end`, as names of a list have one: 坂本(資材部)、金子. What the note says is looked at.
+fn behind_note(scan: &mut Scan<'_>, end: usize) -> usize {
     let text = scan.text;
-    let sides = ["弊社", "当社", "当方", "先方"];
-    let side = sides.iter().any(|side| text[..end].ends_with(side));
-    let label = || label_before(scan.lexicon, text, end).map(|(label, _)| label);
-    if !side && !matches!(label(), Some(Label::Name(Strength::Sure | Strength::Fair))) {
-        return false;
-    }
-    let window = Window::after(text, end, 12, |c| is_name(c) || is_space(c));
-    let chars = window.chars();
-    let Some((length, points)) = parse::forward(scan.lexicon, chars) else {
-        return false;
+    let open = char_at(text, end);
+    let close = match open {
+        Some('(') => ')',
+        Some('（') => '）',
+        _ => return end,
     };
-    let next = char_at(text, window.place(length));
-    // Where nothing goes on, a surname may be a word as well.
-    let stands = next.is_none_or(|c| !is_name(c));
-    let word = scan.lexicon.word(&chars[..length]);
-    let surname = length > 1
-        && points == Points::SURNAME
-        && (!word.is(Entry::ORDINARY) || stands && !side && word.is(Entry::SURNAME));
-    if !surname && points < Points::RARE_FULL {
-        return false;
-    }
-    scan.take(end, window.place(length), PiiType::Person);
-    reading(scan, window.place(length));
-    true
+    let inside = text[end..]
+        .char_indices()
+        .take(16)
+        .take_while(|(_, c)| *c != '\n')
+        .find(|(_, c)| *c == close);
+    let Some((length, _)) = inside else {
+        return end;
+    };
+    scan.look_through(end, end + length);
+    end + length + close.len_utf8()
 }
 
-/// The place behind a note in brackets at `at`, behind which a list goes on: 坂本(資材部)、金子.
-fn behind_note(text: &str, at: usize) -> usize {
-    let Some(open) = char_at(text, at).filter(|c| matches!(c, '(' | '（')) else {
-        return at;
-    };
-    let inside = at + open.len_utf8();
-    let note = Window::after(text, inside, 16, |c| !matches!(c, ')' | '）' | '(' | '（' | '\n'));
-    let end = match char_at(text, note.end()) {
-        Some(close @ (')' | '）')) => note.end() + close.len_utf8(),
-        _ => return at,
-    };
-    match char_at(text, end) {
-        Some('、' | '，' | ',' | '/' | '／' | '・') => end,
-        _ => at,
-    }
-}
-
-/// Takes further names of a list: 田中、佐藤.
-fn others(scan: &mut Scan<'_>, end: usize) {
+/// Takes further names of a list: 田中、佐藤, or 田中(営業部)、佐藤(総務部).
+pub(super) fn others(scan: &mut Scan<'_>, end: usize) {
     let mut end = end;
     for _ in 0..8 {
-        let behind = behind_note(scan.text, end);
-        if behind > end {
-            let note = char_before(scan.text, behind).map_or(behind, |close| behind - close.len_utf8());
-            department::japanese(scan, note);
-            end = behind;
+        if !more_follow(scan.text, end) {
+            return;
         }
+        end = behind_note(scan, end);
         let window = Window::after(scan.text, end, 16, |c| {
-            is_name(c) || is_space(c) || matches!(c, '、' | '/' | '／' | '・' | ',')
+            is_name(c) || is_space(c) || is_separator(c)
         });
         let chars = window.chars();
         let skip = chars.iter().take_while(|c| !is_name(**c)).count();
@@ -318,7 +381,12 @@ pub(in super::super) fn after_department(scan: &mut Scan<'_>, end: usize) {
     let window = Window::after(scan.text, start, 12, |c| is_name(c) || is_space(c));
     if let Some((length, points)) = parse::forward(scan.lexicon, window.chars())
         && (points >= Points::SURNAME || points == Points::RARE && length > 2)
-        && !scan.lexicon.word(&window.chars()[..length]).is(Entry::ORDINARY)
+        && {
+            let name = &window.chars()[..length];
+            !scan.lexicon.word(name).is(Entry::ORDINARY)
+                // 営業部の山本です, 購買課 原宛
+                || points == Points::SURNAME && !is_noun(name) && belongs(&scan.text[window.place(length)..])
+        }
     {
         scan.push(start, window.place(length), PiiType::Person);
     }

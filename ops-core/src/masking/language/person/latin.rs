@@ -2,7 +2,7 @@ use super::super::labels::{Strength, Value};
 use super::super::lexicon::Entry;
 use super::super::scan::Scan;
 use super::romaji::is_japanese;
-use super::words::{Word, Words, entry, is_honored, read, word_length, word_start};
+use super::words::{Word, Words, entry, is_honorific, read, word_length, word_start};
 use crate::model::PiiType;
 
 /// What a word in front of a name tells.
@@ -14,6 +14,8 @@ enum Cue {
     Greeting,
     /// `from`: perhaps a name.
     Preposition,
+    /// `I'm`: one's own name, in full or the given name alone.
+    Introduction,
 }
 
 fn cue(entry: Entry) -> Option<Cue> {
@@ -37,7 +39,7 @@ pub(in super::super) const GREETINGS: &str =
 
 /// Words behind which a name may stand.
 pub(in super::super) const PREPOSITIONS: &str = "from by to with for cc via customer employee patient manager user named called client and name is \
-    met ask tell notify assigned engineer director colleague applicant candidate recipient doctor nurse \
+    met ask asked told emailed reminded invited thanked informed messaged tell notify assigned engineer director colleague applicant candidate recipient doctor nurse \
     author owner member that when said please between guest passenger tenant agent new former our the";
 
 /// Words that say that no person is named.
@@ -75,15 +77,13 @@ pub(in super::super) fn capitalised(scan: &mut Scan<'_>, at: usize) {
     if start > 0 && matches!(bytes[start - 1], b'0'..=b'9' | b'_' | b'@' | b'/' | b'\\') {
         return;
     }
-    // I'm Alice Anderson
-    if let [b'I', b'\'', ..] = word {
-        after_cue(scan, at + 1, Cue::Preposition);
+    if word == b"I'm" || word == b"m" && bytes[..start].ends_with("I\u{2019}".as_bytes()) {
+        if let Some((start, end)) = after_cue(scan, at + 1, Cue::Introduction) {
+            scan.take(start, end, PiiType::Person);
+        }
         return;
     }
     let before = entry(scan, word);
-    if honored(scan, at + 1, (!dotted).then_some((start, before))) {
-        return;
-    }
     // Mr., not the ms of a time.
     let small = before.is(Entry::TITLE)
         && !(word[0].is_ascii_uppercase() && word[1..].iter().all(u8::is_ascii_lowercase))
@@ -91,7 +91,12 @@ pub(in super::super) fn capitalised(scan: &mut Scan<'_>, at: usize) {
     if let Some(cue) = cue(before).filter(|_| !small) {
         // `Ford. By …`: a sentence ends there.
         if !dotted || cue != Cue::Preposition {
-            after_cue(scan, at + 1, cue);
+            if let Some((name, end)) = after_cue(scan, at + 1, cue) {
+                if let Some(subject) = subject(scan, start) {
+                    scan.push(subject, start - 1, PiiType::Person);
+                }
+                scan.take(name, end, PiiType::Person);
+            }
             return;
         }
     }
@@ -126,35 +131,36 @@ pub(in super::super) fn capitalised(scan: &mut Scan<'_>, at: usize) {
     }
 }
 
-/// Takes the name at `at` if an honorific of Japanese stands behind it, with the word in front of it that begins at `start`: Yuko Inoue-san.
-fn honored(scan: &mut Scan<'_>, at: usize, front: Option<(usize, Entry)>) -> bool {
+/// What people do to one another, in the past.
+const DEEDS: [&str; 9] = [
+    "asked", "told", "emailed", "called", "reminded", "invited", "thanked", "informed", "messaged",
+];
+
+/// Where the given name begins that stands alone in front of the verb at `start`: Andrew asked Olivia Johnson.
+fn subject(scan: &Scan<'_>, start: usize) -> Option<usize> {
     let bytes = scan.text.as_bytes();
-    let end = at + word_length(&bytes[at..]);
-    if !is_honored(bytes, end) {
-        return false;
+    let verb = &bytes[start..start + word_length(&bytes[start..])];
+    if start < 3 || bytes[start - 1] != b' ' || !DEEDS.iter().any(|deed| deed.as_bytes() == verb) {
+        return None;
     }
-    let surname = entry(scan, &bytes[at..end]);
-    if !surname.is(Entry::LATIN_SURNAME) && !surname.is(Entry::LATIN_GIVEN) && !is_japanese(&bytes[at..end]) {
-        return false;
-    }
-    let given = |front: &(usize, Entry)| {
-        front.1.is(Entry::LATIN_GIVEN) && !front.1.is(Entry::CUE) && bytes[front.0].is_ascii_uppercase()
-    };
-    let start = front.filter(given).map_or(at, |front| front.0);
-    scan.take(start, end, PiiType::Person);
-    true
+    let first = word_start(bytes, start - 1);
+    let word = entry(scan, &bytes[first..start - 1]);
+    let begins = first == 0 || matches!(bytes[first - 1], b' ' | b'\n' | b'(' | b'"');
+    let fits = word.is(Entry::LATIN_GIVEN) && !word.is(Entry::ORDINARY) && !word.is(Entry::ORGANISATION);
+    (fits && begins && bytes[first].is_ascii_uppercase() && first + 2 < start - 1).then_some(first)
 }
 
-/// Takes the name behind a word such as `Mr.` or `from`.
-fn after_cue(scan: &mut Scan<'_>, start: usize, cue_word: Cue) {
+/// The name behind a word such as `Mr.` or `from`: where it begins and ends.
+fn after_cue(scan: &Scan<'_>, start: usize, cue_word: Cue) -> Option<(usize, usize)> {
     let words = read(scan, start, false);
     let all = words.all();
-    let Some(first) = all.first() else {
-        return;
-    };
+    // Hi, I'm Alice: the next space takes it.
+    let first = all
+        .first()
+        .filter(|word| &scan.text[word.start..word.end] != "I'm")?;
     // Mr. Dr. Ford; to Mr. Ford: the next space takes it.
     if cue(first.entry).is_some_and(|cue| cue != Cue::Preposition) {
-        return;
+        return None;
     }
     let full = bare(scan, &words).or_else(|| {
         let second = all.get(1)?;
@@ -183,10 +189,22 @@ fn after_cue(scan: &mut Scan<'_>, start: usize, cue_word: Cue) {
             alone.then_some(1)
         }),
         Cue::Preposition => full,
+        Cue::Introduction => full.or_else(|| {
+            let alone = all.len() == 1 && first.is_given() && !first.is_ordinary();
+            alone.then_some(1)
+        }),
     };
-    if let Some(many) = many {
-        scan.take(all[0].start, all[many - 1].end, PiiType::Person);
-    }
+    // Inoue-san
+    let many = many.or_else(|| is_addressed(scan, first).then_some(1));
+    many.map(|many| (first.start, all[many - 1].end))
+}
+
+/// Whether an honorific of Japan follows a surname: Inoue-san.
+fn is_addressed(scan: &Scan<'_>, word: &Word) -> bool {
+    let rest = &scan.text.as_bytes()[word.end..];
+    let known =
+        word.entry.is(Entry::ROMAJI_SURNAME) || word.entry.is(Entry::ROMAJI_GIVEN) || word.is_japanese;
+    known && rest.first() == Some(&b'-') && is_honorific(&rest[1..])
 }
 
 /// Whether the first two words are a company or a brand that is called like a person.
@@ -341,14 +359,13 @@ pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength) ->
             return true;
         }
     }
-    let goes_on = !is_honored(bytes, end)
-        && bytes.get(end).is_some_and(|byte| {
-            byte.is_ascii_alphanumeric()
-                || matches!(byte, b'_' | b'@' | b'-' | b'/' | b'=' | b':' | b'.') && !closed
-        });
+    let goes_on = bytes.get(end).is_some_and(|byte| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'_' | b'@' | b'-' | b'/' | b'=' | b':' | b'.') && !closed
+    });
     let full_stop =
         bytes.get(end) == Some(&b'.') && !bytes.get(end + 1).is_some_and(u8::is_ascii_alphanumeric);
-    if goes_on && !full_stop && all.len() < 3 {
+    if goes_on && !full_stop && !is_addressed(scan, last) && all.len() < 3 {
         return false;
     }
     let full = |word: &&Word| !word.initial;

@@ -1,6 +1,7 @@
 //! Names of people: by honorific or title, by label, or by being known as surname and given name.
 
 mod bare;
+mod frames;
 mod honorific;
 mod katakana;
 mod labelled;
@@ -10,9 +11,10 @@ mod romaji;
 mod words;
 
 pub(super) use self::bare::bare;
+pub(super) use self::frames::{SIDE_ENDS, touching};
 pub(super) use self::honorific::{HONORIFIC_ENDS, HONORIFICS, before_honorific};
 pub(super) use self::katakana::katakana;
-pub(super) use self::labelled::{after_department, touching};
+pub(super) use self::labelled::{after_department, holder};
 pub(super) use self::latin::{GREETINGS, ORGANISATIONS, PREPOSITIONS, TITLES, capitalised};
 pub(super) use self::parse::ROLES;
 
@@ -26,10 +28,15 @@ pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength) ->
         return false;
     };
     let narrow = is_narrow(first);
+    // 幹事は桑原です: of a role, and not of a place.
+    let role = strength >= Strength::Fair
+        && value.link == Link::Word
+        && !scan.text[..value.start]
+            .trim_end_matches(['は', 'が', '、'])
+            .ends_with('先');
     if narrow && strength == Strength::Weak {
         return false;
     }
-    let announced = strength;
     let strength = if value.link == Link::Sign || narrow {
         strength
     } else {
@@ -38,6 +45,6 @@ pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength) ->
     if is_latin(first) {
         latin::labelled(scan, value, strength)
     } else {
-        labelled::labelled(scan, value, strength, announced)
+        labelled::labelled(scan, value, strength, role)
     }
 }

@@ -1,6 +1,6 @@
 //! Splits Japanese names into surname and given name, by dictionary and by shape.
 
-use super::super::letters::{is_hiragana, is_kanji, is_katakana, is_space, starts_with};
+use super::super::letters::{ends_with, is_hiragana, is_kanji, is_katakana, is_space, starts_with};
 use super::super::lexicon::{Entry, Lexicon, SEED, step};
 
 /// How sure it is that characters are a name.
@@ -70,7 +70,7 @@ pub(super) fn whole(lexicon: &Lexicon, chars: &[char]) -> Option<Points> {
             } else if split <= 3 && rest.len() > 1 && !kana {
                 better(Points::RARE);
             }
-        } else if surname.is(Entry::SURNAME) && split > 1 && may_be_given(rest) {
+        } else if surname.is(Entry::SURNAME) && split > 1 && may_be_given(rest) && !given.is(Entry::ROLE) {
             better(Points::HALF);
         }
     }
@@ -197,21 +197,34 @@ pub(super) fn backward(lexicon: &Lexicon, chars: &[char]) -> Option<(usize, Poin
             best = Some((start, points, score));
         }
     };
-    let is_behind_role = |at: usize| at >= first + 2 && lexicon.word(&chars[at - 2..at]).is(Entry::ROLE);
+    // 先方平野社長: no part of the word in front is one of the name.
+    let touched = (first..length).find_map(|start| {
+        TOUCHED
+            .iter()
+            .filter(|word| starts_with(&chars[start..], word))
+            .map(|word| start..start + word.chars().count())
+            .find(|word| word.end < length && whole(lexicon, &chars[word.end..]) >= Some(Points::SURNAME))
+    });
     for start in first..length {
+        if touched.as_ref().is_some_and(|word| word.contains(&start)) {
+            continue;
+        }
         let Some(points) = whole(lexicon, &chars[start..]) else {
             continue;
         };
         let kana = is_hiragana(chars[start]);
         let before = start.checked_sub(1).map(|at| chars[at]);
-        // 先方五十嵐社長: behind whose they are, a new word begins.
-        let role = is_behind_role(start);
         let bonus = match before {
             None => 3,
-            Some(_) if role && !kana => 3,
             Some(c) if start == first && !is_kanji(c) && !is_hiragana(c) => 3,
             // A particle ends the word before; a name in kana has no such edge.
             Some(c) if is_hiragana(c) && !kana => 2,
+            // 先方五十嵐社長
+            Some('方' | '司' | '僚' | '下' | '輩' | '書' | '師')
+                if !kana && begins_behind(&chars[..start]) =>
+            {
+                3
+            }
             Some(c) if is_edge(c) && !kana => 1,
             _ if kana => -9,
             _ => -4,
@@ -221,12 +234,8 @@ pub(super) fn backward(lexicon: &Lexicon, chars: &[char]) -> Option<(usize, Poin
         {
             continue;
         }
-        // Of an unknown name, only all of it; but 先方 is none of its own.
-        let owned = || {
-            let known = |at: usize| whole(lexicon, &chars[at..]) >= Some(Points::SURNAME);
-            (start + 2..length).any(|at| is_behind_role(at) && known(at))
-        };
-        if points == Points::SHAPE && (bonus < 2 || owned()) {
+        // Of an unknown name, only all of it.
+        if points == Points::SHAPE && bonus < 2 {
             continue;
         }
         better(start, points, bonus);
@@ -254,6 +263,35 @@ pub(super) fn backward(lexicon: &Lexicon, chars: &[char]) -> Option<(usize, Poin
     }
     best.filter(|(_, _, score)| *score > 0)
         .map(|(start, points, _)| (start, points))
+}
+
+/// Words that a name touches, and that are no part of it.
+const TOUCHED: &[&str] = &[
+    "先方",
+    "当方",
+    "弊方",
+    "上司",
+    "同僚",
+    "部下",
+    "先輩",
+    "後輩",
+    "秘書",
+    "看護師",
+    "薬剤師",
+    "保健師",
+    "講師",
+    "医師",
+];
+
+/// Whether `chars` begin with one's own side or the other one.
+pub(super) fn begins_with_side(chars: &[char]) -> bool {
+    ["先方", "当方", "弊方"]
+        .iter()
+        .any(|side| starts_with(chars, side))
+}
+
+fn begins_behind(before: &[char]) -> bool {
+    TOUCHED.iter().any(|word| ends_with(before, word))
 }
 
 /// A character that a name is written with.
@@ -315,11 +353,16 @@ const TITLES: &[&str] = &[
     "講師",
     "顧問",
     "監査役",
+    "先輩",
+    "後輩",
+    "理事",
+    "委員",
+    "ほか",
 ];
 
 pub(super) fn begins_with_title(chars: &[char]) -> bool {
     let begins = |c: &char| {
-        "様氏殿君先部課係社専常主取代会店室次所局院教医弁議選本支宛他等さくち副助講顧監".contains(*c)
+        "様氏殿君先部課係社専常主取代会店室次所局院教医弁議選本支宛他等さくち副助講顧監後理委ほ".contains(*c)
     };
     chars.first().is_some_and(begins) && TITLES.iter().any(|title| starts_with(chars, title))
 }
@@ -344,9 +387,9 @@ fn begins_with_particle(chars: &[char]) -> bool {
         "さま",
         "や",
         "など",
+        "ほか",
         "ら",
         "宛",
-        "ほか",
     ];
     PARTICLES.iter().any(|particle| starts_with(chars, particle))
 }
@@ -366,7 +409,7 @@ fn is_edge(c: char) -> bool {
 }
 
 /// Words that stand where a name could, and are none.
-pub(in super::super) const ROLES: &str = "皆 お客 客 顧客 取引先 得意先 仕入先 家族 親族 遺族 先方 当方 御社 貴社 弊社 当社 他社 同社 本人 当人 個人 \
+pub(in super::super) const ROLES: &str = "皆 お客 客 顧客 取引先 得意先 仕入先 家族 親族 遺族 先方 御社 貴社 弊社 当社 他社 同社 本人 当人 個人 \
     法人 関係 各位 奥 神 王 仏 殿 姫 嫁 婿 娘 息子 孫 爺 婆 坊 母 父 兄 姉 弟 妹 隣 仕 同 模 多 異 \
     有 各 両 某 諸 男性 女性 必須 任意 不明 未定 未登録 未入力 変更 登録 削除 確認 交代 不在 調整中 選定中 \
     一覧 情報 入力 漢字 全角 半角 管理 責任 代理 匿名 非公開 空欄 電話 電話番号 住所 年齢 性別 生年月日 以下 \
@@ -381,10 +424,12 @@ pub(in super::super) const ROLES: &str = "皆 お客 客 顧客 取引先 得意
     ドクター ナース サプライヤー ディーラー テナント ビジター モニター ライター デザイナー プログラマー プロジェクト \
     エリア アカウント プロダクト シニア ジュニア チーフ システム セールス マーケティング インターン アルバイト パート \
     フリーランス コンサルタント アシスタント オペレーター インストラクター プロジェクトマネージャー ゼネラル トレーナー \
-    コーチ アドバイザー コーディネーター スクラムマスター ボット チャットボット ロボット ヘルパー カメラマン シェフ アイドル タレント モデル バイト ホスト \
-    みな みんな 新人 運転手 助手 歌手 騎手 技師 庭師 漁師 牧師 薬剤師 美容師 理容師 調理師 保育士 介護士 栄養士 会計士 整備士 消防士 警察官 裁判官 秘書 通訳 大工 農家 \
-    支配人 料理人 管理人 住人 隣人 主婦 妊婦 花嫁 花婿 こども 子ども テスト サンプル デフォルト エラー サーバー データ フリガナ \
-    カナ";
+    コーチ アドバイザー コーディネーター スクラムマスター テスト サンプル デフォルト エラー サーバー データ フリガナ \
+    カナ 運転手 新人 職人 大工 助手 歌手 騎手 選手 相手 担い手 乗務員 美容師 理容師 保育士 介護士 栄養士 警備員 配達員 \
+    ボット ロボット チャットボット アプリ ブラウザ ルーター プリンター サポーター ヘルパー ケアマネ ケアマネージャー ベビーシッター タクシー \
+    ペット ワンコ ネコ 猫 犬 店長候補 ご近所 近所 隣人 住人 住民 大将 若手 中堅 新卒 中途 常連 初心者 未経験 親御 お子 子供 \
+    八百屋 本屋 花屋 魚屋 肉屋 床屋 酒屋 薬屋 電気屋 不動産屋 パン屋 業者 農家 漁師 看護婦 巡査 刑事 警察 消防 役人 芸能 有名 一般 法務 \
+    広報 財務 労務 情シス 開発者 管理人 大学生 高校生 中学生 小学生 留学生 実習生 研修生 新入生 受講生 卒業生 在校生";
 
 /// Whether a word names a role, an organisation or a place rather than a person.
 fn is_role(chars: &[char]) -> bool {

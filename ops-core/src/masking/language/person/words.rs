@@ -65,10 +65,6 @@ pub(super) fn read(scan: &Scan<'_>, start: usize, any_case: bool) -> Words {
     let mut words = Words::default();
     let mut at = start;
     while words.len < 4 {
-        // I'm Alice
-        if bytes[at..].starts_with(b"I'") {
-            break;
-        }
         let length = word_length(&bytes[at..]);
         let Some(first) = bytes.get(at).filter(|byte| byte.is_ascii_alphabetic()) else {
             break;
@@ -135,7 +131,10 @@ pub(super) fn word_length(bytes: &[u8]) -> usize {
         let inner = matches!(byte, b'\'' | b'-')
             && length > 0
             && bytes.get(length + 1).is_some_and(u8::is_ascii_alphabetic);
-        // 's ends a name.
+        // 's ends a name, and so does -san.
+        if inner && byte == b'-' && is_honorific(&bytes[length + 1..]) {
+            break;
+        }
         if inner
             && byte == b'\''
             && bytes[length + 1] == b's'
@@ -148,28 +147,14 @@ pub(super) fn word_length(bytes: &[u8]) -> usize {
         }
         length += 1;
     }
-    length - honorific(&bytes[..length])
+    length
 }
 
-/// The length of the honorific of Japanese that ends `word`, as in `Inoue-san`; 0 if there is none.
-fn honorific(word: &[u8]) -> usize {
-    ["-san", "-sama", "-sensei", "-kun", "-chan"]
+/// Whether an honorific of Japan in small letters begins `bytes`, as behind the hyphen of Inoue-san.
+pub(super) fn is_honorific(bytes: &[u8]) -> bool {
+    [b"san".as_slice(), b"sama", b"sensei", b"kun", b"chan"]
         .iter()
-        .map(|honorific| honorific.as_bytes())
-        .find(|honorific| word.len() > honorific.len() && word.ends_with(honorific))
-        .map_or(0, <[u8]>::len)
-}
-
-/// Whether an honorific of Japanese stands behind the word that ends at `end`.
-pub(super) fn is_honored(bytes: &[u8], end: usize) -> bool {
-    let behind = &bytes[end..];
-    let length = behind
-        .iter()
-        .take(8)
-        .take_while(|byte| byte.is_ascii_lowercase() || **byte == b'-')
-        .count();
-    // A letter before it, so that the honorific is not all of the word.
-    end > 0 && length > 0 && honorific(&bytes[end - 1..end + length]) == length
+        .any(|word| bytes.starts_with(word) && !bytes.get(word.len()).is_some_and(u8::is_ascii_alphanumeric))
 }
 
 /// What is known of a word; of one with a hyphen or an apostrophe, of its last part too.

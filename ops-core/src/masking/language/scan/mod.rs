@@ -128,10 +128,15 @@ impl<'a> Scan<'a> {
         if class & class::DEPARTMENT != 0 && department::japanese(self, end) {
             return;
         }
-        if class & class::LABEL != 0 && is_owner(bytes, at) && person::touching(self, end) {
+        if class & class::LABEL != 0 && may_follow(bytes, end, third_of(bytes, at)) && self.label(end) {
             return;
         }
-        if class & class::LABEL != 0 && may_follow(bytes, end, third_of(bytes, at)) && self.label(end) {
+        // 受取人早川, 弊社中村: a name that touches the word in front of it.
+        if class & (class::LABEL | class::SIDE) != 0
+            && bytes.get(end).is_some_and(|byte| is_kanji_lead(*byte))
+            && self.lexicon.may_begin(code(bytes, end), second_kanji(bytes, end))
+            && person::touching(self, end)
+        {
             return;
         }
         if class & class::LEAVE != 0 && confidential::on_leave(self, end) {
@@ -149,6 +154,9 @@ impl<'a> Scan<'a> {
         let Some((label, start)) = label_before(self.lexicon, self.text, end) else {
             return false;
         };
+        if label == Label::Account {
+            return person::holder(self, end);
+        }
         // 年収622万円, 査定A
         let next = self.text.as_bytes().get(end).copied().unwrap_or_default();
         let direct = match label {
@@ -218,6 +226,8 @@ impl<'a> Scan<'a> {
     fn value(&mut self, label: Label, value: Value, label_start: usize) -> bool {
         match label {
             Label::Name(strength) => person::labelled(self, value, strength),
+            Label::Account => false,
+            _ if self.text[..value.start].ends_with('を') => false,
             Label::Address => value.link == Link::Sign && address::labelled(self, value),
             Label::Department => value.link == Link::Sign && department::labelled(self, value),
             Label::Money | Label::Grade | Label::Rating | Label::Condition | Label::Health => {
@@ -278,6 +288,17 @@ impl<'a> Scan<'a> {
             }
             decoded.find(self.found);
             self.skip = line.end;
+        }
+    }
+
+    /// Looks at what stands from `start` to `end` now, in front of what a rule that reads on takes behind it.
+    pub(super) fn look_through(&mut self, start: usize, end: usize) {
+        let (text, bytes) = (self.text, self.text.as_bytes());
+        for (at, c) in text[start..end].char_indices() {
+            let at = start + at;
+            if c.len_utf8() == 3 && at >= self.skip {
+                self.look(bytes, at);
+            }
         }
     }
 
@@ -352,20 +373,12 @@ fn may_follow(bytes: &[u8], at: usize, last: u8) -> bool {
             let condition = matches!(last, 0x85 | 0xb4 | 0xa3 | 0x87) && matches!(third, 0xab | 0xa8);
             matches!(third, 0xaf | 0x8c | 0xae) || condition || last == 0xad && matches!(third, 0x95 | 0x97)
         }
-        0xe3 if *second == 0x82 => *third == 0x92 && last == 0xad,
+        // 診断を, 名前を
+        0xe3 if *second == 0x82 => *third == 0x92 && matches!(last, 0xad | 0x8d),
         // 約
         0xe7 => *second == 0xb4 && *third == 0x84,
         _ => false,
     }
-}
-
-/// Whether a word for a person may end with the character at `at`, and kanji stand right behind it: 受取人早川.
-#[inline]
-fn is_owner(bytes: &[u8], at: usize) -> bool {
-    matches!(bytes.get(at + 3), Some(0xe4..=0xe9))
-        && ["者", "人", "姓", "社", "方"]
-            .iter()
-            .any(|end| bytes[at..].starts_with(end.as_bytes()))
 }
 
 /// The code of the kanji behind the one at `at`.

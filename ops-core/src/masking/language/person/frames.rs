@@ -1,0 +1,327 @@
+//! Frames in which a surname alone is a person: 安藤です behind a greeting, 弊社中村が, 旧姓清水, 鈴木宛.
+
+use super::super::labels::{Label, Strength};
+use super::super::letters::{Window, char_at, char_before, is_kanji, is_space};
+use super::super::lexicon::{Entry, hash};
+use super::super::scan::Scan;
+use super::bare::introduces;
+use super::honorific::is_company;
+use super::labelled::others;
+use super::parse::{self, Points, begins_with_title, is_name};
+use crate::model::PiiType;
+
+/// Words for one's own side and the other one, which names touch: 先方五十嵐社長, 弊社中村が.
+pub(super) const SIDES: &str = "先方 当方 弊方 弊社 当社 御社 貴社 弊店 当店 弊行 当行 弊所 当所";
+
+/// The last characters of [`SIDES`].
+pub(in super::super) const SIDE_ENDS: &str = "方社店行所";
+
+/// Surnames that are other words where a surname alone could stand.
+const NOUNS: &str = "仲間 出口 根本 中元 三角 大家 野原 別所 国分 川端 朝日 小口 真下 南部 並木 内海 木戸 長屋 竹林 松林 石垣 石橋 \
+    鳥居 上地 下地 地下 川上 川下 坂下 坂上 山中 山上 水口 向後 門田 戸口 井戸 大道 大門 白木 白土 植木 金山 銀座 春日 早瀬 東 西 南 北 \
+    中 今 仲 前 向 奥 新 所 城 平 林道 角 長 高 見 境 乾";
+
+/// Whether a surname is rather another word.
+pub(super) fn is_noun(name: &[char]) -> bool {
+    NOUNS
+        .split_ascii_whitespace()
+        .any(|noun| noun.chars().eq(name.iter().copied()))
+}
+
+/// Whether a surname is also what a prefecture is called: 千葉.
+pub(super) fn is_prefecture(scan: &Scan<'_>, name: &[char]) -> bool {
+    ['県', '府', '都'].into_iter().any(|end| {
+        scan.lexicon
+            .entry(hash(name.iter().copied().chain([end])))
+            .is(Entry::PREFECTURE)
+    })
+}
+
+/// Whether the surname `name` from `at` to `end`, in front of which no kanji stands, is a person for what stands around it.
+pub(super) fn is_framed(scan: &Scan<'_>, name: &[char], at: usize, end: usize, points: Points) -> bool {
+    let (before, rest) = (&scan.text[..at], &scan.text[end..]);
+    let entry = scan.lexicon.word(name);
+    let (known, ordinary) = (entry.is(Entry::SURNAME), entry.is(Entry::ORDINARY));
+    // 森と申します, 西園寺でございます
+    if introduces(rest) {
+        return known || name.len() > 1 && !ordinary;
+    }
+    if known && !is_noun(name) {
+        // 福岡宛 is where a parcel goes, (福岡宛) whom a letter is for.
+        let place = is_prefecture(scan, name);
+        let apart = !place || before.ends_with(['(', '（', ' ', '　']);
+        if apart && addressed(rest, ordinary || place) {
+            return true;
+        }
+        if says_so(rest) && (before.ends_with('の') && speaks_for(before) || greets(before)) {
+            return true;
+        }
+    }
+    // 長谷川が担当, 商店の西園寺です
+    debug_assert!(points <= Points::SURNAME);
+    name.len() > 1
+        && !is_noun(name)
+        && (!ordinary || speaks_for(before))
+        && (rest.starts_with("です") && before.ends_with('の')
+            || VERBS.iter().any(|sign| rest.starts_with(sign)))
+}
+
+const VERBS: &[&str] = &[
+    "が承り",
+    "が務め",
+    "が司会",
+    "が担当",
+    "が対応",
+    "が伺",
+    "がお伺",
+    "が参り",
+    "宛に",
+    "宛て",
+    "まで連絡",
+    "までご連絡",
+    "に連絡",
+    "へ連絡",
+    "から連絡",
+    "からご連絡",
+    "より連絡",
+    "よりご連絡",
+    "に確認済",
+    "が不在",
+    "が欠席",
+    "が出席",
+    "から相談",
+    "より相談",
+    "から報告",
+    "より報告",
+    "から申し出",
+    "に引き継",
+    "へ引き継",
+    "に転送",
+    "へ転送",
+    "に依頼",
+    "へ依頼",
+];
+
+/// Whether somebody says their own name in front of `rest`: です, and no more of a clause.
+fn says_so(rest: &str) -> bool {
+    rest.strip_prefix("です").is_some_and(|rest| {
+        rest.is_empty()
+            || rest.starts_with([
+                '。', '、', '．', '，', '.', ',', '！', '!', '\n', '\r', '」', ' ', '　', '(', '（', '<', '"',
+            ])
+            || rest.starts_with("が、")
+            || rest.starts_with("けど")
+    })
+}
+
+/// Whether the surname in front of `rest`, behind a department, is a person of it.
+pub(super) fn belongs(rest: &str) -> bool {
+    let closed = char_at(rest, 0).is_none_or(|c| matches!(c, '\n' | '\r' | ')' | '）' | '」' | '】' | '"'));
+    closed || says_so(rest) || addressed(rest, true) || introduces(rest)
+}
+
+/// Whether something is sent to the name in front of `rest`: 鈴木宛. Parcels go to places, too: 千葉宛の荷物.
+fn addressed(rest: &str, ordinary: bool) -> bool {
+    rest.strip_prefix('宛').is_some_and(|rest| {
+        let place = ordinary && rest.starts_with('の');
+        !(place || rest.starts_with(is_kanji))
+    })
+}
+
+/// Whether a greeting in the same line ends right before: お世話になっております。安藤です。
+fn greets(before: &str) -> bool {
+    const GREETINGS: [&str; 11] = [
+        "お世話",
+        "お疲れ",
+        "おつかれ",
+        "はじめまして",
+        "初めまして",
+        "こんにちは",
+        "こんばんは",
+        "おはよう",
+        "もしもし",
+        "失礼いたし",
+        "失礼し",
+    ];
+    if !before.ends_with(['。', '、', '！', '!', '，', ' ', '　', '.', ',']) {
+        return false;
+    }
+    let near = last_of(before, 26);
+    GREETINGS.iter().any(|greeting| near.contains(greeting))
+}
+
+/// The last characters of `before` in its line, at most `most`.
+fn last_of(before: &str, most: usize) -> &str {
+    let near = before
+        .char_indices()
+        .rev()
+        .nth(most)
+        .map_or(before, |(at, _)| &before[at..]);
+    near.rsplit('\n').next().unwrap_or_default()
+}
+
+/// Whether somebody speaks for a company or an office: 株式会社…の.
+fn speaks_for(before: &str) -> bool {
+    const WITHIN: [&str; 11] = [
+        "会社",
+        "商店",
+        "銀行",
+        "法人",
+        "（株）",
+        "(株)",
+        "㈱",
+        "事務所",
+        "窓口",
+        "センター",
+        "病院",
+    ];
+    const ENDS: &[&str] = &[
+        "商事",
+        "工業",
+        "製作所",
+        "物産",
+        "建設",
+        "不動産",
+        "電機",
+        "電子",
+        "製薬",
+        "印刷",
+        "運輸",
+        "運送",
+        "保険",
+        "証券",
+        "大学",
+        "支店",
+        "本社",
+        "支社",
+        "営業所",
+        "工場",
+        "部",
+        "課",
+        "係",
+        "室",
+        "デスク",
+        "サポート",
+        "システムズ",
+        "クリニック",
+        "出版",
+        "商会",
+        "産業",
+        "食品",
+        "興業",
+        "設計",
+        "通信",
+        "ホールディングス",
+        "コーポレーション",
+        "サービス",
+        "ソリューションズ",
+        "テック",
+        "総務",
+        "経理",
+        "人事",
+        "営業",
+        "広報",
+        "役所",
+        "役場",
+        "組合",
+        "協会",
+    ];
+    let near = last_of(before, 20);
+    let office = near.strip_suffix('の').unwrap_or(near);
+    WITHIN.iter().any(|word| near.contains(word)) || ENDS.iter().any(|end| office.ends_with(end))
+}
+
+/// What a name may touch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lead {
+    /// 旧姓
+    Former,
+    /// 受取人
+    Role,
+    /// 担当, 届け先: of a place or a task, too.
+    Task,
+    /// 弊社
+    Side,
+}
+
+/// Takes the name that touches the word that ends at `end`: 受取人早川 陽翔, 弊社中村が, 旧姓清水. Whether there was one.
+pub(in super::super) fn touching(scan: &mut Scan<'_>, end: usize) -> bool {
+    let text = scan.text;
+    let Some(lead) = lead_before(scan, end) else {
+        return false;
+    };
+    let window = Window::after(text, end, 14, |c| is_name(c) || is_space(c));
+    let chars = window.chars();
+    let Some((length, points)) = parse::forward(scan.lexicon, chars) else {
+        return false;
+    };
+    let name = &chars[..length];
+    let rest = &text[window.place(length)..];
+    let entry = scan.lexicon.word(name);
+    let sure = match points {
+        Points::FULL => length > 2 && !entry.is(Entry::ORDINARY) && (lead != Lead::Side || length > 3),
+        Points::RARE_FULL => length > 3 && !entry.is(Entry::ORDINARY),
+        Points::SURNAME => {
+            let ordinary = entry.is(Entry::ORDINARY);
+            match lead {
+                Lead::Former => ends_clause(rest),
+                Lead::Role => !is_noun(name) && (ends_clause(rest) || is_particle(rest, true)),
+                Lead::Task => !ordinary && length > 1 && (ends_clause(rest) || is_particle(rest, true)),
+                Lead::Side => !is_noun(name) && is_particle(rest, false),
+            }
+        }
+        Points::RARE | Points::GIVEN | Points::SHAPE => {
+            lead == Lead::Former && length < 4 && ends_clause(rest)
+        }
+        _ => false,
+    };
+    if !sure {
+        return false;
+    }
+    let end = window.place(length);
+    scan.take(window.start(), end, PiiType::Person);
+    if lead != Lead::Side {
+        others(scan, end);
+    }
+    true
+}
+
+fn lead_before(scan: &Scan<'_>, end: usize) -> Option<Lead> {
+    let text = scan.text;
+    let before = &text[..end];
+    if SIDES.split_ascii_whitespace().any(|side| before.ends_with(side)) {
+        return Some(Lead::Side);
+    }
+    let (length, label) = scan.lexicon.labels.longest(before.chars().rev().take(10))?;
+    let Label::Name(Strength::Fair | Strength::Sure) = label else {
+        return None;
+    };
+    let last = char_before(text, end)?;
+    if length < 2 || is_company(before) {
+        return None;
+    }
+    Some(match last {
+        '姓' => Lead::Former,
+        '者' | '人' | '員' | '師' | '医' | '官' | '長' | '任' | '役' | '主' | '事' | '徒' | '司' => {
+            Lead::Role
+        }
+        _ => Lead::Task,
+    })
+}
+
+/// Whether a clause or a field ends in front of `rest`.
+fn ends_clause(rest: &str) -> bool {
+    char_at(rest, 0).is_none_or(|c| !is_name(c) && !c.is_alphanumeric() && !matches!(c, '・' | 'ー'))
+}
+
+/// Whether a particle or a title of a person follows; of a place, `の` does too.
+fn is_particle(rest: &str, role: bool) -> bool {
+    const PARTICLES: [&str; 14] = [
+        "は", "が", "を", "に", "へ", "と", "も", "から", "より", "まで", "宛", "ほか", "です", "さん",
+    ];
+    let mut next = rest.chars();
+    let chars = [next.next(), next.next(), next.next()].map(|c| c.unwrap_or('\0'));
+    PARTICLES.iter().any(|particle| rest.starts_with(particle))
+        || role && rest.starts_with('の')
+        || begins_with_title(&chars)
+}
