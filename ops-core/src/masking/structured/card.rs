@@ -21,7 +21,7 @@ pub(super) fn end(text: &Text<'_>, cluster: &Cluster, named: bool) -> Option<usi
     let longest = shaped.next();
     // Groups that go on behind the longest begin another number: the shorter one, if right as well, is the card.
     let count = match longest {
-        Some(count) if count < cluster.groups().len() => shaped.last().or(longest),
+        Some(count) if count < cluster.groups().len() => shaped.next_back().or(longest),
         Some(_) => longest,
         None => (cluster.ends(text, 1) && is_right(&1)).then_some(1),
     }?;
