@@ -214,3 +214,17 @@ fn escaped_japanese_is_found_with_the_bytes_of_its_escapes() {
     // An escaped backslash begins no escape.
     assert!(detect(r#"{"path":"C:\\u9234\u6728"}"#).is_empty());
 }
+
+/// A note in brackets is looked at before what stands behind it, and a note in it is not, however many there are.
+#[test]
+fn notes_within_notes_take_no_stack_and_lose_no_name() {
+    for (piece, least) in [
+        ("(担当は佐藤(課)、鈴木", 3000),
+        ("（受取人佐藤（課）、鈴木", 3000),
+        ("（営業部）、高橋", 2),
+    ] {
+        let text = format!("担当は田中{}", piece.repeat(3000));
+        let found = Detector::new().detect(&text);
+        assert!(found.len() >= least, "{piece}: {}", found.len());
+    }
+}

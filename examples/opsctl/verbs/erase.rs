@@ -160,8 +160,8 @@ async fn not_begun<T>(
         };
         data.record_as(printer, &deed, AuditOutcome::Failed, &[]).await;
         printer.error(&printer.pick(
-            "何も削除していません。依頼は記録しました。同じコマンドで続けられます",
-            "nothing was erased; the request is recorded, and the same command goes on with it",
+            "何も削除していません。依頼は記録しました（保持期間の \"erased\" はこの人に適用されます）。同じコマンドで続けられます",
+            "nothing was erased; the request is recorded (what is kept until \"erased\" ends with it), and the same command goes on with it",
         ));
     }
     opened

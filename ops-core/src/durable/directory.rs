@@ -98,6 +98,15 @@ impl Directory {
         Ok(sizes.sum())
     }
 
+    /// Removes the files in it whose names begin with a dot and end with `end`.
+    pub(crate) fn remove_hidden(&self, end: &str) -> Result<()> {
+        let names = self.all_names()?;
+        names
+            .iter()
+            .filter(|name| name.starts_with('.') && name.ends_with(end))
+            .try_for_each(|name| self.remove(name))
+    }
+
     fn all_names(&self) -> Result<Vec<String>> {
         let failed = |source| refused("list directory", &self.path, source);
         let entries = match fs::read_dir(&self.path) {

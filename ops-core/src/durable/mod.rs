@@ -13,7 +13,7 @@ pub(crate) use self::directory::{Directory, file_name, identity, private, short_
 pub(crate) use self::line::Line;
 pub(crate) use self::lock::Lock;
 pub(crate) use self::log::{Log, Place};
-pub(crate) use self::segment::{HiddenSegment, Medium, segment_bytes, segment_name, segments};
+pub(crate) use self::segment::{HiddenSegment, Medium, remove_hidden, segment_bytes, segment_name, segments};
 pub(crate) use self::sums::Sums;
 pub(crate) use self::whole::{read_plain, read_whole, write_new, write_over, write_plain};
 

@@ -57,7 +57,7 @@ impl HiddenSegment {
         let Self { segment, name } = self;
         let path = directory.file(&segment_name(number));
         let renamed = fs::rename(&name.0, &path);
-        renamed.map_err(|source| refused("make segment", &path, source))?;
+        renamed.map_err(|source| again(&refused("make segment", &path, source)))?;
         // Whatever the cause, this is no want of room.
         directory.sync().map_err(|cause| again(&cause))?;
         Ok(segment)
@@ -102,6 +102,11 @@ pub(crate) fn segments(directory: &Directory) -> Result<Vec<u64>> {
         .iter()
         .filter_map(|name| name.strip_suffix(END)?.parse().ok());
     Ok(numbers.collect())
+}
+
+/// Removes the segments of a process that is gone that nobody will ever see.
+pub(crate) fn remove_hidden(directory: &Directory) -> Result<()> {
+    directory.remove_hidden(END)
 }
 
 /// How many bytes the segments in a directory take, those included that nobody sees yet.

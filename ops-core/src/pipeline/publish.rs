@@ -7,6 +7,7 @@ use super::{Delivery, Report};
 use crate::audit::{Recorded, Recorder};
 use crate::emergency::{Contact, Forgotten, Review};
 use crate::error::Result;
+use crate::masking::target_named;
 use crate::messages;
 use crate::model::{
     Accepted, Actor, AuditOutcome, AuditRecord, Lang, Notice, Outcome, PlanKind, Severity, StepReport,
@@ -91,13 +92,14 @@ impl Publisher {
             match ended {
                 Ok((_, Recorded::Stored(_))) => {}
                 Ok((target, Recorded::Spooled { reason })) => unrecorded.push(format!(
-                    "{target}: in the spool, not in the audit store: {reason}"
+                    "{}: in the spool, not in the audit store: {reason}",
+                    target_named(&target)
                 )),
                 Ok((target, Recorded::Kept)) => {
-                    unrecorded.push(format!("{target}: in the spool, on its way"))
+                    unrecorded.push(format!("{}: in the spool, on its way", target_named(&target)))
                 }
                 Ok((target, Recorded::Lost { reason } | Recorded::Refused { reason })) => {
-                    unrecorded.push(format!("{target}: not recorded: {reason}"))
+                    unrecorded.push(format!("{}: not recorded: {reason}", target_named(&target)))
                 }
                 Err(_) => unrecorded.push("a record: the audit store ended unexpectedly".to_owned()),
             }

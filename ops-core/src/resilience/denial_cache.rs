@@ -9,7 +9,7 @@ use crate::model::{LimitDigest, LimitTime, Standing};
 ///
 /// It is exact: what a limit denies to a cost it denies, and to any greater cost, until the time it said, whoever else asks meanwhile. Only
 /// another limit can change that, so a denial holds under one version of the limits. Who asks on while a denial holds, and is denied again, can
-/// be held for longer than that: [`remember`](Self::remember).
+/// be held for longer than that: [`remember`](Self::remember). Whoever was told an earlier end by another instance is held as long here.
 ///
 /// Memory is bounded: denials stand in two generations, and the older one is dropped whole when the younger one is full. What was forgotten
 /// costs a call, nothing else.
@@ -108,13 +108,15 @@ impl DenialCache {
                 ..Part::default()
             };
         }
-        let pressed = part
-            .find(&key)
-            .is_some_and(|last| last.pressed && now <= last.until.saturating_add(longer));
-        let wait = if pressed {
-            wait.saturating_add(longer)
-        } else {
-            wait
+        let last = part.find(&key).filter(|last| last.pressed);
+        // One that has not ended was told to nobody who waits: this request went out beside it.
+        let held = last
+            .as_ref()
+            .is_some_and(|last| last.until <= now && now <= last.until.saturating_add(longer));
+        let pressed = last.is_some_and(|last| now < last.until);
+        let wait = match held {
+            true => wait.saturating_add(longer),
+            false => wait,
         };
         if part.young.len() >= self.most && !part.young.contains_key(&key) {
             part.old = std::mem::take(&mut part.young);
@@ -125,7 +127,7 @@ impl DenialCache {
             until: now.saturating_add(wait),
             reset_at: now.saturating_add(standing.reset),
             never: standing.retry_after.is_none(),
-            pressed: false,
+            pressed,
         };
         let ends = LimitTime::from(denial.until).as_micros();
         self.last_ends.fetch_max(ends, Ordering::Relaxed);
@@ -245,6 +247,17 @@ mod tests {
         let waits = cache.remember(1, digest(2), 1, denied(10), at(4), at(0));
         let again = cache.remember(1, digest(2), 1, denied(10), at(4), at(10));
         assert_eq!(again, waits, "who waits is held no longer");
+    }
+
+    #[test]
+    fn what_is_denied_beside_a_request_is_held_no_longer_but_who_asked_on_is_known() {
+        let cache = DenialCache::new(100);
+        let told = |now| cache.remember(1, digest(1), 1, denied(10), at(4), now);
+        let first = told(at(0));
+        // A third one finds the answer to the first, while a second is under way.
+        assert!(cache.denial(1, &digest(1), 1, at(0)).is_some());
+        assert_eq!(told(at(0)), first);
+        assert_eq!(told(at(10)).retry_after, Some(at(14)));
     }
 
     #[test]

@@ -185,6 +185,31 @@ async fn what_is_delivered_leaves_no_file_of_a_process_that_is_gone() {
 }
 
 #[tokio::test]
+async fn a_file_that_a_process_made_ahead_is_removed_once_that_is_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let alive = Spool::open(directory.path()).unwrap();
+    alive.append(record(400)).await.unwrap();
+    let alive_at = segments(directory.path())[0].parent().unwrap().to_owned();
+    let _ = left_behind(directory.path(), 1).await;
+    let gone_at = segments(directory.path())
+        .iter()
+        .map(|segment| segment.parent().unwrap().to_owned())
+        .find(|place| *place != alive_at)
+        .unwrap();
+    let ahead = [alive_at, gone_at].map(|place| place.join(".000000000009.segment"));
+    for file in &ahead {
+        std::fs::write(file, [0; 1000]).unwrap();
+    }
+    // Nothing needs to be delivered for it: another process begins to record.
+    Spool::open(directory.path())
+        .unwrap()
+        .append(record(1))
+        .await
+        .unwrap();
+    assert_eq!(ahead.map(|file| file.exists()), [true, false]);
+}
+
+#[tokio::test]
 async fn what_was_delivered_before_a_crash_is_removed_by_the_next_delivery() {
     let directory = tempfile::tempdir().unwrap();
     let spool = Spool::open(directory.path()).unwrap();

@@ -167,6 +167,14 @@ fn a_long_hostile_text_takes_linear_time() {
         "hvs.aaaaaaaaaaaaaaaa.",
         "xoxe.aaaaaaaaaaaaaaaa.",
         "-----BEGIN PRIVATE KEY\"",
+        " -p",
+        "mysql -p",
+        "curl -u ",
+        "cookie: a=",
+        "cookie: sid=1;",
+        "password\" value=",
+        "<password>",
+        "password=a&",
     ]) {
         let text = piece.repeat(300_000 / piece.len());
         let _ = Detector::structured().detect(&text);

@@ -11,22 +11,25 @@ pub(super) struct Ready {
     show: Box<dyn FnOnce() -> Result<Box<dyn Medium>> + Send>,
 }
 
-/// Makes a file: how much room is wanted, and how much it must have at least.
-pub(super) type Make = Box<dyn FnMut(usize, usize) -> Result<Ready> + Send>;
+/// Makes a file.
+pub(super) type Make = Box<dyn FnMut(Room) -> Result<Ready> + Send>;
+
+/// What a file is to be like.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    pub(super) wanted: usize,
+    pub(super) least: usize,
+    /// Nothing waits for it yet.
+    pub(super) ahead: bool,
+}
 
 /// Makes files in a thread of its own, so that the next one may be ready before the one before is full.
 #[derive(Debug)]
 pub(super) struct Ahead {
-    ask: mpsc::Sender<Wanted>,
+    ask: mpsc::Sender<Room>,
     made: mpsc::Receiver<Result<Ready>>,
     /// One was asked for and not taken.
     begun: bool,
-}
-
-#[derive(Debug)]
-struct Wanted {
-    room: usize,
-    least: usize,
 }
 
 impl Ready {
@@ -45,11 +48,11 @@ impl Ready {
 impl Ahead {
     /// Starts the thread. It ends with this value; what was made and not taken is removed.
     pub(super) fn start(mut make: Make) -> Result<Self> {
-        let (ask, asked) = mpsc::channel::<Wanted>();
+        let (ask, asked) = mpsc::channel::<Room>();
         let (tell, made) = mpsc::channel();
         start_thread("ops-audit-room", move || {
-            for wanted in asked {
-                if tell.send(make(wanted.room, wanted.least)).is_err() {
+            for room in asked {
+                if tell.send(make(room)).is_err() {
                     return;
                 }
             }
@@ -63,11 +66,16 @@ impl Ahead {
 
     /// Begins to make a file with this room and no less, unless that was begun before.
     pub(super) fn begin(&mut self, room: usize) {
-        self.begun = self.begun || self.ask.send(Wanted { room, least: room }).is_ok();
+        let room = Room {
+            wanted: room,
+            least: room,
+            ahead: true,
+        };
+        self.begun = self.begun || self.ask.send(room).is_ok();
     }
 
     /// The file that was begun, if it has at least so much room, or a new one.
-    pub(super) fn take(&mut self, room: usize, least: usize) -> Result<Ready> {
+    pub(super) fn take(&mut self, wanted: usize, least: usize) -> Result<Ready> {
         if std::mem::take(&mut self.begun) {
             // One that could not be made then may be made now.
             match self.receive()? {
@@ -75,7 +83,12 @@ impl Ahead {
                 _ => {}
             }
         }
-        self.ask.send(Wanted { room, least }).map_err(|_| ended())?;
+        let room = Room {
+            wanted,
+            least,
+            ahead: false,
+        };
+        self.ask.send(room).map_err(|_| ended())?;
         self.receive()?
     }
 

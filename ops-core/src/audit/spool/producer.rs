@@ -4,12 +4,12 @@ use std::io;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::ahead::{Make, Ready};
+use super::ahead::{Make, Ready, Room};
 use super::apart;
 use super::writer::{APPEND, FULL, Writer};
 use crate::durable::{
-    Directory, HiddenSegment, Lock, Medium, frame, no_room, private, read_whole, refused, segment_bytes,
-    segment_name, segments,
+    Directory, HiddenSegment, Lock, Medium, frame, no_room, private, read_whole, refused, remove_hidden,
+    segment_bytes, segment_name, segments,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint::fail_point;
@@ -27,6 +27,10 @@ pub(super) struct Producer {
 impl Producer {
     /// Makes a directory of its own in `root`.
     pub(super) fn start(root: &Directory, at: Timestamp, quota: Option<u64>) -> Result<Self> {
+        // In a long outage nothing is delivered, and each process that ends leaves one.
+        Leftover::all(root)?
+            .iter()
+            .try_for_each(Leftover::remove_unseen)?;
         // Version 7 with the time of the first record: directories are read in the order in which they were made.
         let micros = at.as_unix_micros().max(0).unsigned_abs();
         let nanos = u32::try_from(micros % 1_000_000).unwrap_or(0) * 1_000;
@@ -40,10 +44,10 @@ impl Producer {
         let directory = root.rename(&format!(".{name}"), &name)?;
         let mut number = 0;
         let root = root.clone();
-        let make: Make = Box::new(move |wanted, least| {
+        let make: Make = Box::new(move |asked: Room| {
             let room = match quota {
-                None => wanted,
-                Some(quota) => room_within(quota, &root, wanted, least)?,
+                None => asked.wanted,
+                Some(quota) => room_within(quota, &root, asked)?,
             };
             let mut create = |room| {
                 // A number is used once: what a try that failed left behind stands in nobody's way.
@@ -54,7 +58,7 @@ impl Producer {
                 Ok(Ready::new(room, show))
             };
             // A disk that has little left may have enough.
-            let little = least.max(FIRST_ROOM);
+            let little = asked.least.max(FIRST_ROOM);
             create(room).or_else(|failed| match no_room(&failed) && room > little {
                 true => create(little),
                 false => Err(failed),
@@ -91,8 +95,11 @@ impl Producer {
 }
 
 /// How much room the next file may take.
-fn room_within(quota: u64, root: &Directory, wanted: usize, least: usize) -> Result<usize> {
+fn room_within(quota: u64, root: &Directory, asked: Room) -> Result<usize> {
+    let Room { wanted, least, ahead } = asked;
     let held = held(root, &Leftover::all(root)?)?;
+    // What nothing waits for takes no room that another process may need.
+    let quota = if ahead { quota / 2 } else { quota };
     let head = frame::BEGINNING.len() as u64;
     let free = quota.saturating_sub(held).saturating_sub(head);
     let free = usize::try_from(free).unwrap_or(usize::MAX);
@@ -440,6 +447,7 @@ impl Leftover {
     /// Removes the directory of a process that is gone, once all of it is delivered; of one that lives, what is delivered: whoever wrote the place may have
     /// ended before that.
     pub(super) fn clear(&self) -> Result<()> {
+        self.remove_unseen()?;
         let done = self.is_dead() && self.next(Most::records(1))?.is_empty();
         if !done {
             return self.remove_delivered();
@@ -448,6 +456,14 @@ impl Leftover {
         self.remove_segments(u64::MAX)?;
         self.directory.sync()?;
         self.directory.remove_all()
+    }
+
+    /// Removes the file that a process made ahead and did not live to use.
+    fn remove_unseen(&self) -> Result<()> {
+        match self.is_dead() {
+            true => remove_hidden(&self.directory),
+            false => Ok(()),
+        }
     }
 
     /// How many bytes its segments take.
@@ -498,3 +514,26 @@ const PLACE: &str = ".delivered";
 const PLACE_BEFORE: &str = "delivered";
 /// A process that keeps a record or two takes little room.
 const FIRST_ROOM: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nothing_waits_for_takes_half_of_the_quota_at_most() {
+        let home = tempfile::tempdir().unwrap();
+        let root = Directory::open(home.path()).unwrap();
+        let quota = 1000 + frame::BEGINNING.len() as u64;
+        let room = |least, ahead| {
+            let asked = Room {
+                wanted: least,
+                least,
+                ahead,
+            };
+            room_within(quota, &root, asked).ok()
+        };
+        assert_eq!((room(1000, false), room(1001, false)), (Some(1000), None));
+        let half = 500 - frame::BEGINNING.len() / 2;
+        assert_eq!((room(half, true), room(half + 1, true)), (Some(half), None));
+    }
+}

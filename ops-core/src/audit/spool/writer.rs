@@ -288,7 +288,7 @@ const MOST_AT_ONCE: usize = 4096;
 mod tests {
     use std::sync::atomic::{AtomicBool, AtomicUsize};
 
-    use super::super::ahead::Ready;
+    use super::super::ahead::{Ready, Room};
     use super::*;
     use crate::durable::frame::Found;
 
@@ -360,7 +360,8 @@ mod tests {
 
     fn writer(disk: &Arc<Disk>, room: usize) -> Writer {
         let disk = Arc::clone(disk);
-        let make: Make = Box::new(move |room, _| {
+        let make: Make = Box::new(move |asked: Room| {
+            let room = asked.wanted;
             disk.wanted.store(room, Ordering::SeqCst);
             disk.asked.fetch_add(1, Ordering::SeqCst);
             if disk.full.load(Ordering::SeqCst) {
@@ -595,7 +596,8 @@ mod tests {
         // Room for one file of 200 bytes.
         let gate = Arc::new(Mutex::new(()));
         let (shared, wait) = (Arc::clone(&disk), Arc::clone(&gate));
-        let make: Make = Box::new(move |_, least| {
+        let make: Make = Box::new(move |asked: Room| {
+            let least = asked.least;
             let _gate = wait.lock().unwrap();
             if !shared.files.lock().unwrap().is_empty() || least > 200 {
                 return Err(Error::new(FULL, "make segment"));

@@ -112,15 +112,18 @@ pub(super) fn share(check: &LimitCheck, instances: u32) -> LimitCheck {
     share
 }
 
-/// How much longer who does not wait may be denied: so long that instances ask half as often, and not until the allowance is full, so nothing of a
-/// burst is lost. What is not used of a strict limit is, so there it is nothing.
-pub(super) fn longer(limit: &CountedLimit, cost: u32, denied: &Standing) -> Duration {
+/// How much longer who does not wait may be denied: so long that instances ask half as often, and not until the allowance is full, so nothing of a burst
+/// is lost. What is not used of a strict limit is, so there it is nothing.
+pub(super) fn longer(limit: &CountedLimit, denied: &Standing) -> Duration {
     let (LimitSemantics::Burst, Some(wait)) = (limit.semantics, denied.retry_after) else {
         return Duration::ZERO;
     };
-    let takes = Gcra::new(limit.limit, limit.per).interval().saturating_mul(cost);
-    takes.min(denied.reset.saturating_sub(wait) / 2)
+    let interval = Gcra::new(limit.limit, limit.per).interval();
+    interval.min(LONGER).min(denied.reset.saturating_sub(wait) / 2)
 }
+
+/// Limits that admit more rarely cost few calls anyway, and who was told an earlier end elsewhere waits no longer than this for nothing.
+const LONGER: Duration = Duration::from_secs(10);
 
 pub(super) fn timestamp(time: LimitTime) -> Timestamp {
     Timestamp::from_unix_micros(i64::try_from(time.as_micros()).unwrap_or(i64::MAX))
@@ -128,4 +131,35 @@ pub(super) fn timestamp(time: LimitTime) -> Timestamp {
 
 pub(super) fn limit_time(time: Timestamp) -> LimitTime {
     LimitTime::from_micros(u64::try_from(time.as_unix_micros()).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{EndpointClass, LimitKey, LimitName, LimitRule};
+
+    #[test]
+    fn who_asks_on_is_held_one_interval_longer_and_not_until_the_allowance_is_full() {
+        let rule = |limit| LimitRule::per_minute(LimitName::new("api").unwrap(), EndpointClass::Api, limit);
+        let key = LimitKey::user("t", "u").digest(&rule(1), &[0; 32]);
+        let denied = |wait: u64, reset: u64| Standing {
+            admitted: false,
+            remaining: 0,
+            reset: Duration::from_secs(reset),
+            retry_after: Some(Duration::from_secs(wait)),
+        };
+        let of = |semantics, limit| CountedLimit::new(key, semantics, limit, rule(1).per());
+        for (limit, wait, reset, held) in [
+            (60, 1, 60, 1),
+            (60, 20, 50, 1),
+            (2, 30, 60, 10),
+            (2, 30, 38, 4),
+            (1, 60, 60, 0),
+        ] {
+            let limit = of(LimitSemantics::Burst, limit);
+            assert_eq!(longer(&limit, &denied(wait, reset)), Duration::from_secs(held));
+        }
+        let strict = of(LimitSemantics::Strict, 60);
+        assert_eq!(longer(&strict, &denied(1, 60)), Duration::ZERO);
+    }
 }

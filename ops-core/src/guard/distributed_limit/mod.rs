@@ -386,7 +386,7 @@ impl Inner {
         let limits = force.limits().applying(request).zip(check.limits());
         for ((applied, counted), mut standing) in limits.zip(standings.into_iter().flatten()) {
             if request.cost > 0 {
-                let longer = longer(counted, request.cost, &standing);
+                let longer = longer(counted, &standing);
                 standing = self.remembered.remember(
                     force.generation(),
                     counted.key,

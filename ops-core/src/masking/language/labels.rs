@@ -146,7 +146,7 @@ const ROLES: &str = "customer client contact employee staff person patient recip
      guest student teacher doctor nurse physician holder cardholder accountholder buyer seller supervisor candidate interviewer attendee participant \
      operator agent representative beneficiary guardian spouse tenant subscriber passenger driver visitor attn attention contactperson customercontact \
      assignedto createdby updatedby approvedby requestedby reviewedby reportedby billto signedby submittedby preparedby handledby updater creator reviewer \
-     emergencycontact nextofkin attendees participants reviewers approvers assignees speakers guests passengers insured policyholder tantou tantousha tanto tantosha author owner sender receiver payee payer consignee addressee user \
+     emergencycontact nextofkin insured policyholder tantou tantousha tanto tantosha author owner sender receiver payee payer consignee addressee user \
      invitedby reviewee enrollee claimant resident lecturer organizer organiser host oncall pic responder speaker presenter signatory witness \
      lead director ceo president chief professor lawyer accountant borrower lender donor parent child father mother partner colleague boss worker \
      shippingname billingname shipping billing delivery invoice shipto";

@@ -68,31 +68,60 @@ pub(super) fn password(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
         return None;
     }
     let before = &text.bytes[at.saturating_sub(FAR)..at];
-    let line = memchr::memrchr3(b'\n', b'|', b';', before).map_or(before, |end| &before[end + 1..]);
-    let program = PROGRAMS
+    let ends = |byte: &u8| matches!(byte, b'\n' | b'|' | b';' | b'&');
+    let line = before
         .iter()
-        .find(|program| program.option == option && runs(line, program.name.as_bytes()))?;
+        .rposition(ends)
+        .map_or(before, |end| &before[end + 1..]);
+    let (program, arguments) = PROGRAMS
+        .iter()
+        .filter(|program| program.option == option)
+        .find_map(|program| Some((program, arguments(line, program.name.as_bytes())?)))?;
+    // Behind a word of its own, sshpass has the options of another program.
+    let mut words = arguments.split(|byte| *byte == b' ');
+    if program.name == "sshpass" && words.any(|word| !word.is_empty() && word[0] != b'-') {
+        return None;
+    }
     let mut start = at + 2;
     let apart = text.get(start) == b' ';
     if apart && (program.form == Touching || text.get(start + 1) == b'-') {
         return None;
     }
+    let quote = text.get(start + usize::from(apart));
+    if matches!(quote, b'"' | b'\'' | b'`') {
+        // The second one of a pair ends a text about the program.
+        let open = before.iter().rev().take_while(|byte| **byte != b'\n');
+        if quote == b'`' || open.filter(|byte| **byte == quote).count() % 2 == 1 {
+            return None;
+        }
+    }
     if program.form == Pair {
         start += usize::from(apart);
         start += usize::from(matches!(text.get(start), b'"' | b'\''));
         let user = text.bytes.get(start..)?.iter().take(64);
-        let mut user = user.take_while(|byte| byte.is_ascii_graphic());
-        start += user.position(|byte| *byte == b':')? + 1;
+        let is_user = |byte: &&u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b',' | b'}');
+        let length = user.take_while(is_user).position(|byte| *byte == b':')?;
+        start += length + 1;
+        if length == 0 || !text.get(start).is_ascii_graphic() || text.get(start) == b'/' {
+            return None;
+        }
     }
-    value(text, start, Field::Assigned).filter(|range| range.len() >= LEAST)
+    let range = value(text, start, Field::Assigned)?;
+    let value = &text.bytes[range.clone()];
+    let placeholder = value.eq_ignore_ascii_case(b"pass") || value.starts_with(b"YOUR_");
+    // `mysql -perhaps`: a word of letters is a password only beside another option.
+    let word =
+        program.form == Touching && value.iter().all(u8::is_ascii_lowercase) && !arguments.contains(&b'-');
+    (value.len() >= LEAST && !placeholder && !word).then_some(range)
 }
 
-/// Whether `line` runs the program `name`: a whole word, with arguments behind it.
-fn runs(line: &[u8], name: &[u8]) -> bool {
-    memchr::memmem::find_iter(line, name).any(|at| {
+/// The arguments so far, if `line` runs the program `name`: a whole word, behind which no other script stands.
+fn arguments<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    memchr::memmem::find_iter(line, name).find_map(|at| {
         let before = at.checked_sub(1).map_or(b' ', |at| line[at]);
         let begins = !(before.is_ascii_alphanumeric() || matches!(before, b'-' | b'_' | b'.'));
-        begins && line.get(at + name.len()) == Some(&b' ')
+        let arguments = line[at + name.len()..].strip_prefix(b" ")?;
+        (begins && arguments.is_ascii()).then_some(arguments)
     })
 }
 
@@ -114,7 +143,7 @@ mod tests {
             ("mysql -u root -phunter2 app", "hunter2"),
             ("$ /usr/bin/mysqldump -uapp -p'S3cr3t pw' app > x", "S3cr3t pw"),
             ("mysql -h db -p\"a;b9\"", "a;b9"),
-            ("sshpass -p hunter2 ssh root@db", "hunter2"),
+            ("sshpass -p hunter2 ssh -p 2222 root@db", "hunter2"),
             ("sshpass -phunter2 ssh root@db", "hunter2"),
             ("docker login -u bob -p hunter2 registry", "hunter2"),
             ("redis-cli -h cache -a hunter2 ping", "hunter2"),
@@ -145,6 +174,17 @@ mod tests {
             "curl -u $USER:$TOKEN http://db",
             "redis-cli -a",
             "sudo -u app:app ls",
+            "sshpass -e ssh -p 2222 host",
+            "mysql -u app db && docker run -p8080:80 web",
+            "docker login の後に ssh -p 2222 host",
+            "apt install mysql -python",
+            "`mysql -u root -p` and `use app`",
+            "\"mysql -p\" and \"mysqldump -p\"",
+            "'redis-cli -a' and 'auth'",
+            "curl -u admin: http://x:8080",
+            "curl -v -u http://x",
+            "curl -u USER:PASS http://x",
+            "{\"cmd\":\"curl -u admin\",\"url\":\"http://x\"}",
         ] {
             assert_eq!(found(line), [""; 0], "{line}");
         }

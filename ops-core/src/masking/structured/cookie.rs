@@ -15,24 +15,24 @@ pub(super) fn ends_header(text: &Text<'_>, end: usize) -> bool {
 
 /// Calls `found` for the value of each cookie of the header whose sign is before `at` by which a session or a person is known.
 pub(super) fn secrets(text: &Text<'_>, at: usize, mut found: impl FnMut(Range<usize>)) {
+    let limit = text.bytes.len().min(at + LONGEST);
     let mut start = at;
     for _ in 0..MOST {
         while matches!(text.get(start), b' ' | b'"' | b'\'' | b'[') {
             start += 1;
         }
-        let rest = text.bytes.get(start..).unwrap_or_default();
-        let rest = &rest[..rest.len().min(LONGEST)];
+        let rest = text.bytes.get(start..limit).unwrap_or_default();
         let is_name = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-        let name = rest.iter().take_while(is_name).count();
+        let name = rest.iter().take(64).take_while(is_name).count();
+        if rest.get(name) != Some(&b'=') {
+            return;
+        }
         let end = rest
             .iter()
             .position(|byte| !byte.is_ascii_graphic() || matches!(byte, b';' | b',' | b'"' | b'\'' | b'\\'))
             .unwrap_or(rest.len());
-        if rest.get(name) == Some(&b'=') && name < end {
-            let value = &rest[name + 1..end];
-            if is_secret(&rest[..name], value) {
-                found(start + name + 1..start + end);
-            }
+        if name < end && is_secret(&rest[..name], &rest[name + 1..end]) {
+            found(start + name + 1..start + end);
         }
         if rest.get(end) != Some(&b';') {
             return;
@@ -41,22 +41,25 @@ pub(super) fn secrets(text: &Text<'_>, at: usize, mut found: impl FnMut(Range<us
     }
 }
 
-/// How many cookies of a header are looked at, and how many bytes of each.
+/// How many cookies of a header are looked at, and how many of its bytes.
 const MOST: usize = 32;
 const LONGEST: usize = 4096;
 
 fn is_secret(name: &[u8], value: &[u8]) -> bool {
     let name = name.to_ascii_lowercase();
-    let named = NAMES
-        .iter()
-        .any(|part| memchr::memmem::find(&name, part).is_some())
-        || name.ends_with(b"sid");
+    let has = |part: &[u8]| memchr::memmem::find(&name, part).is_some();
+    let named = NAMES.iter().any(|part| has(part)) || name.ends_with(b"sid");
+    let other = has(b"author") || OTHERS.iter().any(|end| name.ends_with(end));
     let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
-    named && value.len() >= 8 && digits >= 2 && !is_placeholder(value)
+    let letters = value.iter().any(u8::is_ascii_alphabetic);
+    named && !other && value.len() >= 8 && digits >= 2 && letters && !is_placeholder(value)
 }
 
 /// What names of such cookies have in them.
 const NAMES: [&[u8]; 6] = [b"sess", b"token", b"auth", b"jwt", b"csrf", b"remember"];
+
+/// How names end that tell something about a session and let nobody in.
+const OTHERS: [&[u8]; 5] = [b"timeout", b"count", b"enabled", b"name", b"expires"];
 
 #[cfg(test)]
 mod tests {
@@ -100,6 +103,7 @@ mod tests {
             "Set-Cookie: session=; Max-Age=0",
             "Set-Cookie: session=[API_KEY]; Max-Age=0",
             "Cookie: lang=ja; width=19201080",
+            "Cookie: session_timeout=20241231; csrf_enabled=true2024; author=tanaka2024",
             "Accept: session=3f9a8b7c6d5e",
             "cookie: none",
             "cookie:",

@@ -216,7 +216,7 @@ fn in_markup(text: &Text<'_>, at: usize, end: usize) -> Option<Range<usize>> {
             let length = rest
                 .iter()
                 .take(256)
-                .position(|byte| matches!(byte, b'<' | b'\n'))?;
+                .position(|byte| matches!(byte, b'<' | b'\n' | b'"'))?;
             (text.before(start) == b'<' && rest[length..].starts_with(b"</"))
                 .then_some(end + 1..end + 1 + length)?
         }
@@ -225,7 +225,9 @@ fn in_markup(text: &Text<'_>, at: usize, end: usize) -> Option<Range<usize>> {
         }
         _ => return None,
     };
-    (range.len() >= 3 && !is_placeholder(&text.bytes[range.clone()])).then_some(range)
+    let value = &text.bytes[range.clone()];
+    // What a form or a schema says to people: `<password>必須</password>`.
+    (range.len() >= 3 && value.is_ascii() && !is_placeholder(value)).then_some(range)
 }
 
 const CONNECTORS: [&str; 13] = [

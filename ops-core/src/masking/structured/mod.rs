@@ -248,26 +248,27 @@ impl<'a> Search<'a> {
             _ => None,
         };
         let Some(range) = secret else {
-            return self.cookies(at, found);
+            self.cookies(at, found);
+            return Next::Mark;
         };
+        // What stands between the option and its password is looked at, too.
+        let apart = text.get(at) == b'-' && range.start > at + 2;
         let is_number = text.bytes[range.clone()]
             .iter()
             .all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'(' | b')'));
         let next = self.push(range, PiiType::ApiKey, found);
         // `+81-90 1234 5678`: a number may go on behind the space, and of two that begin together the longer counts.
-        if is_number { Next::Mark } else { next }
+        if is_number || apart { Next::Mark } else { next }
     }
 
-    /// The sign at `at` may be that of a header with cookies.
-    fn cookies(&self, at: usize, found: &mut Vec<PiiSpan>) -> Next {
+    /// The sign at `at` may be that of a header with cookies. What stands in front of the secrets among them is looked at all the same.
+    fn cookies(&self, at: usize, found: &mut Vec<PiiSpan>) {
         let text = &self.text;
-        let mut next = Next::Mark;
         if matches!(text.get(at), b':' | b'=') && cookie::ends_header(text, at) {
             cookie::secrets(text, at + 1, |range| {
-                next = self.push(range, PiiType::ApiKey, found)
+                self.push(range, PiiType::ApiKey, found);
             });
         }
-        next
     }
 
     fn push(&self, range: Range<usize>, kind: PiiType, found: &mut Vec<PiiSpan>) -> Next {

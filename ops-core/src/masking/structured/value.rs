@@ -46,7 +46,9 @@ pub(super) fn value(text: &Text<'_>, at: usize, field: Field) -> Option<Range<us
         let value = &text.bytes[start..end];
         let word = value.iter().all(u8::is_ascii_alphabetic);
         let ends = matches!(text.get(end), 0 | b'\n' | b'\r' | b',' | b'"' | b'}') || text.get(end) >= 0x80;
-        if field == Field::Told && word && !ends && !some || is_expression(value, text.get(end)) {
+        if field == Field::Told && word && !ends && !some
+            || is_expression(value, text.get(end), text.get(end + 1))
+        {
             return None;
         }
         start..end
@@ -102,17 +104,31 @@ fn is_between_fields(text: &Text<'_>, at: usize) -> bool {
     }
 }
 
-/// Whether a value without quotes, behind which `next` stands, is an expression of a program: a call, an element, an attribute.
-fn is_expression(value: &[u8], next: u8) -> bool {
+/// Whether a value without quotes, behind which `next` and `behind` stand, is an expression of a program: a call, an element, an attribute.
+fn is_expression(value: &[u8], next: u8, behind: u8) -> bool {
     let path = |byte: &&u8| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'.');
     let length = value.iter().take_while(path).count();
     if length >= 3 && matches!(value.get(length), Some(b'(' | b'[')) {
-        return matches!(next, b'"' | b'\'' | b')' | b']');
+        let (name, rest) = (&value[..length], &value[length + 1..]);
+        // `abc(def)` may be a password.
+        let called = rest.is_empty() || name.iter().any(|byte| matches!(byte, b'_' | b'.'));
+        return match next {
+            b'"' | b'\'' => rest.is_empty(),
+            b')' | b']' => {
+                called && !behind.is_ascii_graphic() || called && matches!(behind, b',' | b';' | b')')
+            }
+            _ => false,
+        };
     }
     let named = value
         .iter()
         .all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'.'));
-    named && OBJECTS.iter().any(|object| value.starts_with(object))
+    // `config.horse` may be a password.
+    let written = |name: &[u8]| name.iter().any(|byte| byte.is_ascii_uppercase() || *byte == b'_');
+    named
+        && OBJECTS
+            .iter()
+            .any(|object| value.strip_prefix(*object).is_some_and(written))
 }
 
 /// What a program reads its settings from.
@@ -141,6 +157,9 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
         || value.strip_prefix(b"(").is_some_and(is_remark)
         || is_variable(value)
         || value.starts_with(b"$(")
+        || value.starts_with(b"#{")
+        || value[0] == b'`'
+        || is_filled_in(value)
         || value.starts_with(b"%s")
         || value.len() <= LONGEST_WORD
             && WORDS
@@ -221,6 +240,15 @@ fn is_remark(rest: &[u8]) -> bool {
     .any(|remark| word.eq_ignore_ascii_case(remark.as_bytes()))
 }
 
+/// Whether a value is a name that a build or a shell of Windows fills in: `@db.password@`, `%DB_PASSWORD%`.
+fn is_filled_in(value: &[u8]) -> bool {
+    let [first @ (b'@' | b'%'), name @ .., last] = value else {
+        return false;
+    };
+    let is_name = |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'.');
+    first == last && !name.is_empty() && name.iter().all(is_name)
+}
+
 /// Whether a value is the name of a variable of a shell, `$TOKEN`. With a digit it may be a password.
 fn is_variable(value: &[u8]) -> bool {
     let [b'$', name @ ..] = value else {
@@ -280,6 +308,8 @@ mod tests {
             "ab[c9",
             "S3cret(9",
             "config.9",
+            "config.horse",
+            "settings.secret",
             "correct.horse",
             "pass(word",
         ] {

@@ -46,9 +46,9 @@ pub(super) fn is_framed(scan: &Scan<'_>, name: &[char], at: usize, end: usize, p
     if introduces(rest) {
         return known || name.len() > 1 && !ordinary;
     }
+    // 福岡宛 is where a parcel goes, (福岡宛) whom a letter is for.
+    let place = is_prefecture(scan, name);
     if known && !is_noun(name) {
-        // 福岡宛 is where a parcel goes, (福岡宛) whom a letter is for.
-        let place = is_prefecture(scan, name);
         let apart = !place || before.ends_with(['(', '（', ' ', '　']);
         if apart && addressed(rest, ordinary || place) {
             return true;
@@ -61,6 +61,7 @@ pub(super) fn is_framed(scan: &Scan<'_>, name: &[char], at: usize, end: usize, p
     debug_assert!(points <= Points::SURNAME);
     name.len() > 1
         && !is_noun(name)
+        && !(place && rest.starts_with('宛'))
         && (!ordinary || speaks_for(before))
         && (rest.starts_with("です") && before.ends_with('の')
             || VERBS.iter().any(|sign| rest.starts_with(sign)))
@@ -267,7 +268,15 @@ pub(in super::super) fn touching(scan: &mut Scan<'_>, end: usize) -> bool {
                 Lead::Former => ends_clause(rest),
                 Lead::Role => !is_noun(name) && (ends_clause(rest) || is_particle(rest, true)),
                 Lead::Task => !ordinary && length > 1 && (ends_clause(rest) || is_particle(rest, true)),
-                Lead::Side => !is_noun(name) && is_particle(rest, false),
+                // 弊社福岡が may be an office, 当社渋谷に is one.
+                Lead::Side => {
+                    !is_noun(name)
+                        && !is_prefecture(scan, name)
+                        && is_particle(rest, false)
+                        && !["に", "へ", "を", "も", "から"]
+                            .iter()
+                            .any(|particle| rest.starts_with(particle))
+                }
             }
         }
         Points::RARE | Points::GIVEN | Points::SHAPE => {

@@ -1,6 +1,8 @@
 //! Names in front of an honorific or a title.
 
-use super::super::letters::{Window, char_at, char_before, is_kanji, is_katakana, is_latin, is_space};
+use super::super::letters::{
+    Window, char_at, char_before, is_hiragana, is_kanji, is_katakana, is_latin, is_space,
+};
 use super::super::lexicon::Entry;
 use super::super::scan::Scan;
 use super::katakana::{katakana_before, reading};
@@ -206,10 +208,16 @@ pub(super) fn is_everybody(before: &str) -> bool {
     ["みな", "みんな"]
         .iter()
         .filter_map(|all| before.strip_suffix(all))
+        // すずきみなさん may be called so.
+        .filter(|rest| !rest.trim_end().ends_with(is_hiragana) || rest.ends_with(is_particle))
         .any(|rest| {
             !rest.ends_with(|c: char| is_kanji(c) || is_space(c))
                 || rest.ends_with([' ', '　']) && !rest.trim_end().ends_with(is_kanji)
         })
+}
+
+fn is_particle(c: char) -> bool {
+    "のはがをにへとでもや".contains(c)
 }
 
 /// Whether the characters that end at `end` are a surname or a full name for sure, such as 藤, 源 or 大客.

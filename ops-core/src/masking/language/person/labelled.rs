@@ -323,14 +323,15 @@ fn is_separator(c: char) -> bool {
     matches!(c, '、' | '/' | '／' | '・' | ',' | '，' | ';' | '；')
 }
 
-/// The place behind a note in brackets at `end`, as names of a list have one: 坂本(資材部)、金子. What the note says is looked at.
-fn behind_note(scan: &mut Scan<'_>, end: usize) -> usize {
+/// The place behind a note in brackets at `end`, as names of a list have one: 坂本(資材部)、金子. What the note says is looked at; `None` if the list
+/// cannot be followed behind it.
+fn behind_note(scan: &mut Scan<'_>, end: usize) -> Option<usize> {
     let text = scan.text;
     let open = char_at(text, end);
     let close = match open {
         Some('(') => ')',
         Some('（') => '）',
-        _ => return end,
+        _ => return Some(end),
     };
     let inside = text[end..]
         .char_indices()
@@ -338,10 +339,10 @@ fn behind_note(scan: &mut Scan<'_>, end: usize) -> usize {
         .take_while(|(_, c)| *c != '\n')
         .find(|(_, c)| *c == close);
     let Some((length, _)) = inside else {
-        return end;
+        return Some(end);
     };
-    scan.look_through(end, end + length);
-    end + length + close.len_utf8()
+    scan.look_through(end, end + length)
+        .then_some(end + length + close.len_utf8())
 }
 
 /// Takes further names of a list: 田中、佐藤, or 田中(営業部)、佐藤(総務部).
@@ -351,7 +352,10 @@ pub(super) fn others(scan: &mut Scan<'_>, end: usize) {
         if !more_follow(scan.text, end) {
             return;
         }
-        end = behind_note(scan, end);
+        let Some(behind) = behind_note(scan, end) else {
+            return;
+        };
+        end = behind;
         let window = Window::after(scan.text, end, 16, |c| {
             is_name(c) || is_space(c) || is_separator(c)
         });

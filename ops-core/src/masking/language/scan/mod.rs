@@ -20,6 +20,8 @@ pub(super) struct Scan<'a> {
     first: usize,
     /// Nothing that begins in front of this place is looked at any more.
     skip: usize,
+    /// What stands in brackets is being looked at by a rule that reads on behind them.
+    within: bool,
 }
 
 impl<'a> Scan<'a> {
@@ -30,6 +32,7 @@ impl<'a> Scan<'a> {
             first: found.len(),
             found,
             skip: 0,
+            within: false,
         }
     }
 
@@ -291,8 +294,13 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Looks at what stands from `start` to `end` now, in front of what a rule that reads on takes behind it.
-    pub(super) fn look_through(&mut self, start: usize, end: usize) {
+    /// Looks at what stands from `start` to `end` now, in front of what a rule that reads on takes behind it. Whether it may read on: nothing was
+    /// found that goes on behind `end`, and nobody looks from within already, so that this calls itself in no text.
+    pub(super) fn look_through(&mut self, start: usize, end: usize) -> bool {
+        if self.within {
+            return false;
+        }
+        self.within = true;
         let (text, bytes) = (self.text, self.text.as_bytes());
         for (at, c) in text[start..end].char_indices() {
             let at = start + at;
@@ -300,6 +308,8 @@ impl<'a> Scan<'a> {
                 self.look(bytes, at);
             }
         }
+        self.within = false;
+        self.found.last().is_none_or(|last| last.end <= end)
     }
 
     /// Notes a find. Of two that overlap, the one that begins first counts, and of those the longer.
