@@ -114,9 +114,7 @@ fn is_expression(value: &[u8], next: u8, behind: u8) -> bool {
         let called = rest.is_empty() || name.iter().any(|byte| matches!(byte, b'_' | b'.'));
         return match next {
             b'"' | b'\'' => rest.is_empty(),
-            b')' | b']' => {
-                called && !behind.is_ascii_graphic() || called && matches!(behind, b',' | b';' | b')')
-            }
+            b')' | b']' => called && (!behind.is_ascii_graphic() || matches!(behind, b',' | b';' | b')')),
             _ => false,
         };
     }
