@@ -1,6 +1,6 @@
 //! Words in front of a value that say what it is: labels in prose and keys of JSON, logs and forms.
 
-use super::letters::{char_at, char_before, is_hiragana, is_kanji, is_katakana, is_space};
+use super::letters::{Note, char_at, char_before, is_hiragana, is_kanji, is_katakana, is_space, note_at};
 use super::lexicon::{Lexicon, SEED, step_small};
 
 /// What a label announces.
@@ -258,22 +258,8 @@ pub(super) fn value_after(text: &str, end: usize) -> Option<Value> {
 
 /// The place behind a note in brackets that a label ends with, as 氏名（カナ）： has one.
 fn behind_note(text: &str, end: usize) -> usize {
-    let rest = &text[end..];
-    let Some(close) = rest.chars().next().and_then(|open| match open {
-        '(' => Some(')'),
-        '（' => Some('）'),
-        _ => None,
-    }) else {
-        return end;
-    };
-    let length = rest
-        .char_indices()
-        .take(12)
-        .find(|(_, c)| *c == close || *c == '\n')
-        .filter(|(_, c)| *c == close)
-        .map(|(at, c)| at + c.len_utf8());
-    match length {
-        Some(length) if rest[length..].starts_with([':', '：', '=', 'を']) => end + length,
+    match note_at(text, end, 12) {
+        Note::Closed { behind, .. } if text[behind..].starts_with([':', '：', '=', 'を']) => behind,
         _ => end,
     }
 }

@@ -128,3 +128,30 @@ pub(super) fn char_at(text: &str, at: usize) -> Option<char> {
 pub(super) fn char_before(text: &str, at: usize) -> Option<char> {
     text.get(..at)?.chars().next_back()
 }
+
+/// A note in brackets.
+pub(super) enum Note {
+    /// No bracket opens.
+    None,
+    /// One opens and does not close near by.
+    Open,
+    /// Where the closing bracket is, and what stands behind it.
+    Closed { close: usize, behind: usize },
+}
+
+/// The note that begins at `at` and has at most so many characters, brackets included.
+pub(super) fn note_at(text: &str, at: usize, most: usize) -> Note {
+    let close = match char_at(text, at) {
+        Some('(') => ')',
+        Some('（') => '）',
+        _ => return Note::None,
+    };
+    let mut chars = text[at..].char_indices().take(most);
+    match chars.find(|(_, c)| *c == close || *c == '\n') {
+        Some((length, c)) if c == close => Note::Closed {
+            close: at + length,
+            behind: at + length + close.len_utf8(),
+        },
+        _ => Note::Open,
+    }
+}

@@ -34,7 +34,7 @@ pub(in super::super) fn bare(scan: &mut Scan<'_>, at: usize) {
             is_bare_name(scan, name, chars.get(length).copied(), points)
                 || points == Points::FULL && is_cell(name, &text[..at], &text[end..])
         }
-        Points::SURNAME | Points::RARE => is_framed(scan, name, at, end, points),
+        Points::SURNAME | Points::RARE => is_framed(scan, name, at, end),
         _ => false,
     };
     if sure {

@@ -38,7 +38,7 @@ pub(super) fn is_prefecture(scan: &Scan<'_>, name: &[char]) -> bool {
 }
 
 /// Whether the surname `name` from `at` to `end`, in front of which no kanji stands, is a person for what stands around it.
-pub(super) fn is_framed(scan: &Scan<'_>, name: &[char], at: usize, end: usize, points: Points) -> bool {
+pub(super) fn is_framed(scan: &Scan<'_>, name: &[char], at: usize, end: usize) -> bool {
     let (before, rest) = (&scan.text[..at], &scan.text[end..]);
     let entry = scan.lexicon.word(name);
     let (known, ordinary) = (entry.is(Entry::SURNAME), entry.is(Entry::ORDINARY));
@@ -58,7 +58,6 @@ pub(super) fn is_framed(scan: &Scan<'_>, name: &[char], at: usize, end: usize, p
         }
     }
     // 長谷川が担当, 商店の西園寺です
-    debug_assert!(points <= Points::SURNAME);
     name.len() > 1
         && !is_noun(name)
         && !(place && rest.starts_with('宛'))

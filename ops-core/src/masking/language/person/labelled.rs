@@ -2,7 +2,8 @@
 
 use super::super::labels::{Link, Strength, Value};
 use super::super::letters::{
-    REACH, Window, char_at, is_digit, is_hiragana, is_kanji, is_katakana, is_narrow, is_space, starts_with,
+    Note, REACH, Window, char_at, is_digit, is_hiragana, is_kanji, is_katakana, is_narrow, is_space, note_at,
+    starts_with,
 };
 use super::super::lexicon::Entry;
 use super::super::scan::Scan;
@@ -305,57 +306,24 @@ fn is_entered(rest: &str) -> bool {
     .any(|verb| rest.starts_with(verb))
 }
 
-/// Whether a name of a list may follow behind a note at `end`, if there is one.
-fn more_follow(text: &str, end: usize) -> bool {
-    let rest = &text[end..];
-    let Some(close) = rest.chars().next().and_then(|open| match open {
-        '(' => Some(')'),
-        '（' => Some('）'),
-        _ => None,
-    }) else {
-        return true;
-    };
-    let mut behind = rest.chars().take(18).skip_while(|c| *c != close && *c != '\n');
-    behind.next() == Some(close) && behind.next().is_some_and(is_separator)
-}
-
 fn is_separator(c: char) -> bool {
     matches!(c, '、' | '/' | '／' | '・' | ',' | '，' | ';' | '；')
-}
-
-/// The place behind a note in brackets at `end`, as names of a list have one: 坂本(資材部)、金子. What the note says is looked at; `None` if the list
-/// cannot be followed behind it.
-fn behind_note(scan: &mut Scan<'_>, end: usize) -> Option<usize> {
-    let text = scan.text;
-    let open = char_at(text, end);
-    let close = match open {
-        Some('(') => ')',
-        Some('（') => '）',
-        _ => return Some(end),
-    };
-    let inside = text[end..]
-        .char_indices()
-        .take(16)
-        .take_while(|(_, c)| *c != '\n')
-        .find(|(_, c)| *c == close);
-    let Some((length, _)) = inside else {
-        return Some(end);
-    };
-    scan.look_through(end, end + length)
-        .then_some(end + length + close.len_utf8())
 }
 
 /// Takes further names of a list: 田中、佐藤, or 田中(営業部)、佐藤(総務部).
 pub(super) fn others(scan: &mut Scan<'_>, end: usize) {
     let mut end = end;
     for _ in 0..8 {
-        if !more_follow(scan.text, end) {
-            return;
-        }
-        let Some(behind) = behind_note(scan, end) else {
-            return;
+        // 坂本(資材部)、金子: what the note says is looked at first.
+        end = match note_at(scan.text, end, 18) {
+            Note::None => end,
+            Note::Closed { close, behind }
+                if char_at(scan.text, behind).is_some_and(is_separator) && scan.look_through(end, close) =>
+            {
+                behind
+            }
+            _ => return,
         };
-        end = behind;
         let window = Window::after(scan.text, end, 16, |c| {
             is_name(c) || is_space(c) || is_separator(c)
         });
