@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::vector::{Room, Windows};
 use super::{language, pem, structured};
 use crate::model::PiiSpan;
 use crate::ports::Recognizer;
@@ -74,10 +75,12 @@ impl Detector {
         while at < text.len() {
             let part = part(&text[at..]);
             let known = found.len();
-            let dashes = structured::find(part, found);
+            let mut room = Room::new();
+            let windows = Windows::in_room(part.as_bytes(), &mut room);
+            let dashes = structured::find(part, windows, found);
             has_pem |= dashes && pem::may_begin(part);
             if self.language {
-                language::find(part, found);
+                language::find(part, windows, found);
             }
             for span in &mut found[known..] {
                 span.start += at;
@@ -148,8 +151,9 @@ mod tests {
         language::prepare();
         let mut found = Vec::new();
         pem::find(text, &mut found);
-        structured::find(text, &mut found);
-        language::find(text, &mut found);
+        let windows = Windows::of(text.as_bytes());
+        structured::find(text, windows, &mut found);
+        language::find(text, windows, &mut found);
         apart(text, &mut found);
         found
     }

@@ -297,6 +297,45 @@ mod tests {
     }
 
     #[test]
+    fn a_star_behind_a_name_is_no_mask_of_it() {
+        for (text, masked) in [
+            ("/* Author: Jonathan Zimmerman */", "/* Author: J */"),
+            ("氏名：高橋健太郎 *1", "氏名：高橋 *1"),
+            ("/** 担当：高橋健太郎 */", "/** 担当：高橋 */"),
+            ("東海林 太郎様 *必須", "東海林 *様 *必須"),
+            ("東海林 *様", "東海林 *様"),
+            ("田中 *様", "田中 *様"),
+        ] {
+            assert_eq!(mask(text), masked);
+            assert_eq!(mask(masked), masked);
+        }
+        let dropped = BuiltinMasker::new().with_destination(Destination::Storage);
+        assert_eq!(
+            dropped.mask("/* Author: Jonathan Zimmerman */"),
+            "/* Author: [PERSON] */"
+        );
+    }
+
+    #[test]
+    fn a_line_of_many_windows_is_masked_once() {
+        let record = |number: usize| json!({ "id": number, "name": "田中太郎", "note": "Mr. Jonathan Smithから連絡、佐藤さんへ" });
+        let text = json!((0..3_000).map(record).collect::<Vec<_>>()).to_string();
+        let once = mask(&text);
+        assert!(!once.contains("太郎") && !once.contains("Smith"));
+        assert_eq!(mask(&once), once);
+        assert_eq!(once.matches(" *").count(), 9_000);
+    }
+
+    #[test]
+    fn a_card_behind_another_label_is_masked_whole() {
+        for label in ["電話：", "社員番号 ", "口座番号: "] {
+            let text = format!("{label}4111 1111 1111 1111");
+            assert_eq!(mask(&text), format!("{label}****-****-****-1111"));
+        }
+        assert_eq!(mask("ID: +81-90-1234-5678"), "ID: +81-90-****-5678");
+    }
+
+    #[test]
     fn a_long_hostile_text_takes_linear_time() {
         // Quadratic work on a megabyte would take minutes.
         for piece in [

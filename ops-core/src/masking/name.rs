@@ -1,5 +1,17 @@
 use super::text::half_width;
 
+/// What stands in place of a given name.
+pub(super) const NAME_MASK: &str = " *";
+
+/// Whether `value`, with [`NAME_MASK`] behind it, is what [`mask_name`] leaves of a name, and not a name that somebody has put a star behind.
+pub(super) fn is_masked_name(value: &str, is_surname: impl FnOnce(&str) -> bool) -> bool {
+    let length = value.chars().count();
+    if value.starts_with(|c| half_width(c).is_ascii_alphabetic()) {
+        return length == 1;
+    }
+    length <= 2 || is_surname(value)
+}
+
 /// Masks a person's name: the family name stays, as in `田中 *`.
 ///
 /// The family name is what stands before the first space; without a space, the first two characters of three or more, else
@@ -14,7 +26,7 @@ pub fn mask_name(name: &str) -> String {
     if family.is_empty() || family == "*" {
         return "*".to_owned();
     }
-    family + " *"
+    family + NAME_MASK
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use super::BuiltinMasker;
 use super::form::placeholder;
 use super::json::JsonState;
+use super::name::NAME_MASK;
 use super::pem::{self, Block, DASHES, LONGEST_LABEL, is_body};
 use crate::model::{PiiSpan, PiiType, Treatment};
 
@@ -14,8 +15,8 @@ use crate::model::{PiiSpan, PiiType, Treatment};
 pub(super) struct Pieces {
     json: JsonState,
     swallowing: Option<Swallow>,
-    /// What the mask of a long value has left in front of what comes next in its line, masked. What comes next is found by it as it will be
-    /// when the masked text is looked at again.
+    /// The end of the part of a line that went before, masked. What comes next in the line is found by it as it will be when the masked text is
+    /// looked at again.
     left: String,
 }
 
@@ -41,7 +42,7 @@ pub(super) const WINDOW: usize = 64 * 1024;
 /// How far from the end of a window a cut stays, so that what a value is found by is not cut away from it.
 const MARGIN: usize = 4 * 1024;
 
-/// How far what a value is found by stands from it, as a rule.
+/// How much of what went before is kept: what a value is found by stands no further from it, as a rule.
 const NEAR: usize = 256;
 
 impl Pieces {
@@ -137,29 +138,31 @@ impl Pieces {
             .copied()
         {
             if over.start >= WINDOW / 2 {
-                // With some of what is in front of it, which it may be found by.
-                cut = last_word(window, over.start.saturating_sub(NEAR)).unwrap_or(over.start);
+                cut = over.start;
             } else if over.end < window.len() {
                 cut = over.end;
             } else {
                 return self.long_value(masker, window, found, over);
             }
         }
-        // What stands soon behind the cut may be found by what is in front of it.
-        for span in &found {
-            if (cut..cut + NEAR).contains(&span.start) && span.end + NEAR < window.len() {
-                cut = span.end;
-            }
-        }
+        // A name is not cut from its mask, `田中 *`.
+        cut += mask_behind(&window[cut..]);
         cut = outside_escape(window, cut);
         found.retain(|span| span.end <= cut);
         let text = &window[..cut];
         let edited = masker.edited(text, found, self.json);
         self.json.advance(text);
+        self.keep_near(edited.as_deref().unwrap_or(text));
         Piece { length: cut, edited }
     }
 
-    /// As [`BuiltinMasker::find`], behind what is left of a long value.
+    /// Keeps the end of a part of a line: what stands soon behind it may be found by what is in front of it.
+    fn keep_near(&mut self, masked: &str) {
+        let near = masked.floor_char_boundary(masked.len().saturating_sub(NEAR));
+        masked[near..].clone_into(&mut self.left);
+    }
+
+    /// As [`BuiltinMasker::find`], behind what went before in the same line.
     fn find(&mut self, masker: &BuiltinMasker, text: &str) -> Vec<PiiSpan> {
         let mut left = std::mem::take(&mut self.left);
         if left.is_empty() {
@@ -190,8 +193,7 @@ impl Pieces {
             .edited(front, found, self.json)
             .unwrap_or_else(|| front.to_owned());
         edited.push_str(placeholder(over.kind));
-        let near = edited.floor_char_boundary(edited.len().saturating_sub(NEAR));
-        edited[near..].clone_into(&mut self.left);
+        self.keep_near(&edited);
         self.json.advance(front);
         let is_pem = pem::next(&window[over.start..], 0).is_some_and(|(begin, _)| begin == 0);
         self.swallowing = Some(if is_pem { Swallow::Pem } else { Swallow::Value });
@@ -329,6 +331,16 @@ fn last_word(text: &str, until: usize) -> Option<usize> {
         .take_while(|(at, _)| *at > until / 2)
         .find(|(_, c)| sign(*c))?;
     Some(at + sign.len_utf8())
+}
+
+/// How much of the front of `text` belongs to the mask of what stands before it.
+fn mask_behind(text: &str) -> usize {
+    let name = if text.starts_with(NAME_MASK) {
+        NAME_MASK.len()
+    } else {
+        0
+    };
+    name + text[name..].bytes().take_while(|byte| *byte == b'*').count()
 }
 
 /// A cut that is in no escape of JSON.

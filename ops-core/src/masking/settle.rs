@@ -5,9 +5,10 @@ use std::ops::Range;
 
 use super::form::partial;
 use super::json::{JsonState, Part, outside_escapes, parts, unescaped};
+use super::name::{NAME_MASK, is_masked_name};
 use super::splice::Splice;
 use super::token::{tokens, without};
-use super::{BuiltinMasker, pem};
+use super::{BuiltinMasker, language, pem};
 use crate::model::{PiiSpan, PiiType, Treatment};
 
 impl BuiltinMasker {
@@ -180,21 +181,28 @@ impl BuiltinMasker {
         let shown = partial(kind, &value);
         let added = match kind {
             // What is left of a name may look like a whole one.
-            PiiType::Person => Some(NAME_MASK),
+            PiiType::Person => is_masked_name(&value, language::is_surname).then_some(NAME_MASK),
             _ => shown.strip_prefix(&*value).filter(|added| !added.is_empty()),
         };
-        if let Some(added) = added.filter(|added| edits.text[range.end..].starts_with(added)) {
+        let behind = &edits.text[range.end..];
+        if let Some(added) = added.filter(|added| behind.starts_with(added)) {
             // Masked already, as in `田中 *`. A stricter policy takes the rest of it too.
             if treatment == Treatment::Partial {
                 return;
             }
             range.end += added.len();
+        } else if treatment == Treatment::Partial
+            && shown.ends_with(NAME_MASK)
+            && behind.starts_with(NAME_MASK)
+        {
+            // A star of the text becomes that of the mask, so that they do not become more each time.
+            range.end += NAME_MASK.len();
         }
         let mask = match treatment {
             Treatment::Partial => shown,
             _ => self.mask_as(treatment, kind, &value),
         };
-        if mask != raw {
+        if mask != edits.text[range.clone()] {
             edits.replace(range, &mask, escaped && value != raw, bare);
         }
     }
@@ -208,9 +216,6 @@ struct MaskedLine {
     masked: Range<usize>,
     state: JsonState,
 }
-
-/// What stands in place of a given name.
-const NAME_MASK: &str = " *";
 
 /// More than any text was seen to need; it bounds the work for a hostile one.
 const ROUNDS: usize = 16;

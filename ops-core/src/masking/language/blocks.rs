@@ -90,7 +90,7 @@ macro_rules! marking {
             marks
         }
 
-        stretch!(b'\n' $(, #[$feature])?);
+        stretch!($(#[$feature])?);
     };
 }
 
@@ -166,13 +166,13 @@ pub(in crate::masking) mod widest {
         }
     }
 
-    stretch!(b'\n', #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,bmi1,bmi2")]);
+    stretch!(#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,bmi1,bmi2")]);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::masking::vector::Vectors;
+    use crate::masking::vector::{Vectors, Windows};
 
     #[test]
     fn marks_stand_where_the_rules_say() {
@@ -181,7 +181,7 @@ mod tests {
         text.extend("営ナな".bytes());
         text.extend("がなあな".bytes());
         let mut marks = Stretch::default();
-        assert_eq!(portable::stretch(&text, 0, &mut marks), 2);
+        assert_eq!(portable::stretch(Windows::of(&text), 0, &mut marks), 2);
         let found = |mask: u64| (0..64).filter(|at| mask >> at & 1 == 1).collect::<Vec<_>>();
         assert_eq!(found(marks[0].sign), [3, 8, 20, 22, 25, 34]);
         assert_eq!(found(marks[0].kanji), [60]);
@@ -210,10 +210,10 @@ mod tests {
         let (mut some, mut more) = (Stretch::default(), Stretch::default());
         for length in [1, 63, 64, 65, 128, 129, text.len()] {
             for at in (0..length).step_by(STEP * some.len()) {
-                let count = portable::stretch(&text.as_bytes()[..length], at, &mut some);
-                let bytes = &text.as_bytes()[..length];
+                let windows = Windows::of(&text.as_bytes()[..length]);
+                let count = portable::stretch(windows, at, &mut some);
                 for vectors in Vectors::all() {
-                    assert_eq!(vectors.language(bytes, at, &mut more), count);
+                    assert_eq!(vectors.language(windows, at, &mut more), count);
                     assert_eq!(some[..count], more[..count], "{vectors:?}");
                 }
             }

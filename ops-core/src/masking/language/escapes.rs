@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::super::vector::Windows;
 use super::scan::Scan;
 use crate::model::PiiSpan;
 
@@ -74,7 +75,7 @@ impl Decoded {
     /// Appends what is found, in places of the original.
     pub(super) fn find(&self, found: &mut Vec<PiiSpan>) {
         let mut inner = Vec::new();
-        Scan::new(&self.text, &mut inner).run();
+        Scan::new(&self.text, &mut inner).run(Windows::of(self.text.as_bytes()));
         found.extend(
             inner
                 .into_iter()

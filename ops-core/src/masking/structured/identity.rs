@@ -118,17 +118,26 @@ impl<'a> Number<'a> {
         if let Some(label) = &label
             && let Some(found) = self.labelled(text, label, phone.as_ref())
         {
-            return Some(found);
+            return Some(self.card_over(text, &found).unwrap_or(found));
         }
         let Some(phone) = phone else {
             return self.unlabelled(text, label.as_ref());
         };
         let first = self.unlabelled(text, label.as_ref());
         let veto = label.is_some_and(|label| {
-            is_veto(&label, phone.range.start)
+            // A country says that it is one.
+            text.get(phone.range.start) != b'+'
+                && is_veto(&label, phone.range.start)
                 && (phone.is_bare || label.is_near(phone.range.start) || label.is_key)
         });
         first.or_else(|| (!phone.is_bare && !veto).then_some((phone.range, PiiType::Phone)))
+    }
+
+    /// The card that `found` would hide the front of only, as a telephone number or what else a label announces.
+    fn card_over(&self, text: &Text<'_>, found: &Found) -> Option<Found> {
+        let right = self.begins && self.letters == 0 && found.1 != PiiType::ApiKey;
+        let end = card::end(text, self.cluster, false).filter(|end| right && *end > found.0.end)?;
+        Some((self.start..end, PiiType::CreditCard))
     }
 
     fn range(&self, count: usize) -> Range<usize> {

@@ -11,6 +11,9 @@ pub(super) type Window = [u8; 65];
 /// How many bytes before a step are in its window.
 const BEFORE: usize = 2;
 
+/// So few steps, as of a line of a log, are not looked at side by side: what was written row by row can be read as vectors only some time later.
+const FEW: usize = 2;
+
 /// How long a run of word bytes must be to be looked at as a key.
 pub(super) const LONG: usize = 16;
 
@@ -119,24 +122,30 @@ macro_rules! marking {
     ($vectors:ident $(, #[$feature:meta])?) => {
         use super::super::planes::$vectors::planes;
         use super::super::planes::{ROWS, Rows};
-        use super::{BEFORE, STEP, Stretch, mark};
-        use crate::masking::vector::padded;
+        use super::{BEFORE, FEW, STEP, Stretch, mark};
+        use crate::masking::vector::Windows;
 
         /// The marks of the steps from `at` on, and how many steps there are.
         $(#[$feature])?
-        pub(in crate::masking) fn stretch(bytes: &[u8], at: usize, stretch: &mut Stretch) -> usize {
+        pub(in crate::masking) fn stretch(windows: Windows<'_>, at: usize, stretch: &mut Stretch) -> usize {
             let mut count = 0;
             let mut first = Rows::default();
             for [one, other] in stretch.as_chunks_mut().0.as_chunks_mut().0 {
-                let some = fill(bytes, at + count * STEP, &mut first);
+                let some = fill(windows, at + count * STEP, &mut first);
                 count += some;
+                if some <= FEW {
+                    for (row, marks) in one.iter_mut().enumerate().take(some) {
+                        *marks = first.get(row).marks();
+                    }
+                    break;
+                }
                 if some < ROWS {
                     mark(&first, one);
                     break;
                 }
                 // What was written row by row can be read as vectors only some time later: in between, there are the next rows.
                 let mut second = Rows::default();
-                let more = fill(bytes, at + count * STEP, &mut second);
+                let more = fill(windows, at + count * STEP, &mut second);
                 count += more;
                 mark(&first, one);
                 mark(&second, other);
@@ -150,14 +159,13 @@ macro_rules! marking {
         /// The planes of the windows from `at` on, and how many windows there are.
         $(#[$feature])?
         #[inline]
-        fn fill(bytes: &[u8], at: usize, rows: &mut Rows) -> usize {
+        fn fill(windows: Windows<'_>, at: usize, rows: &mut Rows) -> usize {
             let mut row = 0;
-            while row < ROWS && at + row * STEP < bytes.len() {
+            while row < ROWS && at + row * STEP < windows.length() {
                 let place = at + row * STEP;
-                let window = place.checked_sub(BEFORE).and_then(|from| bytes[from..].first_chunk());
-                match window {
+                match windows.whole(place, BEFORE) {
                     Some(window) => rows.set(row, &planes(window)),
-                    None => rows.set(row, &planes(&padded(bytes, place, BEFORE, 0))),
+                    None => rows.set(row, &planes(&windows.padded(place, BEFORE))),
                 }
                 row += 1;
             }
@@ -206,11 +214,11 @@ mod tests {
     use super::super::label_table::LABELS;
     use super::super::view::Text;
     use super::*;
-    use crate::masking::vector::Vectors;
+    use crate::masking::vector::{Vectors, Windows};
 
     fn marks(text: &[u8]) -> Vec<Marks> {
         let mut marks = Stretch::default();
-        let count = portable::stretch(text, 0, &mut marks);
+        let count = portable::stretch(Windows::of(text), 0, &mut marks);
         marks[..count].to_vec()
     }
 
@@ -292,7 +300,7 @@ mod tests {
                         let at = text.len() - 1;
                         for vectors in Vectors::all() {
                             let mut marks = Stretch::default();
-                            vectors.structured(text.as_bytes(), 0, &mut marks);
+                            vectors.structured(Windows::of(text.as_bytes()), 0, &mut marks);
                             let marked = marks[at / STEP].sign >> (at % STEP) & 1;
                             assert_eq!(marked, 1, "{text} {vectors:?}");
                         }
@@ -316,7 +324,7 @@ mod tests {
             let at = text.len() - 1;
             for vectors in Vectors::all().filter(|_| may_be) {
                 let mut marks = Stretch::default();
-                vectors.structured(text.as_bytes(), 0, &mut marks);
+                vectors.structured(Windows::of(text.as_bytes()), 0, &mut marks);
                 assert_eq!(marks[at / STEP].sign >> (at % STEP) & 1, 1, "{text} {vectors:?}");
             }
         }
@@ -342,9 +350,10 @@ mod tests {
         let (mut some, mut more) = (Stretch::default(), Stretch::default());
         for length in [1, 45, 46, 47, 63, 64, 65, 127, 700, text.len()] {
             for at in (0..length).step_by(STEP * some.len()) {
-                let count = portable::stretch(&text[..length], at, &mut some);
+                let windows = Windows::of(&text[..length]);
+                let count = portable::stretch(windows, at, &mut some);
                 for vectors in Vectors::all() {
-                    assert_eq!(vectors.structured(&text[..length], at, &mut more), count);
+                    assert_eq!(vectors.structured(windows, at, &mut more), count);
                     for (step, (some, more)) in some.iter().zip(&mut more[..count]).enumerate() {
                         // The widest see two letters of a name, and nothing that the others do not see.
                         let unseen = some.sign & !more.sign;

@@ -33,12 +33,13 @@ pub(super) use self::marks::{Stretch, portable};
 #[cfg(target_arch = "x86_64")]
 pub(super) use self::marks::{wide, widest};
 use self::view::{Text, View};
-use super::{pem, vector};
+use super::pem;
+use super::vector::{self, Windows};
 use crate::model::{PiiSpan, PiiType};
 
-/// Appends what is found in `text`, in any order. Gives whether two hyphens stand in a row anywhere, as at the beginning of a private key.
-pub(super) fn find(text: &str, found: &mut Vec<PiiSpan>) -> bool {
-    Search::new(Text::plain(text.as_bytes()), found).run(found)
+/// Appends what is found in `text`, whose windows these are, in any order. Gives whether two hyphens stand in a row anywhere, as at the beginning of a private key.
+pub(super) fn find(text: &str, windows: Windows<'_>, found: &mut Vec<PiiSpan>) -> bool {
+    Search::new(Text::plain(text.as_bytes()), found).run(windows, found)
 }
 
 thread_local! {
@@ -74,12 +75,11 @@ impl<'a> Search<'a> {
     }
 
     /// Looks at all of the text; whether two hyphens stand in a row anywhere.
-    fn run(mut self, found: &mut Vec<PiiSpan>) -> bool {
-        let bytes = self.text.bytes;
+    fn run(mut self, windows: Windows<'_>, found: &mut Vec<PiiSpan>) -> bool {
         let mut stretch = Stretch::default();
         let (mut at, mut done, mut dashes) = (0, 0, 0);
-        while at < bytes.len() {
-            let count = vector::structured(bytes, at, &mut stretch);
+        while at < windows.length() {
+            let count = vector::structured(windows, at, &mut stretch);
             for marks in &stretch[..count] {
                 dashes |= marks.dashes;
                 done = self.step(*marks, at, done, found);
@@ -288,7 +288,7 @@ impl<'a> Search<'a> {
         }
         VIEW.with_borrow_mut(|view| {
             let text = view.read(&bytes[start..end], start);
-            Search::new(text, found).run(found);
+            Search::new(text, found).run(Windows::of(text.bytes), found);
             view.clear();
         });
         end
@@ -349,7 +349,7 @@ mod tests {
 
     fn find_fast(text: &str) -> Vec<PiiSpan> {
         let mut found = Vec::new();
-        find(text, &mut found);
+        find(text, Windows::of(text.as_bytes()), &mut found);
         found
     }
 
@@ -529,7 +529,8 @@ mod tests {
         #[test]
         fn two_hyphens_in_a_row_are_seen_wherever_they_stand(text in texts(), front in 0..200_usize) {
             let text = ["x ".repeat(front / 2), "-".repeat(front % 2), text].concat();
-            prop_assert_eq!(find(&text, &mut Vec::new()), text.contains("--"), "{}", text);
+            let windows = Windows::of(text.as_bytes());
+            prop_assert_eq!(find(&text, windows, &mut Vec::new()), text.contains("--"), "{}", text);
         }
 
         #[test]

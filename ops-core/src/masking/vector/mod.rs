@@ -6,17 +6,20 @@
 
 /// Makes the function that marks some steps in a row, of `marks` and the constants of the module around it.
 macro_rules! stretch {
-    ($fill:literal $(, #[$feature:meta])?) => {
+    ($(#[$feature:meta])?) => {
         /// The marks of the steps from `at` on, and how many steps there are.
         $(#[$feature])?
-        pub(in crate::masking) fn stretch(bytes: &[u8], at: usize, stretch: &mut Stretch) -> usize {
+        pub(in crate::masking) fn stretch(
+            windows: $crate::masking::vector::Windows<'_>,
+            at: usize,
+            stretch: &mut Stretch,
+        ) -> usize {
             let mut count = 0;
-            while count < stretch.len() && at + count * STEP < bytes.len() {
+            while count < stretch.len() && at + count * STEP < windows.length() {
                 let place = at + count * STEP;
-                let window = place.checked_sub(BEFORE).and_then(|from| bytes[from..].first_chunk());
-                stretch[count] = match window {
+                stretch[count] = match windows.whole(place, BEFORE) {
                     Some(window) => marks(window),
-                    None => marks(&$crate::masking::vector::padded(bytes, place, BEFORE, $fill)),
+                    None => marks(&windows.padded(place, BEFORE)),
                 };
                 count += 1;
             }
@@ -34,19 +37,21 @@ pub(super) mod portable;
 pub(super) mod wide;
 #[cfg(target_arch = "x86_64")]
 pub(super) mod widest;
+mod windows;
 
+pub(super) use self::windows::{Room, Windows};
 use super::{language, structured};
 
 /// Where values of a form may be in the steps from `at` on: into `marks`; how many steps there are.
 #[inline]
-pub(super) fn structured(bytes: &[u8], at: usize, marks: &mut structured::Stretch) -> usize {
-    Vectors::widest().structured(bytes, at, marks)
+pub(super) fn structured(windows: Windows<'_>, at: usize, marks: &mut structured::Stretch) -> usize {
+    Vectors::widest().structured(windows, at, marks)
 }
 
 /// Where values of language may be in the steps from `at` on: into `marks`; how many steps there are.
 #[inline]
-pub(super) fn language(bytes: &[u8], at: usize, marks: &mut language::Stretch) -> usize {
-    Vectors::widest().language(bytes, at, marks)
+pub(super) fn language(windows: Windows<'_>, at: usize, marks: &mut language::Stretch) -> usize {
+    Vectors::widest().language(windows, at, marks)
 }
 
 /// Vectors that this machine has.
@@ -104,57 +109,51 @@ impl Vectors {
     }
 
     #[inline]
-    pub(super) fn structured(self, bytes: &[u8], at: usize, marks: &mut structured::Stretch) -> usize {
+    pub(super) fn structured(
+        self,
+        windows: Windows<'_>,
+        at: usize,
+        marks: &mut structured::Stretch,
+    ) -> usize {
         match self.0 {
-            Width::Portable => structured::portable::stretch(bytes, at, marks),
+            Width::Portable => structured::portable::stretch(windows, at, marks),
             #[cfg(target_arch = "x86_64")]
             #[expect(
                 unsafe_code,
                 reason = "it is compiled for instructions that not every machine has"
             )]
             // SAFETY: this value is only made on a machine that has them.
-            Width::Wide => unsafe { structured::wide::stretch(bytes, at, marks) },
+            Width::Wide => unsafe { structured::wide::stretch(windows, at, marks) },
             #[cfg(target_arch = "x86_64")]
             #[expect(
                 unsafe_code,
                 reason = "it is compiled for instructions that not every machine has"
             )]
             // SAFETY: this value is only made on a machine that has them.
-            Width::Widest => unsafe { structured::widest::stretch(bytes, at, marks) },
+            Width::Widest => unsafe { structured::widest::stretch(windows, at, marks) },
         }
     }
 
     #[inline]
-    pub(super) fn language(self, bytes: &[u8], at: usize, marks: &mut language::Stretch) -> usize {
+    pub(super) fn language(self, windows: Windows<'_>, at: usize, marks: &mut language::Stretch) -> usize {
         match self.0 {
-            Width::Portable => language::portable::stretch(bytes, at, marks),
+            Width::Portable => language::portable::stretch(windows, at, marks),
             #[cfg(target_arch = "x86_64")]
             #[expect(
                 unsafe_code,
                 reason = "it is compiled for instructions that not every machine has"
             )]
             // SAFETY: this value is only made on a machine that has them.
-            Width::Wide => unsafe { language::wide::stretch(bytes, at, marks) },
+            Width::Wide => unsafe { language::wide::stretch(windows, at, marks) },
             #[cfg(target_arch = "x86_64")]
             #[expect(
                 unsafe_code,
                 reason = "it is compiled for instructions that not every machine has"
             )]
             // SAFETY: this value is only made on a machine that has them.
-            Width::Widest => unsafe { language::widest::stretch(bytes, at, marks) },
+            Width::Widest => unsafe { language::widest::stretch(windows, at, marks) },
         }
     }
-}
-
-/// The window of the step at `at`, which `before` bytes of the text belong to as well; filled up where there is no text.
-#[inline]
-pub(super) fn padded<const N: usize>(bytes: &[u8], at: usize, before: usize, fill: u8) -> [u8; N] {
-    let mut window = [fill; N];
-    let from = at.saturating_sub(before);
-    let shift = before.saturating_sub(at);
-    let length = (bytes.len() - from).min(N - shift);
-    window[shift..shift + length].copy_from_slice(&bytes[from..from + length]);
-    window
 }
 
 /// Whether the machine has the instructions that [`wide`] is compiled for.

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::super::vector;
+use super::super::vector::{self, Windows};
 use super::blocks::{LEAD, STEP, Stretch};
 use super::labels::{Label, Link, Value, end_of_key, key, label_before, value_after, value_of_key};
 use super::lexicon::{Lexicon, class};
@@ -36,12 +36,12 @@ impl<'a> Scan<'a> {
         }
     }
 
-    pub(super) fn run(mut self) {
+    pub(super) fn run(mut self, windows: Windows<'_>) {
         let bytes = self.text.as_bytes();
         let mut stretch = Stretch::default();
         let (mut at, mut before, mut before_katakana) = (0, 0, 0);
         while at < bytes.len() {
-            let count = vector::language(bytes, at, &mut stretch);
+            let count = vector::language(windows, at, &mut stretch);
             for marks in &stretch[..count] {
                 let mut places = marks.sign | marks.kana | begins(marks.katakana, before_katakana);
                 before_katakana = marks.katakana;

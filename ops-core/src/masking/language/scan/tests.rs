@@ -32,7 +32,7 @@ fn find_slowly(text: &str) -> Vec<PiiSpan> {
 
 fn find_fast(text: &str) -> Vec<PiiSpan> {
     let mut found = Vec::new();
-    Scan::new(text, &mut found).run();
+    Scan::new(text, &mut found).run(Windows::of(text.as_bytes()));
     found
 }
 
@@ -44,7 +44,7 @@ fn of_katakana_that_end_a_word_the_marks_know_all() {
         // Behind another one, so that no word of katakana begins with it.
         let text = format!("ア{c}");
         let mut stretch = Stretch::default();
-        vector::language(text.as_bytes(), 0, &mut stretch);
+        vector::language(Windows::of(text.as_bytes()), 0, &mut stretch);
         assert_eq!(stretch[0].kana >> 3 & 1 == 1, ends, "{c}");
     }
 }
@@ -185,7 +185,7 @@ proptest! {
     #[test]
     fn words_of_katakana_begin_behind_none(text in "[アーンあaん漢]{0,200}") {
         let mut stretch = Stretch::default();
-        let count = vector::language(text.as_bytes(), 0, &mut stretch);
+        let count = vector::language(Windows::of(text.as_bytes()), 0, &mut stretch);
         let (mut found, mut before) = (Vec::new(), 0);
         for (step, marks) in stretch[..count].iter().enumerate() {
             let places = begins(marks.katakana, before);
