@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::{language, pem, structured};
-use crate::model::PiiSpan;
+use crate::model::{PiiSpan, PiiType};
 use crate::ports::Recognizer;
 
 /// Finds personal and confidential values in text.
@@ -78,6 +78,13 @@ impl Detector {
             has_pem |= dashes && pem::may_begin(part);
             if self.language {
                 language::find(part, found);
+            } else {
+                // A name in kana behind its label is none of its form.
+                let mut number = 0;
+                found.retain(|span| {
+                    number += 1;
+                    number <= known || span.kind != PiiType::Person
+                });
             }
             for span in &mut found[known..] {
                 span.start += at;

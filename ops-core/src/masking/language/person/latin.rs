@@ -136,6 +136,28 @@ const DEEDS: [&str; 9] = [
     "asked", "told", "emailed", "called", "reminded", "invited", "thanked", "informed", "messaged",
 ];
 
+/// Takes the surname in front of the hyphen at `at`, if an honorific of Japan follows, where no space stands before it: 受付でSaeki-sanを.
+pub(in super::super) fn addressed(scan: &mut Scan<'_>, at: usize) {
+    let bytes = scan.text.as_bytes();
+    if !is_honorific(&bytes[at + 1..]) {
+        return;
+    }
+    let start = word_start(bytes, at);
+    let edge = start == 0
+        || bytes[start - 1] >= 0x80
+        || matches!(bytes[start - 1], b'\n' | b'(' | b'"' | b',' | b'@' | b':');
+    if !edge || !bytes.get(start).is_some_and(u8::is_ascii_uppercase) {
+        return;
+    }
+    let words = read(scan, start, false);
+    if let [word] = words.all()
+        && word.end == at
+        && is_addressed(scan, word)
+    {
+        scan.push(start, at, PiiType::Person);
+    }
+}
+
 /// Where the given name begins that stands alone in front of the verb at `start`: Andrew asked Olivia Johnson.
 fn subject(scan: &Scan<'_>, start: usize) -> Option<usize> {
     let bytes = scan.text.as_bytes();
@@ -327,6 +349,20 @@ pub(super) fn before_honorific(scan: &mut Scan<'_>, end: usize, known: bool) {
     if any_known || !known && !capitals && last.end - last.start > 2 {
         // API担当 John Smith様: only the words of the name.
         scan.push(all[0].start, end, PiiType::Person);
+    }
+}
+
+/// Takes the reading in Latin letters that begins at `start`, in brackets behind a name of Japan: 上田 葵（Ueda Aoi）.
+pub(super) fn reading(scan: &mut Scan<'_>, start: usize) {
+    let words = read(scan, start, false);
+    let (Some(first), Some(last)) = (words.all().first(), words.all().last()) else {
+        return;
+    };
+    let (from, to) = (first.start, last.end);
+    let closed = scan.text[to..].starts_with([')', '）']);
+    let known = words.all().iter().any(|word| word.is_known() || word.is_japanese);
+    if closed && words.all().len() == 2 && known && !is_organisation(words.all()) {
+        scan.push(from, to, PiiType::Person);
     }
 }
 
