@@ -3,8 +3,9 @@
 use super::super::letters::{Window, is_hiragana, is_kanji, is_katakana, is_space};
 use super::super::lexicon::{Entry, SEED, step};
 use super::super::scan::Scan;
-use super::frames::{is_framed, is_line_start, is_noted};
+use super::frames::{is_framed, is_led, is_noted};
 use super::katakana::reading;
+use super::labelled::others;
 use super::parse::{self, Points, begins_with_title, is_name};
 use crate::model::PiiType;
 
@@ -41,6 +42,9 @@ pub(in super::super) fn bare(scan: &mut Scan<'_>, at: usize) {
     if sure {
         scan.take(at, end, PiiType::Person);
         reading(scan, end);
+        if is_led(&text[..at]) {
+            others(scan, end);
+        }
     }
 }
 
@@ -73,9 +77,23 @@ fn may_be_bare(scan: &Scan<'_>, at: usize) -> bool {
             return is_split(scan, &word[..run])
                 || is_addressed(scan, &word[..run])
                 || (is_space(c) || matches!(c, 'ヶ' | 'ノ')) && is_surname(scan, &word[..run])
-                || matches!(c, '「' | '：' | ':')
-                    && is_line_start(&scan.text[..at])
-                    && is_surname(scan, &word[..run])
+                || matches!(
+                    c,
+                    '「' | '：'
+                        | ':'
+                        | '、'
+                        | '・'
+                        | '('
+                        | '（'
+                        | ')'
+                        | '）'
+                        | '】'
+                        | ']'
+                        | '］'
+                        | '\n'
+                        | '@'
+                        | '＠'
+                ) && is_surname(scan, &word[..run])
                 || is_hiragana(c) && run > 1 && {
                     let word = scan.lexicon.word(&word[..run]);
                     word.is(Entry::SURNAME)
@@ -88,7 +106,9 @@ fn may_be_bare(scan: &Scan<'_>, at: usize) -> bool {
             return false;
         }
     }
-    is_addressed(scan, &word[..run]) || run > 2 && is_split(scan, &word[..run])
+    is_addressed(scan, &word[..run])
+        || run > 2 && is_split(scan, &word[..run])
+        || is_surname(scan, &word[..run])
 }
 
 /// Whether `word` is a surname and 宛.

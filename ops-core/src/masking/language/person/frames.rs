@@ -1,7 +1,9 @@
 //! Frames in which a surname alone is a person: 安藤です behind a greeting, 弊社中村が, 旧姓清水, 鈴木宛.
 
 use super::super::labels::{Label, Strength};
-use super::super::letters::{Window, char_at, char_before, is_digit, is_hiragana, is_kanji, is_space};
+use super::super::letters::{
+    Window, char_at, char_before, is_digit, is_hiragana, is_kanji, is_katakana, is_space,
+};
 use super::super::lexicon::{Entry, hash};
 use super::super::scan::Scan;
 use super::bare::introduces;
@@ -59,10 +61,17 @@ pub(super) fn is_framed(scan: &Scan<'_>, name: &[char], at: usize, end: usize) -
     if introduces(rest) {
         return known || name.len() > 1 && !ordinary;
     }
+    // 奥村という者です
+    if known && name.len() > 1 && is_told_of(rest) {
+        return true;
+    }
     // 福岡宛 is where a parcel goes, (福岡宛) whom a letter is for.
     let place = is_place(scan, name);
     let opens = known && name.len() > 1 && is_line_start(before) && !is_noun(name);
-    if opens && (speaks(rest, ordinary || place) || !place && (is_told(rest) || is_timed(rest))) {
+    if opens && (speaks(rest, ordinary || place) || !place && (is_told(rest, ordinary) || is_timed(rest))) {
+        return true;
+    }
+    if known && name.len() > 1 && !place && !is_noun(name) && stands_alone(scan, before, rest, ordinary) {
         return true;
     }
     if known && !is_noun(name) {
@@ -82,6 +91,189 @@ pub(super) fn is_framed(scan: &Scan<'_>, name: &[char], at: usize, end: usize) -
         && (rest.starts_with("です") && before.ends_with('の')
             || VERBS.iter().any(|sign| rest.starts_with(sign))
             || !place && (DEEDS.iter().any(|sign| rest.starts_with(sign)) || hands_over(scan, rest)))
+}
+
+/// Whether a surname that is no place is a person for what it stands alone with: a label, brackets, a sign-off, a role and の.
+fn stands_alone(scan: &Scan<'_>, before: &str, rest: &str, ordinary: bool) -> bool {
+    if is_led(before) {
+        return ends_clause(rest);
+    }
+    // 奥村です。 opens a message.
+    if says_so(rest) && (is_line_start(before) || is_oneself(before)) {
+        return true;
+    }
+    if signs_off(before) && line(rest).is_empty() {
+        return true;
+    }
+    if ordinary {
+        return false;
+    }
+    let enclosed = [("(", ")"), ("（", "）"), ("【", "】"), ("[", "]"), ("［", "］")]
+        .iter()
+        .any(|(open, close)| before.ends_with(open) && rest.starts_with(close));
+    let mentioned = before.ends_with(['@', '＠']);
+    let at_home =
+        rest.starts_with(['@', '＠']) && (is_line_start(before) || before.ends_with(['、', ' ', '　']));
+    enclosed
+        || mentioned
+        || at_home
+        || is_of_department(scan, rest)
+        || is_related(before) && (ends_clause(rest) || is_particle(rest, true))
+        || is_paired(scan, rest)
+}
+
+/// Whether a role and a sign stand before: 出席：奥村, （文責・奥村）.
+pub(super) fn is_led(before: &str) -> bool {
+    const LEADS: [&str; 20] = [
+        "出席",
+        "欠席",
+        "参加",
+        "不参加",
+        "確認",
+        "承認",
+        "作成",
+        "記入",
+        "起票",
+        "文責",
+        "遅刻",
+        "早退",
+        "同席",
+        "検印",
+        "決裁",
+        "査閲",
+        "ゲスト",
+        "監督",
+        "撮影",
+        "取材",
+    ];
+    let lead = before
+        .trim_end_matches(is_space)
+        .strip_suffix(['：', ':', '＝', '・', '／']);
+    lead.is_some_and(|lead| LEADS.iter().any(|word| lead.ends_with(word)))
+}
+
+/// Whether somebody speaks of themselves right before: 私は奥村です.
+fn is_oneself(before: &str) -> bool {
+    [
+        "私は",
+        "僕は",
+        "俺は",
+        "わたしは",
+        "わたくしは",
+        "自分は",
+        "私、",
+        "わたくし、",
+        "はい、",
+        "はい。",
+        "もしもし",
+        "もしもし、",
+    ]
+    .iter()
+    .any(|word| before.ends_with(word))
+}
+
+/// Whether a message ends before: 以上、奥村.
+fn signs_off(before: &str) -> bool {
+    const ENDS: [&str; 8] = [
+        "以上",
+        "お願い",
+        "失礼",
+        "ありがとう",
+        "敬具",
+        "草々",
+        "取り急ぎ",
+        "よろしく",
+    ];
+    before.ends_with(['。', '、', '！', '!', ' ', '　']) && {
+        let near = last_of(before, 18);
+        ENDS.iter().any(|end| near.contains(end))
+    }
+}
+
+/// Whether somebody who is called so is spoken of: 奥村という者, 奥村って人.
+fn is_told_of(rest: &str) -> bool {
+    let called = ["という", "っていう", "と言う", "とかいう", "って", "なる"]
+        .iter()
+        .find_map(|sign| rest.strip_prefix(sign));
+    called.is_some_and(|who| {
+        ["者", "方", "人", "男", "女", "社員", "担当", "客"]
+            .iter()
+            .any(|word| {
+                who.strip_prefix(word).is_some_and(|behind| {
+                    !behind.starts_with(|c: char| is_kanji(c)) || behind.starts_with(['物', '性', '者'])
+                })
+            })
+    })
+}
+
+/// Whether a department in brackets follows: 奥村（営業）.
+fn is_of_department(scan: &Scan<'_>, rest: &str) -> bool {
+    let Some(note) = rest.strip_prefix(['(', '（']) else {
+        return false;
+    };
+    let window = Window::after(note, 0, 12, |c| is_kanji(c) || is_katakana(c));
+    let chars = window.chars();
+    let chars = match chars {
+        [stem @ .., '部' | '課' | '室' | '局'] => stem,
+        _ => chars,
+    };
+    let closed = note[window.end()..].starts_with([')', '）']);
+    let stem = scan.lexicon.stems.longest(chars.iter().rev().copied());
+    closed && stem.is_some_and(|(length, ())| length == chars.len())
+}
+
+/// Whether a relation, a role or a department and の stand before: 友人の奥村, 経理の奥村.
+fn is_related(before: &str) -> bool {
+    const ROLES: [&str; 24] = [
+        "同僚", "友人", "知人", "親友", "先輩", "後輩", "上司", "部下", "同期", "秘書", "店長", "部長",
+        "課長", "係長", "主任", "社長", "院長", "園長", "所長", "弊社", "当社", "当店", "うち", "担任",
+    ];
+    let Some(role) = before.strip_suffix('の') else {
+        return false;
+    };
+    ROLES.iter().any(|word| role.ends_with(word))
+        || [
+            "営業",
+            "経理",
+            "人事",
+            "総務",
+            "広報",
+            "法務",
+            "情シス",
+            "受付",
+            "担当",
+            "購買",
+            "開発",
+        ]
+        .iter()
+        .any(|word| role.ends_with(word))
+}
+
+/// Whether another surname follows, of whom with this one something is told that people do: 奥村、八木が対応.
+fn is_paired(scan: &Scan<'_>, rest: &str) -> bool {
+    let Some(next) = rest.strip_prefix(['、', '・', 'と', '／']) else {
+        return false;
+    };
+    let window = Window::after(next, 0, 8, is_name);
+    let Some((length, Points::SURNAME)) = parse::forward(scan.lexicon, window.chars()) else {
+        return false;
+    };
+    let name = &window.chars()[..length];
+    let behind = &next[window.place(length)..];
+    let told = VERBS
+        .iter()
+        .chain(DEEDS)
+        .chain(&[
+            "で対応",
+            "で担当",
+            "で分担",
+            "の二名",
+            "の2名",
+            "の２名",
+            "の両名",
+        ])
+        .any(|sign| behind.starts_with(sign));
+    told && !scan.lexicon.word(name).is(Entry::ORDINARY) && !is_place(scan, name)
 }
 
 /// Whether somebody takes over from the person in front of `rest`: 坂本から阿部へ引き継ぎました.
@@ -190,8 +382,11 @@ fn speaks(rest: &str, word: bool) -> bool {
 }
 
 /// Whether the line goes on with what somebody said: 藤井：了解しました.
-fn is_told(rest: &str) -> bool {
-    line(rest).strip_prefix(['：', ':']).is_some_and(is_polite)
+fn is_told(rest: &str, ordinary: bool) -> bool {
+    line(rest).strip_prefix(['：', ':']).is_some_and(|said| {
+        is_polite(said)
+            || !ordinary && said.ends_with(['。', '！', '？', 'ね', 'よ']) && said.contains(is_hiragana)
+    })
 }
 
 /// Whether a sentence ends as people end what they say to others.
@@ -312,7 +507,7 @@ fn says_so(rest: &str) -> bool {
             || rest.starts_with([
                 '。', '、', '．', '，', '.', ',', '！', '!', '\n', '\r', '」', ' ', '　', '(', '（', '<', '"',
             ])
-            || rest.starts_with("が、")
+            || rest.starts_with('が')
             || rest.starts_with("けど")
     })
 }

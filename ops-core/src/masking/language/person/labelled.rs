@@ -439,6 +439,11 @@ fn is_entered(rest: &str) -> bool {
     .any(|verb| rest.starts_with(verb))
 }
 
+/// Whether a list ends, or goes on, in front of `rest`: a surname of one kanji has nothing else behind it.
+fn is_last(rest: &[char]) -> bool {
+    rest.first().is_none_or(|c| is_separator(*c))
+}
+
 fn is_separator(c: char) -> bool {
     matches!(c, '、' | '/' | '／' | '・' | ',' | '，' | ';' | '；')
 }
@@ -467,7 +472,8 @@ pub(super) fn others(scan: &mut Scan<'_>, end: usize) {
         }
         match parse::forward(scan.lexicon, &chars[skip..]) {
             Some((length, points))
-                if length > 1 && (points >= Points::SURNAME || points == Points::HALF && length > 3) =>
+                if (length > 1 || is_last(&chars[skip + length..]))
+                    && (points >= Points::SURNAME || points == Points::HALF && length > 3) =>
             {
                 scan.take(window.place(skip), window.place(skip + length), PiiType::Person);
                 end = window.place(skip + length);
