@@ -160,6 +160,10 @@ const ROLES: &str = "customer client contact employee staff person patient recip
      emergencycontact nextofkin insured policyholder tantou tantousha tanto tantosha author owner sender receiver payee payer consignee addressee user \
      invitedby reviewee enrollee claimant resident lecturer organizer organiser host oncall pic responder speaker presenter signatory witness \
      lead director ceo president chief professor lawyer accountant borrower lender donor parent child father mother partner colleague boss worker \
+     groom bride landlord landlady lessee lessor trustee executor heir plaintiff defendant mentor mentee trainer captain principal roommate \
+     brother sister husband wife son daughter grandmother grandfather chairperson chairman treasurer moderator panelist facilitator interviewee \
+     caregiver petitioner complainant signedoffby coauthoredby testedby ackedby suggestedby writtenby issuedby receivedby verifiedby checkedby \
+     confirmedby authorizedby authorisedby witnessedby editedby translatedby \
      shippingname billingname shipping billing delivery invoice shipto";
 
 /// Gives each label of Japanese.
