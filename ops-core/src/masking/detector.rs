@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::vector::{Room, Windows};
 use super::{language, pem, structured};
-use crate::model::PiiSpan;
+use crate::model::{PiiSpan, PiiType};
 use crate::ports::Recognizer;
 
 /// Finds personal and confidential values in text.
@@ -81,6 +81,10 @@ impl Detector {
             has_pem |= dashes && pem::may_begin(part);
             if self.language {
                 language::find(part, windows, found);
+            } else if found[known..].iter().any(|span| span.kind == PiiType::Person) {
+                // A name in kana behind its label is none of its form.
+                let rest: Vec<_> = found.drain(known..).collect();
+                found.extend(rest.into_iter().filter(|span| span.kind != PiiType::Person));
             }
             for span in &mut found[known..] {
                 span.start += at;

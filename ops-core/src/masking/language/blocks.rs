@@ -30,7 +30,8 @@ pub(in crate::masking) struct Marks {
     pub(super) kana: u64,
     /// Katakana.
     pub(super) katakana: u64,
-    /// A space in front of a capital letter, of a word like `is` or `of` or with `wa` or `wi`; a separator after a key; a `\u`.
+    /// A space in front of a capital letter, of a word like `is` or `of` or with `wa` or `wi`; a separator after a key; a `\u`; the
+    /// hyphen of `-san`.
     pub(super) sign: u64,
 }
 
@@ -66,6 +67,8 @@ macro_rules! marking {
                 let ends = or(or(eq(this, b':'), eq(this, b'>')), equals);
                 let separator = or(and(ends, key), spaced);
                 let escape = and(eq(this, b'\\'), eq(next, b'u'));
+                let honorific = and(and(eq(this, b'-'), eq(next, b's')), eq(second, b'a'));
+                let escape = or(escape, honorific);
                 let sign = or(and(eq(this, b' '), word), or(separator, escape));
                 let katakana = or(eq(next, 0x83), and(eq(next, 0x82), within(second, 0xa1, 0xff)));
                 let among = |row: u8, lasts: [u8; 6]| {
@@ -149,6 +152,7 @@ pub(in crate::masking) mod widest {
         let was = eq(next, b'w') & (eq(second, b'a') | eq(second, b'i'));
         let word = has(next_kinds, WORD) | space_third & has(next_kinds, LINK) | was;
         let escape = has(kinds, BACKSLASH) & has(next_kinds, ESCAPE);
+        let addressed = eq(this, b'-') & eq(next, b's') & eq(second, b'a');
         let (row, last_row) = (eq(next, 0x82), eq(next, 0x83));
         let katakana = last_row | row & within(second, 0xa1, 0xff);
         let ends = ENDS.of(second);
@@ -162,7 +166,7 @@ pub(in crate::masking) mod widest {
             kanji: within(this, LEAD + 1, 0xe9),
             kana: lead & (ends | hiragana),
             katakana: lead & katakana,
-            sign: has(kinds, SPACE) & word | has(kinds, SEPARATOR) & before | spaced | escape,
+            sign: has(kinds, SPACE) & word | has(kinds, SEPARATOR) & before | spaced | escape | addressed,
         }
     }
 
@@ -199,7 +203,7 @@ mod tests {
                 .wrapping_add(1_442_695_040_888_963_407);
             let signs = [
                 " ", ":", "=", ">", "\"", "'", "\\u", "w", "Z", "i", "o", "9", "氏", "ナ", "ま", "な", "ん",
-                "さ", "が", "り", " wa", " wi", " wo",
+                "さ", "が", "り", " wa", " wi", " wo", "-san", "-sa", "-s",
             ];
             match state >> 62 {
                 0 => text.push((state >> 40) as u8 as char),

@@ -1,7 +1,9 @@
 //! Words in front of a value that say what it is: labels in prose and keys of JSON, logs and forms.
 
-use super::letters::{Note, char_at, char_before, is_hiragana, is_kanji, is_katakana, is_space, note_at};
-use super::lexicon::{Lexicon, SEED, step_small};
+use super::letters::{
+    Note, Window, char_at, char_before, is_hiragana, is_kanji, is_katakana, is_space, note_at,
+};
+use super::lexicon::{Entry, Lexicon, SEED, step_small};
 
 /// What a label announces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +44,10 @@ const JAPANESE: &[(Label, &str)] = &[
         "氏名 姓名 フルネーム 本名 旧姓 宛名 名義人 名義 カナ フリガナ ふりがな ふり仮名 カナ氏名 氏名カナ 患者名 顧客名 社員名 従業員名 会員名 担当者名 \
          申請者名 代表者名 責任者名 契約者名 受取人名 差出人名 送付先名 届け先名 承認者名 参加者名 保護者名 生徒名 学生名 被保険者名 本人氏名 お名前カナ 姓カナ 名カナ \
          氏名漢字 連絡者名 利用者名 職員名 配送先名 受講者名 応募者名 候補者名 作成者名 予約者名 世帯主名 戸籍名 口座名義 ご芳名 芳名 申込者名 受験者名 発注者名 依頼者名 \
-         購入者名 注文者名 発表者名 対象者名 お客様名 お客さま名 記名 著者名 訳者名 講師名 審査員名 運転者名 送金人名 振込人名 相続人名 参列者名 旧氏名",
+         購入者名 注文者名 発表者名 対象者名 お客様名 お客さま名 記名 著者名 訳者名 講師名 審査員名 運転者名 送金人名 振込人名 相続人名 参列者名 旧氏名 \
+         振込依頼人名 依頼人名 荷送人名 荷受人名 発注担当者名 被評価者名 提出者名 回答者名 質問者名 主催者名 出演者名 入居者名 所有者名 届出者名 請求者名 送信者名 投稿者名 \
+         報告者名 記入者名 確認者名 登録者名 更新者名 保証人名 連帯保証人名 代理人名 後見人名 売主名 買主名 貸主名 借主名 児童名 園児名 利用者氏名 患者氏名 生徒氏名 学生氏名 \
+         社員氏名 従業員氏名 申請者氏名 契約者氏名 代表者氏名 担当者氏名 保護者氏名 申込者氏名 届出人氏名 被保険者氏名",
     ),
     (
         Name(Fair),
@@ -57,7 +62,13 @@ const JAPANESE: &[(Label, &str)] = &[
          推薦者 紹介者 面談者 申立人 申出人 納税者 居住者 入居者 同居人 同居者 親権者 受益者 加入者 監事 理事 理事長 委員長 委員 班長 隊長 編集者 編集長 執筆者 訳者 \
          監修者 撮影者 出演者 当直者 当直医 休職者 退職者 入社者 異動者 後任者 前任者 後任 前任 引継者 受領者 返却者 貸出者 借用者 検収者 点検者 測定者 記録者 \
          入力者 照会者 問合せ者 問い合わせ者 来場者 来店者 来客者 宿泊者 同行者 同伴者 搭乗者 当選者 受賞者 合格者 内定者 実習生 研修生 留学生 \
-         参列者 救急隊員 介護者 訪問先 面会先",
+         参列者 救急隊員 介護者 訪問先 面会先 聞き手 語り手 話し手 投手 捕手 歌手 騎手 インタビュアー ナレーター リーダー サブリーダー マネージャー メンバー オーナー プロデューサー ディレクター デザイナー \
+         コーディネーター ドライバー レビュアー レポーター キャスター ライター プレゼンター スピーカー アドバイザー トレーナー インストラクター 被告人 申立代理人 弁護人 参考人 \
+         振込依頼人 依頼人 荷送人 荷受人 発送人 支払人 提出者 回答者 質問者 主催者 執行者 遺言執行者 管財人 破産管財人 申請人 選考者 評価者 被評価者 考課者 推進者 同意者 \
+         提案者 発案者 購買担当 発注担当 採用担当 人事担当 経理担当 総務担当 技術担当 開発担当 企画担当 広報担当 現場担当 工事担当 設計担当 窓口担当 主担当 副担当 前担当 後担当 新担当 旧担当 対応担当 \
+         担当責任者 現場責任者 安全責任者 衛生管理者 防火管理者 現場代理人 監理者 施工者 発行者 発行人 編集人 翻訳者 通訳者 取材者 出場者 優勝者 引受者 受託者 委託者 管理人 家主 地主 戸主 親権者 遺産相続人 \
+         法定代理人 法定相続人 身元引受人 身元保証人 緊急連絡者 付添人 付添者 家族代表 遺族代表 施主 債権管理者 支配人 主宰者 副部長 副社長 副店長 副委員長 副会長 会長 次長 局長 組長 隊員 乗務員 機長 \
+         客室乗務員 添乗員 レビュー担当 承認担当 検証担当 運用担当 保守担当 一次対応者 二次対応者 引継先 引継ぎ先 引継元",
     ),
     (Name(Sure), "姓 名"),
     (
@@ -149,6 +160,10 @@ const ROLES: &str = "customer client contact employee staff person patient recip
      emergencycontact nextofkin insured policyholder tantou tantousha tanto tantosha author owner sender receiver payee payer consignee addressee user \
      invitedby reviewee enrollee claimant resident lecturer organizer organiser host oncall pic responder speaker presenter signatory witness \
      lead director ceo president chief professor lawyer accountant borrower lender donor parent child father mother partner colleague boss worker \
+     groom bride landlord landlady lessee lessor trustee executor heir plaintiff defendant mentor mentee trainer captain principal roommate \
+     brother sister husband wife son daughter grandmother grandfather chairperson chairman treasurer moderator panelist facilitator interviewee \
+     caregiver petitioner complainant signedoffby coauthoredby testedby ackedby suggestedby writtenby issuedby receivedby verifiedby checkedby \
+     confirmedby authorizedby authorisedby witnessedby editedby translatedby \
      shippingname billingname shipping billing delivery invoice shipto";
 
 /// Gives each label of Japanese.
@@ -169,6 +184,12 @@ pub(super) fn keys(mut give: impl FnMut(&str, Label)) {
     }
     for role in ROLES.split_ascii_whitespace() {
         give(role, Name(Fair));
+        // "assignees": ["…", "…"]
+        if !role.ends_with(['s', 'y', 'd', 'o', 'n', 'u']) && !role.ends_with("ess")
+            || role.ends_with("person")
+        {
+            give(&format!("{role}s"), Name(Fair));
+        }
         give(&format!("{role}name"), Name(Sure));
         give(&format!("{role}fullname"), Name(Sure));
     }
@@ -199,9 +220,23 @@ pub(super) fn label_before(lexicon: &Lexicon, text: &str, end: usize) -> Option<
     let (length, label) = lexicon.labels.longest(text[..end].chars().rev().take(10))?;
     let start = text[..end].char_indices().rev().nth(length - 1)?.0;
     // 姓, 名 and 氏 are ends of many words.
+    // クラス名前を変更: of a thing.
+    if length == 2
+        && text[start..end].starts_with("名前")
+        && char_before(text, start).is_some_and(is_katakana)
+        && !is_role_before(lexicon, text, start)
+    {
+        return None;
+    }
     let alone = length > 1
         || !char_before(text, start).is_some_and(|c| is_kanji(c) || is_katakana(c) || is_hiragana(c));
     alone.then_some((label, start))
+}
+
+/// Whether the word of katakana that ends at `end` says who somebody is: ユーザー名前.
+fn is_role_before(lexicon: &Lexicon, text: &str, end: usize) -> bool {
+    let window = Window::before(text, end, 12, is_katakana);
+    lexicon.word(window.chars()).is(Entry::ROLE)
 }
 
 /// The value of the label that ends at `end`.
@@ -236,6 +271,10 @@ pub(super) fn value_after(text: &str, end: usize) -> Option<Value> {
                         closer = Some(c);
                         link = Some(Link::Sign);
                     }
+                }
+                // 【担当】中島
+                if matches!(c, '】' | '］') {
+                    link = Some(Link::Sign);
                 }
             }
             _ => match closing(c) {

@@ -125,7 +125,7 @@ impl Lexicon {
         let mut lexicon = Self {
             words: vec![0; 1 << BITS].into(),
             labels: Endings::new(12),
-            keys: Endings::new(11),
+            keys: Endings::new(12),
             key_ends: Box::new([0; 1 << (KEY_END - 6)]),
             honorifics: Endings::new(9),
             stems: Endings::new(13),

@@ -67,16 +67,17 @@ pub(super) fn password(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
     if text.before(at) != b' ' || !matches!(option, b'p' | b'P' | b'a' | b'u' | b'w') {
         return None;
     }
+    // `-p -u bob`: what stands behind is an option.
+    if text.get(at + 2) == b' ' && text.get(at + 3) == b'-' {
+        return None;
+    }
     let before = &text.bytes[at.saturating_sub(FAR)..at];
     let ends = |byte: &u8| matches!(byte, b'\n' | b'|' | b';' | b'&');
     let line = before
         .iter()
         .rposition(ends)
         .map_or(before, |end| &before[end + 1..]);
-    let (program, arguments) = PROGRAMS
-        .iter()
-        .filter(|program| program.option == option)
-        .find_map(|program| Some((program, arguments(line, program.name.as_bytes())?)))?;
+    let (program, arguments) = run(line, option)?;
     // Behind a word of its own, sshpass has the options of another program.
     let mut words = arguments.split(|byte| *byte == b' ');
     if program.name == "sshpass" && words.any(|word| !word.is_empty() && word[0] != b'-') {
@@ -84,7 +85,7 @@ pub(super) fn password(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
     }
     let mut start = at + 2;
     let apart = text.get(start) == b' ';
-    if apart && (program.form == Touching || text.get(start + 1) == b'-') {
+    if apart && program.form == Touching {
         return None;
     }
     let quote = text.get(start + usize::from(apart));
@@ -108,21 +109,37 @@ pub(super) fn password(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
     }
     let range = value(text, start, Field::Assigned)?;
     let value = &text.bytes[range.clone()];
-    let placeholder = value.eq_ignore_ascii_case(b"pass") || value.starts_with(b"YOUR_");
+    // `-p/--password` names an option twice.
+    let placeholder =
+        value.eq_ignore_ascii_case(b"pass") || value.starts_with(b"YOUR_") || value.starts_with(b"/-");
     // `mysql -perhaps`: a word of letters is a password only beside another option.
     let word =
         program.form == Touching && value.iter().all(u8::is_ascii_lowercase) && !arguments.contains(&b'-');
     (value.len() >= LEAST && !placeholder && !word).then_some(range)
 }
 
-/// The arguments so far, if `line` runs the program `name`: a whole word, behind which no other script stands.
-fn arguments<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    memchr::memmem::find_iter(line, name).find_map(|at| {
+/// The last program of `line` that takes a password by `option`, with its arguments so far: a whole word, behind which no other script stands.
+fn run(line: &[u8], option: u8) -> Option<(&'static Program, &[u8])> {
+    for at in (0..line.len()).rev() {
+        if !line[at].is_ascii() {
+            return None;
+        }
         let before = at.checked_sub(1).map_or(b' ', |at| line[at]);
-        let begins = !(before.is_ascii_alphanumeric() || matches!(before, b'-' | b'_' | b'.'));
-        let arguments = line[at + name.len()..].strip_prefix(b" ")?;
-        (begins && arguments.is_ascii()).then_some(arguments)
-    })
+        let within = before.is_ascii_alphanumeric() || matches!(before, b'-' | b'_' | b'.');
+        if within || !line[at].is_ascii_alphanumeric() {
+            continue;
+        }
+        let arguments = |program: &Program| {
+            line[at..]
+                .strip_prefix(program.name.as_bytes())?
+                .strip_prefix(b" ")
+        };
+        let mut programs = PROGRAMS.iter().filter(|program| program.option == option);
+        if let Some(found) = programs.find_map(|program| Some((program, arguments(program)?))) {
+            return Some(found);
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -148,6 +165,8 @@ mod tests {
             ("docker login -u bob -p hunter2 registry", "hunter2"),
             ("redis-cli -h cache -a hunter2 ping", "hunter2"),
             ("ldapsearch -D cn=admin -w hunter2", "hunter2"),
+            ("sshpass -p $PASS mysql -phunter2", "hunter2"),
+            ("パスワードは mysql -phunter2", "hunter2"),
             ("curl -s -u admin:hunter2 http://db", "hunter2"),
             ("curl -u 'admin:hunter2' http://db", "hunter2"),
         ] {
@@ -163,6 +182,7 @@ mod tests {
             "mysql -u root -p$PASSWORD",
             "mysql -P 3306",
             "mysql -p[API_KEY]",
+            "mysql -p/--password",
             "mysql ok | sort -plain",
             "mysql ok; mkdir -public",
             "docker run -p 8080:80 web",

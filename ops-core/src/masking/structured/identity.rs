@@ -1,6 +1,6 @@
-use crate::masking::text::PREFECTURES;
 use std::ops::Range;
 
+use super::cell::{is_before_prefecture, is_behind_company};
 use super::cluster::{Cluster, begins_here, ends_here};
 use super::label::{self, Label, Meaning};
 use super::number::{is_corporate_number, is_drivers_license, is_my_number};
@@ -342,6 +342,24 @@ impl<'a> Number<'a> {
         Some((self.digits(count), PiiType::PostalCode))
     }
 
+    /// Whether it is the name of a file or of a year's data rather than a number of a person: `EMP_001.csv`, `emp_2024`.
+    fn is_file(&self, text: &Text<'_>) -> bool {
+        let group = &self.cluster.groups()[0];
+        let digits = &text.bytes[group.start..group.end];
+        let file =
+            digits.len() < 4 && text.get(group.end) == b'.' && text.get(group.end + 1).is_ascii_lowercase();
+        let small = text.get(self.start).is_ascii_lowercase();
+        let year = small && digits.len() == 4 && (digits.starts_with(b"19") || digits.starts_with(b"20"));
+        text.before(group.start) == b'_' && (file || year)
+    }
+
+    /// Whether the number of a company stands behind its name in a table. Numbers of goods of Japan begin with 45 and 49.
+    fn is_of_company(&self, text: &Text<'_>) -> bool {
+        let group = &self.cluster.groups()[0];
+        let goods = matches!(text.bytes[group.start..group.end], [b'4', b'5' | b'9', ..]);
+        group.len() == 13 && !goods && is_behind_company(text, self.start)
+    }
+
     /// What its form gives away, which may be longer than its first group, before a code.
     fn secret_or_longer(&self, text: &Text<'_>, phone: Option<&Phone>) -> Option<Found> {
         let sure = || phone.filter(|phone| !phone.is_bare);
@@ -393,7 +411,7 @@ impl<'a> Number<'a> {
         let veto = label.is_some_and(|label| is_veto(label, self.start));
         if self.letters == 0 {
             if !veto
-                && names_companies(text, self.cluster.groups()[0].end)
+                && (names_companies(text, self.cluster.groups()[0].end) || self.is_of_company(text))
                 && let Some(found) = self.corporate(text)
             {
                 return Some(found);
@@ -408,7 +426,7 @@ impl<'a> Number<'a> {
                 return Some((self.digits(count), PiiType::MyNumber));
             }
             if let Some(count) = self.shape(text, &[&[3, 4], &[7]])
-                && is_before_prefecture(text, self.cluster.groups()[count - 1].end)
+                && is_before_prefecture(text, self.cluster.groups()[count - 1].end, count > 1)
             {
                 return Some((self.digits(count), PiiType::PostalCode));
             }
@@ -420,6 +438,7 @@ impl<'a> Number<'a> {
         let letters = &text.bytes[self.start..self.start + self.letters];
         let small = letters == b"emp" && matches!(text.get(self.start + 3), b'-' | b'_');
         ((letters == b"EMP" || small)
+            && !self.is_file(text)
             && matches!(self.cluster.groups()[0].len(), 3..=8)
             && self.cluster.ends(text, 1))
         .then(|| (self.range(1), PiiType::EmployeeId))
@@ -452,23 +471,6 @@ fn names_companies(text: &Text<'_>, end: usize) -> bool {
     let behind = &text.bytes[end..text.bytes.len().min(end + 24)];
     let behind = memchr::memchr(b'\n', behind).map_or(behind, |end| &behind[..end]);
     memchr::memmem::find(behind, "法人番号".as_bytes()).is_some()
-}
-
-/// Whether an address follows: the name of a prefecture, after at most a few signs.
-fn is_before_prefecture(text: &Text<'_>, end: usize) -> bool {
-    let mut at = end;
-    while matches!(text.get(at), b' ' | b',' | b')') && at - end < 3 {
-        at += 1;
-    }
-    for sign in ["　", "、", "）"] {
-        if text.starts(at, sign.as_bytes()) {
-            at += sign.len();
-        }
-    }
-    text.get(at) >= 0x80
-        && PREFECTURES
-            .split(' ')
-            .any(|name| text.starts(at, name.as_bytes()))
 }
 
 #[cfg(test)]

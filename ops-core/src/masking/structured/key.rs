@@ -144,6 +144,9 @@ fn named(text: &Text<'_>, sign: usize, width: usize, end: usize, quoted: bool) -
         Name::Other => 6,
     };
     let long = length >= least;
+    if matches!(name, Name::Password) && bytes.iter().all(u8::is_ascii_lowercase) && is_deed(text, end) {
+        return None;
+    }
     let right = match name {
         Name::Pin => bytes.iter().all(u8::is_ascii_digit) && length <= 12,
         Name::Password => true,
@@ -151,6 +154,49 @@ fn named(text: &Text<'_>, sign: usize, width: usize, end: usize, quoted: bool) -
     };
     (long && right).then_some(value)
 }
+
+/// Whether the name of a password that ends before `end` is that of something done with one, of which a plain word is a state:
+/// `forgotpassword=sent`, `show_password: function`.
+fn is_deed(text: &Text<'_>, end: usize) -> bool {
+    let low = end.saturating_sub(24);
+    let name = text.bytes[low..end].to_ascii_lowercase();
+    let Some(at) = memchr::memmem::rfind(&name, b"passw").or_else(|| memchr::memmem::rfind(&name, b"pw"))
+    else {
+        return false;
+    };
+    let signs = name[..at]
+        .iter()
+        .rev()
+        .take_while(|byte| matches!(byte, b'_' | b'-'))
+        .count();
+    let front = &name[..at - signs];
+    DEEDS.iter().any(|deed| front.ends_with(deed.as_bytes()))
+}
+
+const DEEDS: [&str; 22] = [
+    "forgot",
+    "forget",
+    "forgotten",
+    "show",
+    "hide",
+    "reset",
+    "change",
+    "changed",
+    "toggle",
+    "update",
+    "has",
+    "is",
+    "no",
+    "lost",
+    "remember",
+    "require",
+    "needs",
+    "validate",
+    "check",
+    "enable",
+    "disable",
+    "allow",
+];
 
 /// Whether `word` is a name and a value, `user=bob`.
 fn is_field(word: &[u8]) -> bool {

@@ -4,12 +4,14 @@
 //! a bounded distance and never past the line. Lines with escapes or full width letters are read through a [`view`].
 
 mod card;
+mod cell;
 mod cluster;
 mod command;
 mod cookie;
 mod email;
 mod identity;
 mod ip;
+mod kana;
 mod key;
 mod label;
 mod label_index;
@@ -248,6 +250,10 @@ impl<'a> Search<'a> {
             _ => None,
         };
         let Some(range) = secret else {
+            let width = if text.get(at) == 0xef { 3 } else { 1 };
+            if let Some(name) = kana::name(text, at, width) {
+                return self.push(name, PiiType::Person, found);
+            }
             self.cookies(at, found);
             return Next::Mark;
         };
@@ -256,9 +262,27 @@ impl<'a> Search<'a> {
         let is_number = text.bytes[range.clone()]
             .iter()
             .all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'(' | b')'));
+        let number = self.number_at_end(&range);
         let next = self.push(range, PiiType::ApiKey, found);
         // `+81-90 1234 5678`: a number may go on behind the space, and of two that begin together the longer counts.
-        if is_number || apart { Next::Mark } else { next }
+        match number {
+            _ if is_number || apart => Next::Mark,
+            Some(start) => Next::From(start),
+            None => next,
+        }
+    }
+
+    /// Where the digits begin that end a secret, if a number may go on behind it: `hunter2&5555 5555 5555 4444`.
+    fn number_at_end(&self, range: &Range<usize>) -> Option<usize> {
+        let text = &self.text;
+        let goes_on = matches!(text.get(range.end), b' ' | b'-' | b'(' | b')')
+            && text.get(range.end + 1).is_ascii_digit();
+        let digits = text.bytes[range.clone()]
+            .iter()
+            .rev()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
+        (goes_on && digits > 0).then(|| range.end - digits)
     }
 
     /// The sign at `at` may be that of a header with cookies. What stands in front of the secrets among them is looked at all the same.

@@ -168,13 +168,19 @@ pub(super) fn extent(chars: &[char], end: usize) -> usize {
                 .get(*to)
                 .is_some_and(|c| is_digit(*c) || is_katakana(*c) && is_katakana(part[*to - 1]));
             let room = ends_with_room(part);
+            // レジデンス南 727: the side of a building, and a room behind it.
+            let side = named
+                && is_side(part)
+                && chars.get(from + length).is_some_and(|c| is_space(*c))
+                && chars.get(from + length + 1).is_some_and(|c| is_digit(*c));
             let digits = is_digit(part[*to - 1])
                 && !ROOMS
                     .iter()
                     .any(|room| contains(&token[*to..], room) && starts_with(&token[*to..], room));
             let alone = part.iter().all(|c| is_digit(*c));
             !open
-                && (room && (named || *to == length)
+                && (side && *to == length
+                    || room && (named || *to == length)
                     || digits && named && (!alone || word > 0)
                     || KINDS.iter().any(|kind| ends_with(part, kind)))
         });
@@ -228,6 +234,11 @@ fn ends_with_room(chars: &[char]) -> bool {
             is_digit(before) || *room == "棟" && is_latin(before)
         }
     })
+}
+
+/// Whether a word of a building's name ends with the side that it stands on.
+fn is_side(part: &[char]) -> bool {
+    matches!(part, [.., c, '東' | '西' | '南' | '北' | '中' | '館'] if is_katakana(*c))
 }
 
 fn starts_with_any(chars: &[char], words: &[&str]) -> bool {

@@ -164,6 +164,12 @@ pub(super) fn at(text: &str, start: usize) -> Option<usize> {
     }
     let street = (2..words.len().min(7))
         .find(|at| is_among(&words[*at], STREETS) && !words[1..*at].iter().any(|word| word.comma))?;
+    // 20 3rd Party Drive: behind the number of a street stands what it is.
+    let numbered =
+        words[1].text.starts_with(|c: char| c.is_ascii_digit()) && words[1].text.ends_with(['t', 'h', 'd']);
+    if numbered && street > 2 {
+        return None;
+    }
     let mut end = street;
     // NW, and the apartment.
     if words
@@ -302,6 +308,10 @@ fn read<'a>(text: &'a str, start: usize, words: &mut [Word<'a>; 18]) -> usize {
         // A full stop ends the sentence, unless it shortens a word.
         let short = length <= 5 && bytes.get(at).is_some_and(u8::is_ascii_alphabetic);
         if length > 1 && bytes[end - 1] == b'.' && (!short || !matches!(bytes.get(end), Some(b' ' | b','))) {
+            end -= 1;
+        }
+        // A quote ends a string, and no word.
+        while end > at && bytes[end - 1] == b'\'' {
             end -= 1;
         }
         let Some(first) = bytes.get(at).filter(|_| end > at) else {

@@ -3,6 +3,7 @@ use super::super::letters::{
     is_katakana, is_space,
 };
 use super::super::lexicon::Entry;
+use super::super::person;
 use super::super::scan::Scan;
 use super::building;
 use crate::model::PiiType;
@@ -18,6 +19,7 @@ pub(in super::super) fn japanese(scan: &mut Scan<'_>, end: usize) -> bool {
             return false;
         };
         scan.take(start, to, PiiType::Address);
+        person::after_address(scan, to);
         return true;
     }
     if char_before(text, end).is_some_and(|c| matches!(c, '県' | '都' | '府' | '道')) {
@@ -31,6 +33,7 @@ pub(in super::super) fn japanese(scan: &mut Scan<'_>, end: usize) -> bool {
         return false;
     };
     scan.take(start, to, PiiType::Address);
+    person::after_address(scan, to);
     true
 }
 
@@ -368,6 +371,15 @@ fn numbers(chars: &[char], from: usize, strict: bool) -> Option<usize> {
             units += 1;
             at += length;
             end = at;
+            // 本通14丁目北1-26
+            let side = *unit == "丁目"
+                && chars
+                    .get(at)
+                    .is_some_and(|c| matches!(c, '東' | '西' | '南' | '北'));
+            if side && chars.get(at + 1).is_some_and(|c| is_digit(*c)) {
+                at += 1;
+                continue;
+            }
             if matches!(*unit, "条" | "線") {
                 // 北1条西2丁目
                 let name = chars[at..]

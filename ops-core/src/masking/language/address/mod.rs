@@ -10,6 +10,7 @@ pub(super) use self::japanese::japanese;
 
 use super::labels::Value;
 use super::letters::{char_at, is_digit, is_latin};
+use super::person;
 use super::scan::Scan;
 use crate::model::PiiType;
 
@@ -43,6 +44,7 @@ pub(super) fn labelled(scan: &mut Scan<'_>, value: Value) -> bool {
     };
     if let Some(end) = found {
         scan.take(start, end, PiiType::Address);
+        person::after_address(scan, end);
     }
     found.is_some()
 }

@@ -3,8 +3,9 @@
 use super::super::letters::{Window, is_hiragana, is_kanji, is_katakana, is_space};
 use super::super::lexicon::{Entry, SEED, step};
 use super::super::scan::Scan;
-use super::frames::is_framed;
+use super::frames::{is_framed, is_led, is_noted};
 use super::katakana::reading;
+use super::labelled::others;
 use super::parse::{self, Points, begins_with_title, is_name};
 use crate::model::PiiType;
 
@@ -32,7 +33,8 @@ pub(in super::super) fn bare(scan: &mut Scan<'_>, at: usize) {
     let sure = match points {
         Points::FULL | Points::RARE_FULL => {
             is_bare_name(scan, name, chars.get(length).copied(), points)
-                || points == Points::FULL && is_cell(name, &text[..at], &text[end..])
+                || points == Points::FULL
+                    && (is_cell(name, &text[..at], &text[end..]) || name.len() > 3 && is_noted(&text[end..]))
         }
         Points::SURNAME | Points::RARE => is_framed(scan, name, at, end),
         _ => false,
@@ -40,6 +42,9 @@ pub(in super::super) fn bare(scan: &mut Scan<'_>, at: usize) {
     if sure {
         scan.take(at, end, PiiType::Person);
         reading(scan, end);
+        if is_led(&text[..at]) {
+            others(scan, end);
+        }
     }
 }
 
@@ -72,6 +77,23 @@ fn may_be_bare(scan: &Scan<'_>, at: usize) -> bool {
             return is_split(scan, &word[..run])
                 || is_addressed(scan, &word[..run])
                 || (is_space(c) || matches!(c, 'ヶ' | 'ノ')) && is_surname(scan, &word[..run])
+                || matches!(
+                    c,
+                    '「' | '：'
+                        | ':'
+                        | '、'
+                        | '・'
+                        | '('
+                        | '（'
+                        | ')'
+                        | '）'
+                        | '】'
+                        | ']'
+                        | '］'
+                        | '\n'
+                        | '@'
+                        | '＠'
+                ) && is_surname(scan, &word[..run])
                 || is_hiragana(c) && run > 1 && {
                     let word = scan.lexicon.word(&word[..run]);
                     word.is(Entry::SURNAME)
@@ -84,7 +106,9 @@ fn may_be_bare(scan: &Scan<'_>, at: usize) -> bool {
             return false;
         }
     }
-    is_addressed(scan, &word[..run]) || run > 2 && is_split(scan, &word[..run])
+    is_addressed(scan, &word[..run])
+        || run > 2 && is_split(scan, &word[..run])
+        || is_surname(scan, &word[..run])
 }
 
 /// Whether `word` is a surname and 宛.
@@ -188,7 +212,11 @@ fn is_cell(name: &[char], before: &str, behind: &str) -> bool {
         let opens = starts || number || first.is_some_and(|c| loose(c) && !matches!(c, ')' | '）' | '」'));
         let closes =
             ends || last.is_some_and(loose) && (right.len() == behind.len() || last.is_some_and(strict));
-        return name.len() > 3 && opens && closes;
+        // ('原 修', 'osamu@example.com')
+        let quote = |c: Option<char>| c.is_some_and(|c| matches!(c, '\'' | '"'));
+        let quoted =
+            quote(first) && first == last && left.len() == before.len() && right.len() == behind.len();
+        return name.len() > 3 && opens && closes || quoted;
     }
     let kana = name.iter().rev().take(2).all(|c| is_hiragana(*c));
     let closes = ends || last.is_some_and(strict);

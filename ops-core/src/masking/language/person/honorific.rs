@@ -11,7 +11,8 @@ use super::parse::{self, Points, begins_with_title, is_name};
 use crate::model::PiiType;
 
 /// The last characters of honorifics and titles.
-pub(in super::super) const HONORIFIC_ENDS: &str = "様ん氏殿君生長務任役表ーま授師士手員督臣輩問事査";
+pub(in super::super) const HONORIFIC_ENDS: &str =
+    "様ん氏殿君生長務任役表ーま授師士手員督臣輩問事査妻人史嬢者";
 
 /// An honorific or title behind a name.
 #[derive(Clone, Copy, Debug)]
@@ -138,6 +139,33 @@ pub(in super::super) const HONORIFICS: &[Honorific] = &[
     title("公認会計士", "会事法試"),
     title("一級建築士", "会事法試"),
     title("二級建築士", "会事法試"),
+    title("夫妻", ""),
+    title("ご夫妻", ""),
+    title("夫人", ""),
+    title("女史", ""),
+    title("嬢", ""),
+    title("容疑者", ""),
+    title("記者", "会団席発"),
+    title("執行役員", "会"),
+    title("相談役", "会"),
+    title("名誉教授", "会"),
+    title("特任教授", "会"),
+    title("看護師長", "会"),
+    title("師長", "会"),
+    title("学長", "会室"),
+    title("塾長", "会"),
+    title("署長", "会"),
+    title("機長", ""),
+    title("船長", ""),
+    title("駅長", "室"),
+    title("投手", "陣力"),
+    title("捕手", ""),
+    title("刑事", "罰事訴裁法"),
+    title("検事", "総正"),
+    title("巡査", ""),
+    title("助教授", "会"),
+    title("技師", "長会"),
+    title("棋士", "会"),
 ];
 
 /// Takes the name in front of the honorific or title that ends at `end`.

@@ -4,6 +4,8 @@ use super::super::letters::{Window, char_at, ends_with, is_hiragana, is_kanji, i
 use super::super::lexicon::Entry;
 use super::super::scan::Scan;
 use super::bare::{introduces, is_surname};
+use super::labelled::joined;
+use super::latin;
 use super::parse::{self, Points};
 use crate::model::PiiType;
 
@@ -147,6 +149,9 @@ pub(super) fn kana_points(scan: &Scan<'_>, chars: &[char]) -> Option<Points> {
 
 /// Takes the reading of a name in brackets behind it: 田中太郎（タナカ タロウ）.
 pub(super) fn reading(scan: &mut Scan<'_>, end: usize) {
+    if reading_in_cell(scan, end) {
+        return;
+    }
     let Some(open) = char_at(scan.text, end).filter(|c| matches!(c, '(' | '（')) else {
         return;
     };
@@ -159,4 +164,37 @@ pub(super) fn reading(scan: &mut Scan<'_>, end: usize) {
     if closed && chars.len() >= 3 && kana_points(scan, chars) >= Some(Points::GIVEN) {
         scan.push(start, window.end(), PiiType::Person);
     }
+    if chars.is_empty() {
+        latin::reading(scan, start);
+    }
+}
+
+/// Takes the reading of a name in katakana in the next cell of a table: 佐々木 太一,ササキタイチ. Whether there was one.
+fn reading_in_cell(scan: &mut Scan<'_>, end: usize) -> bool {
+    let bytes = scan.text.as_bytes();
+    let quote = usize::from(matches!(bytes.get(end), Some(b'"' | b'\'')));
+    if !matches!(bytes.get(end + quote), Some(b',' | b'\t' | b'|' | b';')) {
+        return false;
+    }
+    let rest = scan.text[end + quote + 1..].trim_start_matches(' ');
+    let rest = if quote == 1 {
+        rest.trim_start_matches(['"', '\''])
+    } else {
+        rest
+    };
+    let start = scan.text.len() - rest.len();
+    let window = Window::after(scan.text, start, 18, |c| is_katakana(c) || is_space(c));
+    let chars = window.chars();
+    let mut length = chars.len();
+    while length > 0 && is_space(chars[length - 1]) {
+        length -= 1;
+    }
+    let closed = char_at(scan.text, window.end())
+        .is_none_or(|c| matches!(c, ',' | '\t' | '|' | ';' | '"' | '\'' | '\n' | '\r'));
+    let name = &chars[..length];
+    let fits = closed && length >= 3 && kana_points(scan, name).or(joined(scan, name)) >= Some(Points::GIVEN);
+    if fits {
+        scan.push(start, window.place(length), PiiType::Person);
+    }
+    fits
 }

@@ -7,7 +7,7 @@ use super::super::letters::{
 };
 use super::super::lexicon::Entry;
 use super::super::scan::Scan;
-use super::frames::{belongs, is_noun, is_prefecture};
+use super::frames::{belongs, is_noun, is_place};
 use super::honorific::{is_company, is_everybody};
 use super::katakana::{kana_points, reading};
 use super::parse::{self, Points, begins_with_title, is_name};
@@ -36,9 +36,12 @@ pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength, ro
     } else if is_hiragana(first) {
         kana_run(scan, chars, strength.min(Strength::Fair), is_hiragana)
     } else {
-        // 連絡先は千葉です: a place.
-        let place =
-            |length: &usize| !role && value.link == Link::Word && is_prefecture(scan, &chars[..*length]);
+        // 連絡先は千葉です, 訪問先：青山: a place.
+        let place = |length: &usize| {
+            let rest = &text[window.place(*length)..];
+            let is_alone = value.link == Link::Word || is_aim(&text[..value.start]) && !is_reached(rest);
+            !role && is_alone && is_place(scan, &chars[..*length])
+        };
         let run = kanji_run(scan, chars, value.link, strength).filter(|length| !place(length));
         run.or_else(|| {
             let (length, points) = parse::forward(scan.lexicon, chars).filter(|_| role)?;
@@ -61,10 +64,102 @@ pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength, ro
     }
     scan.take(value.start, end, PiiType::Person);
     reading(scan, end);
-    if !closed {
+    if closed {
+        others_in_quotes(scan, end, value.closer);
+    } else {
         others(scan, end);
+        successor(scan, end);
     }
     true
+}
+
+/// Whether the label in front of a value says where something goes: 訪問先, 送付先.
+fn is_aim(before: &str) -> bool {
+    before
+        .trim_end_matches(['：', ':', '＝', '=', ' ', '　', '】', '」', '"'])
+        .ends_with('先')
+}
+
+/// Whether a number to reach somebody at, or a title, follows.
+fn is_reached(rest: &str) -> bool {
+    let rest = rest.trim_start_matches(is_space);
+    rest.starts_with(|c: char| is_digit(c) || matches!(c, '(' | '（' | '+'))
+        || rest.starts_with(['様', 'さ', '氏', '殿'])
+}
+
+/// Takes who comes after the person that ends at `end`: 坂本から阿部へ変わりました, 坂本→阿部.
+fn successor(scan: &mut Scan<'_>, end: usize) {
+    let rest = scan.text[end..].trim_start_matches(is_space);
+    let Some((sign, behind)) = ["から", "より", "→", "⇒", "➡"]
+        .iter()
+        .find_map(|sign| Some((*sign, rest.strip_prefix(sign)?)))
+    else {
+        return;
+    };
+    let behind = behind.trim_start_matches(is_space);
+    let start = scan.text.len() - behind.len();
+    let window = Window::after(scan.text, start, 12, |c| is_name(c) || is_space(c));
+    let Some((length, points)) = parse::forward(scan.lexicon, window.chars()) else {
+        return;
+    };
+    let name_end = window.place(length);
+    let next = &scan.text[name_end..];
+    let arrow = !matches!(sign, "から" | "より")
+        && (is_said(next) || next.starts_with(['に', 'へ', '(', '（', ' ', '　']));
+    if points >= Points::SURNAME && !is_noun(&window.chars()[..length]) && (is_handed(next) || arrow) {
+        scan.take(start, name_end, PiiType::Person);
+    }
+}
+
+/// Whether something is handed to the person in front of `rest`: 阿部へ変わりました.
+pub(super) fn is_handed(rest: &str) -> bool {
+    const CHANGES: [&str; 9] = [
+        "変",
+        "交代",
+        "代わ",
+        "替",
+        "引き",
+        "引継",
+        "異動",
+        "バトン",
+        "なり",
+    ];
+    rest.strip_prefix(['に', 'へ', 'と'])
+        .is_some_and(|rest| CHANGES.iter().any(|change| rest.starts_with(change)))
+}
+
+/// Takes the further names of a list in which each stands in quotes: `"assignees": ["田中", "佐藤"]`.
+fn others_in_quotes(scan: &mut Scan<'_>, end: usize, closer: Option<char>) {
+    let Some(quote @ ('"' | '\'')) = closer else {
+        return;
+    };
+    let mut end = end;
+    for _ in 0..8 {
+        let Some(rest) = scan.text[end..]
+            .strip_prefix(quote)
+            .and_then(|rest| rest.strip_prefix(','))
+        else {
+            return;
+        };
+        let Some(name) = rest.trim_start_matches(' ').strip_prefix(quote) else {
+            return;
+        };
+        let start = scan.text.len() - name.len();
+        let window = Window::after(scan.text, start, 16, |c| is_name(c) || is_space(c));
+        let fits = !window.chars().is_empty()
+            && char_at(scan.text, window.end()) == closer
+            && parse::whole(scan.lexicon, window.chars()) >= Some(Points::SURNAME);
+        // The next key of an object is no name.
+        if !fits
+            || scan.text[window.end() + 1..]
+                .trim_start_matches(' ')
+                .starts_with(':')
+        {
+            return;
+        }
+        end = window.end();
+        scan.take(start, end, PiiType::Person);
+    }
 }
 
 /// The length of the name that fills quotes or brackets.
@@ -141,7 +236,9 @@ fn kanji_run(scan: &Scan<'_>, chars: &[char], link: Link, strength: Strength) ->
         (Strength::Fair, Link::Sign) => Points::GIVEN,
         _ => Points::RARE,
     };
-    if points < least || points == Points::SHAPE && length < 2 {
+    // 承認者：済
+    let mark = length == 1 && "済良可否有無優要未同上他".contains(chars[0]);
+    if points < least || mark || points == Points::SHAPE && length < 2 {
         return None;
     }
     // Behind `は` or a space, a lone surname that is a word as well is rather the word.
@@ -156,7 +253,7 @@ fn kanji_run(scan: &Scan<'_>, chars: &[char], link: Link, strength: Strength) ->
 }
 
 /// Whether surname and given name stand in kana without a space, of which the surname is known: オイカワセイイチロウ.
-fn joined(scan: &Scan<'_>, name: &[char]) -> Option<Points> {
+pub(super) fn joined(scan: &Scan<'_>, name: &[char]) -> Option<Points> {
     let known = (3..=5).any(|split| {
         let given = name.len().saturating_sub(split);
         (2..=7).contains(&given) && {
@@ -190,19 +287,23 @@ fn narrow_run(chars: &[char]) -> Option<usize> {
 /// Takes the name of half width behind the number of an account: 普通 8950624 ﾌｼﾞﾜﾗ ｲﾁﾛｳ. Whether there was one.
 pub(in super::super) fn holder(scan: &mut Scan<'_>, end: usize) -> bool {
     let rest = &scan.text[end..];
-    let number = rest.trim_start_matches([' ', '　', ')', '）', ':', '：', '番', '号', '.', 'N', 'o']);
+    let number = rest.trim_start_matches([
+        ' ', '　', ')', '）', ':', '：', '番', '号', '.', 'N', 'o', ',', '\t', '|',
+    ]);
     let behind = number.trim_start_matches(is_digit);
     let digits = number.len() - behind.len();
-    let name = behind.trim_start_matches([' ', '　', '/', '／', '、', ',']);
-    if rest.len() - number.len() > 16
-        || !(4..=24).contains(&digits)
-        || name.len() == behind.len()
-        || behind.len() - name.len() > 6
-    {
+    let name = behind.trim_start_matches([' ', '　', '/', '／', '、', ',', '\t', '|']);
+    if rest.len() - number.len() > 16 || !(4..=24).contains(&digits) || behind.len() - name.len() > 6 {
         return false;
+    }
+    if name.len() == behind.len() {
+        return holder_before(scan, end);
     }
     let start = scan.text.len() - name.len();
     let window = Window::after(scan.text, start, 30, |c| is_narrow(c) || is_space(c));
+    if window.chars().is_empty() {
+        return holder_before(scan, end);
+    }
     let Some(length) = narrow_run(window.chars()) else {
         return false;
     };
@@ -212,6 +313,33 @@ pub(in super::super) fn holder(scan: &mut Scan<'_>, end: usize) -> bool {
         return false;
     }
     scan.take(start, end, PiiType::Person);
+    true
+}
+
+/// Takes the name of half width in a cell of its own in front of the kind of the account that ends at `end`: ﾌｼﾞﾜﾗ ｲﾁﾛｳ,ﾐﾅﾄ銀行,普通,8950624.
+fn holder_before(scan: &mut Scan<'_>, end: usize) -> bool {
+    let is_edge = |c: char| matches!(c, ',' | '、' | '\t' | '|' | '｜' | '/' | '／');
+    let window = Window::before(scan.text, end, 40, |c| c != '\n');
+    let chars = window.chars();
+    let Some(last) = chars.iter().rposition(|c| is_narrow(*c)) else {
+        return false;
+    };
+    let first = chars[..last]
+        .iter()
+        .rposition(|c| !is_narrow(*c) && !is_space(*c))
+        .map_or(0, |at| at + 1);
+    let opens = first > 0 && is_edge(chars[first - 1])
+        || first == 0
+            && scan.text[..window.start()]
+                .chars()
+                .next_back()
+                .is_none_or(|c| c == '\n' || is_edge(c));
+    let name = &chars[first..=last];
+    let words = name.split(|c| is_space(*c)).filter(|word| word.len() > 1).count();
+    if !opens || !is_edge(chars[last + 1]) || words != 2 || narrow_run(name) != Some(name.len()) {
+        return false;
+    }
+    scan.push(window.place(first), window.place(last + 1), PiiType::Person);
     true
 }
 
@@ -258,6 +386,11 @@ fn kana_run(
         }
     }
     let points = kana_points(scan, &chars[..length]).or(joined(scan, &chars[..length]));
+    // 署名がない: behind a particle, words of the language are names of people too.
+    let said = strength == Strength::Weak && chars[..length].iter().all(|c| is_hiragana(*c));
+    if said && points < Some(Points::SURNAME) {
+        return None;
+    }
     if scan.lexicon.word(&chars[..first]).is(Entry::ROLE)
         || !(2..=20).contains(&length)
         || chars.get(length).is_some_and(|c| is_kanji(*c))
@@ -306,6 +439,11 @@ fn is_entered(rest: &str) -> bool {
     .any(|verb| rest.starts_with(verb))
 }
 
+/// Whether a list ends, or goes on, in front of `rest`: a surname of one kanji has nothing else behind it.
+fn is_last(rest: &[char]) -> bool {
+    rest.first().is_none_or(|c| is_separator(*c))
+}
+
 fn is_separator(c: char) -> bool {
     matches!(c, '、' | '/' | '／' | '・' | ',' | '，' | ';' | '；')
 }
@@ -334,12 +472,30 @@ pub(super) fn others(scan: &mut Scan<'_>, end: usize) {
         }
         match parse::forward(scan.lexicon, &chars[skip..]) {
             Some((length, points))
-                if length > 1 && (points >= Points::SURNAME || points == Points::HALF && length > 3) =>
+                if (length > 1 || is_last(&chars[skip + length..]))
+                    && (points >= Points::SURNAME || points == Points::HALF && length > 3) =>
             {
                 scan.take(window.place(skip), window.place(skip + length), PiiType::Person);
                 end = window.place(skip + length);
             }
             _ => return,
+        }
+    }
+}
+
+/// Takes surname and given name behind an address, with which a field or a line ends: 東京都…4番24号 松本遥.
+pub(in super::super) fn after_address(scan: &mut Scan<'_>, end: usize) {
+    let Some(space) = char_at(scan.text, end).filter(|c| is_space(*c)) else {
+        return;
+    };
+    let start = end + space.len_utf8();
+    let window = Window::after(scan.text, start, 12, |c| is_name(c) || is_space(c));
+    if let Some((length, Points::FULL)) = parse::forward(scan.lexicon, window.chars()) {
+        let name_end = window.place(length);
+        let closed = char_at(scan.text, name_end)
+            .is_none_or(|c| matches!(c, '\n' | '\r' | ',' | '"' | ')' | '）' | '|' | '\t' | '（' | '('));
+        if closed && length > 2 {
+            scan.take(start, name_end, PiiType::Person);
         }
     }
 }

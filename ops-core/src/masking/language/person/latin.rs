@@ -14,6 +14,8 @@ enum Cue {
     Greeting,
     /// `from`: perhaps a name.
     Preposition,
+    /// `Officer`: a name that is known.
+    Rank,
     /// `I'm`: one's own name, in full or the given name alone.
     Introduction,
 }
@@ -31,7 +33,7 @@ fn cue(entry: Entry) -> Option<Cue> {
 }
 
 /// Words behind which a name stands.
-pub(in super::super) const TITLES: &str = "mr mrs ms dr prof mx professor attn";
+pub(in super::super) const TITLES: &str = "mr mrs ms dr prof mx professor attn capt sgt mme";
 
 /// Words behind which a name of one word or more stands.
 pub(in super::super) const GREETINGS: &str =
@@ -84,6 +86,12 @@ pub(in super::super) fn capitalised(scan: &mut Scan<'_>, at: usize) {
         return;
     }
     let before = entry(scan, word);
+    if let Some(cue) = own_cue(bytes, start, word)
+        && let Some((start, end)) = after_cue(scan, at + 1, cue)
+    {
+        scan.take(start, end, PiiType::Person);
+        return;
+    }
     // Mr., not the ms of a time.
     let small = before.is(Entry::TITLE)
         && !(word[0].is_ascii_uppercase() && word[1..].iter().all(u8::is_ascii_lowercase))
@@ -96,6 +104,9 @@ pub(in super::super) fn capitalised(scan: &mut Scan<'_>, at: usize) {
                     scan.push(subject, start - 1, PiiType::Person);
                 }
                 scan.take(name, end, PiiType::Person);
+                if cue == Cue::Greeting {
+                    others(scan, end);
+                }
             }
             return;
         }
@@ -131,10 +142,83 @@ pub(in super::super) fn capitalised(scan: &mut Scan<'_>, at: usize) {
     }
 }
 
+/// What a word in front of a name tells that is looked at by itself: `Officer`; `name is`, `I am`.
+fn own_cue(bytes: &[u8], start: usize, word: &[u8]) -> Option<Cue> {
+    match word {
+        b"Miss" | b"Sir" | b"Officer" | b"Judge" | b"Senator" | b"Coach" | b"Captain" | b"Sergeant"
+        | b"Nurse" | b"Cheers" | b"Ping" | b"ping" | b"morning" | b"afternoon" | b"evening" => {
+            Some(Cue::Rank)
+        }
+        b"is" if bytes[..start].ends_with(b"name ") => Some(Cue::Introduction),
+        b"am" if bytes[..start].ends_with(b"I ") => Some(Cue::Introduction),
+        _ => None,
+    }
+}
+
+/// Takes the further names of a list: Megan, Patrick and Elena.
+fn others(scan: &mut Scan<'_>, end: usize) {
+    let mut end = end;
+    for _ in 0..8 {
+        let rest = &scan.text[end..];
+        let Some(joint) = [", and ", ", ", "; ", " and ", " & ", " / "]
+            .iter()
+            .find(|joint| rest.starts_with(**joint))
+        else {
+            return;
+        };
+        let words = read(scan, end + joint.len(), false);
+        let all = words.all();
+        let Some(first) = all.first() else {
+            return;
+        };
+        let second = all.get(1);
+        let many = bare(scan, &words).or_else(|| {
+            let alone = second.is_none() && first.is_given() && !first.is_ordinary();
+            let pair = all.len() == 2
+                && all.iter().any(|word| word.is_known() || word.is_japanese)
+                && all.iter().all(|word| !word.is_ordinary() && !word.initial);
+            (!is_organisation(all) && !is_brand(scan, all)).then_some(())?;
+            if pair { Some(2) } else { alone.then_some(1) }
+        });
+        let Some(many) = many else {
+            return;
+        };
+        let (start, to) = (first.start, all[many - 1].end);
+        // Springfield, IL
+        if scan.text[to..].starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '@' | '_')) {
+            return;
+        }
+        scan.take(start, to, PiiType::Person);
+        end = to;
+    }
+}
+
 /// What people do to one another, in the past.
 const DEEDS: [&str; 9] = [
     "asked", "told", "emailed", "called", "reminded", "invited", "thanked", "informed", "messaged",
 ];
+
+/// Takes the surname in front of the hyphen at `at`, if an honorific of Japan follows, where no space stands before it: 受付でSaeki-sanを.
+pub(in super::super) fn addressed(scan: &mut Scan<'_>, at: usize) {
+    let bytes = scan.text.as_bytes();
+    if !is_honorific(&bytes[at + 1..]) {
+        return;
+    }
+    let start = word_start(bytes, at);
+    let edge = start == 0
+        || bytes[start - 1] >= 0x80
+        || matches!(bytes[start - 1], b'\n' | b'(' | b'"' | b',' | b'@' | b':');
+    if !edge || !bytes.get(start).is_some_and(u8::is_ascii_uppercase) {
+        return;
+    }
+    let words = read(scan, start, false);
+    if let [word] = words.all()
+        && word.end == at
+        && is_addressed(scan, word)
+    {
+        scan.push(start, at, PiiType::Person);
+    }
+}
 
 /// Where the given name begins that stands alone in front of the verb at `start`: Andrew asked Olivia Johnson.
 fn subject(scan: &Scan<'_>, start: usize) -> Option<usize> {
@@ -189,6 +273,13 @@ fn after_cue(scan: &Scan<'_>, start: usize, cue_word: Cue) -> Option<(usize, usi
             alone.then_some(1)
         }),
         Cue::Preposition => full,
+        Cue::Rank => full.or_else(|| {
+            let alone = all.len() == 1
+                && first.is_known()
+                && !first.is_ordinary()
+                && !first.entry.is(Entry::ORGANISATION);
+            alone.then_some(1)
+        }),
         Cue::Introduction => full.or_else(|| {
             let alone = all.len() == 1 && first.is_given() && !first.is_ordinary();
             alone.then_some(1)
@@ -330,6 +421,20 @@ pub(super) fn before_honorific(scan: &mut Scan<'_>, end: usize, known: bool) {
     }
 }
 
+/// Takes the reading in Latin letters that begins at `start`, in brackets behind a name of Japan: 上田 葵（Ueda Aoi）.
+pub(super) fn reading(scan: &mut Scan<'_>, start: usize) {
+    let words = read(scan, start, false);
+    let (Some(first), Some(last)) = (words.all().first(), words.all().last()) else {
+        return;
+    };
+    let (from, to) = (first.start, last.end);
+    let closed = scan.text[to..].starts_with([')', '）']);
+    let known = words.all().iter().any(|word| word.is_known() || word.is_japanese);
+    if closed && words.all().len() == 2 && known && !is_organisation(words.all()) {
+        scan.push(from, to, PiiType::Person);
+    }
+}
+
 /// Takes the name that a label announces; whether there was one.
 pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength) -> bool {
     let words = read(scan, value.start, true);
@@ -396,7 +501,11 @@ pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength) ->
                 !is_lower
                     && (known || closed && count == 2 && all.iter().filter(full).all(|word| word.is_japanese))
                     && ordinary == 0
-                    && (count == 2 || count == 3 || first.is_given() || first.is_surname())
+                    && (count == 2
+                        || count == 3
+                        || first.is_given()
+                        || first.is_surname()
+                        || first.initial && last.is_surname())
             }
             Strength::Weak => {
                 !is_lower
@@ -415,5 +524,8 @@ pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength) ->
         return false;
     }
     scan.take(first.start, end, PiiType::Person);
+    if strength >= Strength::Fair && value.closer.is_none() {
+        others(scan, end);
+    }
     true
 }

@@ -14,8 +14,8 @@ pub(super) use self::bare::bare;
 pub(super) use self::frames::{SIDE_ENDS, touching};
 pub(super) use self::honorific::{HONORIFIC_ENDS, HONORIFICS, before_honorific};
 pub(super) use self::katakana::katakana;
-pub(super) use self::labelled::{after_department, holder};
-pub(super) use self::latin::{GREETINGS, ORGANISATIONS, PREPOSITIONS, TITLES, capitalised};
+pub(super) use self::labelled::{after_address, after_department, holder};
+pub(super) use self::latin::{GREETINGS, ORGANISATIONS, PREPOSITIONS, TITLES, addressed, capitalised};
 pub(super) use self::parse::ROLES;
 
 use super::labels::{Link, Strength, Value};

@@ -69,6 +69,9 @@ pub(super) fn whole(lexicon: &Lexicon, chars: &[char]) -> Option<Points> {
                 better(Points::RARE_FULL);
             } else if split <= 3 && rest.len() > 1 && !kana {
                 better(Points::RARE);
+            } else if split == 1 && surname.is(Entry::SURNAME) && !entry.is(Entry::ORDINARY) {
+                // 関茂, 原修
+                better(Points::GIVEN);
             }
         } else if surname.is(Entry::SURNAME) && split > 1 && may_be_given(rest) && !given.is(Entry::ROLE) {
             better(Points::HALF);
@@ -139,6 +142,9 @@ pub(super) fn forward(lexicon: &Lexicon, chars: &[char]) -> Option<(usize, Point
             if entry.is(Entry::GIVEN)
                 && (surname.is(Entry::SURNAME) || surname.is(Entry::RARE_SURNAME) && run > 1)
                 && !begins_with_title(given)
+                // 奥村より, 小川のほとり
+                && !["より", "から", "まで"].iter().any(|word| word.chars().eq(given.iter().copied()))
+                && !(given[0] == 'の' && given.len() == 2 && chars.get(end).is_some_and(|c| is_hiragana(*c)))
                 && (!entry.is(Entry::ORDINARY)
                     || given.len() > 2 && given.iter().all(|c| is_hiragana(*c))
                     || chars.get(end).is_none_or(|c| !is_hiragana(*c)))
@@ -358,11 +364,36 @@ const TITLES: &[&str] = &[
     "理事",
     "委員",
     "ほか",
+    "夫妻",
+    "ご夫妻",
+    "夫婦",
+    "夫人",
+    "女史",
+    "嬢",
+    "容疑者",
+    "被告",
+    "記者",
+    "両氏",
+    "一家",
+    "親子",
+    "兄弟",
+    "姉妹",
+    "名誉教授",
+    "執行役員",
+    "相談役",
+    "参与",
+    "機長",
+    "学長",
+    "刑事",
+    "巡査",
+    "著",
+    "編",
+    "訳",
 ];
 
 pub(super) fn begins_with_title(chars: &[char]) -> bool {
     let begins = |c: &char| {
-        "様氏殿君先部課係社専常主取代会店室次所局院教医弁議選本支宛他等さくち副助講顧監後理委ほ".contains(*c)
+        "様氏殿君先部課係社専常主取代会店室次所局院教医弁議選本支宛他等さくち副助講顧監後理委ほ夫ご女嬢容被記両一親兄姉名執相参機学刑巡著編訳".contains(*c)
     };
     chars.first().is_some_and(begins) && TITLES.iter().any(|title| starts_with(chars, title))
 }
@@ -429,7 +460,7 @@ pub(in super::super) const ROLES: &str = "皆 お客 客 顧客 取引先 得意
     ボット ロボット チャットボット アプリ ブラウザ ルーター プリンター サポーター ヘルパー ケアマネ ケアマネージャー ベビーシッター タクシー \
     ペット ワンコ ネコ 猫 犬 店長候補 ご近所 近所 隣人 住人 住民 大将 若手 中堅 新卒 中途 常連 初心者 未経験 親御 お子 子供 \
     八百屋 本屋 花屋 魚屋 肉屋 床屋 酒屋 薬屋 電気屋 不動産屋 パン屋 業者 農家 漁師 看護婦 巡査 刑事 警察 消防 役人 芸能 有名 一般 法務 \
-    広報 財務 労務 情シス 開発者 管理人 大学生 高校生 中学生 小学生 留学生 実習生 研修生 新入生 受講生 卒業生 在校生";
+    弁護人 代理人 管財人 後見人 保佐人 補助人 依頼人 相続人 申立人 相手方 証人 参考人 被告人 原告 被告 税理士 弁護士 会計士 公認会計士 社労士 司法書士 行政書士 弁理士 法律 会計 税務 広報 財務 労務 情シス 開発者 管理人 大学生 高校生 中学生 小学生 留学生 実習生 研修生 新入生 受講生 卒業生 在校生";
 
 /// Whether a word names a role, an organisation or a place rather than a person.
 fn is_role(chars: &[char]) -> bool {

@@ -119,6 +119,7 @@ impl<'a> Scan<'a> {
             b':' | b'=' => self.key(bytes, at),
             b'>' if is_tag(bytes, at) => self.key(bytes, at),
             b'\\' => self.escape(at),
+            b'-' => person::addressed(self, at),
             _ => {}
         }
     }
@@ -371,7 +372,7 @@ fn may_follow(bytes: &[u8], at: usize, last: u8) -> bool {
     };
     match first {
         b':' | b'=' | b' ' | b'\t' | b'"' | b'\'' | b'(' | b'<' | b'[' | b']' | b')' | b'|' | b'>' | b'*'
-        | b'\\' => true,
+        | b',' | b'\\' => true,
         // 年収500, 査定A
         b'0'..=b'9' | b'S' | b'A'..=b'E' | 0xc2 => true,
         0xe2 | 0xef => true,
