@@ -192,6 +192,7 @@ impl<'a> Number<'a> {
             }
             Meaning::Symbol => self.symbol(text, label),
             Meaning::Employee if reaches => self.employee(text, near),
+            Meaning::Employee if label.digits_between && is_next(text, at) => self.employee(text, true),
             Meaning::Postal => self.postal(text, label, near),
             Meaning::Secret if near => self.secret_or_longer(text, phone),
             Meaning::Phone if reaches => self.phone(text, near, phone),
@@ -416,6 +417,47 @@ impl<'a> Number<'a> {
         .then(|| (self.range(1), PiiType::EmployeeId))
     }
 }
+
+/// Whether the number at `at` goes on a list of numbers of the same form: 10293、10294と10295.
+fn is_next(text: &Text<'_>, at: usize) -> bool {
+    let joints = [
+        "、",
+        "と",
+        "・",
+        "及び",
+        "および",
+        ", ",
+        ",",
+        " and ",
+        "，",
+        "／",
+        "/",
+    ];
+    let joint = joints.iter().find(|joint| text.ends(at, joint.as_bytes()));
+    let Some(mut before) = joint.map(|joint| at - joint.len()) else {
+        return false;
+    };
+    let part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let mut end = at;
+    while part(text.get(end)) && end - at < LONGEST_ID {
+        end += 1;
+    }
+    // From the last byte to the first, each is of the kind of its pair.
+    for place in (at..end).rev() {
+        let (here, there) = (text.get(place), text.before(before));
+        let same = here.is_ascii_digit() == there.is_ascii_digit()
+            && here.is_ascii_alphabetic() == there.is_ascii_alphabetic()
+            && part(there);
+        if !same {
+            return false;
+        }
+        before -= 1;
+    }
+    end > at && !part(text.before(before))
+}
+
+/// The longest number of an employee.
+const LONGEST_ID: usize = 24;
 
 /// The end of 記号・番号 in one, whose first half ends at `end`: `3696・57643`.
 fn second_half(text: &Text<'_>, end: usize) -> usize {
