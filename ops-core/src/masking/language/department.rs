@@ -368,7 +368,30 @@ pub(super) fn named(scan: &mut Scan<'_>, at: usize) -> bool {
 
 /// Words that are names of departments by themselves, where somebody moved to one.
 const SINGLE: &str = "sales marketing hr finance accounting engineering legal it operations procurement logistics purchasing compliance \
-    payroll manufacturing security product design support research planning administration production facilities treasury recruiting";
+    payroll manufacturing security design support research planning administration facilities treasury recruiting";
+
+/// What people do, and things too.
+const MOVES: &[&str] = &[
+    "moved",
+    "moves",
+    "moving",
+    "rotated",
+    "works",
+    "working",
+    "worked",
+    "switched",
+    "relocated",
+];
+
+/// What is done with people only.
+const MOVED: &[&str] = &[
+    "transferred",
+    "transfers",
+    "transferring",
+    "reassigned",
+    "promoted",
+    "seconded",
+];
 
 fn is_department(word: &[char]) -> bool {
     SINGLE.split_ascii_whitespace().any(|known| is_same(word, known))
@@ -385,33 +408,17 @@ fn is_of_person(scan: &Scan<'_>, at: usize) -> bool {
         return true;
     }
     let from = head.rfind(' ').map_or(0, |space| space + 1);
-    let moves = [
-        "moved",
-        "moves",
-        "moving",
-        "transferred",
-        "transfers",
-        "transferring",
-        "reassigned",
-        "promoted",
-        "seconded",
-        "rotated",
-        "works",
-        "working",
-        "worked",
-        "switched",
-        "relocated",
-    ]
-    .iter()
-    .any(|verb| head[from..].eq_ignore_ascii_case(verb));
-    let before = head[..from].trim_end();
-    let who = ["he", "she", "who", "was", "is", "has", "employee", "i"]
-        .iter()
-        .any(|who| {
-            let word = before.rsplit(' ').next().unwrap_or(before);
-            word.eq_ignore_ascii_case(who)
-        });
-    moves && (who || scan.has_in_line(space, PiiType::Person))
+    let verb = &head[from..];
+    let any = |words: &[&str], word: &str| words.iter().any(|known| word.eq_ignore_ascii_case(known));
+    let moves = any(MOVES, verb);
+    let moved = any(MOVED, verb);
+    let before = head[..from].trim_end_matches(' ');
+    let word = before
+        .rsplit(|c: char| !c.is_ascii_alphabetic())
+        .next()
+        .unwrap_or(before);
+    let who = any(&["he", "she", "who", "employee", "i"], word) || moved && any(&["was", "is", "has"], word);
+    (moves || moved) && (who || scan.has_in_line(space, PiiType::Person))
 }
 
 /// Takes the department around the space at `at`, behind which `Department` or the like stands; whether there was one.

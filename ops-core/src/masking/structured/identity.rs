@@ -192,7 +192,9 @@ impl<'a> Number<'a> {
             }
             Meaning::Symbol => self.symbol(text, label),
             Meaning::Employee if reaches => self.employee(text, near),
-            Meaning::Employee if label.digits_between && is_next(text, at) => self.employee(text, true),
+            Meaning::Employee if label.digits_between && phone.is_none() && is_next(text, at) => {
+                self.employee(text, true)
+            }
             Meaning::Postal => self.postal(text, label, near),
             Meaning::Secret if near => self.secret_or_longer(text, phone),
             Meaning::Phone if reaches => self.phone(text, near, phone),
@@ -437,7 +439,7 @@ fn is_next(text: &Text<'_>, at: usize) -> bool {
     let Some(mut before) = joint.map(|joint| at - joint.len()) else {
         return false;
     };
-    let part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let mut end = at;
     while part(text.get(end)) && end - at < LONGEST_ID {
         end += 1;

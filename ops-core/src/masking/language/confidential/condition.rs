@@ -208,7 +208,8 @@ fn is_condition(lexicon: &Lexicon, chars: &[char]) -> bool {
     (0..chars.len()).any(|from| {
         (1..=6.min(chars.len() - from)).any(|length| {
             let word = &chars[from..from + length];
-            lexicon.word(word).is(Entry::CONDITION)
+            // Of Latin letters, the same bit says that it is a name.
+            !word.iter().all(char::is_ascii) && lexicon.word(word).is(Entry::CONDITION)
         })
     }) || chars.iter().any(|c| c.is_ascii_alphabetic())
         && is_english_condition(&chars.iter().collect::<String>())

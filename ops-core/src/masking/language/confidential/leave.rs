@@ -114,7 +114,9 @@ fn without_when(chars: &[char]) -> usize {
     };
     let mut to = chars.len();
     loop {
-        let word = WHEN.iter().find(|word| ends_with(&chars[..to], word));
+        // により is a reason.
+        let reason = ends_with(&chars[..to], "により");
+        let word = WHEN.iter().find(|word| !reason && ends_with(&chars[..to], word));
         if let Some(word) = word {
             to -= word.chars().count();
         } else if to > 0 && filler(chars[to - 1]) {

@@ -361,12 +361,10 @@ impl<'a> Scan<'a> {
     /// Whether a find of `kind` is in the line up to `end`.
     pub(super) fn has_in_line(&self, end: usize, kind: PiiType) -> bool {
         let last = self.found[self.first..].last();
-        last.is_some_and(|last| {
-            last.kind == kind
-                && last.end <= end
-                && !self.text[last.end..end].contains('\n')
-                && end - last.end <= 64
-        })
+        let Some(last) = last.filter(|last| last.kind == kind && last.end <= end) else {
+            return false;
+        };
+        end - last.end <= 64 && !self.text[last.end..end].contains('\n')
     }
 
     /// Notes a find, and looks at nothing inside it.
