@@ -3,7 +3,7 @@ use std::ops::Range;
 
 use super::cluster::{Cluster, begins_here, ends_here};
 use super::label::{self, Label, Meaning};
-use super::number::{is_corporate_number, is_drivers_license, is_my_number};
+use super::number::{goes_on_list, is_corporate_number, is_drivers_license, is_my_number};
 use super::phone::Phone;
 use super::unit::is_counted;
 use super::view::Text;
@@ -192,7 +192,7 @@ impl<'a> Number<'a> {
             }
             Meaning::Symbol => self.symbol(text, label),
             Meaning::Employee if reaches => self.employee(text, near),
-            Meaning::Employee if label.digits_between && phone.is_none() && is_next(text, at) => {
+            Meaning::Employee if label.digits_between && phone.is_none() && goes_on_list(text, at) => {
                 self.employee(text, true)
             }
             Meaning::Postal => self.postal(text, label, near),
@@ -419,47 +419,6 @@ impl<'a> Number<'a> {
         .then(|| (self.range(1), PiiType::EmployeeId))
     }
 }
-
-/// Whether the number at `at` goes on a list of numbers of the same form: 10293、10294と10295.
-fn is_next(text: &Text<'_>, at: usize) -> bool {
-    let joints = [
-        "、",
-        "と",
-        "・",
-        "及び",
-        "および",
-        ", ",
-        ",",
-        " and ",
-        "，",
-        "／",
-        "/",
-    ];
-    let joint = joints.iter().find(|joint| text.ends(at, joint.as_bytes()));
-    let Some(mut before) = joint.map(|joint| at - joint.len()) else {
-        return false;
-    };
-    let part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    let mut end = at;
-    while part(text.get(end)) && end - at < LONGEST_ID {
-        end += 1;
-    }
-    // From the last byte to the first, each is of the kind of its pair.
-    for place in (at..end).rev() {
-        let (here, there) = (text.get(place), text.before(before));
-        let same = here.is_ascii_digit() == there.is_ascii_digit()
-            && here.is_ascii_alphabetic() == there.is_ascii_alphabetic()
-            && part(there);
-        if !same {
-            return false;
-        }
-        before -= 1;
-    }
-    end > at && !part(text.before(before))
-}
-
-/// The longest number of an employee.
-const LONGEST_ID: usize = 24;
 
 /// The end of 記号・番号 in one, whose first half ends at `end`: `3696・57643`.
 fn second_half(text: &Text<'_>, end: usize) -> usize {
