@@ -5,8 +5,8 @@ use super::letters::{
     Window, char_at, char_before, is_digit, is_hiragana, is_kanji, is_kanji_numeral, is_katakana, is_latin,
 };
 use super::lexicon::{Entry, Lexicon};
-use super::person;
 use super::scan::Scan;
+use super::{person, row};
 use crate::model::PiiType;
 
 /// The last characters of the suffixes.
@@ -125,6 +125,7 @@ pub(super) fn japanese(scan: &mut Scan<'_>, end: usize) -> bool {
     }
     scan.push(window.place(start), end, PiiType::Department);
     person::after_department(scan, end);
+    row::around(scan, window.place(start), end);
     true
 }
 
@@ -352,9 +353,13 @@ pub(super) fn named(scan: &mut Scan<'_>, at: usize) -> bool {
         c.is_ascii_alphabetic() || matches!(c, ' ' | '&' | '-')
     });
     let chars = window.chars();
-    let Some(length) = english_length(chars, false).filter(|length| chars[..*length].contains(&' ')) else {
+    let Some(length) = english_length(chars, false) else {
         return false;
     };
+    let single = !chars[..length].contains(&' ');
+    if single && !(is_department(&chars[..length]) && is_of_person(scan, at)) {
+        return false;
+    }
     let mut words = chars[..length].split(|c| *c == ' ');
     let capital = words.all(|word| word.first().is_some_and(char::is_ascii_uppercase) || word.len() < 4);
     // In Sales Force something else goes on.
@@ -364,6 +369,61 @@ pub(super) fn named(scan: &mut Scan<'_>, at: usize) -> bool {
         scan.take(at + 1, window.place(length), PiiType::Department);
     }
     capital && ends
+}
+
+/// Words that are names of departments by themselves, where somebody moved to one.
+const SINGLE: &str = "sales marketing hr finance accounting engineering legal it operations procurement logistics purchasing compliance \
+    payroll manufacturing security design support research planning administration facilities treasury recruiting";
+
+/// What people do, and things too.
+const MOVES: &[&str] = &[
+    "moved",
+    "moves",
+    "moving",
+    "rotated",
+    "works",
+    "working",
+    "worked",
+    "switched",
+    "relocated",
+];
+
+/// What is done with people only.
+const MOVED: &[&str] = &[
+    "transferred",
+    "transfers",
+    "transferring",
+    "reassigned",
+    "promoted",
+    "seconded",
+];
+
+fn is_department(word: &[char]) -> bool {
+    SINGLE.split_ascii_whitespace().any(|known| is_same(word, known))
+}
+
+/// Whether the word before the space at `at` joins somebody and a department: Renee Cordova in, she moved from Sales to.
+fn is_of_person(scan: &Scan<'_>, at: usize) -> bool {
+    let head = &scan.text[..at];
+    let Some(space) = head.rfind(' ') else {
+        return false;
+    };
+    let head = &head[..space];
+    if scan.has_before(space, PiiType::Person) || scan.has_before(space, PiiType::Department) {
+        return true;
+    }
+    let from = head.rfind(' ').map_or(0, |space| space + 1);
+    let verb = &head[from..];
+    let any = |words: &[&str], word: &str| words.iter().any(|known| word.eq_ignore_ascii_case(known));
+    let moves = any(MOVES, verb);
+    let moved = any(MOVED, verb);
+    let before = head[..from].trim_end_matches(' ');
+    let word = before
+        .rsplit(|c: char| !c.is_ascii_alphabetic())
+        .next()
+        .unwrap_or(before);
+    let who = any(&["he", "she", "who", "employee", "i"], word) || moved && any(&["was", "is", "has"], word);
+    (moves || moved) && (who || scan.has_in_line(space, PiiType::Person))
 }
 
 /// Takes the department around the space at `at`, behind which `Department` or the like stands; whether there was one.

@@ -22,6 +22,8 @@ pub(super) enum Label {
     Condition,
     /// The result of an examination, which need not be a condition.
     Health,
+    /// A key, as a network or a program asks for one.
+    Secret,
 }
 
 /// How far a label can be trusted to be followed by the name of a person.
@@ -35,7 +37,7 @@ pub(super) enum Strength {
     Sure,
 }
 
-use Label::{Account, Address, Condition, Department, Grade, Health, Money, Name, Rating};
+use Label::{Account, Address, Condition, Department, Grade, Health, Money, Name, Rating, Secret};
 use Strength::{Fair, Sure, Weak};
 
 const JAPANESE: &[(Label, &str)] = &[
@@ -87,22 +89,28 @@ const JAPANESE: &[(Label, &str)] = &[
     (
         Money,
         "年収 月収 年俸 月給 給与 給料 基本給 本給 賞与 ボーナス 時給 日給 手取り 手取 報酬 報酬額 役員報酬 年間報酬 総支給額 総支給 支給額 差引支給額 給与額 賞与額 年収額 月収額 \
-         基本給額 給与収入 退職金 残業代 残業手当 役職手当 住宅手当 通勤手当 家族手当 世帯年収 給与所得 初任給 支給総額 給与振込額 昇給額 所得 手当 月額給与 固定給 インセンティブ",
+         基本給額 給与収入 退職金 残業代 残業手当 役職手当 住宅手当 通勤手当 家族手当 世帯年収 給与所得 初任給 支給総額 給与振込額 昇給額 所得 手当 月額給与 固定給 インセンティブ \
+         手取り額 手取額 報酬月額 標準報酬月額",
     ),
     (
         Grade,
         "人事評価 業績評価 能力評価 勤務評価 勤務評定 成績評価 総合評価 最終評価 年度評価 期末評価 上期評価 下期評価 上司評価 査定 人事査定 査定結果 人事考課 考課 考課結果 評価結果 評価ランク \
          査定ランク 人事ランク 評価グレード 社員ランク 評定 目標達成度 一次評価 二次評価 自己評価 等級評価 行動評価 情意評価 評価点 査定評価",
     ),
-    (Rating, "評価 ランク グレード 成績"),
+    (Rating, "評価 ランク グレード 成績 評点"),
     (
         Condition,
-        "病歴 既往歴 既往症 持病 病名 傷病名 診断名 主病名 疾患 疾患名 基礎疾患 現病歴 罹患 アレルギー アレルギー歴 食物アレルギー 障害名 障害等級 障害 障がい 障がい等級 障害者等級 \
-         障害者手帳 罹患歴 手術歴 通院歴 入院歴 病状 症状 服薬 休職理由 療養理由 病気 疾病 後遺症",
+        "病歴 既往歴 既往症 持病 病名 傷病名 診断名 主病名 疾患 疾患名 基礎疾患 現病歴 罹患 アレルギー アレルギー歴 食物アレルギー 障害名 障害等級 障がい 障がい等級 障害者等級 \
+         障害者手帳 罹患歴 手術歴 通院歴 入院歴 病状 服薬 休職理由 療養理由 病気 疾病 後遺症",
     ),
     (
         Health,
-        "判定 健康診断 健康診断結果 健診 健診結果 検診結果 健康状態 検査結果 診断結果 診断 医師所見 所見 ストレスチェック 体調 健康情報 再検査",
+        "判定 健康診断 健康診断結果 健診 健診結果 検診結果 健康状態 検査結果 診断結果 診断 医師所見 所見 ストレスチェック 体調 健康情報 再検査 症状 障害",
+    ),
+    (
+        Secret,
+        "暗号キー 暗号化キー 接続キー 接続用キー 共有キー 事前共有キー 認証キー 秘密キー アクセスキー シークレットキー セキュリティキー ネットワークキー 署名キー \
+         APIキー LANキー Wi-Fiキー WiFiキー WEPキー WPAキー WPA2キー WPA3キー ライセンスキー プロダクトキー 暗号鍵 共有鍵 事前共有鍵 署名鍵 秘密鍵",
     ),
 ];
 
@@ -143,12 +151,12 @@ const KEYS: &[(Label, &str)] = &[
     (
         Condition,
         "diagnosis diagnoses medicalcondition healthcondition medicalhistory disease illness disability allergy allergies sickness disabilitygrade \
-         condition conditions chroniccondition preexistingcondition symptom symptoms byoreki byomei shindan medicaldiagnosis ailment disorder diseasename \
+         chroniccondition preexistingcondition byoreki byomei shindan medicaldiagnosis ailment disorder diseasename \
          dx medicalconditions healthissue healthissues medicalnote medicalnotes illnesses diagnosisname diagnosed hospitalized hospitalised",
     ),
     (
         Health,
-        "healthstatus checkupresult healthcheck healthcheckresult medicalcheckup healthcheckup healthresult medicalresult checkup",
+        "healthstatus checkupresult healthcheck healthcheckresult medicalcheckup healthcheckup healthresult medicalresult checkup condition conditions symptom symptoms",
     ),
 ];
 

@@ -12,7 +12,9 @@ mod labels;
 mod letters;
 mod lexicon;
 mod person;
+mod row;
 mod scan;
+mod secret;
 
 pub(super) use self::blocks::{Stretch, portable};
 #[cfg(target_arch = "x86_64")]

@@ -3,7 +3,7 @@ use std::ops::Range;
 use super::cell::{is_before_prefecture, is_behind_company};
 use super::cluster::{Cluster, begins_here, ends_here};
 use super::label::{self, Label, Meaning};
-use super::number::{is_corporate_number, is_drivers_license, is_my_number};
+use super::number::{goes_on_list, is_corporate_number, is_drivers_license, is_my_number};
 use super::phone::Phone;
 use super::unit::is_counted;
 use super::view::Text;
@@ -201,6 +201,9 @@ impl<'a> Number<'a> {
             }
             Meaning::Symbol => self.symbol(text, label),
             Meaning::Employee if reaches => self.employee(text, near),
+            Meaning::Employee if label.digits_between && phone.is_none() && goes_on_list(text, at) => {
+                self.employee(text, true)
+            }
             Meaning::Postal => self.postal(text, label, near),
             Meaning::Secret if near => self.secret_or_longer(text, phone),
             Meaning::Phone if reaches => self.phone(text, near, phone),

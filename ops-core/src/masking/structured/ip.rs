@@ -46,9 +46,18 @@ fn is_alone(text: &Text<'_>, start: usize, end: usize) -> bool {
         b'-' => start < 2 || !text.bytes[start - 2].is_ascii_alphabetic(),
         b'.' => false,
         b',' => true,
+        b'P' | b'p' => begins_here(text, start) || is_named_address(text, start),
         _ => begins_here(text, start),
     };
     begins && ends
+}
+
+/// Whether the word `IP` stands by itself in front of an address that touches it: 送信元IP192.0.2.1.
+fn is_named_address(text: &Text<'_>, start: usize) -> bool {
+    let word = start
+        .checked_sub(2)
+        .filter(|word| text.bytes[*word..start].eq_ignore_ascii_case(b"ip"));
+    word.is_some_and(|word| !text.before(word).is_ascii_alphanumeric())
 }
 
 /// Whether a version or a section is counted like this.
@@ -329,6 +338,8 @@ mod tests {
             ("localhost/127.0.0.1:80", "127.0.0.1"),
             ("10.0.0.1-10.0.0.9", "10.0.0.1"),
             ("10.0.0.1,10.0.0.2", "10.0.0.1"),
+            ("送信元IP192.168.64.86、遮断", "192.168.64.86"),
+            ("ip10.0.0.1", "10.0.0.1"),
         ] {
             assert_eq!(four(text), Some(address));
         }
@@ -345,6 +356,8 @@ mod tests {
             "Chrome/120.0.0.0",
             "第1.2.3.4節",
             "lib-1.2.3.4",
+            "zip10.0.0.1",
+            "TCPIP10.0.0.1",
         ] {
             assert_eq!(four(text), None, "{text}");
         }

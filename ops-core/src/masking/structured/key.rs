@@ -276,8 +276,24 @@ fn in_markup(text: &Text<'_>, at: usize, end: usize) -> Option<Range<usize>> {
     (range.len() >= 3 && value.is_ascii() && !is_placeholder(value)).then_some(range)
 }
 
-const CONNECTORS: [&str; 13] = [
-    "は", "が", "：", " is ", " was ", " ", "「", "『", "（", "の値", "を", "\"", "→",
+const CONNECTORS: [&str; 17] = [
+    "は",
+    "が",
+    "：",
+    " is ",
+    " was ",
+    " has been ",
+    "reset to ",
+    "changed to ",
+    "set to ",
+    " ",
+    "「",
+    "『",
+    "（",
+    "の値",
+    "を",
+    "\"",
+    "→",
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -85,12 +85,15 @@ labels! {
         "employee~id" "employee~no" "employee~number" "employee~num" "employee~code" "emp~id" "emp~no" "emp~number" "emp~num" "emp~code"
         "staff~id" "staff~no" "staff~number" "staff~code" "personnel~no" "personnel~number" "personnel~id" "worker~id" "badge~no"
         "badge~number" "badge~id" "shain~no" "shain~bango" "shain~id" "shain~bangou" "employee" "employee#" "emp#" "emp" "staff#" "badge"
-        "社員" "従業員" "職員" "スタッフ" "工員番号" "隊員番号" "payroll~no" "payroll~number" "payroll~id" "staff~num" "empid" "eid" "社員ナンバー"
+        "社員" "従業員" "職員" "スタッフ" "工員番号" "隊員番号" "payroll~no" "payroll~number" "payroll~id" "staff~num" "empid" "eid" "社員ナンバー" "行員番号" "行員id" "乗務員番号" "係員番号" "局員番号"
         "従業員ナンバー" "社員識別番号" "社員識別子";
     Secret:
         "パスワード" "暗証番号" "暗証" "シークレット" "トークン" "秘密鍵" "apiキー" "アクセスキー" "シークレットキー" "秘密キー" "認証キー"
         "アクセストークン" "認証トークン" "パスフレーズ" "合言葉" "ワンタイムパスワード" "仮パスワード" "初期パスワード" "認証コード" "暗号鍵"
         "クライアントシークレット" "暗号化キー" "apiトークン" "api鍵" "リフレッシュトークン" "接続キー" "署名鍵" "共有鍵" "セキュリティコード"
+        "暗号キー" "接続用キー" "共有キー" "事前共有鍵" "事前共有キー" "セキュリティキー" "ネットワークキー" "無線lanキー" "wi-fiキー" "wifiキー" "wepキー"
+        "wpaキー" "wpa2キー" "wpa3キー" "ライセンスキー" "プロダクトキー" "pinコード" "確認コード" "解凍パス" "ログインパス"
+        "pre~shared~key" "wifi~key" "wi-fi~key" "network~key" "wep~key" "wpa~key" "wpa2~key" "verification~code" "one~time~code" "authentication~code" "auth~code"
         "password" "passwd" "pwd" "passphrase" "passcode" "secret" "token" "api~key" "access~key" "secret~key" "client~secret" "private~key"
         "auth~token" "access~token" "refresh~token" "bearer" "basic" "signing~key" "encryption~key" "api~token" "api~secret" "secret~access~key"
         "bot~token" "id~token" "auth~key" "credential" "credentials" "shared~secret" "webhook~secret" "app~secret" "consumer~secret"

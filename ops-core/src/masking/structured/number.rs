@@ -1,3 +1,5 @@
+use super::view::Text;
+
 /// Whether the sum of the digits, every second one from the right doubled, is right (Luhn).
 pub(super) fn is_luhn(digits: &[u8]) -> bool {
     let mut sum = 0;
@@ -51,6 +53,47 @@ fn weighted(digits: &[u8], weights: &[u32]) -> u32 {
         .map(|(digit, weight)| u32::from(*digit) * weight)
         .sum()
 }
+
+/// Whether the number at `at` goes on a list of numbers of the same form: 10293、10294と10295.
+pub(super) fn goes_on_list(text: &Text<'_>, at: usize) -> bool {
+    let joints = [
+        "、",
+        "と",
+        "・",
+        "及び",
+        "および",
+        ", ",
+        ",",
+        " and ",
+        "，",
+        "／",
+        "/",
+    ];
+    let joint = joints.iter().find(|joint| text.ends(at, joint.as_bytes()));
+    let Some(mut before) = joint.map(|joint| at - joint.len()) else {
+        return false;
+    };
+    let part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let mut end = at;
+    while part(text.get(end)) && end - at < LONGEST_ID {
+        end += 1;
+    }
+    // From the last byte to the first, each is of the kind of its pair.
+    for place in (at..end).rev() {
+        let (here, there) = (text.get(place), text.before(before));
+        let same = here.is_ascii_digit() == there.is_ascii_digit()
+            && here.is_ascii_alphabetic() == there.is_ascii_alphabetic()
+            && part(there);
+        if !same {
+            return false;
+        }
+        before -= 1;
+    }
+    end > at && !part(text.before(before))
+}
+
+/// The longest number of an employee.
+const LONGEST_ID: usize = 24;
 
 #[cfg(test)]
 mod tests {

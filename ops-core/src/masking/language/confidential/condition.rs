@@ -84,10 +84,117 @@ fn is_nothing(phrase: &str) -> bool {
     .contains(&phrase)
 }
 
+/// Whether a phrase says why no condition is told, or that it is not known yet: 確認中, 未記入, 別紙参照, pending.
+fn is_remark(phrase: &str) -> bool {
+    const BEGINS: &[&str] = &[
+        "未",
+        "非公開",
+        "非開示",
+        "要確認",
+        "別紙",
+        "別添",
+        "別途",
+        "同上",
+        "同左",
+        "前回",
+        "後日",
+        "該当",
+        "特記",
+        "申告",
+        "申し出",
+        "記載",
+        "記入",
+        "回答",
+        "入力",
+        "確認",
+        "問診",
+        "本人",
+        "省略",
+        "伏せ",
+        "秘密",
+        "個人情報",
+        "無回答",
+        "上記",
+        "下記",
+        "備考",
+        "参照",
+        "空欄",
+        "なし",
+        "無し",
+    ];
+    const GOING_ON: &[&str] = &[
+        "確認",
+        "調査",
+        "照会",
+        "検査",
+        "問合せ",
+        "問い合わせ",
+        "入力",
+        "作成",
+        "準備",
+        "申請",
+        "審査",
+        "精査",
+        "聴取",
+        "集計",
+        "検討",
+        "調整",
+        "対応",
+        "手続き",
+        "手続",
+        "問診",
+        "回答",
+        "鑑別",
+    ];
+    const ENGLISH: &[&str] = &[
+        "unknown",
+        "pending",
+        "tbd",
+        "tba",
+        "not ",
+        "no ",
+        "none",
+        "nil",
+        "see ",
+        "to be ",
+        "under ",
+        "withheld",
+        "undisclosed",
+        "unspecified",
+        "awaiting",
+        "in progress",
+        "nkda",
+        "nka",
+        "yes",
+        "undefined",
+        "empty",
+        "deferred",
+        "declined",
+        "unconfirmed",
+        "confidential",
+        "same ",
+    ];
+    let going_on = ["中", "待ち", "待", "済み", "済"]
+        .iter()
+        .find_map(|end| phrase.strip_suffix(end))
+        .is_some_and(|head| GOING_ON.iter().any(|word| head.ends_with(word)));
+    let english = || {
+        let small = phrase.to_ascii_lowercase();
+        ENGLISH.iter().any(|word| match word.strip_suffix(' ') {
+            Some(_) => small.starts_with(word),
+            None => small == *word,
+        })
+    };
+    going_on
+        || BEGINS.iter().any(|word| phrase.starts_with(word))
+        || phrase.starts_with(|c: char| c.is_ascii_alphabetic()) && english()
+}
+
 /// Whether a phrase is a date, a number or another remark.
 fn is_other(phrase: &str) -> bool {
     let first = phrase.chars().next();
-    first.is_some_and(|c| is_digit(c) && !phrase.ends_with('級'))
+    is_remark(phrase)
+        || first.is_some_and(|c| is_digit(c) && !phrase.ends_with('級'))
         || [
             "実施", "予定", "案内", "受診", "予約", "結果", "提出", "記録", "一覧", "毎年", "対象", "会場",
             "日程", "必須", "任意", "詳細", "有無", "の", "new", "used",
@@ -101,7 +208,8 @@ fn is_condition(lexicon: &Lexicon, chars: &[char]) -> bool {
     (0..chars.len()).any(|from| {
         (1..=6.min(chars.len() - from)).any(|length| {
             let word = &chars[from..from + length];
-            lexicon.word(word).is(Entry::CONDITION)
+            // Of Latin letters, the same bit says that it is a name.
+            !word.iter().all(char::is_ascii) && lexicon.word(word).is(Entry::CONDITION)
         })
     }) || chars.iter().any(|c| c.is_ascii_alphabetic())
         && is_english_condition(&chars.iter().collect::<String>())
@@ -254,7 +362,25 @@ fn japanese_phrase(lexicon: &Lexicon, text: &str, start: usize) -> Option<usize>
             _ => break,
         }
     }
-    (at > 1).then(|| window.place(at))
+    // アレルギー：卵
+    let single = at == 1 && matches!(chars[0], '卵' | '鬱' | '痔' | '癌');
+    (at > 1 || single).then(|| window.place(at))
+}
+
+/// The condition behind the comma at `end`, in a list: 高血圧症、糖尿病.
+pub(super) fn next_condition(scan: &Scan<'_>, end: usize) -> Option<(usize, usize)> {
+    let text = scan.text;
+    let joint = char_at(text, end).filter(|c| matches!(c, '、' | '，' | ',' | '／' | '/' | 'と'))?;
+    let mut start = end + joint.len_utf8();
+    if text[start..].starts_with(' ') {
+        start += 1;
+    }
+    let to = japanese_phrase(scan.lexicon, text, start)?;
+    let phrase = Window::after(&text[start..to], 0, 47, |_| true);
+    // 糖尿病、アレルギー：なし: what a sign follows is a label.
+    let label = text[to..].starts_with([':', '：', '=', '＝', '】', '」', '"']);
+    (!label && is_condition(scan.lexicon, phrase.chars()) && !is_nothing(&text[start..to]))
+        .then_some((start, to))
 }
 
 /// The end of a phrase in English that begins at `start`.

@@ -40,16 +40,9 @@ pub(in super::super) fn on_leave(scan: &mut Scan<'_>, end: usize) -> bool {
         !matches!(c, '。' | '\n' | '"' | '「' | '」' | '{' | '}' | '：' | ':')
     });
     let chars = window.chars();
-    // Since when, how often: 治療のため月2回通院.
-    let filler = |c: char| {
-        is_digit(c)
-            || "月日年週回時間毎現在自宅定期的長短当面先昨今来から一二三四五六七八九十ヶか、 ".contains(c)
-    };
     let mut to = chars.len();
     for _ in 0..2 {
-        while to > 0 && filler(chars[to - 1]) {
-            to -= 1;
-        }
+        to = without_when(&chars[..to]);
         let reason = REASONS.iter().find(|reason| ends_with(&chars[..to], reason));
         let Some(reason) = reason else {
             return false;
@@ -68,6 +61,70 @@ pub(in super::super) fn on_leave(scan: &mut Scan<'_>, end: usize) -> bool {
     }
     scan.push(window.place(from), window.place(to), PiiType::Confidential);
     true
+}
+
+/// What says since when, until when, how long: 9月27日まで, 本日付で, しばらくの間.
+const WHEN: &[&str] = &[
+    "まで",
+    "より",
+    "付で",
+    "付けで",
+    "付け",
+    "付",
+    "の間",
+    "間の",
+    "半年の",
+    "期の",
+    "月の",
+    "年の",
+    "日の",
+    "しばらく",
+    "当分",
+    "ずっと",
+    "本日",
+    "明日",
+    "翌日",
+    "ほど",
+    "程度",
+    "半年",
+    "半ば",
+    "初旬",
+    "中旬",
+    "下旬",
+    "上旬",
+    "急遽",
+    "急きょ",
+    "再び",
+    "再度",
+    "引き続き",
+    "継続して",
+    "緊急",
+    "予定で",
+    "夏",
+    "秋",
+    "冬",
+    "春",
+];
+
+/// The length of `chars` without what they end with that says when or how often: 治療のため月2回.
+fn without_when(chars: &[char]) -> usize {
+    let filler = |c: char| {
+        is_digit(c)
+            || "月日年週回時間毎現在自宅定期的長短当面先昨今来から一二三四五六七八九十ヶか末、，/／.〜～~-\u{3000} ".contains(c)
+    };
+    let mut to = chars.len();
+    loop {
+        // により is a reason.
+        let reason = ends_with(&chars[..to], "により");
+        let word = WHEN.iter().find(|word| !reason && ends_with(&chars[..to], word));
+        if let Some(word) = word {
+            to -= word.chars().count();
+        } else if to > 0 && filler(chars[to - 1]) {
+            to -= 1;
+        } else {
+            return to;
+        }
+    }
 }
 
 /// Where the phrase without particles begins that `chars` end with.

@@ -8,9 +8,9 @@ mod money;
 pub(super) use self::condition::{CONDITIONS, diagnosed};
 pub(super) use self::leave::{LEAVE_ENDS, on_leave};
 
-use self::condition::{condition, english_phrase, is_english_condition};
+use self::condition::{condition, english_phrase, is_english_condition, next_condition};
 use self::grade::grade;
-use self::money::money;
+use self::money::{changed, money};
 use super::labels::{Label, Link, Value};
 use super::lexicon::{Lexicon, SEED, step};
 use super::scan::Scan;
@@ -32,13 +32,30 @@ pub(super) fn labelled(scan: &mut Scan<'_>, label: Label, value: Value, label_st
             condition(scan, label, value).or_else(|| grade(text, value, false))
         }
         Label::Condition | Label::Health => condition(scan, label, value),
-        Label::Name(_) | Label::Account | Label::Address | Label::Department => None,
+        Label::Name(_) | Label::Account | Label::Address | Label::Department | Label::Secret => None,
     };
-    if let Some((start, end)) = found {
+    let Some((start, end)) = found else {
+        return false;
+    };
+    scan.take(start, end, PiiType::Confidential);
+    let mut last = end;
+    for _ in 0..MOST_IN_LIST {
+        let next = match label {
+            Label::Money => changed(text, last),
+            Label::Condition if value.link == Link::Sign => next_condition(scan, last),
+            _ => None,
+        };
+        let Some((start, end)) = next else {
+            break;
+        };
         scan.take(start, end, PiiType::Confidential);
+        last = end;
     }
-    found.is_some()
+    true
 }
+
+/// How many values behind the first one of a label are looked for.
+const MOST_IN_LIST: usize = 6;
 
 /// Whether the evaluation that begins at `start` is of goods, companies or risks.
 fn is_of_something(text: &str, start: usize) -> bool {
@@ -220,6 +237,18 @@ pub(super) fn english(scan: &mut Scan<'_>, at: usize) {
     .find(|words| bytes[at + 1..].starts_with(words.as_bytes()));
     if let Some(words) = away {
         let start = at + 1 + words.len();
+        if let Some(end) = english_phrase(text, start).filter(|end| is_english_condition(&text[start..*end]))
+        {
+            scan.take(start, end, PiiType::Confidential);
+        }
+        return;
+    }
+    // out sick with pneumonia
+    let sick = ["sick", "hospitalized", "hospitalised", "ill", "bed"]
+        .iter()
+        .any(|word| bytes[..at].ends_with(word.as_bytes()));
+    if sick && bytes[at + 1..].starts_with(b"with ") {
+        let start = at + 1 + "with ".len();
         if let Some(end) = english_phrase(text, start).filter(|end| is_english_condition(&text[start..*end]))
         {
             scan.take(start, end, PiiType::Confidential);

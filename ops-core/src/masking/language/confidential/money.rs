@@ -51,6 +51,7 @@ pub(super) fn money(text: &str, value: Value) -> Option<(usize, usize)> {
     for dash in ["〜", "～", "-", "~", "から", " - ", "–", "ー"] {
         if text[end..].starts_with(dash)
             && let Some((to, more, other)) = amount(text, end + dash.len())
+            && !(dash == "から" && is_new(text, to))
         {
             end = to;
             digits = digits.max(more);
@@ -85,7 +86,24 @@ pub(super) fn money(text: &str, value: Value) -> Option<(usize, usize)> {
         || digits >= 4
         || value.closer.is_some() && digits >= 3
         || digits >= 3 && next.is_none_or(|c| matches!(c, ',' | '}' | '\n'));
-    (enough && (unit || !counted)).then_some((start, end))
+    // 給与を2回: only what is money for sure.
+    let object = text[..value.start].ends_with('を');
+    (enough && (unit || !counted) && (unit || !object)).then_some((start, end))
+}
+
+/// The amount that takes the place of the one that ends at `end`: 28万円から30万円に.
+pub(super) fn changed(text: &str, end: usize) -> Option<(usize, usize)> {
+    let start = ["から", "→", " → "]
+        .iter()
+        .find(|joint| text[end..].starts_with(**joint))
+        .map(|joint| end + joint.len())?;
+    let (to, _, unit) = amount(text, start)?;
+    unit.then_some((start, to))
+}
+
+/// Whether an amount that ends at `end` is what another became.
+fn is_new(text: &str, end: usize) -> bool {
+    text[end..].starts_with(['に', 'へ'])
 }
 
 /// An amount at `start`: where it ends, how many digits, and whether a currency or a unit is with it.

@@ -7,7 +7,7 @@ use super::super::vector::{self, Windows};
 use super::blocks::{LEAD, STEP, Stretch};
 use super::labels::{Label, Link, Value, end_of_key, key, label_before, value_after, value_of_key};
 use super::lexicon::{Lexicon, class};
-use super::{address, confidential, department, escapes, person};
+use super::{address, confidential, department, escapes, person, secret};
 use crate::model::{PiiSpan, PiiType};
 
 /// A pass over a text and what it has found.
@@ -161,6 +161,11 @@ impl<'a> Scan<'a> {
         if label == Label::Account {
             return person::holder(self, end);
         }
+        // 手取り25万円
+        let end = match label == Label::Money && self.text[end..].starts_with('り') {
+            true => end + "り".len(),
+            false => end,
+        };
         // 年収622万円, 査定A
         let next = self.text.as_bytes().get(end).copied().unwrap_or_default();
         let direct = match label {
@@ -231,10 +236,13 @@ impl<'a> Scan<'a> {
         match label {
             Label::Name(strength) => person::labelled(self, value, strength),
             Label::Account => false,
+            Label::Secret => secret::labelled(self, value),
+            // 給与を35万円に
+            Label::Money => confidential::labelled(self, label, value, label_start),
             _ if self.text[..value.start].ends_with('を') => false,
             Label::Address => value.link == Link::Sign && address::labelled(self, value),
             Label::Department => value.link == Link::Sign && department::labelled(self, value),
-            Label::Money | Label::Grade | Label::Rating | Label::Condition | Label::Health => {
+            Label::Grade | Label::Rating | Label::Condition | Label::Health => {
                 confidential::labelled(self, label, value, label_start)
             }
         }
@@ -330,6 +338,36 @@ impl<'a> Scan<'a> {
         self.found.push(PiiSpan::new(start, end, kind));
     }
 
+    /// Notes a find in front of others, unless it overlaps one.
+    pub(super) fn insert(&mut self, start: usize, end: usize, kind: PiiType) {
+        let behind = self.found[self.first..].partition_point(|span| span.start < start) + self.first;
+        let free = behind == self.first || self.found[behind - 1].end <= start;
+        if start < end && free && self.found.get(behind).is_none_or(|next| end <= next.start) {
+            self.found.insert(behind, PiiSpan::new(start, end, kind));
+        }
+    }
+
+    /// Whether a find of `kind` reaches from `start` to `end`.
+    pub(super) fn fills(&self, start: usize, end: usize, kind: PiiType) -> bool {
+        let mut last = self.found[self.first..].iter().rev().take(4);
+        last.any(|span| span.start == start && span.end == end && span.kind == kind)
+    }
+
+    /// Whether a find of `kind` ends at `end`.
+    pub(super) fn has_before(&self, end: usize, kind: PiiType) -> bool {
+        let last = self.found[self.first..].last();
+        last.is_some_and(|last| last.end == end && last.kind == kind)
+    }
+
+    /// Whether a find of `kind` is in the line up to `end`.
+    pub(super) fn has_in_line(&self, end: usize, kind: PiiType) -> bool {
+        let last = self.found[self.first..].last();
+        let Some(last) = last.filter(|last| last.kind == kind && last.end <= end) else {
+            return false;
+        };
+        end - last.end <= 64 && !self.text[last.end..end].contains('\n')
+    }
+
     /// Notes a find, and looks at nothing inside it.
     pub(super) fn take(&mut self, start: usize, end: usize, kind: PiiType) {
         self.push(start, end, kind);
@@ -367,8 +405,10 @@ fn code_of(first: u8, second: u8, third: u8) -> usize {
 
 /// Whether what follows a word can make it a label: a sign, a space, a bracket, `は`; an amount. `last` is the last byte of the word.
 fn may_follow(bytes: &[u8], at: usize, last: u8) -> bool {
-    let Some([first, second, third]) = bytes.get(at..).and_then(|rest| rest.first_chunk()) else {
-        return false;
+    let rest = bytes.get(at..).unwrap_or_default();
+    let Some([first, second, third]) = rest.first_chunk() else {
+        // 総合評価A, and nothing else in the text.
+        return matches!(rest.first(), Some(b' ' | b'0'..=b'9' | b'S' | b'A'..=b'E'));
     };
     match first {
         b':' | b'=' | b' ' | b'\t' | b'"' | b'\'' | b'(' | b'<' | b'[' | b']' | b')' | b'|' | b'>' | b'*'
@@ -384,8 +424,11 @@ fn may_follow(bytes: &[u8], at: usize, last: u8) -> bool {
             let condition = matches!(last, 0x85 | 0xb4 | 0xa3 | 0x87) && matches!(third, 0xab | 0xa8);
             matches!(third, 0xaf | 0x8c | 0xae) || condition || last == 0xad && matches!(third, 0x95 | 0x97)
         }
-        // 診断を, 名前を
-        0xe3 if *second == 0x82 => *third == 0x92 && matches!(last, 0xad | 0x8d),
+        // 診断を, 名前を, 給与を, 月給を, 年俸を, 報酬を, キーを; 手取り
+        0xe3 if *second == 0x82 => {
+            let object = *third == 0x92 && matches!(last, 0xad | 0x8d | 0x8e | 0xa6 | 0xb8 | 0xac | 0xbc);
+            object || *third == 0x8a && last == 0x96
+        }
         // 約
         0xe7 => *second == 0xb4 && *third == 0x84,
         _ => false,
