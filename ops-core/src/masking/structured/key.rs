@@ -94,6 +94,10 @@ fn key_material(text: &Text<'_>, start: usize) -> Option<Range<usize>> {
 /// The value of the field whose name ends before the `:` or `=` at `sign`, which takes `width` bytes.
 #[inline]
 pub(super) fn field(text: &Text<'_>, sign: usize, width: usize) -> Option<Range<usize>> {
+    // `Token::Ident` is a path of a program.
+    if text.get(sign) == b':' && (text.get(sign + 1) == b':' || text.before(sign) == b':') {
+        return None;
+    }
     let mut end = sign;
     while text.before(end) == b' ' && sign - end < 3 {
         end -= 1;

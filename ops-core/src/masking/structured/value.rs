@@ -23,6 +23,7 @@ pub(super) fn value(text: &Text<'_>, at: usize, field: Field) -> Option<Range<us
     if some {
         start += b"Some(".len();
     }
+    start = wrapped(text, start);
     let quote = text.get(start);
     let range = if matches!(quote, b'"' | b'\'' | b'`') {
         let width = text.width(start);
@@ -57,6 +58,67 @@ pub(super) fn value(text: &Text<'_>, at: usize, field: Field) -> Option<Range<us
 }
 
 const LONGEST: usize = 4096;
+
+/// The quote of the text that stands within constructors from `at` on, as in `Some(Secret("hunter2"))` or `Secret { value: "hunter2" }`, or behind the
+/// letter that tells the kind of a string; else `at`.
+fn wrapped(text: &Text<'_>, at: usize) -> usize {
+    let is_quote = |place: usize| matches!(text.get(place), b'"' | b'\'');
+    let mut start = at;
+    for _ in 0..MOST_WRAPPERS {
+        if is_quote(start) {
+            return start;
+        }
+        let rest = text.bytes.get(start..).unwrap_or_default();
+        let is_path = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b':');
+        let length = rest.iter().take(LONGEST_WRAPPER).take_while(is_path).count();
+        let path = &rest[..length];
+        let next = start + length;
+        if matches!(
+            path,
+            [b'b' | b'B' | b'r' | b'R' | b'f' | b'F' | b'u' | b'U' | b'L']
+        ) && is_quote(next)
+            || length == 0 && text.get(next) == b'@' && is_quote(next + 1)
+        {
+            return next + usize::from(length == 0);
+        }
+        if text.get(next) == b'(' && is_constructor(path) {
+            start = next + 1;
+        } else if text.starts(next, b" { ") && path.first().is_some_and(u8::is_ascii_uppercase) {
+            let rest = &text.bytes[next + 3..];
+            let is_name = |byte: &&u8| byte.is_ascii_lowercase() || **byte == b'_';
+            let name = rest.iter().take(LONGEST_WRAPPER).take_while(is_name).count();
+            if name == 0 || !rest[name..].starts_with(b": ") {
+                return at;
+            }
+            start = next + 3 + name + 2;
+        } else {
+            return at;
+        }
+    }
+    if is_quote(start) { start } else { at }
+}
+
+const MOST_WRAPPERS: usize = 4;
+const LONGEST_WRAPPER: usize = 48;
+
+/// Whether a call of `path` makes a value of the text that it is given, and does not look one up by its name.
+fn is_constructor(path: &[u8]) -> bool {
+    let last = path
+        .rsplit(|byte| matches!(byte, b'.' | b':'))
+        .next()
+        .unwrap_or_default();
+    let type_name = last.len() == path.len() && last.first().is_some_and(u8::is_ascii_uppercase);
+    type_name && last.iter().any(u8::is_ascii_lowercase)
+        || [
+            &b"new"[..],
+            b"from",
+            b"token",
+            b"password",
+            b"secret",
+            b"b64decode",
+        ]
+        .contains(&last)
+}
 
 /// The place after the name of a scheme, as in `Bearer …`.
 fn scheme(text: &Text<'_>, at: usize) -> usize {
