@@ -106,6 +106,13 @@ const LINES: &[&str] = &[
     r#"Token::Ident("x")"#,
     "password::hash failed",
     "use crate::token::{Token, Kind};",
+    "password:\t⟦api_key:hunter2x9⟧",
+    "password=\t⟦api_key:hunter2x9⟧",
+    "password:      ⟦api_key:hunter2x9⟧",
+    "DB_PASSWORD      = \"⟦api_key:hunter2x9⟧\"",
+    "password := \"⟦api_key:hunter2⟧\"",
+    "password := next()",
+    "base-passwd (3.5.3) unstable",
 ];
 
 #[test]
@@ -132,5 +139,26 @@ fn numbers_are_found_where_people_write_them() {
             .map(|span| (span.start..span.end, span.kind))
             .collect();
         assert_eq!(found, expected, "{text}");
+    }
+}
+
+#[test]
+fn a_long_secret_is_found_whole() {
+    let long = "aB3dE6gH9j".repeat(700);
+    for (before, after) in [
+        ("Authorization: Bearer ", " ok"),
+        ("SECRET_KEY=", ""),
+        ("{\"client_secret\":\"", "\"}"),
+        ("mysql -u root -p", " app"),
+        ("curl -u admin:", " http://x"),
+        ("password is ", ""),
+    ] {
+        let text = [before, &long, after].concat();
+        let found: Vec<_> = Detector::new()
+            .detect(&text)
+            .iter()
+            .map(|span| span.start..span.end)
+            .collect();
+        assert_eq!(found, [before.len()..before.len() + long.len()], "{before}");
     }
 }

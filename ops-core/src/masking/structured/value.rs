@@ -15,7 +15,7 @@ pub(super) enum Field {
 /// The value that begins at or soon after `at`.
 pub(super) fn value(text: &Text<'_>, at: usize, field: Field) -> Option<Range<usize>> {
     let mut start = at;
-    while text.get(start) == b' ' && start - at < 3 {
+    while matches!(text.get(start), b' ' | b'\t') && start - at < BLANKS {
         start += 1;
     }
     // As Rust writes what may be missing: `password: Some("hunter2x")`.
@@ -58,6 +58,17 @@ pub(super) fn value(text: &Text<'_>, at: usize, field: Field) -> Option<Range<us
 }
 
 const LONGEST: usize = 4096;
+
+/// How many blanks and tabs stand beside a sign at most, as in a table.
+pub(super) const BLANKS: usize = 32;
+
+/// All of the value of which `range` is found. What is read of a value before it is known to be one is bounded, so that time is linear.
+pub(super) fn whole(text: &Text<'_>, range: Range<usize>) -> Range<usize> {
+    if range.len() < LONGEST / 4 {
+        return range;
+    }
+    range.start..run_end(text, range.end, usize::MAX)
+}
 
 /// The quote of the text that stands within constructors from `at` on, as in `Some(Secret("hunter2"))` or `Secret { value: "hunter2" }`, or behind the
 /// letter that tells the kind of a string; else `at`.
@@ -135,8 +146,13 @@ fn scheme(text: &Text<'_>, at: usize) -> usize {
     at
 }
 
-/// The end of a value without quotes.
+/// The end of a value without quotes; where it is very long, of its beginning.
 pub(super) fn plain_end(text: &Text<'_>, at: usize) -> usize {
+    run_end(text, at, LONGEST / 4)
+}
+
+/// As [`plain_end`], of at most `most` bytes.
+fn run_end(text: &Text<'_>, at: usize, most: usize) -> usize {
     let mut end = at;
     while text.get(end).is_ascii_graphic()
         && !matches!(
@@ -144,8 +160,11 @@ pub(super) fn plain_end(text: &Text<'_>, at: usize) -> usize {
             b'"' | b'\'' | b'`' | b',' | b';' | b')' | b']' | b'}' | b'<' | b'>' | b'|'
         )
         && !(text.get(end) == b'&' && is_between_fields(text, end))
-        && end - at < LONGEST / 4
     {
+        // Cut off here, the value goes on.
+        if end - at == most {
+            return end;
+        }
         end += 1;
     }
     while end > at && matches!(text.before(end), b'.' | b':' | b'?') {
