@@ -116,6 +116,33 @@ const LINES: &[&str] = &[
     "〒 と書いて 1500002 個",
     "⟦credit_card:4111 1111 1111 1111⟧ ⟦phone:090 1234 5678⟧",
     "10,000 12,345,678 1,090 円",
+    r#"{"m":"password:\ntoken: ⟦api_key:abc123def456⟧"}"#,
+    r#"{"m":"Authorization: Bearer\nX-Key: abc123def456"}"#,
+    r#"{"m":"enter password:\nmysql -u root -p⟦api_key:hunter2⟧"}"#,
+    r#"{"password":"⟦api_key:hun\"ter2x⟧"}"#,
+    r#"{"env":"SECRET=⟦api_key:abcdef⟧\nTEL=⟦phone:090-1234-5678⟧"}"#,
+    r#"{"cmd":"mysql -u root -p\"⟦api_key:hunter2⟧\" app"}"#,
+    r#"{"m":"curl -u \"admin:⟦api_key:hunter2x⟧\" http://x"}"#,
+    r#"msg="exec mysql -u a -p\"⟦api_key:hunter2x⟧\" db""#,
+    r#"password: Secret("⟦api_key:hunter2⟧")"#,
+    r#"password: Some(Secret("⟦api_key:hunter2⟧"))"#,
+    r#"password: Some(token("⟦api_key:hunter2⟧"))"#,
+    r#"api_key: Some(ApiKey("⟦api_key:abcdef123456⟧"))"#,
+    r#"password: Secret { value: "⟦api_key:hunter2⟧" }"#,
+    r#"password=base64.b64decode("⟦api_key:aHVudGVyMg⟧")"#,
+    r#"password=b"⟦api_key:hunter2⟧""#,
+    r#"password: Secret("[API_KEY]")"#,
+    r#"password = os.getenv("DB_PASSWORD")"#,
+    r#"Token::Ident("x")"#,
+    "password::hash failed",
+    "use crate::token::{Token, Kind};",
+    "password:\t⟦api_key:hunter2x9⟧",
+    "password=\t⟦api_key:hunter2x9⟧",
+    "password:      ⟦api_key:hunter2x9⟧",
+    "DB_PASSWORD      = \"⟦api_key:hunter2x9⟧\"",
+    "password := \"⟦api_key:hunter2⟧\"",
+    "password := next()",
+    "base-passwd (3.5.3) unstable",
 ];
 
 #[test]
@@ -142,5 +169,26 @@ fn numbers_are_found_where_people_write_them() {
             .map(|span| (span.start..span.end, span.kind))
             .collect();
         assert_eq!(found, expected, "{text}");
+    }
+}
+
+#[test]
+fn a_long_secret_is_found_whole() {
+    let long = "aB3dE6gH9j".repeat(700);
+    for (before, after) in [
+        ("Authorization: Bearer ", " ok"),
+        ("SECRET_KEY=", ""),
+        ("{\"client_secret\":\"", "\"}"),
+        ("mysql -u root -p", " app"),
+        ("curl -u admin:", " http://x"),
+        ("password is ", ""),
+    ] {
+        let text = [before, &long, after].concat();
+        let found: Vec<_> = Detector::new()
+            .detect(&text)
+            .iter()
+            .map(|span| span.start..span.end)
+            .collect();
+        assert_eq!(found, [before.len()..before.len() + long.len()], "{before}");
     }
 }

@@ -91,8 +91,18 @@ pub(super) fn password(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
     let quote = text.get(start + usize::from(apart));
     if matches!(quote, b'"' | b'\'' | b'`') {
         // The second one of a pair ends a text about the program.
-        let open = before.iter().rev().take_while(|byte| **byte != b'\n');
-        if quote == b'`' || open.filter(|byte| **byte == quote).count() % 2 == 1 {
+        let width = text.width(start + usize::from(apart));
+        let from = at - before.iter().rev().take_while(|byte| **byte != b'\n').count();
+        // `\"` within a string is no end of it, and the sign in `it's` is no quote.
+        let counts = |place: &usize| {
+            text.get(*place) == quote
+                && text.width(*place) == width
+                && !(quote == b'\''
+                    && text.before(*place).is_ascii_lowercase()
+                    && matches!(text.get(*place + 1), b's' | b't')
+                    && !text.get(*place + 2).is_ascii_graphic())
+        };
+        if quote == b'`' || (from..at).filter(counts).count() % 2 == 1 {
             return None;
         }
     }
@@ -169,6 +179,8 @@ mod tests {
             ("パスワードは mysql -phunter2", "hunter2"),
             ("curl -s -u admin:hunter2 http://db", "hunter2"),
             ("curl -u 'admin:hunter2' http://db", "hunter2"),
+            ("it's mysql -u a -p'hunter2x' db", "hunter2x"),
+            ("don't run: sshpass -p 'hunter2x' ssh", "hunter2x"),
         ] {
             assert_eq!(found(line), [expected], "{line}");
         }

@@ -1,7 +1,7 @@
 use std::ops::Range;
 
 use super::label::{self, Meaning};
-use super::value::{Field, is_placeholder, plain_end, value};
+use super::value::{BLANKS, Field, is_placeholder, plain_end, value, whole};
 use super::vendor;
 use super::view::{BREAK, Text};
 
@@ -37,7 +37,7 @@ pub(super) fn token(text: &Text<'_>, run: Range<usize>) -> Option<Range<usize>> 
         return None;
     }
     let end = plain_end(text, run.start);
-    (!is_placeholder(&text.bytes[run.start..end])).then_some(run.start..end)
+    (!is_placeholder(&text.bytes[run.start..end])).then(|| whole(text, run.start..end))
 }
 
 /// How long a UUID is.
@@ -94,8 +94,12 @@ fn key_material(text: &Text<'_>, start: usize) -> Option<Range<usize>> {
 /// The value of the field whose name ends before the `:` or `=` at `sign`, which takes `width` bytes.
 #[inline]
 pub(super) fn field(text: &Text<'_>, sign: usize, width: usize) -> Option<Range<usize>> {
+    // `Token::Ident` is a path of a program.
+    if text.get(sign) == b':' && (text.get(sign + 1) == b':' || text.before(sign) == b':') {
+        return None;
+    }
     let mut end = sign;
-    while text.before(end) == b' ' && sign - end < 3 {
+    while matches!(text.before(end), b' ' | b'\t') && sign - end < BLANKS {
         end -= 1;
     }
     let quoted = matches!(text.before(end), b'"' | b'\'' | b'`');
@@ -122,6 +126,10 @@ fn named(text: &Text<'_>, sign: usize, width: usize, end: usize, quoted: bool) -
     }
     if equals && matches!(text.get(start), b'=' | b'>') {
         start += 1;
+    }
+    // `password := "hunter2"`, but not what a program calls there.
+    if text.get(sign) == b':' && text.starts(start, b"= ") && matches!(text.get(start + 2), b'"' | b'`') {
+        start += 2;
     }
     let value = value(
         text,
@@ -234,6 +242,10 @@ pub(super) fn after_word(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
     }
     // With one of these, the field itself is found.
     if start == end || matches!(text.get(end), b':' | b'=' | b'"' | b'\'') {
+        return None;
+    }
+    // `base-passwd (3.5.3)` is a package and its version.
+    if !told && text.get(start) == b'(' {
         return None;
     }
     let value = value(text, start, Field::Told)?;

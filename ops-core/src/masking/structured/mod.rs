@@ -257,6 +257,15 @@ impl<'a> Search<'a> {
             self.cookies(at, found);
             return Next::Mark;
         };
+        let range = if text.get(at) == b'-' && text.get(at + 1) == b'-' {
+            range
+        } else {
+            value::whole(text, range)
+        };
+        // Where a value meets an escape, only the view tells where it ends.
+        if text.is_plain() && text.bytes[range.clone()].contains(&b'\\') {
+            return Next::Veiled;
+        }
         // What stands between the option and its password is looked at, too.
         let apart = text.get(at) == b'-' && range.start > at + 2;
         let is_number = text.bytes[range.clone()]

@@ -15,7 +15,7 @@ pub(super) enum Field {
 /// The value that begins at or soon after `at`.
 pub(super) fn value(text: &Text<'_>, at: usize, field: Field) -> Option<Range<usize>> {
     let mut start = at;
-    while text.get(start) == b' ' && start - at < 3 {
+    while matches!(text.get(start), b' ' | b'\t') && start - at < BLANKS {
         start += 1;
     }
     // As Rust writes what may be missing: `password: Some("hunter2x")`.
@@ -23,6 +23,7 @@ pub(super) fn value(text: &Text<'_>, at: usize, field: Field) -> Option<Range<us
     if some {
         start += b"Some(".len();
     }
+    start = wrapped(text, start);
     let quote = text.get(start);
     let range = if matches!(quote, b'"' | b'\'' | b'`') {
         let width = text.width(start);
@@ -58,6 +59,78 @@ pub(super) fn value(text: &Text<'_>, at: usize, field: Field) -> Option<Range<us
 
 const LONGEST: usize = 4096;
 
+/// How many blanks and tabs stand beside a sign at most, as in a table.
+pub(super) const BLANKS: usize = 32;
+
+/// All of the value of which `range` is found. What is read of a value before it is known to be one is bounded, so that time is linear.
+pub(super) fn whole(text: &Text<'_>, range: Range<usize>) -> Range<usize> {
+    if range.len() < LONGEST / 4 {
+        return range;
+    }
+    range.start..run_end(text, range.end, usize::MAX)
+}
+
+/// The quote of the text that stands within constructors from `at` on, as in `Some(Secret("hunter2"))` or `Secret { value: "hunter2" }`, or behind the
+/// letter that tells the kind of a string; else `at`.
+fn wrapped(text: &Text<'_>, at: usize) -> usize {
+    let is_quote = |place: usize| matches!(text.get(place), b'"' | b'\'');
+    let mut start = at;
+    for _ in 0..MOST_WRAPPERS {
+        if is_quote(start) {
+            return start;
+        }
+        let rest = text.bytes.get(start..).unwrap_or_default();
+        let is_path = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b':');
+        let length = rest.iter().take(LONGEST_WRAPPER).take_while(is_path).count();
+        let path = &rest[..length];
+        let next = start + length;
+        if matches!(
+            path,
+            [b'b' | b'B' | b'r' | b'R' | b'f' | b'F' | b'u' | b'U' | b'L']
+        ) && is_quote(next)
+            || length == 0 && text.get(next) == b'@' && is_quote(next + 1)
+        {
+            return next + usize::from(length == 0);
+        }
+        if text.get(next) == b'(' && is_constructor(path) {
+            start = next + 1;
+        } else if text.starts(next, b" { ") && path.first().is_some_and(u8::is_ascii_uppercase) {
+            let rest = &text.bytes[next + 3..];
+            let is_name = |byte: &&u8| byte.is_ascii_lowercase() || **byte == b'_';
+            let name = rest.iter().take(LONGEST_WRAPPER).take_while(is_name).count();
+            if name == 0 || !rest[name..].starts_with(b": ") {
+                return at;
+            }
+            start = next + 3 + name + 2;
+        } else {
+            return at;
+        }
+    }
+    if is_quote(start) { start } else { at }
+}
+
+const MOST_WRAPPERS: usize = 4;
+const LONGEST_WRAPPER: usize = 48;
+
+/// Whether a call of `path` makes a value of the text that it is given, and does not look one up by its name.
+fn is_constructor(path: &[u8]) -> bool {
+    let last = path
+        .rsplit(|byte| matches!(byte, b'.' | b':'))
+        .next()
+        .unwrap_or_default();
+    let type_name = last.len() == path.len() && last.first().is_some_and(u8::is_ascii_uppercase);
+    type_name && last.iter().any(u8::is_ascii_lowercase)
+        || [
+            &b"new"[..],
+            b"from",
+            b"token",
+            b"password",
+            b"secret",
+            b"b64decode",
+        ]
+        .contains(&last)
+}
+
 /// The place after the name of a scheme, as in `Bearer …`.
 fn scheme(text: &Text<'_>, at: usize) -> usize {
     for name in ["bearer ", "basic ", "token ", "digest ", "apikey "] {
@@ -73,8 +146,13 @@ fn scheme(text: &Text<'_>, at: usize) -> usize {
     at
 }
 
-/// The end of a value without quotes.
+/// The end of a value without quotes; where it is very long, of its beginning.
 pub(super) fn plain_end(text: &Text<'_>, at: usize) -> usize {
+    run_end(text, at, LONGEST / 4)
+}
+
+/// As [`plain_end`], of at most `most` bytes.
+fn run_end(text: &Text<'_>, at: usize, most: usize) -> usize {
     let mut end = at;
     while text.get(end).is_ascii_graphic()
         && !matches!(
@@ -82,8 +160,11 @@ pub(super) fn plain_end(text: &Text<'_>, at: usize) -> usize {
             b'"' | b'\'' | b'`' | b',' | b';' | b')' | b']' | b'}' | b'<' | b'>' | b'|'
         )
         && !(text.get(end) == b'&' && is_between_fields(text, end))
-        && end - at < LONGEST / 4
     {
+        // Cut off here, the value goes on.
+        if end - at == most {
+            return end;
+        }
         end += 1;
     }
     while end > at && matches!(text.before(end), b'.' | b':' | b'?') {
