@@ -1,0 +1,106 @@
+//! Frames in which a surname alone is a person: 安藤です behind a greeting, 弊社中村が, 旧姓清水, 鈴木宛.
+
+mod lead;
+mod message;
+mod namesakes;
+mod told;
+mod touching;
+
+pub(super) use self::lead::{is_led, is_line_start};
+pub(super) use self::namesakes::{is_noun, is_place};
+pub(super) use self::told::is_noted;
+pub(in super::super) use self::touching::{SIDE_ENDS, touching};
+
+use self::lead::{greets, is_oneself, is_related, signs_off, speaks_for};
+use self::message::{is_timed, is_told, line, speaks};
+use self::told::{
+    DEEDS, VERBS, addressed, ends_clause, hands_over, is_asked, is_of_department, is_paired, is_particle,
+    is_told_of, says_so,
+};
+use super::super::letters::{char_at, is_digit};
+use super::super::lexicon::Entry;
+use super::super::scan::Scan;
+use super::bare::introduces;
+
+/// Whether the surname `name` from `at` to `end`, in front of which no kanji stands, is a person for what stands around it.
+pub(super) fn is_framed(scan: &Scan<'_>, name: &[char], at: usize, end: usize) -> bool {
+    let (before, rest) = (&scan.text[..at], &scan.text[end..]);
+    let entry = scan.lexicon.word(name);
+    let (known, ordinary) = (entry.is(Entry::SURNAME), entry.is(Entry::ORDINARY));
+    // 森と申します, 西園寺でございます
+    if introduces(rest) {
+        return known || name.len() > 1 && !ordinary;
+    }
+    // 奥村という者です
+    if known && name.len() > 1 && is_told_of(rest) {
+        return true;
+    }
+    // 福岡宛 is where a parcel goes, (福岡宛) whom a letter is for.
+    let place = is_place(scan, name);
+    let opens = known && name.len() > 1 && is_line_start(before) && !is_noun(name);
+    if opens && (speaks(rest, ordinary || place) || !place && (is_told(rest, ordinary) || is_timed(rest))) {
+        return true;
+    }
+    if known && name.len() > 1 && !place && !is_noun(name) && stands_alone(scan, before, rest, ordinary) {
+        return true;
+    }
+    if known && !is_noun(name) {
+        let apart = !place || before.ends_with(['(', '（', ' ', '　']);
+        if apart && addressed(rest, ordinary || place) {
+            return true;
+        }
+        if says_so(rest) && (before.ends_with('の') && speaks_for(before) || greets(before)) {
+            return true;
+        }
+    }
+    // 長谷川が担当, 商店の西園寺です
+    name.len() > 1
+        && !is_noun(name)
+        && !(place && rest.starts_with('宛'))
+        && (!ordinary || speaks_for(before))
+        && (rest.starts_with("です") && before.ends_with('の')
+            || VERBS.iter().any(|sign| rest.starts_with(sign))
+            || !place && (DEEDS.iter().any(|sign| rest.starts_with(sign)) || hands_over(scan, rest)))
+}
+
+/// Whether a surname that is no place is a person for what it stands alone with: a label, brackets, a sign-off, a role and の.
+fn stands_alone(scan: &Scan<'_>, before: &str, rest: &str, ordinary: bool) -> bool {
+    if is_led(before) {
+        return ends_clause(rest);
+    }
+    // 奥村です。 opens a message.
+    if says_so(rest) && (is_line_start(before) || is_oneself(before)) {
+        return true;
+    }
+    if signs_off(before) && line(rest).is_empty() {
+        return true;
+    }
+    if ordinary {
+        return false;
+    }
+    let enclosed = [("(", ")"), ("（", "）"), ("【", "】"), ("[", "]"), ("［", "］")]
+        .iter()
+        .any(|(open, close)| before.ends_with(open) && rest.starts_with(close));
+    let mentioned = before.ends_with(['@', '＠']);
+    let at_home =
+        rest.starts_with(['@', '＠']) && (is_line_start(before) || before.ends_with(['、', ' ', '　']));
+    enclosed
+        || mentioned
+        || at_home
+        || is_of_department(scan, rest)
+        || is_related(before) && (ends_clause(rest) || is_particle(rest, true))
+        || is_paired(scan, rest)
+}
+
+/// Whether the surname in front of `rest`, behind a department, is a person of it.
+pub(super) fn belongs(rest: &str) -> bool {
+    let closed = char_at(rest, 0).is_none_or(|c| matches!(c, '\n' | '\r' | ')' | '）' | '」' | '】' | '"'));
+    // 人事部 林（011-263-4396）まで
+    let reached = rest.strip_prefix(['(', '（']).is_some_and(|note| {
+        note.starts_with(|c: char| is_digit(c) || c == '+')
+            || ["内線", "直通", "電話", "携帯", "TEL", "Tel", "tel"]
+                .iter()
+                .any(|word| note.starts_with(word))
+    });
+    closed || reached || says_so(rest) || addressed(rest, true) || introduces(rest) || is_asked(rest)
+}
