@@ -33,8 +33,10 @@ pub(super) fn secrets(text: &Text<'_>, at: usize, mut found: impl FnMut(Range<us
             from += usize::from(blank == 1 && text.get(from) == b' ');
             let quote = opening(text, from);
             from += quote;
-            end = value_end(text, from, LONGEST_VALUE);
+            end = value_end(text, from, limit.saturating_sub(from));
             if from < end && is_secret(&rest[..name], &text.bytes[from..end]) {
+                // Only what is one is read further than the limit.
+                end = value_end(text, from, LONGEST_VALUE);
                 found(from..end);
             }
             // Its own quotes, and not those that the header stands in.
@@ -84,12 +86,15 @@ fn is_secret(name: &[u8], value: &[u8]) -> bool {
     let has = |part: &[u8]| memchr::memmem::find(&name, part).is_some();
     let named = NAMES.iter().any(|part| has(part)) || name.ends_with(b"sid");
     let other = has(b"author") || OTHERS.iter().any(|end| name.ends_with(end));
+    if !named || other {
+        return false;
+    }
     let count = |is: fn(&u8) -> bool| value.iter().filter(|byte| is(byte)).count();
     let (digits, capitals) = (count(u8::is_ascii_digit), count(u8::is_ascii_uppercase));
     let small = count(u8::is_ascii_lowercase);
     let mixed = value.len() >= 8 && digits >= 2 && capitals + small > 0;
     let drawn = value.len() >= 16 && (digits == value.len() || capitals >= 3 && small >= 3);
-    named && !other && (mixed || drawn) && !is_placeholder(value)
+    (mixed || drawn) && !is_placeholder(value)
 }
 
 /// What names of such cookies have in them.
