@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use super::value::{Field, value};
+use super::key;
+use super::label::{self, Meaning};
+use super::value::{Field, value, with_tail};
 use super::view::Text;
 
 /// A program that takes a password by an option.
@@ -64,74 +66,141 @@ const LEAST: usize = 3;
 /// The password behind the hyphen at `at`, if the option of a program begins there that takes one.
 pub(super) fn password(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
     let option = text.get(at + 1);
-    if text.before(at) != b' ' || !matches!(option, b'p' | b'P' | b'a' | b'u' | b'w') {
+    if text.before(at) != b' ' {
         return None;
+    }
+    if !matches!(option, b'p' | b'P' | b'a' | b'u' | b'w') {
+        return after_flags(text, at);
     }
     // `-p -u bob`: what stands behind is an option.
     if text.get(at + 2) == b' ' && text.get(at + 3) == b'-' {
         return None;
     }
-    let before = &text.bytes[at.saturating_sub(FAR)..at];
-    let ends = |byte: &u8| matches!(byte, b'\n' | b'|' | b';' | b'&');
-    let line = before
-        .iter()
-        .rposition(ends)
-        .map_or(before, |end| &before[end + 1..]);
-    let (program, arguments) = run(line, option)?;
+    let (program, arguments) = run(text, at, option)?;
     // Behind a word of its own, sshpass has the options of another program.
     let mut words = arguments.split(|byte| *byte == b' ');
     if program.name == "sshpass" && words.any(|word| !word.is_empty() && word[0] != b'-') {
         return None;
     }
-    let mut start = at + 2;
+    let start = at + 2;
     let apart = text.get(start) == b' ';
     if apart && program.form == Touching {
         return None;
     }
-    let quote = text.get(start + usize::from(apart));
-    if matches!(quote, b'"' | b'\'' | b'`') {
-        // The second one of a pair ends a text about the program.
-        let width = text.width(start + usize::from(apart));
-        let from = at - before.iter().rev().take_while(|byte| **byte != b'\n').count();
-        // `\"` within a string is no end of it, and the sign in `it's` is no quote.
-        let counts = |place: &usize| {
-            text.get(*place) == quote
-                && text.width(*place) == width
-                && !(quote == b'\''
-                    && text.before(*place).is_ascii_lowercase()
-                    && matches!(text.get(*place + 1), b's' | b't')
-                    && !text.get(*place + 2).is_ascii_graphic())
-        };
-        if quote == b'`' || (from..at).filter(counts).count() % 2 == 1 {
-            return None;
-        }
-    }
+    let start = start + usize::from(apart);
     if program.form == Pair {
-        start += usize::from(apart);
-        start += usize::from(matches!(text.get(start), b'"' | b'\''));
-        let user = text.bytes.get(start..)?.iter().take(64);
-        let is_user = |byte: &&u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b',' | b'}');
-        let length = user.take_while(is_user).position(|byte| *byte == b':')?;
-        start += length + 1;
-        if length == 0 || !text.get(start).is_ascii_graphic() || text.get(start) == b'/' {
-            return None;
-        }
+        return behind_user(text, at, start);
     }
-    let range = value(text, start, Field::Assigned)?;
+    if !opens(text, at, start) {
+        return None;
+    }
+    let range = with_tail(text, value(text, start, Field::Assigned)?);
     let value = &text.bytes[range.clone()];
     // `-p/--password` names an option twice.
     let placeholder =
         value.eq_ignore_ascii_case(b"pass") || value.starts_with(b"YOUR_") || value.starts_with(b"/-");
     // `mysql -perhaps`: a word of letters is a password only beside another option.
-    let word =
-        program.form == Touching && value.iter().all(u8::is_ascii_lowercase) && !arguments.contains(&b'-');
+    let word = program.form == Touching && value.iter().all(u8::is_ascii_lowercase) && !has_option(text, at);
     (value.len() >= LEAST && !placeholder && !word).then_some(range)
 }
 
-/// The last program of `line` that takes a password by `option`, with its arguments so far: a whole word, behind which no other script stands.
-fn run(line: &[u8], option: u8) -> Option<(&'static Program, &[u8])> {
+/// As [`password`], for the option of curl with flags before it in one word: `curl -sSu user:hunter2`.
+fn after_flags(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
+    let flags = text.bytes[at + 1..].iter().take(MOST_FLAGS);
+    let flags = flags.take_while(|byte| FLAGS.contains(byte)).count();
+    let option = at + 1 + flags;
+    if flags == 0 || !text.starts(option, b"u ") {
+        return None;
+    }
+    run(text, at, b'u')?;
+    behind_user(text, at, option + 2)
+}
+
+/// What is secret behind an option of a word that begins with the two hyphens at `at`: `curl --user user:hunter2`, `--token abcd1234`.
+pub(super) fn long_option(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
+    if !matches!(text.before(at), b' ' | b'\n' | 0) {
+        return None;
+    }
+    let rest = &text.bytes[at + 2..];
+    let is_of_name = |byte: &&u8| byte.is_ascii_lowercase() || **byte == b'-';
+    let end = at + 2 + rest.iter().take(LONGEST_OPTION).take_while(is_of_name).count();
+    let (name, sign) = (&text.bytes[at + 2..end], text.get(end));
+    if matches!(name, b"user" | b"proxy-user") && matches!(sign, b' ' | b'=') {
+        run(text, at, b'u')?;
+        return behind_user(text, at, end + 1);
+    }
+    // With a sign, it is a field.
+    if sign != b' ' || !key::may_be_name(text, end) || label::ending(text, end)?.meaning != Meaning::Secret {
+        return None;
+    }
+    value(text, end, Field::Assigned).filter(|value| key::is_random(&text.bytes[value.clone()]))
+}
+
+const LONGEST_OPTION: usize = 32;
+
+/// Flags of curl that have no argument.
+const FLAGS: &[u8] = b"sSkvLfgiI#0";
+const MOST_FLAGS: usize = 5;
+
+/// The password of `user:password` at `start`, behind the option at `at`.
+fn behind_user(text: &Text<'_>, at: usize, start: usize) -> Option<Range<usize>> {
+    if !opens(text, at, start) {
+        return None;
+    }
+    let quote = text.get(start);
+    let quoted = matches!(quote, b'"' | b'\'');
+    let from = start + usize::from(quoted);
+    let is_user = |byte: &&u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b',' | b'}');
+    let length = text
+        .bytes
+        .get(from..)?
+        .iter()
+        .take(64)
+        .take_while(is_user)
+        .position(|byte| *byte == b':')?;
+    let first = from + length + 1;
+    if length == 0 || !text.get(first).is_ascii_graphic() || text.get(first) == b'/' {
+        return None;
+    }
+    let mut range = with_tail(text, value(text, first, Field::Assigned)?);
+    // Within quotes it goes on behind a blank.
+    if quoted && range.start == first {
+        let rest = &text.bytes[range.end..text.bytes.len().min(range.end + FAR)];
+        let end = rest.iter().position(|byte| *byte == quote || *byte == b'\n');
+        range.end += end.filter(|end| rest[*end] == quote).unwrap_or(0);
+    }
+    let value = &text.bytes[range.clone()];
+    let placeholder = value.eq_ignore_ascii_case(b"pass") || value.starts_with(b"YOUR_");
+    (range.len() >= LEAST && !placeholder).then_some(range)
+}
+
+/// Whether no quote stands at `start`, or one that opens a text: the second one of a pair ends a text about the program of the option at `at`.
+fn opens(text: &Text<'_>, at: usize, start: usize) -> bool {
+    let quote = text.get(start);
+    if !matches!(quote, b'"' | b'\'' | b'`') {
+        return true;
+    }
+    let width = text.width(start);
+    let before = &text.bytes[at.saturating_sub(FAR)..at];
+    let from = at - before.iter().rev().take_while(|byte| **byte != b'\n').count();
+    // `\"` within a string is no end of it, and the sign in `it's` is no quote.
+    let counts = |place: &usize| {
+        text.get(*place) == quote
+            && text.width(*place) == width
+            && !(quote == b'\''
+                && text.before(*place).is_ascii_lowercase()
+                && matches!(text.get(*place + 1), b's' | b't')
+                && !text.get(*place + 2).is_ascii_graphic())
+    };
+    quote != b'`' && (from..at).filter(counts).count() % 2 == 0
+}
+
+/// The last program before the option at `at` that takes a password by one such, with its arguments so far: a whole word, behind which no other
+/// script stands and no other command begins.
+fn run<'a>(text: &Text<'a>, at: usize, option: u8) -> Option<(&'static Program, &'a [u8])> {
+    let line = &text.bytes[at.saturating_sub(FAR)..at];
     for at in (0..line.len()).rev() {
-        if !line[at].is_ascii() {
+        if !line[at].is_ascii() || line[at] == b'\n' {
             return None;
         }
         let before = at.checked_sub(1).map_or(b' ', |at| line[at]);
@@ -140,16 +209,36 @@ fn run(line: &[u8], option: u8) -> Option<(&'static Program, &[u8])> {
             continue;
         }
         let arguments = |program: &Program| {
-            line[at..]
-                .strip_prefix(program.name.as_bytes())?
-                .strip_prefix(b" ")
+            let rest = line[at..].strip_prefix(program.name.as_bytes())?;
+            rest.strip_prefix(b".exe").unwrap_or(rest).strip_prefix(b" ")
         };
         let mut programs = PROGRAMS.iter().filter(|program| program.option == option);
         if let Some(found) = programs.find_map(|program| Some((program, arguments(program)?))) {
-            return Some(found);
+            return (!has_end(found.1)).then_some(found);
         }
     }
     None
+}
+
+/// Whether another option stands before the one at `at` in its command. Of `mysql -u mysql -phunter2` the second word is no program.
+fn has_option(text: &Text<'_>, at: usize) -> bool {
+    let before = &text.bytes[at.saturating_sub(FAR)..at];
+    let ends = |byte: &u8| matches!(byte, b'\n' | b'|' | b';' | b'&');
+    let command = before.rsplit(ends).next().unwrap_or_default();
+    memchr::memmem::find(command, b" -").is_some()
+}
+
+/// Whether a command ends among `arguments`, not within quotes as in `mysql -e "select 1; select 2"`.
+fn has_end(arguments: &[u8]) -> bool {
+    let mut open = None;
+    arguments.iter().any(|byte| {
+        match open {
+            None if matches!(byte, b'"' | b'\'') => open = Some(*byte),
+            Some(quote) if quote == *byte => open = None,
+            _ => {}
+        }
+        open.is_none() && matches!(byte, b'|' | b';' | b'&')
+    })
 }
 
 #[cfg(test)]
@@ -179,6 +268,13 @@ mod tests {
             ("パスワードは mysql -phunter2", "hunter2"),
             ("curl -s -u admin:hunter2 http://db", "hunter2"),
             ("curl -u 'admin:hunter2' http://db", "hunter2"),
+            ("curl -u \"admin:hunter 2x\" http://db", "hunter 2x"),
+            ("curl -u admin:p@ss,w0rd99 http://db", "p@ss,w0rd99"),
+            ("curl -sSu admin:hunter2 http://db", "hunter2"),
+            ("mysql -u root mysql -phunter", "hunter"),
+            ("mysql -u mysql -phunter", "hunter"),
+            ("mysql.exe -u root -phunter2", "hunter2"),
+            ("mysql -e \"select 1; select 2\" -u root -phunter2", "hunter2"),
             ("it's mysql -u a -p'hunter2x' db", "hunter2x"),
             ("don't run: sshpass -p 'hunter2x' ssh", "hunter2x"),
         ] {
@@ -203,6 +299,9 @@ mod tests {
             "my-mysql -phunter2",
             "mysqlx -phunter2",
             "curl -u admin http://db",
+            "curl -sSf admin:hunter2",
+            "curl -ou admin:hunter2",
+            "mysql -e \"select 1\"; mkdir -public2",
             "curl -u $USER:$TOKEN http://db",
             "redis-cli -a",
             "sudo -u app:app ls",
@@ -219,6 +318,26 @@ mod tests {
             "{\"cmd\":\"curl -u admin\",\"url\":\"http://x\"}",
         ] {
             assert_eq!(found(line), [""; 0], "{line}");
+        }
+    }
+    #[test]
+    fn an_option_of_a_word_has_a_user_before_its_password() {
+        let found = |line: &str| {
+            let range = long_option(&Text::plain(line.as_bytes()), line.find("--")?)?;
+            Some(line[range].to_owned())
+        };
+        for line in [
+            "curl --user admin:hunter2x http://db",
+            "curl --proxy-user 'a:hunter2x' http://db",
+        ] {
+            assert_eq!(found(line).as_deref(), Some("hunter2x"), "{line}");
+        }
+        for line in [
+            "curl --user admin",
+            "curl --user-agent a:hunter2x",
+            "npm --user a:hunter2x",
+        ] {
+            assert_eq!(found(line), None, "{line}");
         }
     }
 }

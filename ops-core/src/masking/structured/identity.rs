@@ -205,7 +205,7 @@ impl<'a> Number<'a> {
                 self.employee(text, true)
             }
             Meaning::Postal => self.postal(text, label, near),
-            Meaning::Secret if near => self.secret_or_longer(text, phone),
+            Meaning::Secret if near && !is_length(text, label.end) => self.secret_or_longer(text, phone),
             Meaning::Phone if reaches => self.phone(text, near, phone),
             _ => None,
         }
@@ -464,6 +464,13 @@ fn second_half(text: &Text<'_>, end: usize) -> usize {
     } else {
         end
     }
+}
+
+/// Whether a label goes on as `MAX_PASSWORD_LEN` does, which says how long something is.
+fn is_length(text: &Text<'_>, end: usize) -> bool {
+    let signs = usize::from(matches!(text.get(end), b' ' | b'_' | b'-'));
+    let word = text.bytes.get(end + signs..end + signs + 3);
+    word.is_some_and(|word| word.eq_ignore_ascii_case(b"len"))
 }
 
 /// Whether 法人番号 follows soon: 1234567890123は法人番号です.

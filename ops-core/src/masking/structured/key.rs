@@ -1,9 +1,9 @@
 use std::ops::Range;
 
 use super::label::{self, Meaning};
-use super::value::{BLANKS, Field, is_placeholder, plain_end, value, whole};
-use super::vendor;
+use super::value::{BLANKS, Field, is_placeholder, plain_end, value, whole, with_tail};
 use super::view::{BREAK, Text};
+use super::{pair, scheme, vendor};
 
 /// The key that the run of word bytes `run` is or begins.
 pub(super) fn token(text: &Text<'_>, run: Range<usize>) -> Option<Range<usize>> {
@@ -68,7 +68,8 @@ pub(super) fn is_identifier(word: &[u8]) -> bool {
     word.len() == 36 && [8, 13, 18, 23].iter().all(|at| word[*at] == b'-')
 }
 
-fn is_random(word: &[u8]) -> bool {
+/// Whether letters and digits of a word are mixed as they are in a key.
+pub(super) fn is_random(word: &[u8]) -> bool {
     let digits = word.iter().filter(|byte| byte.is_ascii_digit()).count();
     let letters = word.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
     digits >= 2 && letters >= 2
@@ -109,7 +110,13 @@ pub(super) fn field(text: &Text<'_>, sign: usize, width: usize) -> Option<Range<
     if !may_be_name(text, end) {
         return None;
     }
-    named(text, sign, width, end, quoted)
+    match pair::name_end(text, end) {
+        // `{"name": "DB_PASSWORD", "value": "hunter2"}`
+        Some(name) if quoted && may_be_name(text, name) => {
+            named(text, sign, width, name, quoted).filter(|value| pair::is_value(&text.bytes[value.clone()]))
+        }
+        _ => named(text, sign, width, end, quoted),
+    }
 }
 
 /// As [`field`], for a name that ends before `end`.
@@ -117,6 +124,9 @@ fn named(text: &Text<'_>, sign: usize, width: usize, end: usize, quoted: bool) -
     let name = name(text, end)?;
     let equals = text.get(sign) == b'=';
     let mut start = sign + width;
+    if matches!(name, Name::Other) && scheme::is_signed(text, start) {
+        return None;
+    }
     // `${PASSWORD:?must be set}` says that there is none, `${PASSWORD:-hunter2}` which one else.
     if !equals && matches!(text.get(start), b'?' | b'-') && is_in_braces(text, end) {
         if text.get(start) == b'?' {
@@ -131,15 +141,22 @@ fn named(text: &Text<'_>, sign: usize, width: usize, end: usize, quoted: bool) -
     if text.get(sign) == b':' && text.starts(start, b"= ") && matches!(text.get(start + 2), b'"' | b'`') {
         start += 2;
     }
-    let value = value(
-        text,
-        start,
-        if quoted || equals {
-            Field::Assigned
-        } else {
-            Field::Told
-        },
-    )?;
+    let kind = if quoted || equals {
+        Field::Assigned
+    } else {
+        Field::Told
+    };
+    let list = match kind {
+        Field::Assigned => pair::list(text, start),
+        Field::Told => None,
+    };
+    let mut value = value(text, list.unwrap_or(start), kind)?;
+    if list.is_some() && !pair::is_element(&text.bytes[value.clone()]) {
+        return None;
+    }
+    if matches!(name, Name::Password) {
+        value = with_tail(text, value);
+    }
     let length = value.len();
     let bytes = &text.bytes[value.clone()];
     // `password= user=bob`: the value is missing.
@@ -152,7 +169,7 @@ fn named(text: &Text<'_>, sign: usize, width: usize, end: usize, quoted: bool) -
         Name::Other => 6,
     };
     let long = length >= least;
-    if matches!(name, Name::Password) && bytes.iter().all(u8::is_ascii_lowercase) && is_deed(text, end) {
+    if matches!(name, Name::Password) && STATES.contains(&bytes) && is_deed(text, end) {
         return None;
     }
     let right = match name {
@@ -163,23 +180,57 @@ fn named(text: &Text<'_>, sign: usize, width: usize, end: usize, quoted: bool) -
     (long && right).then_some(value)
 }
 
-/// Whether the name of a password that ends before `end` is that of something done with one, of which a plain word is a state:
-/// `forgotpassword=sent`, `show_password: function`.
+/// Whether the name of a password that ends before `end` is that of something done with one: `forgotpassword=sent`, `show_password: function`.
 fn is_deed(text: &Text<'_>, end: usize) -> bool {
     let low = end.saturating_sub(24);
-    let name = text.bytes[low..end].to_ascii_lowercase();
-    let Some(at) = memchr::memmem::rfind(&name, b"passw").or_else(|| memchr::memmem::rfind(&name, b"pw"))
+    let name = &text.bytes[low..end];
+    let lower = name.to_ascii_lowercase();
+    let Some(at) = memchr::memmem::rfind(&lower, b"passw").or_else(|| memchr::memmem::rfind(&lower, b"pw"))
     else {
         return false;
     };
-    let signs = name[..at]
+    let signs = lower[..at]
         .iter()
         .rev()
         .take_while(|byte| matches!(byte, b'_' | b'-'))
         .count();
-    let front = &name[..at - signs];
-    DEEDS.iter().any(|deed| front.ends_with(deed.as_bytes()))
+    let front = &lower[..at - signs];
+    DEEDS.iter().any(|deed| {
+        // `redis_password` has no `is` in it.
+        front.strip_suffix(deed.as_bytes()).is_some_and(|rest| {
+            let begins = !rest.last().is_some_and(u8::is_ascii_alphanumeric);
+            begins || name[rest.len()].is_ascii_uppercase()
+        })
+    })
 }
+
+/// What a program says of something done with a password.
+const STATES: [&[u8]; 24] = [
+    b"sent",
+    b"done",
+    b"function",
+    b"success",
+    b"succeeded",
+    b"error",
+    b"visible",
+    b"shown",
+    b"enabled",
+    b"disabled",
+    b"void",
+    b"boolean",
+    b"bool",
+    b"object",
+    b"async",
+    b"click",
+    b"submit",
+    b"request",
+    b"link",
+    b"email",
+    b"page",
+    b"form",
+    b"pending",
+    b"allowed",
+];
 
 const DEEDS: [&str; 22] = [
     "forgot",
@@ -213,101 +264,6 @@ fn is_field(word: &[u8]) -> bool {
     sign > 0 && sign + 1 < word.len() && word[..sign].iter().all(name)
 }
 
-/// The value after the word password at `at` without a sign: `password is hunter2`, `パスワードはhunter2です`.
-pub(super) fn after_word(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
-    let end = if text.get(at) == 0x83 {
-        text.ends(at + 2, "パスワード".as_bytes()).then_some(at + 2)?
-    } else {
-        let rest = text.bytes.get(at..)?;
-        let length = ["sword", "swd"]
-            .iter()
-            .find(|tail| {
-                rest.len() >= tail.len() && rest[..tail.len()].eq_ignore_ascii_case(tail.as_bytes())
-            })?
-            .len();
-        let begins = at >= 3 && text.bytes[at - 3..at].eq_ignore_ascii_case(b"pas");
-        begins.then_some(at + length)?
-    };
-    if let Some(value) = in_markup(text, at, end) {
-        return Some(value);
-    }
-    let mut start = end;
-    let mut told = false;
-    while let Some(sign) = CONNECTORS.iter().find(|sign| text.starts(start, sign.as_bytes())) {
-        told |= *sign == "：" || *sign == "「" || *sign == "『";
-        start += sign.len();
-        if start - end > 24 {
-            return None;
-        }
-    }
-    // With one of these, the field itself is found.
-    if start == end || matches!(text.get(end), b':' | b'=' | b'"' | b'\'') {
-        return None;
-    }
-    // `base-passwd (3.5.3)` is a package and its version.
-    if !told && text.get(start) == b'(' {
-        return None;
-    }
-    let value = value(text, start, Field::Told)?;
-    let bytes = &text.bytes[value.clone()];
-    let mixed = bytes.iter().any(u8::is_ascii_digit) && bytes.iter().any(|byte| !byte.is_ascii_digit())
-        || bytes
-            .iter()
-            .any(|byte| matches!(byte, b'!' | b'#' | b'$' | b'%' | b'^' | b'*' | b'&'));
-    let number = bytes.iter().all(u8::is_ascii_digit);
-    let right =
-        (mixed && value.len() >= 5) || (number && value.len() >= 4 && told) || (told && value.len() >= 4);
-    right.then_some(value)
-}
-
-/// The value of the element or attribute whose name ends at `end` with the word around `at`: `<password>hunter2</password>`,
-/// `key="DbPassword" value="hunter2"`.
-fn in_markup(text: &Text<'_>, at: usize, end: usize) -> Option<Range<usize>> {
-    let range = match text.get(end) {
-        b'>' => {
-            let name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b':');
-            let mut start = at;
-            while name(text.before(start)) && at - start < 64 {
-                start -= 1;
-            }
-            let rest = text.bytes.get(end + 1..)?;
-            let length = rest
-                .iter()
-                .take(256)
-                .position(|byte| matches!(byte, b'<' | b'\n' | b'"'))?;
-            (text.before(start) == b'<' && rest[length..].starts_with(b"</"))
-                .then_some(end + 1..end + 1 + length)?
-        }
-        b'"' | b'\'' if text.starts(end + 1, b" value=") => {
-            value(text, end + 1 + b" value=".len(), Field::Assigned)?
-        }
-        _ => return None,
-    };
-    let value = &text.bytes[range.clone()];
-    // What a form or a schema says to people: `<password>必須</password>`.
-    (range.len() >= 3 && value.is_ascii() && !is_placeholder(value)).then_some(range)
-}
-
-const CONNECTORS: [&str; 17] = [
-    "は",
-    "が",
-    "：",
-    " is ",
-    " was ",
-    " has been ",
-    "reset to ",
-    "changed to ",
-    "set to ",
-    " ",
-    "「",
-    "『",
-    "（",
-    "の値",
-    "を",
-    "\"",
-    "→",
-];
-
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Name {
     /// A person chose it: any word.
@@ -330,7 +286,8 @@ pub(super) fn may_be_name(text: &Text<'_>, end: usize) -> bool {
     let lower = [tail[0] | 0x20, tail[1] | 0x20, tail[2] | 0x20];
     match &lower {
         b"ord" | b"swd" | b"pwd" | b"ret" | b"ken" | b"key" | b"ase" | b"als" | b"ial" | b"ode" | b"pin"
-        | b"cvv" | b"cvc" | b"otp" | b"jwt" | b"ion" | b"ass" | b"rds" | b"rer" | b"sic" | b"kie" => true,
+        | b"cvv" | b"cvc" | b"otp" | b"jwt" | b"ion" | b"ass" | b"rds" | b"rer" | b"sic" | b"kie"
+        | b"lue" => true,
         [_, b'p', b'w'] => true,
         _ => tail[2] >= 0x80,
     }
@@ -371,7 +328,7 @@ fn name(text: &Text<'_>, end: usize) -> Option<Name> {
     })
 }
 
-const PINS: [&str; 11] = [
+const PINS: [&str; 12] = [
     "pin",
     "pin code",
     "pin_code",
@@ -382,10 +339,11 @@ const PINS: [&str; 11] = [
     "暗証番号",
     "暗証",
     "コード",
+    "ｺｰﾄﾞ",
     "pass",
 ];
 
-const PASSWORDS: [&str; 10] = [
+const PASSWORDS: [&str; 12] = [
     "password",
     "passwd",
     "pwd",
@@ -396,6 +354,8 @@ const PASSWORDS: [&str; 10] = [
     "パスワード",
     "パスフレーズ",
     "合言葉",
+    "ﾊﾟｽﾜｰﾄﾞ",
+    "ﾊﾟｽﾌﾚｰｽﾞ",
 ];
 
 /// Whether none of [`PINS`] and [`PASSWORDS`] ends like `word`: most are told by the last letter.

@@ -3,6 +3,7 @@
 //! One pass marks the few bytes at which such a value can be recognised ([`marks`]); from there a verifier looks left and right,
 //! a bounded distance and never past the line. Lines with escapes or full width letters are read through a [`view`].
 
+mod after_word;
 mod card;
 mod cell;
 mod cluster;
@@ -18,8 +19,10 @@ mod label_index;
 mod label_table;
 mod marks;
 mod number;
+mod pair;
 mod phone;
 mod planes;
+mod scheme;
 mod unit;
 mod value;
 mod vendor;
@@ -55,6 +58,8 @@ struct Search<'a> {
     base: usize,
     /// The number that is looked at.
     cluster: Cluster,
+    /// The end of the last secret cookie: no header with cookies begins in one.
+    cookie: usize,
 }
 
 /// What follows a mark.
@@ -73,6 +78,7 @@ impl<'a> Search<'a> {
             text,
             base: found.len(),
             cluster: Cluster::new(),
+            cookie: 0,
         }
     }
 
@@ -225,7 +231,7 @@ impl<'a> Search<'a> {
             || (end - at == 3 && before == b' ' && at >= 2 && text.get(at - 2).is_ascii_alphanumeric())
     }
 
-    fn sign(&self, at: usize, found: &mut Vec<PiiSpan>) -> Next {
+    fn sign(&mut self, at: usize, found: &mut Vec<PiiSpan>) -> Next {
         let text = &self.text;
         if text.is_plain() && view::is_veiled(text.bytes, at) {
             return Next::Veiled;
@@ -244,9 +250,11 @@ impl<'a> Search<'a> {
             0xef if text.starts(at, "：".as_bytes()) || text.starts(at, "＝".as_bytes()) => {
                 key::field(text, at, 3)
             }
-            b'-' if text.get(at + 1) == b'-' => pem::in_line(text.bytes, at),
+            b'-' if text.get(at + 1) == b'-' => {
+                pem::in_line(text.bytes, at).or_else(|| command::long_option(text, at))
+            }
             b'-' => command::password(text, at),
-            b's' | b'S' | 0x83 => key::after_word(text, at),
+            b's' | b'S' | 0x83 => after_word::find(text, at),
             _ => None,
         };
         let Some(range) = secret else {
@@ -254,7 +262,7 @@ impl<'a> Search<'a> {
             if let Some(name) = kana::name(text, at, width) {
                 return self.push(name, PiiType::Person, found);
             }
-            self.cookies(at, found);
+            self.headers(at, found);
             return Next::Mark;
         };
         let range = if text.get(at) == b'-' && text.get(at + 1) == b'-' {
@@ -263,8 +271,29 @@ impl<'a> Search<'a> {
             value::whole(text, range)
         };
         // Where a value meets an escape, only the view tells where it ends.
-        if text.is_plain() && text.bytes[range.clone()].contains(&b'\\') {
-            return Next::Veiled;
+        if text.is_plain()
+            && let Some(escape) = memchr::memchr(b'\\', &text.bytes[range.clone()])
+        {
+            let end = self.veiled_line(at, found);
+            // In a text without escapes it is a sign of a value like another.
+            let behind = &text.bytes[range.start + escape..range.end];
+            let seen = |span: &PiiSpan| span.start <= range.start && range.start < span.end;
+            let line = memchr::memrchr(b'\n', &text.bytes[..at]).map_or(0, |end| end + 1);
+            let mut of_line = found[self.base..]
+                .iter()
+                .rev()
+                .take_while(|span| span.start >= line);
+            if escape > 0
+                && !of_line.any(seen)
+                && !value::is_placeholder(&text.bytes[range.start..range.start + escape])
+                && !value::is_field_behind_break(behind, text.get(range.end))
+            {
+                self.push(range, PiiType::ApiKey, found);
+            }
+            return Next::From(end);
+        }
+        if pair::is_first_element(text, &range) {
+            return self.elements(range, found);
         }
         // What stands between the option and its password is looked at, too.
         let apart = text.get(at) == b'-' && range.start > at + 2;
@@ -281,6 +310,16 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// The elements of a list of secrets, of which the first is `range`.
+    fn elements(&self, range: Range<usize>, found: &mut Vec<PiiSpan>) -> Next {
+        let mut range = range;
+        while let Some(next) = pair::next_element(&self.text, &range) {
+            self.push(range, PiiType::ApiKey, found);
+            range = next;
+        }
+        self.push(range, PiiType::ApiKey, found)
+    }
+
     /// Where the digits begin that end a secret, if a number may go on behind it: `hunter2&5555 5555 5555 4444`.
     fn number_at_end(&self, range: &Range<usize>) -> Option<usize> {
         let text = &self.text;
@@ -294,13 +333,22 @@ impl<'a> Search<'a> {
         (goes_on && digits > 0).then(|| range.end - digits)
     }
 
-    /// The sign at `at` may be that of a header with cookies. What stands in front of the secrets among them is looked at all the same.
-    fn cookies(&self, at: usize, found: &mut Vec<PiiSpan>) {
+    /// The sign at `at` may be that of a header with cookies or a signature. What stands in front of the secrets among them is looked at all the same.
+    fn headers(&mut self, at: usize, found: &mut Vec<PiiSpan>) {
         let text = &self.text;
-        if matches!(text.get(at), b':' | b'=') && cookie::ends_header(text, at) {
+        if text.get(at) == b':'
+            && scheme::ends_header(text, at)
+            && let Some(range) = scheme::signature(text, at + 1)
+        {
+            self.push(range, PiiType::ApiKey, found);
+        }
+        if matches!(text.get(at), b':' | b'=') && at >= self.cookie && cookie::ends_header(text, at) {
+            let mut end = self.cookie;
             cookie::secrets(text, at + 1, |range| {
+                end = range.end;
                 self.push(range, PiiType::ApiKey, found);
             });
+            self.cookie = end;
         }
     }
 

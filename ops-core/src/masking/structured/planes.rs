@@ -268,7 +268,7 @@ pub(super) mod widest {
     static BEFORE_LAST: Sets = Sets::new()
         .with_small_and_capital(1, b"e")
         .with_small_and_capital(2, b"rw")
-        .with_small_and_capital(4, b"io")
+        .with_small_and_capital(4, b"iou")
         .with_small_and_capital(8, b"sd")
         .with_small_and_capital(16, b"la")
         .with_small_and_capital(32, b"v")

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::view::Text;
+use super::scheme::scheme;
+use super::view::{BREAK, Text};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Field {
@@ -16,6 +17,11 @@ pub(super) enum Field {
 pub(super) fn value(text: &Text<'_>, at: usize, field: Field) -> Option<Range<usize>> {
     let mut start = at;
     while matches!(text.get(start), b' ' | b'\t') && start - at < BLANKS {
+        start += 1;
+    }
+    // `password:\nhunter2x`: a value may be all of the next line of a text with escaped breaks.
+    let broken = text.get(start) == BREAK;
+    while matches!(text.get(start), BREAK | b' ') && start - at < BLANKS {
         start += 1;
     }
     // As Rust writes what may be missing: `password: Some("hunter2x")`.
@@ -45,8 +51,16 @@ pub(super) fn value(text: &Text<'_>, at: usize, field: Field) -> Option<Range<us
         }
         let end = plain_end(text, start);
         let value = &text.bytes[start..end];
+        // `Token token="…"`: what stands here is the name of another field.
+        if value.ends_with(b"=") && matches!(text.get(end), b'"' | b'\'') {
+            return None;
+        }
         let word = value.iter().all(u8::is_ascii_alphabetic);
-        let ends = matches!(text.get(end), 0 | b'\n' | b'\r' | b',' | b'"' | b'}') || text.get(end) >= 0x80;
+        let line_ends = matches!(text.get(end), 0 | b'\n' | b'\r' | b'"' | BREAK);
+        let ends = line_ends || matches!(text.get(end), b',' | b'}') || text.get(end) >= 0x80;
+        if broken && (!line_ends || word || field == Field::Assigned || value.contains(&b'=')) {
+            return None;
+        }
         if field == Field::Told && word && !ends && !some
             || is_expression(value, text.get(end), text.get(end + 1))
         {
@@ -58,6 +72,38 @@ pub(super) fn value(text: &Text<'_>, at: usize, field: Field) -> Option<Range<us
 }
 
 const LONGEST: usize = 4096;
+
+/// A password that a person chose, with what stands of it behind a `,` or `;` that is a sign of it, as in `p@ss,w0rd99`. Another field, a
+/// number, a date or an address is none of it.
+pub(super) fn with_tail(text: &Text<'_>, range: Range<usize>) -> Range<usize> {
+    let mut end = range.end;
+    while end - range.start < LONGEST_TAIL && matches!(text.get(end), b',' | b';') {
+        let rest = &text.bytes[end + 1..];
+        let ends = |byte: &u8| !byte.is_ascii_graphic() || ENDS.contains(byte);
+        let length = rest
+            .iter()
+            .take(LONGEST_TAIL)
+            .position(ends)
+            .unwrap_or(rest.len().min(LONGEST_TAIL));
+        let part = &rest[..length];
+        let is_sign = |byte: &u8| {
+            matches!(
+                byte,
+                b'!' | b'#' | b'$' | b'%' | b'^' | b'&' | b'*' | b'+' | b'?' | b'~'
+            )
+        };
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || is_sign(byte);
+        let letter = part.iter().any(u8::is_ascii_alphabetic);
+        let other = part.iter().any(|byte| byte.is_ascii_digit() || is_sign(byte));
+        if !letter || !other || !part.iter().all(plain) {
+            break;
+        }
+        end += 1 + length;
+    }
+    range.start..end
+}
+
+const LONGEST_TAIL: usize = 64;
 
 /// How many blanks and tabs stand beside a sign at most, as in a table.
 pub(super) const BLANKS: usize = 32;
@@ -119,7 +165,8 @@ fn is_constructor(path: &[u8]) -> bool {
         .next()
         .unwrap_or_default();
     let type_name = last.len() == path.len() && last.first().is_some_and(u8::is_ascii_uppercase);
-    type_name && last.iter().any(u8::is_ascii_lowercase)
+    let of_text = OF_TEXT.iter().any(|end| last.ends_with(end));
+    type_name && last.iter().any(u8::is_ascii_lowercase) && !of_text
         || [
             &b"new"[..],
             b"from",
@@ -131,34 +178,19 @@ fn is_constructor(path: &[u8]) -> bool {
         .contains(&last)
 }
 
-/// The place after the name of a scheme, as in `Bearer …`.
-fn scheme(text: &Text<'_>, at: usize) -> usize {
-    for name in ["bearer ", "basic ", "token ", "digest ", "apikey "] {
-        let end = at + name.len();
-        if text
-            .bytes
-            .get(at..end)
-            .is_some_and(|word| word.eq_ignore_ascii_case(name.as_bytes()))
-        {
-            return end;
-        }
-    }
-    at
-}
-
 /// The end of a value without quotes; where it is very long, of its beginning.
 pub(super) fn plain_end(text: &Text<'_>, at: usize) -> usize {
     run_end(text, at, LONGEST / 4)
 }
 
+/// What ends a value without quotes.
+const ENDS: [u8; 11] = *b"\"'`,;)]}<>|";
+
 /// As [`plain_end`], of at most `most` bytes.
 fn run_end(text: &Text<'_>, at: usize, most: usize) -> usize {
     let mut end = at;
     while text.get(end).is_ascii_graphic()
-        && !matches!(
-            text.get(end),
-            b'"' | b'\'' | b'`' | b',' | b';' | b')' | b']' | b'}' | b'<' | b'>' | b'|'
-        )
+        && !ENDS.contains(&text.get(end))
         && !(text.get(end) == b'&' && is_between_fields(text, end))
     {
         // Cut off here, the value goes on.
@@ -171,6 +203,15 @@ fn run_end(text: &Text<'_>, at: usize, most: usize) -> usize {
         end -= 1;
     }
     end
+}
+
+/// Whether a field stands behind the escaped break of a line that begins `text`, behind which `next` stands: `\nUSER=bob`.
+pub(super) fn is_field_behind_break(text: &[u8], next: u8) -> bool {
+    let rest = text.get(2..).unwrap_or_default();
+    let name = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    let length = rest.iter().take_while(name).count();
+    matches!(text, [b'\\', b'n' | b'r' | b't', ..])
+        && matches!(rest.get(length).copied().unwrap_or(next), b':' | b'=')
 }
 
 /// Whether another field follows the `&` at `at`, or nothing: else it belongs to the value.
@@ -187,17 +228,24 @@ fn is_between_fields(text: &Text<'_>, at: usize) -> bool {
 
 /// Whether a value without quotes, behind which `next` and `behind` stand, is an expression of a program: a call, an element, an attribute.
 fn is_expression(value: &[u8], next: u8, behind: u8) -> bool {
-    let path = |byte: &&u8| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'.');
+    let path = |byte: &&u8| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'.');
     let length = value.iter().take_while(path).count();
-    if length >= 3 && matches!(value.get(length), Some(b'(' | b'[')) {
+    let small = value.iter().take(3).all(u8::is_ascii_lowercase);
+    if length >= 3 && (small || length + 1 == value.len()) && matches!(value.get(length), Some(b'(' | b'[')) {
         let (name, rest) = (&value[..length], &value[length + 1..]);
-        // `abc(def)` may be a password.
-        let called = rest.is_empty() || name.iter().any(|byte| matches!(byte, b'_' | b'.'));
+        // `abc(def)` may be a password, `tokens[0]` is none.
+        let called =
+            name.iter().any(|byte| matches!(byte, b'_' | b'.')) || rest.iter().all(u8::is_ascii_digit);
         return match next {
             b'"' | b'\'' => rest.is_empty(),
-            b')' | b']' => called && (!behind.is_ascii_graphic() || matches!(behind, b',' | b';' | b')')),
+            b')' | b']' => {
+                called && (!behind.is_ascii_graphic() || matches!(behind, b',' | b';' | b')' | b'?' | b'.'))
+            }
             _ => false,
         };
+    }
+    if value.strip_prefix(b"&").unwrap_or(value).ends_with(b"String") || value == b"&str" {
+        return true;
     }
     let named = value
         .iter()
@@ -226,6 +274,19 @@ const OBJECTS: [&[u8]; 12] = [
     b"env.",
 ];
 
+/// How types end that are made of a text for people: `CharField("Password")`.
+const OF_TEXT: [&[u8]; 9] = [
+    b"Field",
+    b"Input",
+    b"Column",
+    b"Label",
+    b"Error",
+    b"Exception",
+    b"Argument",
+    b"Option",
+    b"Text",
+];
+
 /// Whether a value says that there is none, or that it is masked or filled in elsewhere.
 pub(super) fn is_placeholder(value: &[u8]) -> bool {
     let masked = |byte: &u8| matches!(byte, b'*' | b'x' | b'X' | b'.' | b'-' | b'#');
@@ -247,7 +308,7 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
 }
 
 /// Words that say that there is no value.
-const WORDS: [&str; 44] = [
+const WORDS: [&str; 45] = [
     "null",
     "none",
     "true",
@@ -271,6 +332,7 @@ const WORDS: [&str; 44] = [
     "wrong",
     "failed",
     "not",
+    "no",
     "yes",
     "bearer",
     "basic",
