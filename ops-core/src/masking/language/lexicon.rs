@@ -7,7 +7,8 @@ use super::confidential::{CONDITIONS, LEAVE_ENDS};
 use super::department::{STEMS, SUFFIX_ENDS};
 use super::labels::{Label, japanese_labels, keys};
 use super::person::{
-    GREETINGS, HONORIFIC_ENDS, HONORIFICS, ORGANISATIONS, PREPOSITIONS, ROLES, SIDE_ENDS, TITLES,
+    FAMILIES, GREETINGS, HONORIFIC_ENDS, HONORIFICS, NOUNS, ORGANISATIONS, PLACES, PREPOSITIONS, ROLES,
+    SIDE_ENDS, TITLES, TOWNS,
 };
 
 /// What the dictionaries say of a word, as bits.
@@ -32,6 +33,11 @@ impl Entry {
     pub(super) const CONDITION: Self = Self(64);
 
     pub(super) const PREFECTURE: Self = Self(128);
+    /// Of surnames in kanji: rather a place, rather another word, a town as well, a family first of all.
+    pub(super) const PLACE: Self = Self(32);
+    pub(super) const NOUN: Self = Self(256);
+    pub(super) const TOWN: Self = Self(512);
+    pub(super) const FAMILY: Self = Self(1024);
 
     /// Of Latin letters: part of the name of a company, a place, a month.
     pub(super) const ORGANISATION: Self = Self(256);
@@ -160,6 +166,10 @@ impl Lexicon {
             (ROLES, Entry::ROLE),
             (CONDITIONS, Entry::CONDITION),
             (PREFECTURES, Entry::PREFECTURE),
+            (PLACES, Entry::PLACE),
+            (NOUNS, Entry::NOUN),
+            (TOWNS, Entry::TOWN),
+            (FAMILIES, Entry::FAMILY),
             (ORGANISATIONS, Entry::ORGANISATION),
             (TITLES, Entry::TITLE),
             (GREETINGS, Entry::GREETING),

@@ -178,6 +178,9 @@ pub(super) fn extent(chars: &[char], end: usize) -> usize {
                     .iter()
                     .any(|room| contains(&token[*to..], room) && starts_with(&token[*to..], room));
             let alone = part.iter().all(|c| is_digit(*c));
+            // メゾン青葉 797号室
+            let side = side
+                || kind && !token.iter().any(|c| is_digit(*c)) && begins_with_room(&chars[from + length..]);
             !open
                 && (side && *to == length
                     || room && (named || *to == length)
@@ -234,6 +237,19 @@ fn ends_with_room(chars: &[char]) -> bool {
             is_digit(before) || *room == "棟" && is_latin(before)
         }
     })
+}
+
+/// Whether a space and the number of a room follow.
+fn begins_with_room(rest: &[char]) -> bool {
+    let Some((space, room)) = rest.split_first() else {
+        return false;
+    };
+    let digits = room.iter().take_while(|c| is_digit(**c)).count();
+    is_space(*space)
+        && (1..=4).contains(&digits)
+        && ["号", "階", "Ｆ", "F"]
+            .iter()
+            .any(|sign| starts_with(&room[digits..], sign))
 }
 
 /// Whether a word of a building's name ends with the side that it stands on.

@@ -3,6 +3,7 @@
 use super::super::letters::{Window, is_hiragana, is_kanji, is_katakana, is_space};
 use super::super::lexicon::{Entry, SEED, step};
 use super::super::scan::Scan;
+use super::cell::given_in_next;
 use super::frames::{is_framed, is_led, is_noted};
 use super::katakana::reading;
 use super::labelled::others;
@@ -30,6 +31,14 @@ pub(in super::super) fn bare(scan: &mut Scan<'_>, at: usize) {
     };
     let name = &chars[..length];
     let end = window.place(length);
+    // "中村","裕樹"
+    if matches!(points, Points::SURNAME | Points::RARE)
+        && let Some((start, to)) = given_in_next(scan, name, at, end)
+    {
+        scan.push(at, end, PiiType::Person);
+        scan.take(start, to, PiiType::Person);
+        return;
+    }
     let sure = match points {
         Points::FULL | Points::RARE_FULL => {
             is_bare_name(scan, name, chars.get(length).copied(), points)
@@ -64,9 +73,10 @@ fn may_be_bare(scan: &Scan<'_>, at: usize) -> bool {
     };
     if !is_kanji(second) {
         // 林 太郎, 林さゆり
-        return (is_space(second) || is_hiragana(second))
-            && scan.lexicon.is_alone(first)
-            && chars.next().is_some_and(is_name);
+        let third = chars.next();
+        return scan.lexicon.is_alone(first)
+            && ((is_space(second) || is_hiragana(second)) && third.is_some_and(is_name)
+                || matches!(second, '"' | ',' | '\t'));
     }
     let mut word = ['\0'; 8];
     [word[0], word[1]] = [first, second];
@@ -77,23 +87,7 @@ fn may_be_bare(scan: &Scan<'_>, at: usize) -> bool {
             return is_split(scan, &word[..run])
                 || is_addressed(scan, &word[..run])
                 || (is_space(c) || matches!(c, 'ヶ' | 'ノ')) && is_surname(scan, &word[..run])
-                || matches!(
-                    c,
-                    '「' | '：'
-                        | ':'
-                        | '、'
-                        | '・'
-                        | '('
-                        | '（'
-                        | ')'
-                        | '）'
-                        | '】'
-                        | ']'
-                        | '］'
-                        | '\n'
-                        | '@'
-                        | '＠'
-                ) && is_surname(scan, &word[..run])
+                || is_edge(c) && is_surname(scan, &word[..run])
                 || is_hiragana(c) && run > 1 && {
                     let word = scan.lexicon.word(&word[..run]);
                     word.is(Entry::SURNAME)
@@ -109,6 +103,46 @@ fn may_be_bare(scan: &Scan<'_>, at: usize) -> bool {
     is_addressed(scan, &word[..run])
         || run > 2 && is_split(scan, &word[..run])
         || is_surname(scan, &word[..run])
+}
+
+/// Whether a field, a clause or a list may go on or end with `c` behind a surname.
+fn is_edge(c: char) -> bool {
+    matches!(
+        c,
+        '「' | '：'
+            | ':'
+            | '、'
+            | '，'
+            | ','
+            | '・'
+            | '('
+            | '（'
+            | ')'
+            | '）'
+            | '】'
+            | ']'
+            | '］'
+            | '\n'
+            | '\r'
+            | '@'
+            | '＠'
+            | '。'
+            | '．'
+            | '！'
+            | '？'
+            | '/'
+            | '／'
+            | '|'
+            | '｜'
+            | ';'
+            | '；'
+            | '>'
+            | '＞'
+            | '→'
+            | '⇒'
+            | '\t'
+            | '"'
+    )
 }
 
 /// Whether `word` is a surname and 宛.
@@ -185,7 +219,7 @@ fn is_bare_name(scan: &Scan<'_>, name: &[char], next: Option<char>, points: Poin
             _ if !known => false,
             (1, 1) => false,
             (1, _) => !ordinary(surname) && !ordinary(given) || given.len() > 1 && is_given_end(given) && !ordinary(given),
-            (_, 1) => first.is(Entry::SURNAME) && !ordinary(surname) && !"大学中市東西南北上下新県区港城駅山川橋町村部課室局長店社寺島内外前後側線道式型系産製発着行町口坂谷沢野原田園館屋庵亭軒堂苑荘舎楼".contains(given[0]),
+            (_, 1) => first.is(Entry::SURNAME) && !ordinary(surname) && !"大中市東西南北上下新県区港城駅山川橋町村部課室局長店社寺島内外前後側線道式型系産製発着行町口坂谷沢野原田園館屋庵亭軒堂苑荘舎楼錦梨米酒茶飴丼鍋漬塾組邸宅家塚峠湖湾焼牛豚餅錠酢油紙窯織染流派説法杯賞線".contains(given[0]),
             _ => !(ordinary(surname) && ordinary(given)),
         }
     })
@@ -220,7 +254,14 @@ fn is_cell(name: &[char], before: &str, behind: &str) -> bool {
     }
     let kana = name.iter().rev().take(2).all(|c| is_hiragana(*c));
     let closes = ends || last.is_some_and(strict);
-    name.len() > 2 && closes && (first.is_some_and(strict) || starts && ends && kana)
+    // 0012,東幸一,男: behind a number, or at the start of a row.
+    let row =
+        starts || left.ends_with(',') && left.trim_end_matches(',').ends_with(|c: char| c.is_ascii_digit());
+    let in_row = row
+        && left.len() == before.len()
+        && behind.starts_with([',', '\t'])
+        && !matches!(name.last(), Some('市' | '区' | '町' | '村' | '県' | '駅'));
+    name.len() > 2 && (in_row || closes && (first.is_some_and(strict) || starts && ends && kana))
 }
 
 /// Characters that end given names and few other words.

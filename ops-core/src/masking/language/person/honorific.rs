@@ -1,18 +1,20 @@
 //! Names in front of an honorific or a title.
 
 use super::super::letters::{
-    Window, char_at, char_before, is_hiragana, is_kanji, is_katakana, is_latin, is_space,
+    Window, char_at, char_before, ends_with, is_hiragana, is_kanji, is_katakana, is_latin, is_narrow,
+    is_space,
 };
 use super::super::lexicon::Entry;
 use super::super::scan::Scan;
 use super::katakana::{katakana_before, reading};
 use super::latin;
+use super::narrow::narrow_before;
 use super::parse::{self, Points, begins_with_title, is_name};
 use crate::model::PiiType;
 
 /// The last characters of honorifics and titles.
 pub(in super::super) const HONORIFIC_ENDS: &str =
-    "様ん氏殿君生長務任役表ーま授師士手員督臣輩問事査妻人史嬢者";
+    "様ん氏殿君生長務任役表ーま授師士手員督臣輩問事査妻人史嬢者儀";
 
 /// An honorific or title behind a name.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +59,7 @@ pub(in super::super) const HONORIFICS: &[Honorific] = &[
     honorific("殿", "宮神御拝本沈貴仏正寝殿", "下堂様方"),
     honorific("君", "諸細主暴名若大君", "主臨子"),
     honorific("先生", "", "方達"),
+    title("儀", "式礼仗典"),
     title("本部長", "会"),
     title("副部長", "会"),
     title("部長", "会職級代補"),
@@ -199,6 +202,10 @@ pub(in super::super) fn before_honorific(scan: &mut Scan<'_>, end: usize) {
         latin::before_honorific(scan, start, honorific.known);
         return;
     }
+    if is_narrow(last) {
+        narrow_before(scan, start);
+        return;
+    }
     if is_katakana(last) {
         katakana_before(scan, start, honorific.known);
         return;
@@ -224,11 +231,25 @@ pub(in super::super) fn before_honorific(scan: &mut Scan<'_>, end: usize) {
         return;
     }
     let start_of_name = window.place(at);
+    // みなと出版様: the end of what a company is called.
+    if points < Points::SURNAME && is_house(&window.chars()[at..]) {
+        return;
+    }
     if is_company(&text[..start_of_name]) {
         return;
     }
     scan.push(start_of_name, start, PiiType::Person);
     reading(scan, end);
+}
+
+/// Whether a word ends as what companies are called does.
+fn is_house(name: &[char]) -> bool {
+    const HOUSES: [&str; 26] = [
+        "出版", "物流", "商事", "商会", "工業", "産業", "興業", "建設", "製作", "製薬", "製菓", "印刷",
+        "運輸", "運送", "保険", "証券", "電機", "電子", "食品", "設計", "通信", "水産", "物産", "酒造",
+        "農園", "旅館",
+    ];
+    HOUSES.iter().any(|house| ends_with(name, house))
 }
 
 /// Whether all are meant: みなさん, but not 鈴木みなさん.

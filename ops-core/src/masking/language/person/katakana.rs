@@ -4,6 +4,7 @@ use super::super::letters::{Window, char_at, ends_with, is_hiragana, is_kanji, i
 use super::super::lexicon::Entry;
 use super::super::scan::Scan;
 use super::bare::{introduces, is_surname};
+use super::honorific::is_company;
 use super::labelled::joined;
 use super::latin;
 use super::parse::{self, Points};
@@ -42,7 +43,7 @@ pub(super) fn katakana_before(scan: &mut Scan<'_>, end: usize, known: bool) {
     };
     // 乾エリカ様: a surname in kanji in front; 伊藤忠システムズ様: a company.
     let start = window.place(from + begin);
-    if is_company_word(&chars[begin..]) {
+    if is_company_word(&chars[begin..]) || is_company(&scan.text[..start]) {
         return;
     }
     if scan.lexicon.word(&chars[begin..]).is(Entry::GIVEN)

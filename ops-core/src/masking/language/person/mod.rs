@@ -1,17 +1,19 @@
 //! Names of people: by honorific or title, by label, or by being known as surname and given name.
 
 mod bare;
+mod cell;
 mod frames;
 mod honorific;
 mod katakana;
 mod labelled;
 mod latin;
+mod narrow;
 mod parse;
 mod romaji;
 mod words;
 
 pub(super) use self::bare::bare;
-pub(super) use self::frames::{SIDE_ENDS, touching};
+pub(super) use self::frames::{FAMILIES, NOUNS, PLACES, SIDE_ENDS, TOWNS, touching};
 pub(super) use self::honorific::{HONORIFIC_ENDS, HONORIFICS, before_honorific};
 pub(super) use self::katakana::katakana;
 pub(super) use self::labelled::{after_address, after_department, holder};

@@ -209,7 +209,18 @@ pub(super) fn backward(lexicon: &Lexicon, chars: &[char]) -> Option<(usize, Poin
             .iter()
             .filter(|word| starts_with(&chars[start..], word))
             .map(|word| start..start + word.chars().count())
-            .find(|word| word.end < length && whole(lexicon, &chars[word.end..]) >= Some(Points::SURNAME))
+            .find(|word| word.end < length && whole(lexicon, &chars[word.end..]) >= Some(Points::GIVEN))
+            // 明日香さん
+            .filter(|_| !lexicon.word(&chars[start..]).is(Entry::GIVEN))
+    });
+    // 今後藤さんと話して, 故黒木さん; but 今井さん, 今田さん.
+    let touched = touched.or_else(|| {
+        let led = matches!(chars.get(first), Some('今' | '故' | '元' | '現' | '前'));
+        let rest = chars.get(first + 1..)?;
+        let known = |part: &[char]| part.len() > 1 && lexicon.word(part).is(Entry::SURNAME);
+        let full = |part: &[char]| whole(lexicon, part) == Some(Points::FULL);
+        let splits = known(rest) && !known(&chars[first..]) || full(rest) && !full(&chars[first..]);
+        (led && splits).then_some(first..first + 1)
     });
     for start in first..length {
         if touched.as_ref().is_some_and(|word| word.contains(&start)) {
@@ -226,6 +237,7 @@ pub(super) fn backward(lexicon: &Lexicon, chars: &[char]) -> Option<(usize, Poin
             // A particle ends the word before; a name in kana has no such edge.
             Some(c) if is_hiragana(c) && !kana => 2,
             // 先方五十嵐社長
+            Some(_) if touched.as_ref().is_some_and(|word| word.end == start) => 3,
             Some('方' | '司' | '僚' | '下' | '輩' | '書' | '師')
                 if !kana && begins_behind(&chars[..start]) =>
             {
@@ -253,7 +265,16 @@ pub(super) fn backward(lexicon: &Lexicon, chars: &[char]) -> Option<(usize, Poin
                 continue;
             };
             let whole = start == surname;
-            let edge = start > 0 && (is_edge(chars[start - 1]) || is_hiragana(chars[start - 1]));
+            // 故松崎 英樹
+            let late = whole
+                && chars[start] == '故'
+                && start + 1 < first - 1
+                && lexicon.word(&chars[start + 1..first - 1]).is(Entry::SURNAME);
+            if late {
+                continue;
+            }
+            let edge = start > 0
+                && (is_edge(chars[start - 1]) || is_hiragana(chars[start - 1]) || chars[start - 1] == '故');
             match points {
                 // The parts are unknown: only all of them together.
                 Points::SHAPE if !whole || chars[start..].iter().any(|c| is_hiragana(*c)) => {}
@@ -287,6 +308,57 @@ const TOUCHED: &[&str] = &[
     "保健師",
     "講師",
     "医師",
+    "新郎",
+    "新婦",
+    "花嫁",
+    "花婿",
+    "喪主",
+    "恩師",
+    "主賓",
+    "本日",
+    "昨日",
+    "先日",
+    "今朝",
+    "昨夜",
+    "明日",
+    "今回",
+    "前回",
+    "次回",
+    "現在",
+    "当時",
+    "毎回",
+    "先程",
+    "旧友",
+    "親友",
+    "友人",
+    "知人",
+    "隣人",
+    "顧客",
+    "患者",
+    "社長",
+    "部長",
+    "課長",
+    "店長",
+    "院長",
+    "所長",
+    "前任",
+    "後任",
+    "担当",
+    "幹事",
+    "司会",
+    "監督",
+    "主将",
+    "投手",
+    "捕手",
+    "代表",
+    "議長",
+    "会長",
+    "長男",
+    "長女",
+    "次男",
+    "次女",
+    "三男",
+    "三女",
 ];
 
 /// Whether `chars` begin with one's own side or the other one.
@@ -456,7 +528,7 @@ pub(in super::super) const ROLES: &str = "皆 お客 客 顧客 取引先 得意
     エリア アカウント プロダクト シニア ジュニア チーフ システム セールス マーケティング インターン アルバイト パート \
     フリーランス コンサルタント アシスタント オペレーター インストラクター プロジェクトマネージャー ゼネラル トレーナー \
     コーチ アドバイザー コーディネーター スクラムマスター テスト サンプル デフォルト エラー サーバー データ フリガナ \
-    カナ 運転手 新人 職人 大工 助手 歌手 騎手 選手 相手 担い手 乗務員 美容師 理容師 保育士 介護士 栄養士 警備員 配達員 \
+    カナ 運転手 新人 職人 大工 おきゃく みな みんな 助手 歌手 騎手 選手 相手 担い手 乗務員 美容師 理容師 保育士 介護士 栄養士 警備員 配達員 \
     ボット ロボット チャットボット アプリ ブラウザ ルーター プリンター サポーター ヘルパー ケアマネ ケアマネージャー ベビーシッター タクシー \
     ペット ワンコ ネコ 猫 犬 店長候補 ご近所 近所 隣人 住人 住民 大将 若手 中堅 新卒 中途 常連 初心者 未経験 親御 お子 子供 \
     八百屋 本屋 花屋 魚屋 肉屋 床屋 酒屋 薬屋 電気屋 不動産屋 パン屋 業者 農家 漁師 看護婦 巡査 刑事 警察 消防 役人 芸能 有名 一般 法務 \

@@ -49,14 +49,30 @@ impl Words {
 pub(super) fn word_start(bytes: &[u8], end: usize) -> usize {
     let low = end.saturating_sub(24);
     let mut start = end;
-    while start > low && (bytes[start - 1].is_ascii_alphabetic() || matches!(bytes[start - 1], b'\'' | b'-'))
-    {
-        start -= 1;
+    while start > low {
+        let length = match bytes[start - 1] {
+            byte if byte.is_ascii_alphabetic() || matches!(byte, b'\'' | b'-') => 1,
+            0x80..=0xbf if start > low + 1 && letter_length(&bytes[start - 2..]) == 2 => 2,
+            _ => break,
+        };
+        start -= length;
     }
-    while start < end && !bytes[start].is_ascii_alphabetic() {
+    while start < end && letter_length(&bytes[start..]) == 0 {
         start += 1;
     }
     start
+}
+
+/// The letters without the marks of Latin-1 (À to ÿ) in the order of their last bytes.
+const PLAIN: &[u8; 64] = b"aaaaaaaceeeeiiiidnooooo*ouuuuytsaaaaaaaceeeeiiiidnooooo*ouuuuyty";
+
+/// The length of the letter that begins `bytes`, with or without a mark: 0 if none does.
+fn letter_length(bytes: &[u8]) -> usize {
+    match *bytes {
+        [byte, ..] if byte.is_ascii_alphabetic() => 1,
+        [0xc3, last @ 0x80..=0xbf, ..] if PLAIN[usize::from(last & 0x3f)] != b'*' => 2,
+        _ => 0,
+    }
 }
 
 /// The words that begin at `start`: capitalised, or of any case if `any_case`, and initials.
@@ -142,10 +158,11 @@ pub(super) fn word_length(bytes: &[u8]) -> usize {
         {
             break;
         }
-        if !byte.is_ascii_alphabetic() && !inner {
+        let step = if inner { 1 } else { letter_length(&bytes[length..]) };
+        if step == 0 {
             break;
         }
-        length += 1;
+        length += step;
     }
     length
 }
@@ -163,6 +180,8 @@ pub(super) fn entry(scan: &Scan<'_>, word: &[u8]) -> Entry {
     for byte in word {
         if byte.is_ascii_alphabetic() {
             letters = step_small(letters, byte | 0x20);
+        } else if (0x80..=0xbf).contains(byte) {
+            letters = step_small(letters, PLAIN[usize::from(byte & 0x3f)]);
         }
         joined |= matches!(byte, b'-' | b'\'');
     }

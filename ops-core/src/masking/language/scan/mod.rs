@@ -199,6 +199,18 @@ impl<'a> Scan<'a> {
         } else {
             end
         };
+        // 年収欄に「480万円」
+        let end = match self.text[end..].strip_prefix("欄") {
+            Some(rest) if label != Label::Secret => {
+                end + "欄".len()
+                    + if rest.starts_with("に「") {
+                        "に".len()
+                    } else {
+                        0
+                    }
+            }
+            _ => end,
+        };
         // 持病に喘息があり, 既往歴として
         let with = ["に", "として"]
             .into_iter()
@@ -418,15 +430,23 @@ fn may_follow(bytes: &[u8], at: usize, last: u8) -> bool {
         0xe2 | 0xef => true,
         // The space of full width, brackets; は が の に と
         0xe3 if *second == 0x80 => true,
+        // ・, and 欄
+        0xe3 if *second == 0x83 && *third == 0xbb => true,
+        b'/' => true,
+        0xe6 => *second == 0xac && *third == 0x84,
         0xe3 if *second == 0x81 => {
             // 診断され, 診断し, 診断を
             // 持病に, 既往歴として: behind 病 歴 患 症
             let condition = matches!(last, 0x85 | 0xb4 | 0xa3 | 0x87) && matches!(third, 0xab | 0xa8);
             matches!(third, 0xaf | 0x8c | 0xae) || condition || last == 0xad && matches!(third, 0x95 | 0x97)
         }
-        // 診断を, 名前を, 給与を, 月給を, 年俸を, 報酬を, キーを; 手取り
+        // 診断を, 名前を, 給与を, 月給を, 年俸を, 報酬を, キーを, 担当を, 責任者を, 代理人を, 委員を; 手取り
         0xe3 if *second == 0x82 => {
-            let object = *third == 0x92 && matches!(last, 0xad | 0x8d | 0x8e | 0xa6 | 0xb8 | 0xac | 0xbc);
+            let object = *third == 0x92
+                && matches!(
+                    last,
+                    0xad | 0x8d | 0x8e | 0xa6 | 0xb8 | 0xac | 0xbc | 0x93 | 0x85 | 0xba | 0xa1
+                );
             object || *third == 0x8a && last == 0x96
         }
         // 約

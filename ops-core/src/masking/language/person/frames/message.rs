@@ -1,6 +1,7 @@
 //! Messages that begin with whom they are from: 藤井：了解しました.
 
 use super::super::super::letters::is_hiragana;
+use super::lead::is_line_start;
 
 /// Whether somebody says what fills the line in front of `rest`: 藤井「了解しました」. A name that is a `word` as well says a whole sentence.
 pub(super) fn speaks(rest: &str, word: bool) -> bool {
@@ -10,6 +11,17 @@ pub(super) fn speaks(rest: &str, word: bool) -> bool {
     said.is_some_and(|said| {
         !said.contains(['「', '」']) && (is_polite(said) || !word && said.ends_with(is_hiragana))
     })
+}
+
+/// Whether a message may begin behind `before`: at the start of a line, behind a time, behind a heading.
+pub(super) fn opens_message(before: &str) -> bool {
+    let lead = before.trim_end_matches([' ', '　', ']', ')', '］', '）']);
+    // 23:30 大津: 了解です
+    let time = lead.len() < before.len() && {
+        let clock = lead.trim_end_matches(|c: char| c.is_ascii_digit());
+        clock.len() < lead.len() && clock.ends_with([':', '：'])
+    };
+    is_line_start(before) || time || lead.ends_with(['：', ':'])
 }
 
 /// Whether the line goes on with what somebody said: 藤井：了解しました.

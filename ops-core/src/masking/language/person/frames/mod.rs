@@ -1,5 +1,6 @@
 //! Frames in which a surname alone is a person: 安藤です behind a greeting, 弊社中村が, 旧姓清水, 鈴木宛.
 
+mod alone;
 mod lead;
 mod message;
 mod namesakes;
@@ -7,15 +8,17 @@ mod told;
 mod touching;
 
 pub(super) use self::lead::{is_led, is_line_start};
+pub(in super::super) use self::namesakes::{FAMILIES, NOUNS, PLACES, TOWNS};
 pub(super) use self::namesakes::{is_noun, is_place};
-pub(super) use self::told::is_noted;
+pub(super) use self::told::{ends_clause, is_noted, is_particle};
 pub(in super::super) use self::touching::{SIDE_ENDS, touching};
 
+use self::alone::is_word;
 use self::lead::{greets, is_oneself, is_related, signs_off, speaks_for};
-use self::message::{is_timed, is_told, line, speaks};
+use self::message::{is_timed, is_told, line, opens_message, speaks};
+use self::namesakes::is_family;
 use self::told::{
-    DEEDS, VERBS, addressed, ends_clause, hands_over, is_asked, is_of_department, is_paired, is_particle,
-    is_told_of, says_so,
+    DEEDS, HUMBLE, VERBS, addressed, hands_over, is_asked, is_of_department, is_paired, is_told_of, says_so,
 };
 use super::super::letters::{char_at, is_digit};
 use super::super::lexicon::Entry;
@@ -35,31 +38,42 @@ pub(super) fn is_framed(scan: &Scan<'_>, name: &[char], at: usize, end: usize) -
     if known && name.len() > 1 && is_told_of(rest) {
         return true;
     }
+    // 渡辺が, 同行：渡辺
+    if is_family(scan, name) && is_word(scan, before, rest) {
+        return true;
+    }
     // 福岡宛 is where a parcel goes, (福岡宛) whom a letter is for.
     let place = is_place(scan, name);
-    let opens = known && name.len() > 1 && is_line_start(before) && !is_noun(name);
+    let opens = known && name.len() > 1 && opens_message(before) && !is_noun(scan, name);
     if opens && (speaks(rest, ordinary || place) || !place && (is_told(rest, ordinary) || is_timed(rest))) {
         return true;
     }
-    if known && name.len() > 1 && !place && !is_noun(name) && stands_alone(scan, before, rest, ordinary) {
+    if known && name.len() > 1 && !place && !is_noun(scan, name) && stands_alone(scan, before, rest, ordinary)
+    {
         return true;
     }
-    if known && !is_noun(name) {
+    if known && !is_noun(scan, name) {
         let apart = !place || before.ends_with(['(', '（', ' ', '　']);
         if apart && addressed(rest, ordinary || place) {
             return true;
         }
-        if says_so(rest) && (before.ends_with('の') && speaks_for(before) || greets(before)) {
+        // 引き継ぎました大津です
+        let presents = ["ました", "おります", "います"]
+            .iter()
+            .any(|end| before.ends_with(end));
+        if says_so(rest) && (before.ends_with('の') && speaks_for(before) || greets(before) || presents) {
             return true;
         }
     }
     // 長谷川が担当, 商店の西園寺です
     name.len() > 1
-        && !is_noun(name)
+        && !is_noun(scan, name)
         && !(place && rest.starts_with('宛'))
         && (!ordinary || speaks_for(before))
         && (rest.starts_with("です") && before.ends_with('の')
-            || VERBS.iter().any(|sign| rest.starts_with(sign))
+            || HUMBLE.iter().any(|sign| rest.starts_with(sign))
+            // 長野へ転送, 福島から報告: of a place as well.
+            || !place && VERBS.iter().any(|sign| rest.starts_with(sign))
             || !place && (DEEDS.iter().any(|sign| rest.starts_with(sign)) || hands_over(scan, rest)))
 }
 

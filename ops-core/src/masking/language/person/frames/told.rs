@@ -191,15 +191,14 @@ pub(in super::super) fn is_noted(rest: &str) -> bool {
             && (aged.starts_with(['歳', '才', ')', '）']) && note.len() - aged.len() < 7)
 }
 
+/// What somebody says of themselves and of who works for them, never of a place.
+pub(super) const HUMBLE: [&str; 4] = ["が承り", "が伺", "がお伺", "が参り"];
+
 pub(super) const VERBS: &[&str] = &[
-    "が承り",
     "が務め",
     "が司会",
     "が担当",
     "が対応",
-    "が伺",
-    "がお伺",
-    "が参り",
     "宛に",
     "宛て",
     "まで連絡",
@@ -270,12 +269,12 @@ pub(super) fn addressed(rest: &str, ordinary: bool) -> bool {
 }
 
 /// Whether a clause or a field ends in front of `rest`.
-pub(super) fn ends_clause(rest: &str) -> bool {
+pub(in super::super) fn ends_clause(rest: &str) -> bool {
     char_at(rest, 0).is_none_or(|c| !is_name(c) && !c.is_alphanumeric() && !matches!(c, '・' | 'ー'))
 }
 
 /// Whether a particle or a title of a person follows; of a place, `の` does too.
-pub(super) fn is_particle(rest: &str, role: bool) -> bool {
+pub(in super::super) fn is_particle(rest: &str, role: bool) -> bool {
     const PARTICLES: [&str; 14] = [
         "は", "が", "を", "に", "へ", "と", "も", "から", "より", "まで", "宛", "ほか", "です", "さん",
     ];

@@ -51,11 +51,11 @@ pub(in super::super::super) fn touching(scan: &mut Scan<'_>, end: usize) -> bool
             let ordinary = entry.is(Entry::ORDINARY);
             match lead {
                 Lead::Former => ends_clause(rest),
-                Lead::Role => !is_noun(name) && (ends_clause(rest) || is_particle(rest, true)),
+                Lead::Role => !is_noun(scan, name) && (ends_clause(rest) || is_particle(rest, true)),
                 Lead::Task => !ordinary && length > 1 && (ends_clause(rest) || is_particle(rest, true)),
                 // 弊社福岡が may be an office, 当社渋谷に is one.
                 Lead::Side => {
-                    !is_noun(name)
+                    !is_noun(scan, name)
                         && (!is_prefecture(scan, name) || is_humble(rest))
                         && is_particle(rest, false)
                         && !["に", "へ", "を", "も", "から"]

@@ -37,7 +37,7 @@ pub(in super::super::super) fn after_department(scan: &mut Scan<'_>, end: usize)
             let name = &window.chars()[..length];
             !scan.lexicon.word(name).is(Entry::ORDINARY)
                 // 営業部の山本です, 購買課 原宛
-                || points == Points::SURNAME && !is_noun(name) && belongs(&scan.text[window.place(length)..])
+                || points == Points::SURNAME && !is_noun(scan, name) && belongs(&scan.text[window.place(length)..])
         }
     {
         scan.push(start, window.place(length), PiiType::Person);

@@ -3,6 +3,7 @@
 use super::super::super::letters::{Note, Window, char_at, is_space, note_at};
 use super::super::super::scan::Scan;
 use super::super::parse::{self, Points, is_name};
+use super::is_kin;
 use crate::model::PiiType;
 
 /// Takes further names of a list: 田中、佐藤, or 田中(営業部)、佐藤(総務部).
@@ -30,7 +31,11 @@ pub(in super::super) fn others(scan: &mut Scan<'_>, end: usize) {
         match parse::forward(scan.lexicon, &chars[skip..]) {
             Some((length, points))
                 if (length > 1 || is_last(&chars[skip + length..]))
-                    && (points >= Points::SURNAME || points == Points::HALF && length > 3) =>
+                    && (points >= Points::SURNAME
+                        || points == Points::HALF && length > 3
+                        || points == Points::GIVEN
+                            && length > 1
+                            && is_relative(scan, window.place(skip + length))) =>
             {
                 scan.take(window.place(skip), window.place(skip + length), PiiType::Person);
                 end = window.place(skip + length);
@@ -71,6 +76,14 @@ pub(super) fn others_in_quotes(scan: &mut Scan<'_>, end: usize, closer: Option<c
         }
         end = window.end();
         scan.take(start, end, PiiType::Person);
+    }
+}
+
+/// Whether a note behind a given name says whose it is: 康弘（長男）.
+fn is_relative(scan: &Scan<'_>, end: usize) -> bool {
+    match note_at(scan.text, end, 6) {
+        Note::Closed { close, .. } => is_kin(&scan.text[..close]),
+        _ => false,
     }
 }
 

@@ -20,7 +20,7 @@ use super::super::letters::{
     REACH, Window, char_at, is_digit, is_hiragana, is_katakana, is_narrow, is_space,
 };
 use super::super::scan::Scan;
-use super::frames::{is_noun, is_place};
+use super::frames::{ends_clause, is_noun, is_particle, is_place};
 use super::honorific::{is_company, is_everybody};
 use super::katakana::reading;
 use super::parse::{self, Points, is_name};
@@ -47,19 +47,46 @@ pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength, ro
     } else if is_katakana(first) {
         kana_run(scan, chars, strength, is_katakana)
     } else if is_hiragana(first) {
-        kana_run(scan, chars, strength.min(Strength::Fair), is_hiragana)
+        // 次女のあかりは
+        let kin = role && text[..value.start].strip_suffix('の').is_some_and(is_kin);
+        let strength = if kin {
+            Strength::Fair
+        } else {
+            strength.min(Strength::Fair)
+        };
+        kana_run(scan, chars, strength, is_hiragana)
     } else {
         // 連絡先は千葉です, 訪問先：青山: a place.
         let place = |length: &usize| {
             let rest = &text[window.place(*length)..];
-            let is_alone = value.link == Link::Word || is_aim(&text[..value.start]) && !is_reached(rest);
+            let is_alone = value.link == Link::Word
+                || strength == Strength::Weak
+                || is_aim(&text[..value.start]) && !is_reached(rest);
             !role && is_alone && is_place(scan, &chars[..*length])
         };
         let run = kanji_run(scan, chars, value.link, strength).filter(|length| !place(length));
         run.or_else(|| {
             let (length, points) = parse::forward(scan.lexicon, chars).filter(|_| role)?;
             let name = &chars[..length];
-            let fits = points == Points::SURNAME && !is_noun(name) && is_said(&text[window.place(length)..]);
+            let rest = &text[window.place(length)..];
+            let before = &text[..value.start];
+            let fits = match points {
+                Points::SURNAME => {
+                    let told = is_said(rest) || before.ends_with('の') && is_particle(rest, false);
+                    // 後任の南を, not 後任の前に.
+                    let noun = is_noun(scan, name)
+                        && !(is_person(before) && !matches!(name, ['前' | '中' | '奥' | '所' | '新' | '角']));
+                    told && !noun
+                }
+                // 次女の史笑は
+                Points::GIVEN => {
+                    let kin = before.strip_suffix('の').is_some_and(is_kin);
+                    kin && length > 1
+                        && !is_noun(scan, name)
+                        && (is_particle(rest, true) || ends_clause(rest))
+                }
+                _ => false,
+            };
             fits.then_some(length)
         })
     };
@@ -84,6 +111,42 @@ pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength, ro
         successor(scan, end);
     }
     true
+}
+
+/// Whether a word for one of a family ends `before`.
+fn is_kin(before: &str) -> bool {
+    const KIN: [&str; 22] = [
+        "長男",
+        "長女",
+        "次男",
+        "次女",
+        "二男",
+        "二女",
+        "三男",
+        "三女",
+        "息子",
+        "娘",
+        "妻",
+        "夫",
+        "兄",
+        "姉",
+        "弟",
+        "妹",
+        "父",
+        "母",
+        "祖父",
+        "祖母",
+        "孫",
+        "配偶者",
+    ];
+    KIN.iter().any(|kin| before.ends_with(kin))
+}
+
+/// Whether what a single person is ends `before`, with の behind it: 後任の, 配達員の.
+fn is_person(before: &str) -> bool {
+    before
+        .strip_suffix('の')
+        .is_some_and(|role| role.ends_with(['者', '人', '員', '師', '任', '長', '司', '医', '役']))
 }
 
 /// Whether the label in front of a value says where something goes: 訪問先, 送付先.
@@ -131,7 +194,25 @@ fn is_entered(rest: &str) -> bool {
         return false;
     };
     [
-        "入力", "登録", "記入", "記載", "変更", "修正", "訂正", "表示", "改め",
+        "入力",
+        "登録",
+        "記入",
+        "記載",
+        "変更",
+        "修正",
+        "訂正",
+        "表示",
+        "改め",
+        "交代",
+        "任命",
+        "指名",
+        "選任",
+        "決定",
+        "割り当て",
+        "アサイン",
+        "引き継",
+        "お願い",
+        "依頼",
     ]
     .iter()
     .any(|verb| rest.starts_with(verb))

@@ -26,7 +26,7 @@ pub(super) fn successor(scan: &mut Scan<'_>, end: usize) {
     let next = &scan.text[name_end..];
     let arrow = !matches!(sign, "から" | "より")
         && (is_said(next) || next.starts_with(['に', 'へ', '(', '（', ' ', '　']));
-    if points >= Points::SURNAME && !is_noun(&window.chars()[..length]) && (is_handed(next) || arrow) {
+    if points >= Points::SURNAME && !is_noun(scan, &window.chars()[..length]) && (is_handed(next) || arrow) {
         scan.take(start, name_end, PiiType::Person);
     }
 }

@@ -67,7 +67,10 @@ pub(super) fn after_cue(scan: &Scan<'_>, start: usize, cue_word: Cue) -> Option<
         .first()
         .filter(|word| &scan.text[word.start..word.end] != "I'm")?;
     // Mr. Dr. Ford; to Mr. Ford: the next space takes it.
-    if cue(first.entry).is_some_and(|cue| cue != Cue::Preposition) {
+    let first_word = &scan.text.as_bytes()[first.start..first.end];
+    if cue(first.entry).is_some_and(|cue| cue != Cue::Preposition)
+        || own_cue(scan.text.as_bytes(), first.start, first_word).is_some()
+    {
         return None;
     }
     let full = bare(scan, &words).or_else(|| {

@@ -15,7 +15,9 @@ pub(in super::super::super) fn addressed(scan: &mut Scan<'_>, at: usize) {
     let start = word_start(bytes, at);
     let edge = start == 0
         || bytes[start - 1] >= 0x80
-        || matches!(bytes[start - 1], b'\n' | b'(' | b'"' | b',' | b'@' | b':');
+        || matches!(bytes[start - 1], b'\n' | b'(' | b'"' | b',' | b'@' | b':')
+        // [09:13] Aoki-san: behind no word, where the space is not looked at.
+        || bytes[start - 1] == b' ' && (start < 2 || !bytes[start - 2].is_ascii_alphabetic());
     if !edge || !bytes.get(start).is_some_and(u8::is_ascii_uppercase) {
         return;
     }

@@ -35,7 +35,7 @@ pub(in super::super) fn capitalised(scan: &mut Scan<'_>, at: usize) {
     if dotted {
         end -= 1;
     }
-    if end == 0 || !bytes[end - 1].is_ascii_alphabetic() {
+    if end == 0 || !(bytes[end - 1].is_ascii_alphabetic() || (0x80..=0xbf).contains(&bytes[end - 1])) {
         return;
     }
     let start = word_start(bytes, end);
