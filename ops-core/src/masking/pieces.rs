@@ -43,7 +43,7 @@ pub(super) const WINDOW: usize = 64 * 1024;
 const MARGIN: usize = 4 * 1024;
 
 /// How much of what went before is kept: what a value is found by stands no further from it, as a rule.
-const NEAR: usize = 256;
+const NEAR: usize = MARGIN;
 
 impl Pieces {
     /// The whole of `text`; `None` if nothing changes.

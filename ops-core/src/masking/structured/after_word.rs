@@ -156,7 +156,7 @@ fn is_written(value: &[u8]) -> bool {
     value.len() >= 3 && value.is_ascii() && !value.contains(&b'\n') && !is_placeholder(value)
 }
 
-const LONGEST: usize = 256;
+const LONGEST: usize = 4096;
 const LONGEST_NAME: usize = 64;
 const LONGEST_NOTE: usize = 32;
 

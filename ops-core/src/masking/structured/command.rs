@@ -181,18 +181,28 @@ fn opens(text: &Text<'_>, at: usize, start: usize) -> bool {
         return true;
     }
     let width = text.width(start);
-    let before = &text.bytes[at.saturating_sub(FAR)..at];
-    let from = at - before.iter().rev().take_while(|byte| **byte != b'\n').count();
+    let low = at.saturating_sub(FAR);
+    // Within a string, what counts are the quotes of that string.
+    let is_edge = |place: &usize| {
+        text.get(*place) == b'\n' || width > 1 && text.get(*place) == b'"' && text.width(*place) == 1
+    };
+    let from = (low..at).rev().find(is_edge).map_or(low, |edge| edge + 1);
     // `\"` within a string is no end of it, and the sign in `it's` is no quote.
     let counts = |place: &usize| {
         text.get(*place) == quote
             && text.width(*place) == width
-            && !(quote == b'\''
-                && text.before(*place).is_ascii_lowercase()
-                && matches!(text.get(*place + 1), b's' | b't')
-                && !text.get(*place + 2).is_ascii_graphic())
+            && !(quote == b'\'' && is_apostrophe(text, *place))
     };
     quote != b'`' && (from..at).filter(counts).count() % 2 == 0
+}
+
+/// Whether the sign at `at` stands within a word, as in `it's`, and not behind the letter of an option.
+fn is_apostrophe(text: &Text<'_>, at: usize) -> bool {
+    let mut start = at;
+    while text.before(start).is_ascii_alphabetic() && at - start < 24 {
+        start -= 1;
+    }
+    start < at && text.before(start) != b'-' && text.get(at + 1).is_ascii_alphabetic()
 }
 
 /// The last program before the option at `at` that takes a password by one such, with its arguments so far: a whole word, behind which no other
@@ -276,6 +286,7 @@ mod tests {
             ("mysql.exe -u root -phunter2", "hunter2"),
             ("mysql -e \"select 1; select 2\" -u root -phunter2", "hunter2"),
             ("it's mysql -u a -p'hunter2x' db", "hunter2x"),
+            ("I'm running mysql -u'root' -p'hunter2x'", "hunter2x"),
             ("don't run: sshpass -p 'hunter2x' ssh", "hunter2x"),
         ] {
             assert_eq!(found(line), [expected], "{line}");

@@ -33,10 +33,11 @@ pub(super) fn secrets(text: &Text<'_>, at: usize, mut found: impl FnMut(Range<us
             from += usize::from(blank == 1 && text.get(from) == b' ');
             let quote = opening(text, from);
             from += quote;
-            end = value_end(text, from, limit.saturating_sub(from));
+            let closed = closing(text, from, quote, limit);
+            end = closed.unwrap_or_else(|| value_end(text, from, limit.saturating_sub(from)));
             if from < end && is_secret(&rest[..name], &text.bytes[from..end]) {
                 // Only what is one is read further than the limit.
-                end = value_end(text, from, LONGEST_VALUE);
+                end = closed.unwrap_or_else(|| value_end(text, from, LONGEST_VALUE));
                 found(from..end);
             }
             // Its own quotes, and not those that the header stands in.
@@ -64,6 +65,16 @@ fn opening(text: &Text<'_>, at: usize) -> usize {
         (b'\\', b'"') => 2,
         _ => 0,
     }
+}
+
+/// Where the quote of `width` closes that a value at `from` stands in, within the line.
+fn closing(text: &Text<'_>, from: usize, width: usize, limit: usize) -> Option<usize> {
+    if width == 0 {
+        return None;
+    }
+    (from..limit)
+        .take_while(|at| !matches!(text.get(*at), b'\n' | b';'))
+        .find(|at| opening(text, *at) == width)
 }
 
 fn value_end(text: &Text<'_>, at: usize, most: usize) -> usize {
@@ -136,6 +147,10 @@ mod tests {
             // Cookies of other forms, and what is none, hide nothing behind them.
             (r#"Cookie: session="3f9a8b7c6d5e""#, vec!["3f9a8b7c6d5e"]),
             (r#"Cookie: lang="ja"; session=3f9a8b7c6d5e"#, vec!["3f9a8b7c6d5e"]),
+            (
+                r#"Cookie: session="3f9a8b7c, 6d5e11"; a=b"#,
+                vec!["3f9a8b7c, 6d5e11"],
+            ),
             (
                 r#"{"cookie":"lang=\"ja\"; session=3f9a8b7c6d5e"}"#,
                 vec!["3f9a8b7c6d5e"],

@@ -27,7 +27,7 @@ const LABELS: [&str; 18] = [
 ];
 
 /// What is written where no name is.
-const NONE: [&str; 14] = [
+const NONE: [&str; 22] = [
     "みてい",
     "ひっす",
     "なし",
@@ -42,6 +42,14 @@ const NONE: [&str; 14] = [
     "ﾅｼ",
     "ﾌﾒｲ",
     "ﾋｯｽ",
+    "ここに",
+    "ひらがな",
+    "カタカナ",
+    "ｶﾀｶﾅ",
+    "エラー",
+    "ｴﾗｰ",
+    "テスト",
+    "ﾃｽﾄ",
 ];
 
 /// How many characters a name has at most.
@@ -84,7 +92,7 @@ fn labelled(text: &Text<'_>, end: usize, from: usize) -> Option<Range<usize>> {
     }
     let characters = (stop - at) / 3;
     let closed = match text.get(stop) {
-        0x80.. => ["、", "。", "　", "（", "／", "様", "」"]
+        0x80.. => ["、", "。", "　", "（", "／", "様", "」", "､", "･"]
             .iter()
             .any(|sign| text.starts(stop, sign.as_bytes())),
         byte => !byte.is_ascii_alphanumeric(),
@@ -99,10 +107,12 @@ fn labelled(text: &Text<'_>, end: usize, from: usize) -> Option<Range<usize>> {
     ((2..=LONGEST).contains(&characters) && closed && !none && !told).then_some(at..stop)
 }
 
-/// How long the space at `at` is.
+/// How long the space at `at` is, or the sign that stands for one.
 fn space(text: &Text<'_>, at: usize) -> Option<usize> {
     match text.get(at) {
-        b' ' => Some(1),
+        b' ' | b'/' => Some(1),
+        0xe3 if text.starts(at, "・".as_bytes()) => Some(3),
+        0xef if text.starts(at, "･".as_bytes()) || text.starts(at, "､".as_bytes()) => Some(3),
         0xe3 if text.starts(at, "　".as_bytes()) => Some(3),
         _ => None,
     }

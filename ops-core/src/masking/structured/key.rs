@@ -175,9 +175,26 @@ fn named(text: &Text<'_>, sign: usize, width: usize, end: usize, quoted: bool) -
     let right = match name {
         Name::Pin => bytes.iter().all(u8::is_ascii_digit) && length <= 12,
         Name::Password => true,
-        Name::Other => !bytes.starts_with(b"http") && !bytes.starts_with(b"arn:") && !bytes.contains(&b' '),
+        Name::Other => {
+            !bytes.starts_with(b"http")
+                && !bytes.starts_with(b"arn:")
+                && !bytes.contains(&b' ')
+                && !is_constant(bytes)
+        }
     };
     (long && right).then_some(value)
+}
+
+/// Whether a value is the name of something in a program or a style sheet: `FG_DEFAULT`, `#d0d0d0`.
+fn is_constant(value: &[u8]) -> bool {
+    let name = value
+        .iter()
+        .all(|byte| byte.is_ascii_uppercase() || *byte == b'_')
+        && value.contains(&b'_');
+    let colour = value
+        .strip_prefix(b"#")
+        .is_some_and(|rest| matches!(rest.len(), 6 | 8) && rest.iter().all(u8::is_ascii_hexdigit));
+    name || colour
 }
 
 /// Whether the name of a password that ends before `end` is that of something done with one: `forgotpassword=sent`, `show_password: function`.

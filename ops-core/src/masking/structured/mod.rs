@@ -37,7 +37,7 @@ use self::marks::{LONG, Marks, STEP};
 pub(super) use self::marks::{Stretch, portable};
 #[cfg(target_arch = "x86_64")]
 pub(super) use self::marks::{wide, widest};
-use self::view::{Text, View};
+use self::view::{Strings, Text, View};
 use super::pem;
 use super::vector::{self, Windows};
 use crate::model::{PiiSpan, PiiType};
@@ -58,6 +58,8 @@ struct Search<'a> {
     base: usize,
     /// The number that is looked at.
     cluster: Cluster,
+    /// Where texts in quotes are.
+    strings: Strings,
     /// The end of the last secret cookie: no header with cookies begins in one.
     cookie: usize,
 }
@@ -78,6 +80,7 @@ impl<'a> Search<'a> {
             text,
             base: found.len(),
             cluster: Cluster::new(),
+            strings: Strings::default(),
             cookie: 0,
         }
     }
@@ -270,12 +273,13 @@ impl<'a> Search<'a> {
         } else {
             value::whole(text, range)
         };
-        // Where a value meets an escape, only the view tells where it ends.
+        // Where a value within quotes meets an escape, only the view tells where it ends.
         if text.is_plain()
             && let Some(escape) = memchr::memchr(b'\\', &text.bytes[range.clone()])
+            && self.strings.covers(text.bytes, range.start)
         {
             let end = self.veiled_line(at, found);
-            // In a text without escapes it is a sign of a value like another.
+            // Of `Xy\u3042z9` the view sees too little to find it.
             let behind = &text.bytes[range.start + escape..range.end];
             let seen = |span: &PiiSpan| span.start <= range.start && range.start < span.end;
             let line = memchr::memrchr(b'\n', &text.bytes[..at]).map_or(0, |end| end + 1);

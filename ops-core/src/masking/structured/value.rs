@@ -35,11 +35,16 @@ pub(super) fn value(text: &Text<'_>, at: usize, field: Field) -> Option<Range<us
         let width = text.width(start);
         start += 1;
         start = scheme(text, start);
-        let close = |end: &usize| text.get(*end) == quote && text.width(*end) == width;
-        let limit = text.bytes.len().min(start + LONGEST);
+        let close = |end: &usize| {
+            let escaped = quote == b'\'' && text.before(*end) == b'\\' && *end > start;
+            text.get(*end) == quote && text.width(*end) == width && !escaped
+        };
+        let limit = text.bytes.len().min(start + 16 * LONGEST);
         let end = (start..limit)
             .take_while(|end| text.get(*end) != b'\n')
             .find(close)
+            // What is so long and has words in it is prose behind a quote that nothing closes.
+            .filter(|end| end - start <= LONGEST || !text.bytes[start..*end].contains(&b' '))
             .unwrap_or_else(|| plain_end(text, start));
         start..end
     } else {
@@ -301,6 +306,7 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
         || value[0] == b'`'
         || is_filled_in(value)
         || value.starts_with(b"%s")
+        || value.starts_with(b"%(")
         || value.len() <= LONGEST_WORD
             && WORDS
                 .iter()
@@ -308,7 +314,7 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
 }
 
 /// Words that say that there is no value.
-const WORDS: [&str; 45] = [
+const WORDS: [&str; 48] = [
     "null",
     "none",
     "true",
@@ -354,6 +360,9 @@ const WORDS: [&str; 45] = [
     "the",
     "xxxx",
     "accepted",
+    "!vault",
+    "!ref",
+    "!sub",
 ];
 
 /// The longest word that says that there is no value: `undefined`.
@@ -395,7 +404,12 @@ fn is_variable(value: &[u8]) -> bool {
     let [b'$', name @ ..] = value else {
         return false;
     };
+    let small = |byte: &u8| byte.is_ascii_lowercase() || *byte == b'_';
+    // `$ecret` may be a password, `$db_pass` is none.
+    let told = name.contains(&b'_')
+        || [&b"password"[..], b"passwd", b"pass", b"token", b"secret", b"key"].contains(&name);
     !name.is_empty() && name.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'_')
+        || told && name.iter().all(small)
 }
 
 #[cfg(test)]

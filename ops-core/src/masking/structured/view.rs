@@ -115,13 +115,44 @@ pub(super) fn is_veiled(bytes: &[u8], at: usize) -> bool {
     }
 }
 
+/// Counts the quotes of a line as far as it was read, each once: a backslash is an escape only within them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Strings {
+    read: usize,
+    is_open: bool,
+}
+
+impl Strings {
+    /// Whether the byte at `at` stands between quotes. It is asked from the front to the back.
+    pub(super) fn covers(&mut self, bytes: &[u8], at: usize) -> bool {
+        let from = self.read.min(at);
+        for place in memchr::memchr2_iter(b'"', b'\n', &bytes[from..at]).map(|place| from + place) {
+            if bytes[place] == b'\n' {
+                self.is_open = false;
+            } else if place == 0 || bytes[place - 1] != b'\\' {
+                self.is_open = !self.is_open;
+            }
+        }
+        self.read = at;
+        self.is_open
+    }
+}
+
 fn undo(line: &[u8], given: impl Fn(usize) -> usize, bytes: &mut Vec<u8>, origin: &mut Vec<usize>) {
     bytes.clear();
     origin.clear();
     let mut at = 0;
     while at < line.len() {
-        let (read, length) = unit(line, at);
         let start = given(at);
+        // In JSON within JSON the backslash before a quote is as wide as the quote: in `"x\\\\"` it ends what is quoted.
+        let apart = line[at] == b'\\'
+            && line.get(at + 1) == Some(&b'"')
+            && given(at + 1) - start != given(at + 2) - given(at + 1);
+        let (read, length) = if apart {
+            (Read::Byte(b'\\'), 1)
+        } else {
+            unit(line, at)
+        };
         at += length;
         match read {
             Read::Byte(byte) => {
@@ -240,6 +271,7 @@ mod tests {
         assert_eq!(read(r#"{\"a\":\"x\\u0040y\"}"#), "{\"a\":\"x@y\"}");
         assert_eq!(read(r"\u96fb\u8a71\ud83d\ude00"), "電話😀");
         assert_eq!(read(r"\ud83d\u0041 \u12"), "\\ud83dA \\u12");
+        assert_eq!(read(r#"{"a":"x\\","b":"y\"z"}"#), r#"{"a":"x\","b":"y"z"}"#);
         assert_eq!(read("a%40b%2Bc 100%"), "a@b+c 100%");
         assert_eq!(read("０９０ー１２－３　Ａ＠カード"), "090-12-3 A@カード");
     }

@@ -173,6 +173,15 @@ pub(super) fn extent(chars: &[char], end: usize) -> usize {
                 && is_side(part)
                 && chars.get(from + length).is_some_and(|c| is_space(*c))
                 && chars.get(from + length + 1).is_some_and(|c| is_digit(*c));
+            // 南 3名: a number of something.
+            let room_behind = || {
+                let rest = &chars[from + length + 1..];
+                let digits = rest.iter().take_while(|c| is_digit(**c)).count();
+                let next = rest.get(digits).copied();
+                digits <= 4
+                    && !next.is_some_and(|c| is_kanji(c) && c != '号' && c != '階' || matches!(c, ':' | '：'))
+            };
+            let side = side && room_behind();
             let digits = is_digit(part[*to - 1])
                 && !ROOMS
                     .iter()

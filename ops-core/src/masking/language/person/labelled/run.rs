@@ -87,7 +87,7 @@ pub(super) fn kanji_run(scan: &Scan<'_>, chars: &[char], link: Link, strength: S
         _ => Points::RARE,
     };
     // 承認者：済
-    let mark = length == 1 && "済良可否有無優要未同上他".contains(chars[0]);
+    let mark = length == 1 && "済良可否有無優要未同上他甲乙丙丁".contains(chars[0]);
     if points < least || mark || points == Points::SHAPE && length < 2 {
         return None;
     }

@@ -87,3 +87,10 @@ pub(super) fn is_brand(scan: &Scan<'_>, all: &[Word]) -> bool {
         .iter()
         .any(|brand| brand.eq_ignore_ascii_case(&scan.text[first.start..second.end]))
 }
+
+/// Whether a word stands where no name is known, although some people are called so: `owner = None`.
+pub(super) fn is_no_name(scan: &Scan<'_>, word: &Word) -> bool {
+    const WORDS: [&str; 8] = ["none", "null", "nil", "true", "false", "undefined", "any", "all"];
+    let text = &scan.text[word.start..word.end];
+    WORDS.iter().any(|none| none.eq_ignore_ascii_case(text))
+}

@@ -3,7 +3,7 @@
 use super::super::super::lexicon::Entry;
 use super::super::super::scan::Scan;
 use super::super::words::{Word, read};
-use super::bare::{bare, is_brand, is_organisation};
+use super::bare::{bare, is_brand, is_no_name, is_organisation};
 use super::honorific::is_addressed;
 
 /// What a word in front of a name tells.
@@ -52,10 +52,47 @@ pub(super) fn own_cue(bytes: &[u8], start: usize, word: &[u8]) -> Option<Cue> {
         | b"Nurse" | b"Cheers" | b"Ping" | b"ping" | b"morning" | b"afternoon" | b"evening" => {
             Some(Cue::Rank)
         }
-        b"is" if bytes[..start].ends_with(b"name ") => Some(Cue::Introduction),
+        b"is" if is_name_of_person(&bytes[..start]) => Some(Cue::Introduction),
         b"am" if bytes[..start].ends_with(b"I ") => Some(Cue::Introduction),
         _ => None,
     }
+}
+
+/// Whether `before` ends with the word name, and not that of a thing: `hostname`, `the brand name`.
+fn is_name_of_person(before: &[u8]) -> bool {
+    const THINGS: [&[u8]; 22] = [
+        b"brand",
+        b"product",
+        b"project",
+        b"company",
+        b"file",
+        b"host",
+        b"domain",
+        b"code",
+        b"table",
+        b"bucket",
+        b"branch",
+        b"class",
+        b"package",
+        b"service",
+        b"server",
+        b"cluster",
+        b"device",
+        b"field",
+        b"column",
+        b"function",
+        b"module",
+        b"if",
+    ];
+    let Some(before) = before.strip_suffix(b"name ") else {
+        return false;
+    };
+    let start = before.len() - before.len().min(24);
+    let mut words = before[start..].split(|byte| *byte == b' ').rev();
+    words.next().is_some_and(<[u8]>::is_empty) && !words.next().is_some_and(|word| THINGS.contains(&word))
+        || before
+            .last()
+            .is_none_or(|byte| matches!(byte, b'\n' | b'"' | b'(' | b','))
 }
 
 /// The name behind a word such as `Mr.` or `from`: where it begins and ends.
@@ -65,7 +102,7 @@ pub(super) fn after_cue(scan: &Scan<'_>, start: usize, cue_word: Cue) -> Option<
     // Hi, I'm Alice: the next space takes it.
     let first = all
         .first()
-        .filter(|word| &scan.text[word.start..word.end] != "I'm")?;
+        .filter(|word| &scan.text[word.start..word.end] != "I'm" && !is_no_name(scan, word))?;
     // Mr. Dr. Ford; to Mr. Ford: the next space takes it.
     let first_word = &scan.text.as_bytes()[first.start..first.end];
     if cue(first.entry).is_some_and(|cue| cue != Cue::Preposition)

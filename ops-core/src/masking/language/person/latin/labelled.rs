@@ -3,7 +3,7 @@
 use super::super::super::labels::{Strength, Value};
 use super::super::super::scan::Scan;
 use super::super::words::{Word, read};
-use super::bare::{bare, is_organisation};
+use super::bare::{bare, is_no_name, is_organisation};
 use super::honorific::is_addressed;
 use super::list::others;
 use crate::model::PiiType;
@@ -16,6 +16,9 @@ pub(in super::super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: St
     let (Some(first), Some(last)) = (all.first(), all.last()) else {
         return false;
     };
+    if all.len() == 1 && is_no_name(scan, first) {
+        return false;
+    }
     let mut end = last.end;
     let mut many = all.len();
     let closed = match value.closer {
@@ -59,6 +62,10 @@ pub(in super::super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: St
     let full_name = bare(scan, &words);
     if full_name.is_some_and(|most| most < many) && !closed {
         many = full_name.unwrap_or(many);
+        // van Dyke
+        while many < all.len() && bytes[all[many - 1].start].is_ascii_lowercase() {
+            many += 1;
+        }
         end = all[many - 1].end;
     }
     let fits = if full_name.is_some() {
