@@ -223,6 +223,16 @@ pub(super) fn may_be_english(bytes: &[u8], at: usize) -> bool {
     )
 }
 
+/// What is done to a salary.
+const RAISES: [&str; 6] = [
+    "raised to ",
+    "increased to ",
+    "cut to ",
+    "reduced to ",
+    "set to ",
+    "adjusted to ",
+];
+
 /// Takes the value behind `is`, `of`, `was` or `with` at the space at `at`: salary of $85,000, diagnosed with asthma.
 pub(super) fn english(scan: &mut Scan<'_>, at: usize) {
     let text = scan.text;
@@ -265,6 +275,11 @@ pub(super) fn english(scan: &mut Scan<'_>, at: usize) {
         return;
     };
     let mut start = at + 1 + link.len();
+    // was raised to $120,500
+    let step = RAISES
+        .iter()
+        .find(|step| bytes[start..].starts_with(step.as_bytes()));
+    start += step.map_or(0, |step| step.len());
     if matches!(bytes.get(start), Some(b'"' | b'\'')) {
         start += 1;
     }

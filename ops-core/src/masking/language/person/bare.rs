@@ -208,7 +208,7 @@ fn is_bare_name(scan: &Scan<'_>, name: &[char], next: Option<char>, points: Poin
             return false;
         }
         let rare = first.is(Entry::RARE_SURNAME)
-            && given.len() > 1
+            && (given.len() > 1 || split > 2)
             && match split {
                 1 => given.len() == 2 && is_given_end(given) && !ordinary(given),
                 2 => !first.is(Entry::ORDINARY),
@@ -219,7 +219,7 @@ fn is_bare_name(scan: &Scan<'_>, name: &[char], next: Option<char>, points: Poin
             _ if !known => false,
             (1, 1) => false,
             (1, _) => !ordinary(surname) && !ordinary(given) || given.len() > 1 && is_given_end(given) && !ordinary(given),
-            (_, 1) => first.is(Entry::SURNAME) && !ordinary(surname) && !"大中市東西南北上下新県区港城駅山川橋町村部課室局長店社寺島内外前後側線道式型系産製発着行町口坂谷沢野原田園館屋庵亭軒堂苑荘舎楼錦梨米酒茶飴丼鍋漬塾組邸宅家塚峠湖湾焼牛豚餅錠酢油紙窯織染流派説法杯賞線".contains(given[0]),
+            (_, 1) => first.is(Entry::SURNAME) && (!ordinary(surname) || first.is(Entry::FAMILY) || is_given_alone(given[0])) && !"大中市東西南北上下新県区港城駅山川橋町村部課室局長店社寺島内外前後側線道式型系産製発着行町口坂谷沢野原田園館屋庵亭軒堂苑荘舎楼錦梨米酒茶飴丼鍋漬塾組邸宅家塚峠湖湾焼牛豚餅錠酢油紙窯織染流派説法杯賞線".contains(given[0]),
             _ => !(ordinary(surname) && ordinary(given)),
         }
     })
@@ -252,6 +252,12 @@ fn is_cell(name: &[char], before: &str, behind: &str) -> bool {
             quote(first) && first == last && left.len() == before.len() && right.len() == behind.len();
         return name.len() > 3 && opens && closes || quoted;
     }
+    // ばあちゃん（森真帆）, <li>林里佳（東京）
+    let enclosed = matches!((first, last), (Some('（' | '('), Some('）' | ')')))
+        || first == Some('>') && matches!(last, Some('<' | '（' | '('));
+    if enclosed && name.len() > 2 {
+        return true;
+    }
     let kana = name.iter().rev().take(2).all(|c| is_hiragana(*c));
     let closes = ends || last.is_some_and(strict);
     // 0012,東幸一,男: behind a number, or at the start of a row.
@@ -262,6 +268,11 @@ fn is_cell(name: &[char], before: &str, behind: &str) -> bool {
         && behind.starts_with([',', '\t'])
         && !matches!(name.last(), Some('市' | '区' | '町' | '村' | '県' | '駅'));
     name.len() > 2 && (in_row || closes && (first.is_some_and(strict) || starts && ends && kana))
+}
+
+/// Given names of one character that are hardly any other word.
+fn is_given_alone(c: char) -> bool {
+    "浩淳晃充亮翼聡茜翔葵萌悠凛渉翠稔誠豊徹隆茂勇進昇亨篤毅剛猛諭哲敦淑潤舞瞳遥楓澪凪蓮颯樹陸駿隼匠慧司治実栞彩恵薫馨瑛慎賢健修".contains(c)
 }
 
 /// Characters that end given names and few other words.

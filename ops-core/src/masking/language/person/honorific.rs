@@ -53,6 +53,8 @@ pub(in super::super) const HONORIFICS: &[Honorific] = &[
     ),
     honorific("さん", "皆客奥娘く母父兄姉お孫", "ざば"),
     honorific("さま", "皆客奥お母父熱", "ざ"),
+    honorific("姉さん", "お義", ""),
+    honorific("兄さん", "お義", ""),
     honorific("くん", "", "れ"),
     honorific("ちゃん", "赤坊お", "とねこ"),
     honorific("氏", "摂華同両各某諸彼源平藤氏", "名神族子姓家素"),
@@ -168,6 +170,7 @@ pub(in super::super) const HONORIFICS: &[Honorific] = &[
     title("巡査", ""),
     title("助教授", "会"),
     title("技師", "長会"),
+    title("技師長", "会"),
     title("棋士", "会"),
 ];
 

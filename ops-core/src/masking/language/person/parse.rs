@@ -458,6 +458,10 @@ const TITLES: &[&str] = &[
     "学長",
     "刑事",
     "巡査",
+    "携帯",
+    "代理",
+    "両名",
+    "技師長",
     "著",
     "編",
     "訳",
@@ -465,7 +469,7 @@ const TITLES: &[&str] = &[
 
 pub(super) fn begins_with_title(chars: &[char]) -> bool {
     let begins = |c: &char| {
-        "様氏殿君先部課係社専常主取代会店室次所局院教医弁議選本支宛他等さくち副助講顧監後理委ほ夫ご女嬢容被記両一親兄姉名執相参機学刑巡著編訳".contains(*c)
+        "様氏殿君先部課係社専常主取代会店室次所局院教医弁議選本支宛他等さくち副助講顧監後理委ほ夫ご女嬢容被記両一親兄姉名執相参機学刑巡著編訳携代技".contains(*c)
     };
     chars.first().is_some_and(begins) && TITLES.iter().any(|title| starts_with(chars, title))
 }

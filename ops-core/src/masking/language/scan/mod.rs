@@ -433,7 +433,8 @@ fn may_follow(bytes: &[u8], at: usize, last: u8) -> bool {
         // ・, and 欄
         0xe3 if *second == 0x83 && *third == 0xbb => true,
         b'/' => true,
-        0xe6 => *second == 0xac && *third == 0x84,
+        // 貧血の診断書
+        0xe6 => *second == 0xac && *third == 0x84 || last == 0xad && *second == 0x9b && *third == 0xb8,
         0xe3 if *second == 0x81 => {
             // 診断され, 診断し, 診断を
             // 持病に, 既往歴として: behind 病 歴 患 症

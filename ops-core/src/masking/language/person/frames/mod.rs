@@ -42,6 +42,11 @@ pub(super) fn is_framed(scan: &Scan<'_>, name: &[char], at: usize, end: usize) -
     if is_family(scan, name) && is_word(scan, before, rest) {
         return true;
     }
+    // 小川が承りました, 小川まで（内線1234）
+    let humble = HUMBLE.iter().any(|sign| rest.starts_with(sign));
+    if known && !is_noun(scan, name) && (humble || is_reached(rest.strip_prefix("まで").unwrap_or(rest))) {
+        return true;
+    }
     // 福岡宛 is where a parcel goes, (福岡宛) whom a letter is for.
     let place = is_place(scan, name);
     let opens = known && name.len() > 1 && opens_message(before) && !is_noun(scan, name);
@@ -71,7 +76,6 @@ pub(super) fn is_framed(scan: &Scan<'_>, name: &[char], at: usize, end: usize) -
         && !(place && rest.starts_with('宛'))
         && (!ordinary || speaks_for(before))
         && (rest.starts_with("です") && before.ends_with('の')
-            || HUMBLE.iter().any(|sign| rest.starts_with(sign))
             // 長野へ転送, 福島から報告: of a place as well.
             || !place && VERBS.iter().any(|sign| rest.starts_with(sign))
             || !place && (DEEDS.iter().any(|sign| rest.starts_with(sign)) || hands_over(scan, rest)))
@@ -109,12 +113,16 @@ fn stands_alone(scan: &Scan<'_>, before: &str, rest: &str, ordinary: bool) -> bo
 /// Whether the surname in front of `rest`, behind a department, is a person of it.
 pub(super) fn belongs(rest: &str) -> bool {
     let closed = char_at(rest, 0).is_none_or(|c| matches!(c, '\n' | '\r' | ')' | '）' | '」' | '】' | '"'));
+    closed || is_reached(rest) || says_so(rest) || addressed(rest, true) || introduces(rest) || is_asked(rest)
+}
+
+/// Whether a number to reach somebody at follows in brackets.
+fn is_reached(rest: &str) -> bool {
     // 人事部 林（011-263-4396）まで
-    let reached = rest.strip_prefix(['(', '（']).is_some_and(|note| {
+    rest.strip_prefix(['(', '（']).is_some_and(|note| {
         note.starts_with(|c: char| is_digit(c) || c == '+')
             || ["内線", "直通", "電話", "携帯", "TEL", "Tel", "tel"]
                 .iter()
                 .any(|word| note.starts_with(word))
-    });
-    closed || reached || says_so(rest) || addressed(rest, true) || introduces(rest) || is_asked(rest)
+    })
 }

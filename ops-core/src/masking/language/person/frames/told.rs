@@ -192,7 +192,15 @@ pub(in super::super) fn is_noted(rest: &str) -> bool {
 }
 
 /// What somebody says of themselves and of who works for them, never of a place.
-pub(super) const HUMBLE: [&str; 4] = ["が承り", "が伺", "がお伺", "が参り"];
+pub(super) const HUMBLE: [&str; 7] = [
+    "が承り",
+    "が伺",
+    "がお伺",
+    "が参り",
+    "が代理で",
+    "が代わりに",
+    "がお届け",
+];
 
 pub(super) const VERBS: &[&str] = &[
     "が務め",
@@ -218,6 +226,8 @@ pub(super) const VERBS: &[&str] = &[
     "から報告",
     "より報告",
     "から申し出",
+    "まで（内",
+    "まで(内",
     "に引き継",
     "へ引き継",
     "に転送",

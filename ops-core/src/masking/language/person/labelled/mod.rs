@@ -40,12 +40,13 @@ pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength, ro
     if is_company(&text[..value.start]) {
         return false;
     }
+    let follows = char_at(text, window.end());
     let taken = if is_narrow(first) {
         narrow_run(chars)
     } else if closed {
         closed_name(scan, chars, value.closer, strength)
     } else if is_katakana(first) {
-        kana_run(scan, chars, strength, is_katakana)
+        kana_run(scan, chars, strength, follows, is_katakana)
     } else if is_hiragana(first) {
         // 次女のあかりは
         let kin = role && text[..value.start].strip_suffix('の').is_some_and(is_kin);
@@ -54,7 +55,7 @@ pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength, ro
         } else {
             strength.min(Strength::Fair)
         };
-        kana_run(scan, chars, strength, is_hiragana)
+        kana_run(scan, chars, strength, follows, is_hiragana)
     } else {
         // 連絡先は千葉です, 訪問先：青山: a place.
         let place = |length: &usize| {
@@ -114,8 +115,17 @@ pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength, ro
 }
 
 /// Whether a word for one of a family ends `before`.
-fn is_kin(before: &str) -> bool {
-    const KIN: [&str; 22] = [
+pub(super) fn is_kin(before: &str) -> bool {
+    const KIN: [&str; 31] = [
+        "友達",
+        "友人",
+        "親友",
+        "彼女",
+        "彼氏",
+        "婚約者",
+        "同級生",
+        "甥",
+        "姪",
         "長男",
         "長女",
         "次男",

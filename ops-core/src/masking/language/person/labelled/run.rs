@@ -155,6 +155,7 @@ pub(super) fn kana_run(
     scan: &Scan<'_>,
     chars: &[char],
     strength: Strength,
+    follows: Option<char>,
     is_kana: impl Fn(char) -> bool,
 ) -> Option<usize> {
     let word = |from: usize| {
@@ -172,7 +173,9 @@ pub(super) fn kana_run(
     if chars.get(first).is_some_and(|c| is_space(*c)) {
         let second = word(first + 1);
         let next = chars.get(first + 1 + second);
-        if second > 1 && !next.is_some_and(|c| is_kanji(*c)) {
+        // セイ：ハセガワ　メイ：ヨウイチ: the next label.
+        let label = next.is_none() && follows.is_some_and(|c| matches!(c, ':' | '：' | '=' | '＝'));
+        if second > 1 && !label && !next.is_some_and(|c| is_kanji(*c)) {
             length = first + 1 + second;
         }
     }

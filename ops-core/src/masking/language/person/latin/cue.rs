@@ -53,6 +53,7 @@ pub(super) fn own_cue(bytes: &[u8], start: usize, word: &[u8]) -> Option<Cue> {
             Some(Cue::Rank)
         }
         b"is" if is_name_of_person(&bytes[..start]) => Some(Cue::Introduction),
+        b"is" if bytes[..start].ends_with(b"This ") => Some(Cue::Introduction),
         b"am" if bytes[..start].ends_with(b"I ") => Some(Cue::Introduction),
         _ => None,
     }
@@ -145,7 +146,13 @@ pub(super) fn after_cue(scan: &Scan<'_>, start: usize, cue_word: Cue) -> Option<
             alone.then_some(1)
         }),
         Cue::Introduction => full.or_else(|| {
-            let alone = all.len() == 1 && first.is_given() && !first.is_ordinary();
+            // This is Anthony from Acme; not what a thing is.
+            let rest = &scan.text[first.end..];
+            let speaks = !scan.text[..start].ends_with("This is ")
+                || [" from ", " speaking", " here", " calling", " with "]
+                    .iter()
+                    .any(|sign| rest.starts_with(sign));
+            let alone = all.len() == 1 && first.is_given() && !first.is_ordinary() && speaks;
             alone.then_some(1)
         }),
     };
