@@ -276,7 +276,7 @@ impl<'a> Search<'a> {
         // Where a value within quotes meets an escape, only the view tells where it ends.
         if text.is_plain()
             && let Some(escape) = memchr::memchr(b'\\', &text.bytes[range.clone()])
-            && self.strings.covers(text.bytes, range.start)
+            && (escape == 0 || self.strings.covers(text.bytes, range.start))
         {
             let end = self.veiled_line(at, found);
             // Of `Xy\u3042z9` the view sees too little to find it.
