@@ -83,6 +83,7 @@ pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength, ro
                 Points::GIVEN => {
                     let kin = before.strip_suffix('の').is_some_and(is_kin);
                     kin && length > 1
+                        && name.last() != Some(&'人')
                         && !is_noun(scan, name)
                         && (is_particle(rest, true) || ends_clause(rest))
                 }
