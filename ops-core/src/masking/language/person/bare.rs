@@ -43,7 +43,9 @@ pub(in super::super) fn bare(scan: &mut Scan<'_>, at: usize) {
         Points::FULL | Points::RARE_FULL => {
             is_bare_name(scan, name, chars.get(length).copied(), points)
                 || points == Points::FULL
-                    && (is_cell(name, &text[..at], &text[end..]) || name.len() > 3 && is_noted(&text[end..]))
+                    && (text[end..].starts_with('宛')
+                        || is_cell(name, &text[..at], &text[end..])
+                        || name.len() > 3 && is_noted(&text[end..]))
         }
         Points::SURNAME | Points::RARE => is_framed(scan, name, at, end),
         _ => false,
@@ -76,7 +78,7 @@ fn may_be_bare(scan: &Scan<'_>, at: usize) -> bool {
         let third = chars.next();
         return scan.lexicon.is_alone(first)
             && ((is_space(second) || is_hiragana(second)) && third.is_some_and(is_name)
-                || matches!(second, '"' | ',' | '\t'));
+                || matches!(second, '"' | ',' | '\t' | '(' | '（'));
     }
     let mut word = ['\0'; 8];
     [word[0], word[1]] = [first, second];
@@ -91,7 +93,8 @@ fn may_be_bare(scan: &Scan<'_>, at: usize) -> bool {
                 || is_hiragana(c) && run > 1 && {
                     let word = scan.lexicon.word(&word[..run]);
                     word.is(Entry::SURNAME)
-                        || word.is(Entry::RARE_SURNAME) && matches!(c, 'と' | 'で' | 'か' | 'よ')
+                        || word.is(Entry::RARE_SURNAME)
+                            && (!word.is(Entry::ORDINARY) || matches!(c, 'と' | 'で' | 'か' | 'よ'))
                 };
         }
         word[run] = c;
@@ -145,10 +148,15 @@ fn is_edge(c: char) -> bool {
     )
 }
 
-/// Whether `word` is a surname and 宛.
+/// Whether `word` is a surname and what stands behind one: 宛, 他, 携帯.
 fn is_addressed(scan: &Scan<'_>, word: &[char]) -> bool {
-    word.split_last()
-        .is_some_and(|(last, surname)| *last == '宛' && is_surname(scan, surname))
+    match word {
+        [surname @ .., '宛' | '他'] => is_surname(scan, surname),
+        [surname @ .., '携', '帯'] | [surname @ .., '代', '理'] | [surname @ .., '両', '名'] => {
+            is_surname(scan, surname)
+        }
+        _ => false,
+    }
 }
 
 pub(super) fn is_surname(scan: &Scan<'_>, word: &[char]) -> bool {
@@ -188,9 +196,11 @@ fn is_bare_name(scan: &Scan<'_>, name: &[char], next: Option<char>, points: Poin
         lexicon.word(chars).is(Entry::ORDINARY)
             && !chars.iter().any(|c| matches!(c, '﨑' | '髙' | '德' | '濵'))
     };
+    // 鈴木 is a word by the dictionary, and a family first of all.
+    let ordinary_family = |chars: &[char]| ordinary(chars) && !lexicon.word(chars).is(Entry::FAMILY);
     if let Some(space) = name.iter().position(|c| is_space(*c)) {
         let (surname, given) = (&name[..space], &name[space + 1..]);
-        let both_words = ordinary(surname) && ordinary(given);
+        let both_words = ordinary_family(surname) && ordinary(given);
         return !both_words
             && (points == Points::FULL
                 || given.len() > 1 && !ordinary(given)
@@ -219,8 +229,8 @@ fn is_bare_name(scan: &Scan<'_>, name: &[char], next: Option<char>, points: Poin
             _ if !known => false,
             (1, 1) => false,
             (1, _) => !ordinary(surname) && !ordinary(given) || given.len() > 1 && is_given_end(given) && !ordinary(given),
-            (_, 1) => first.is(Entry::SURNAME) && (!ordinary(surname) || first.is(Entry::FAMILY) || is_given_alone(given[0])) && !"大中市東西南北上下新県区港城駅山川橋町村部課室局長店社寺島内外前後側線道式型系産製発着行町口坂谷沢野原田園館屋庵亭軒堂苑荘舎楼錦梨米酒茶飴丼鍋漬塾組邸宅家塚峠湖湾焼牛豚餅錠酢油紙窯織染流派説法杯賞線".contains(given[0]),
-            _ => !(ordinary(surname) && ordinary(given)),
+            (_, 1) => first.is(Entry::SURNAME) && (!ordinary_family(surname) || is_given_alone(given[0])) && !"大中市東西南北上下新県区港城駅山川橋町村部課室局長店社寺島内外前後側線道式型系産製発着行町口坂谷沢野原田園館屋庵亭軒堂苑荘舎楼錦郷梨米酒茶飴丼鍋漬塾組邸宅家塚峠湖湾焼牛豚餅錠酢油紙窯織染流派説法杯賞線".contains(given[0]),
+            _ => !(ordinary_family(surname) && ordinary(given)),
         }
     })
 }

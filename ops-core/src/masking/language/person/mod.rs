@@ -1,6 +1,7 @@
 //! Names of people: by honorific or title, by label, or by being known as surname and given name.
 
 mod bare;
+mod beside;
 mod cell;
 mod frames;
 mod honorific;

@@ -1,7 +1,9 @@
 //! Splits Japanese names into surname and given name, by dictionary and by shape.
 
-use super::super::letters::{ends_with, is_hiragana, is_kanji, is_katakana, is_space, starts_with};
+use super::super::letters::{is_hiragana, is_kanji, is_katakana, is_space, starts_with};
 use super::super::lexicon::{Entry, Lexicon, SEED, step};
+use super::beside::{TOUCHED, begins_behind, begins_with_particle};
+pub(super) use super::beside::{begins_with_side, begins_with_title};
 
 /// How sure it is that characters are a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -292,86 +294,6 @@ pub(super) fn backward(lexicon: &Lexicon, chars: &[char]) -> Option<(usize, Poin
         .map(|(start, points, _)| (start, points))
 }
 
-/// Words that a name touches, and that are no part of it.
-const TOUCHED: &[&str] = &[
-    "先方",
-    "当方",
-    "弊方",
-    "上司",
-    "同僚",
-    "部下",
-    "先輩",
-    "後輩",
-    "秘書",
-    "看護師",
-    "薬剤師",
-    "保健師",
-    "講師",
-    "医師",
-    "新郎",
-    "新婦",
-    "花嫁",
-    "花婿",
-    "喪主",
-    "恩師",
-    "主賓",
-    "本日",
-    "昨日",
-    "先日",
-    "今朝",
-    "昨夜",
-    "明日",
-    "今回",
-    "前回",
-    "次回",
-    "現在",
-    "当時",
-    "毎回",
-    "先程",
-    "旧友",
-    "親友",
-    "友人",
-    "知人",
-    "隣人",
-    "顧客",
-    "患者",
-    "社長",
-    "部長",
-    "課長",
-    "店長",
-    "院長",
-    "所長",
-    "前任",
-    "後任",
-    "担当",
-    "幹事",
-    "司会",
-    "監督",
-    "主将",
-    "投手",
-    "捕手",
-    "代表",
-    "議長",
-    "会長",
-    "長男",
-    "長女",
-    "次男",
-    "次女",
-    "三男",
-    "三女",
-];
-
-/// Whether `chars` begin with one's own side or the other one.
-pub(super) fn begins_with_side(chars: &[char]) -> bool {
-    ["先方", "当方", "弊方"]
-        .iter()
-        .any(|side| starts_with(chars, side))
-}
-
-fn begins_behind(before: &[char]) -> bool {
-    TOUCHED.iter().any(|word| ends_with(before, word))
-}
-
 /// A character that a name is written with.
 pub(super) fn is_name(c: char) -> bool {
     is_kanji(c) || is_hiragana(c) || is_katakana(c)
@@ -388,117 +310,6 @@ fn ends(chars: &[char], end: usize) -> bool {
         Some(c) if is_kanji(*c) => begins_with_title(&chars[end..]),
         Some(c) => !is_katakana(*c) || chars[end..].starts_with(&['マ', 'ネ']),
     }
-}
-
-const TITLES: &[&str] = &[
-    "様",
-    "氏",
-    "殿",
-    "君",
-    "先生",
-    "部長",
-    "課長",
-    "係長",
-    "社長",
-    "専務",
-    "常務",
-    "主任",
-    "取締役",
-    "代表",
-    "会長",
-    "店長",
-    "室長",
-    "次長",
-    "所長",
-    "局長",
-    "院長",
-    "教授",
-    "医師",
-    "弁護士",
-    "議員",
-    "選手",
-    "本部長",
-    "支店長",
-    "宛",
-    "他",
-    "等",
-    "さん",
-    "くん",
-    "ちゃん",
-    "さま",
-    "副",
-    "助教",
-    "講師",
-    "顧問",
-    "監査役",
-    "先輩",
-    "後輩",
-    "理事",
-    "委員",
-    "ほか",
-    "夫妻",
-    "ご夫妻",
-    "夫婦",
-    "夫人",
-    "女史",
-    "嬢",
-    "容疑者",
-    "被告",
-    "記者",
-    "両氏",
-    "一家",
-    "親子",
-    "兄弟",
-    "姉妹",
-    "名誉教授",
-    "執行役員",
-    "相談役",
-    "参与",
-    "機長",
-    "学長",
-    "刑事",
-    "巡査",
-    "携帯",
-    "代理",
-    "両名",
-    "技師長",
-    "著",
-    "編",
-    "訳",
-];
-
-pub(super) fn begins_with_title(chars: &[char]) -> bool {
-    let begins = |c: &char| {
-        "様氏殿君先部課係社専常主取代会店室次所局院教医弁議選本支宛他等さくち副助講顧監後理委ほ夫ご女嬢容被記両一親兄姉名執相参機学刑巡著編訳携代技".contains(*c)
-    };
-    chars.first().is_some_and(begins) && TITLES.iter().any(|title| starts_with(chars, title))
-}
-
-fn begins_with_particle(chars: &[char]) -> bool {
-    const PARTICLES: &[&str] = &[
-        "は",
-        "が",
-        "の",
-        "に",
-        "を",
-        "へ",
-        "と",
-        "も",
-        "で",
-        "から",
-        "まで",
-        "より",
-        "さん",
-        "くん",
-        "ちゃん",
-        "さま",
-        "や",
-        "など",
-        "ほか",
-        "ら",
-        "宛",
-    ];
-    PARTICLES.iter().any(|particle| starts_with(chars, particle))
 }
 
 /// A given name that no dictionary knows: up to three kanji, or kana.

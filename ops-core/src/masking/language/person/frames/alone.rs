@@ -8,6 +8,7 @@ use super::super::bare::is_surname;
 use super::super::honorific::is_company;
 use super::super::labelled::is_handed;
 use super::lead::is_line_start;
+use super::other::{is_listed_thing, is_nature, is_shop};
 
 /// Particles behind whoever does something or is told something. Of `の` and `で`, companies are told as often.
 const PARTICLES: [&str; 12] = [
@@ -16,14 +17,23 @@ const PARTICLES: [&str; 12] = [
 
 /// Whether a family of which `before` and `rest` stand around is a word by itself, and no part of what a company or a shop is called.
 pub(super) fn is_word(scan: &Scan<'_>, before: &str, rest: &str) -> bool {
-    if is_company(before.trim_end_matches(is_space)) {
+    if is_company(before.trim_end_matches(is_space))
+        || is_nature(rest)
+        || is_shop(before)
+        || is_listed_thing(before)
+    {
         return false;
     }
     // ・渡辺より: the item of a list.
     let item = before
         .strip_suffix('・')
         .is_some_and(|lead| is_line_start(lead.trim_end_matches(is_space)));
+    // 千葉・橋本・西村
+    let listed = before
+        .strip_suffix('・')
+        .is_some_and(|lead| lead.ends_with(is_kanji));
     let opens = item
+        || listed
         || char_before(before, before.len()).is_none_or(|c| {
             is_hiragana(c) && !matches!(c, 'お' | 'ご')
                 || !(c.is_alphanumeric() || matches!(c, 'ー' | '・' | '-' | '_' | '“' | '"' | '\'' | '『'))
@@ -187,11 +197,12 @@ fn ends(scan: &Scan<'_>, before: &str, rest: &str) -> bool {
             | '⇒'
             | '\t'
     ) || next == '「' && !before.ends_with('「')
+        || next == '・' && is_list(scan, &rest[next.len_utf8()..])
 }
 
 /// Whether `rest` begins with a word that ends no name of a company or a shop: 橋本 見積もり依頼.
 fn is_note(rest: &str) -> bool {
-    const HOUSES: &str = "店所社院園館堂屋寺業産工房場科局会組店設機械電器薬器械品章";
+    const HOUSES: &str = "店所社院園館堂屋寺業産工房場科局会組設機械電器薬品章造計舗亭庵荘";
     let end = rest.find(|c: char| !is_kanji(c)).unwrap_or(rest.len());
     !rest[..end].ends_with(|c: char| HOUSES.contains(c)) && !rest[end..].starts_with(is_katakana)
 }

@@ -4,6 +4,7 @@ mod alone;
 mod lead;
 mod message;
 mod namesakes;
+mod other;
 mod told;
 mod touching;
 

@@ -14,8 +14,9 @@ pub(in super::super::super) const PLACES: &str = "神戸 青山 神田 品川 �
     小田原 平塚 鎌倉 尼崎 吹田 上野 会津 伊豆 青森 岩手 宮城 秋田 山形 福島 茨城 千葉 富山 石川 福井 山梨 長野 愛知 奈良 和歌山 岡山 広島 \
     山口 徳島 香川 福岡 佐賀 長崎 熊本 宮崎 鹿児島";
 
-/// Surnames that smaller towns and old provinces are called like: of each by itself, only what is told of it says which of the two it is.
-pub(in super::super::super) const TOWNS: &str = "北見 千歳 滝川 砂川 深川 石狩 八戸 三沢 黒石 宮古 北上 釜石 水沢 古川 白石 名取 松島 横手 能代 大館 湯沢 米沢 鶴岡 酒田 天童 寒河江 \
+/// Surnames that smaller towns, old provinces, houses of old and large companies are called like: of each by itself, only what is told of it says which of the two it is.
+pub(in super::super::super) const TOWNS: &str = "野村 竹中 大林 大塚 久保田 織田 毛利 北条 上杉 島津 武田 徳川 豊臣 松平 井伊 安田 前原 \
+    北見 千歳 滝川 砂川 深川 石狩 八戸 三沢 黒石 宮古 北上 釜石 水沢 古川 白石 名取 松島 横手 能代 大館 湯沢 米沢 鶴岡 酒田 天童 寒河江 \
     新庄 上山 長井 白河 須賀川 相馬 二本松 喜多方 伊達 土浦 石岡 結城 高萩 笠間 守谷 鹿島 鹿嶋 足利 佐野 鹿沼 小山 真岡 矢板 那須 桐生 沼田 \
     館林 渋川 藤岡 富岡 安中 熊谷 本庄 狭山 羽生 鴻巣 深谷 戸田 桶川 北本 八潮 蓮田 坂戸 日高 銚子 館山 野田 茂原 成田 佐倉 東金 勝浦 市原 \
     我孫子 鴨川 君津 富津 柏原 津田沼 中野 国立 昭島 小金井 小平 日野 清瀬 多摩 板橋 足立 葛飾 江戸川 荒川 豊島 大田 墨田 大塚 駒込 田端 \

@@ -5,7 +5,7 @@ use super::super::super::letters::{Window, char_before, is_space};
 use super::super::super::lexicon::Entry;
 use super::super::super::scan::Scan;
 use super::super::honorific::is_company;
-use super::super::labelled::{is_kin, others};
+use super::super::labelled::others;
 use super::super::parse::{self, Points, is_name};
 use super::namesakes::{is_noun, is_prefecture};
 use super::told::{ends_clause, is_particle};
@@ -63,13 +63,6 @@ pub(in super::super::super) fn touching(scan: &mut Scan<'_>, end: usize) -> bool
                             .any(|particle| rest.starts_with(particle))
                 }
             }
-        }
-        // 息子翔太の入学
-        Points::GIVEN if lead != Lead::Former => {
-            is_kin(&text[..end])
-                && length > 1
-                && !entry.is(Entry::ORDINARY)
-                && (ends_clause(rest) || is_particle(rest, true))
         }
         Points::RARE | Points::GIVEN | Points::SHAPE => {
             lead == Lead::Former && length < 4 && ends_clause(rest)

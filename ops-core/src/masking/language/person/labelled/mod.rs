@@ -75,14 +75,15 @@ pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength, ro
                 Points::SURNAME => {
                     let told = is_said(rest) || before.ends_with('の') && is_particle(rest, false);
                     // 後任の南を, not 後任の前に.
-                    let noun = is_noun(scan, name)
-                        && !(is_person(before) && !matches!(name, ['前' | '中' | '奥' | '所' | '新' | '角']));
+                    let behind = matches!(name, ['前' | '中' | '奥' | '所' | '新' | '角']);
+                    let noun = is_noun(scan, name) && (behind || !is_person(before));
                     told && !noun
                 }
                 // 次女の史笑は
                 Points::GIVEN => {
                     let kin = before.strip_suffix('の').is_some_and(is_kin);
                     kin && length > 1
+                        && name.last() != Some(&'人')
                         && !is_noun(scan, name)
                         && (is_particle(rest, true) || ends_clause(rest))
                 }
@@ -115,7 +116,7 @@ pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength, ro
 }
 
 /// Whether a word for one of a family ends `before`.
-pub(super) fn is_kin(before: &str) -> bool {
+fn is_kin(before: &str) -> bool {
     const KIN: [&str; 31] = [
         "友達",
         "友人",

@@ -78,6 +78,12 @@ pub(in super::super) fn capitalised(scan: &mut Scan<'_>, at: usize) {
             return;
         }
     }
+    if dotted && bytes[at - 1] == b',' {
+        if let Some(end) = inverted(scan, start, at) {
+            scan.take(start, end, PiiType::Person);
+        }
+        return;
+    }
     // Without a word in front that says so, both must be known.
     let word_behind = &bytes[at + 1..at + 1 + word_length(&bytes[at + 1..])];
     let next = entry(scan, word_behind);
@@ -107,6 +113,31 @@ pub(in super::super) fn capitalised(scan: &mut Scan<'_>, at: usize) {
     if let Some(many) = bare(scan, &words) {
         scan.take(words.words[0].start, words.words[many - 1].end, PiiType::Person);
     }
+}
+
+/// Where the given name ends that stands behind the comma of the surname from `start` to the space at `at`, in a line or a cell of their own:
+/// Dickson, Megan.
+fn inverted(scan: &Scan<'_>, start: usize, at: usize) -> Option<usize> {
+    let bytes = scan.text.as_bytes();
+    let opens = start == 0
+        || matches!(bytes[start - 1], b'\n' | b'"' | b'\t' | b';' | b'|' | b'>')
+        || bytes[..start].ends_with(b": ");
+    let words = read(scan, at + 1, false);
+    let given = match words.all() {
+        [given] => given,
+        [given, middle] if middle.initial => given,
+        _ => return None,
+    };
+    let end = words.all().last()?.end;
+    let closes = bytes
+        .get(end)
+        .is_none_or(|byte| matches!(byte, b'\n' | b'\r' | b'"' | b'\t' | b';' | b'|' | b'<'));
+    let surname = entry(scan, &bytes[start..at - 1]);
+    let known = surname.is(Entry::LATIN_SURNAME) && given.is_given();
+    let words = surname.is(Entry::ORDINARY) && given.is_ordinary()
+        || surname.is(Entry::ORGANISATION)
+        || given.entry.is(Entry::ORGANISATION);
+    (opens && closes && known && !words).then_some(end)
 }
 
 /// What people do to one another, in the past.
