@@ -54,6 +54,11 @@ pub(super) fn is_framed(scan: &Scan<'_>, name: &[char], at: usize, end: usize) -
     if opens && (speaks(rest, ordinary || place) || !place && (is_told(rest, ordinary) || is_timed(rest))) {
         return true;
     }
+    // What opens with a bracket is said by nobody who does not open a message.
+    if rest.starts_with('「') && !before.ends_with(['：', ':', '＝', '・', '／', '@', '＠', ' ', '　'])
+    {
+        return false;
+    }
     if known && name.len() > 1 && !place && !is_noun(scan, name) && stands_alone(scan, before, rest, ordinary)
     {
         return true;
