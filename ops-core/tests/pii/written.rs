@@ -220,6 +220,7 @@ const LINES: &[&str] = &[
     r#"{"text":"password:\t⟦api_key:hunter2x⟧"}"#,
     r#"{"text":"password:\n⟦api_key:hunter2x⟧"}"#,
     r#"{"text":"Password:\nLogin\n"}"#,
+    r#"{"text":"passphrase:\t⟦api_key:correcthorse⟧"}"#,
     r#"{"env":"PASSWORD=\nUSER=bob\nTEL=⟦phone:090-1234-5678⟧"}"#,
     r#"{"env":"PASSWORD=⟦api_key:abc⟧\nUSER=bob\nTEL=⟦phone:090-1234-5678⟧"}"#,
     r#"password:\n⟦api_key:hunter2x⟧"#,

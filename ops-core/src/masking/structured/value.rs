@@ -63,7 +63,9 @@ pub(super) fn value(text: &Text<'_>, at: usize, field: Field) -> Option<Range<us
         let word = value.iter().all(u8::is_ascii_alphabetic);
         let line_ends = matches!(text.get(end), 0 | b'\n' | b'\r' | b'"' | BREAK);
         let ends = line_ends || matches!(text.get(end), b',' | b'}') || text.get(end) >= 0x80;
-        if broken && (!line_ends || word || field == Field::Assigned || value.contains(&b'=')) {
+        // `Password:\nLogin`: a button.
+        let button = word && !(value.len() >= 8 && value.iter().all(u8::is_ascii_lowercase));
+        if broken && (!line_ends || button || field == Field::Assigned || value.contains(&b'=')) {
             return None;
         }
         if field == Field::Told && word && !ends && !some

@@ -277,6 +277,17 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_between_quotes_is_known_from_the_front_to_the_back() {
+        let text = br#"a="b\"c" d "e
+f"g""#;
+        let mut strings = Strings::default();
+        let covered: Vec<usize> = (0..text.len()).filter(|at| strings.covers(text, *at)).collect();
+        let between = |at: usize| matches!(at, 3..=7 | 12..=13 | 16..=17);
+        let expected: Vec<usize> = (0..text.len()).filter(|at| between(*at)).collect();
+        assert_eq!(covered, expected);
+    }
+
+    #[test]
     fn a_place_leads_back_to_the_text_as_given() {
         let line = r"x\u0040ｙ.jp";
         let mut view = View::default();
