@@ -46,7 +46,10 @@ fn is_told(scan: &Scan<'_>, before: &str, rest: &str) -> bool {
         return OWNED.iter().any(|word| thing.starts_with(word));
     }
     // 佐藤と近藤で手分けして, 渡辺か佐藤に
-    if let Some(behind) = rest.strip_prefix(['か', 'や']) {
+    if let Some(behind) = rest
+        .strip_prefix(['か', 'や'])
+        .filter(|behind| !behind.starts_with('ら'))
+    {
         return is_list(scan, behind);
     }
     if rest.starts_with('で') {
