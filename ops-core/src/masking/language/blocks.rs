@@ -13,10 +13,10 @@ const BEFORE: usize = 1;
 pub(super) const LEAD: u8 = 0xe3;
 
 /// The last bytes of ん, and of the katakana that end a word of ours, of their first row: ク ザ ス.
-const FIRST_ENDS: [u8; 4] = [0x93, 0xaf, 0xb6, 0xb9];
+const FIRST_ENDS: [u8; 6] = [0x93, 0xaf, 0xb6, 0xb9, 0xb9, 0xb9];
 
-/// Of their last row: ド ナ ネ ブ プ ム ー.
-const LAST_ENDS: [u8; 7] = [0x89, 0x8a, 0x8d, 0x96, 0x97, 0xa0, 0xbc];
+/// Of their last row: ド ナ ブ プ ム ー.
+const LAST_ENDS: [u8; 6] = [0x89, 0x8a, 0x96, 0x97, 0xa0, 0xbc];
 
 /// The marks of some steps in a row.
 pub(in crate::masking) type Stretch = [Marks; 16];
@@ -71,11 +71,11 @@ macro_rules! marking {
                 let escape = or(escape, honorific);
                 let sign = or(and(eq(this, b' '), word), or(separator, escape));
                 let katakana = or(eq(next, 0x83), and(eq(next, 0x82), within(second, 0xa1, 0xff)));
-                let first = FIRST_ENDS.map(|last| eq(second, last));
-                let first = or(or(first[0], first[1]), or(first[2], first[3]));
-                let [a, b, c, d, e, f, g] = LAST_ENDS.map(|last| eq(second, last));
-                let last = or(or(or(a, b), or(c, d)), or(or(e, f), g));
-                let ends = or(and(eq(next, 0x82), first), and(eq(next, 0x83), last));
+                let among = |row: u8, lasts: [u8; 6]| {
+                    let [a, b, c, d, e, f] = lasts.map(|last| eq(second, last));
+                    and(eq(next, row), or(or(or(a, b), or(c, d)), or(e, f)))
+                };
+                let ends = or(among(0x82, FIRST_ENDS), among(0x83, LAST_ENDS));
                 // ま behind さ or サ, な behind が or ガ.
                 let behind = small(before);
                 let hiragana = or(
