@@ -249,6 +249,9 @@ const LINES: &[&str] = &[
     "<password>⟦api_key:abc=def.ghi%jkl⟧</password>",
     r#"{"t":"password=⟦api_key:ab\\c9⟧\nuser: bob"}"#,
     r#"{"t":"password=⟦api_key:abcdefg\\c9hj⟧\nuser: bob"}"#,
+    r#"{"text":"user: x\nsmtpPassword: ⟦api_key:dGhpcyBpcyBhIHNlY3JldA==⟧"}"#,
+    r#"{"t":"mysql -u root -p'⟦api_key:gFQ738\nzu3k\\⟧'"}"#,
+    "password='⟦api_key:ywRJ4C4bsvJ3g\\\\⟧'",
 ];
 
 #[test]

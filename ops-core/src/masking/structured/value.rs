@@ -36,8 +36,9 @@ pub(super) fn value(text: &Text<'_>, at: usize, field: Field) -> Option<Range<us
         start += 1;
         start = scheme(text, start);
         let close = |end: &usize| {
-            let escaped = quote == b'\'' && text.before(*end) == b'\\' && *end > start;
-            text.get(*end) == quote && text.width(*end) == width && !escaped
+            text.get(*end) == quote
+                && text.width(*end) == width
+                && !(quote == b'\'' && is_escaped(text, *end, start))
         };
         let limit = text.bytes.len().min(start + 16 * LONGEST);
         let end = (start..limit)
@@ -57,7 +58,10 @@ pub(super) fn value(text: &Text<'_>, at: usize, field: Field) -> Option<Range<us
         let end = plain_end(text, start);
         let value = &text.bytes[start..end];
         // `Token token="…"`: what stands here is the name of another field.
-        if value.ends_with(b"=") && matches!(text.get(end), b'"' | b'\'') {
+        if is_name(value)
+            && matches!(text.get(end), b'"' | b'\'')
+            && text.get(end + 1).is_ascii_alphanumeric()
+        {
             return None;
         }
         let word = value.iter().all(u8::is_ascii_alphabetic);
@@ -114,6 +118,20 @@ const LONGEST_TAIL: usize = 64;
 
 /// How many blanks and tabs stand beside a sign at most, as in a table.
 pub(super) const BLANKS: usize = 32;
+
+/// Whether a value without quotes is the name of a field with its sign: `token=`. The end of base64 has its sign elsewhere.
+fn is_name(value: &[u8]) -> bool {
+    let name = |byte: &u8| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'-' | b'.');
+    let name_of_field =
+        |rest: &[u8]| rest.iter().all(name) || rest.last() != Some(&b'=') && rest.contains(&b'(');
+    value.strip_suffix(b"=").is_some_and(name_of_field)
+}
+
+/// Whether an odd number of backslashes stands between `start` and the quote at `at`, as they are in the text as given.
+fn is_escaped(text: &Text<'_>, at: usize, start: usize) -> bool {
+    let is_escape = |place: &usize| text.get(*place) == b'\\' && text.width(*place) == 1;
+    (start..at).rev().take_while(is_escape).count() % 2 == 1
+}
 
 /// All of the value of which `range` is found. What is read of a value before it is known to be one is bounded, so that time is linear.
 pub(super) fn whole(text: &Text<'_>, range: Range<usize>) -> Range<usize> {

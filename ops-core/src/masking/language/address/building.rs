@@ -177,9 +177,12 @@ pub(super) fn extent(chars: &[char], end: usize) -> usize {
             let room_behind = || {
                 let rest = &chars[from + length + 1..];
                 let digits = rest.iter().take_while(|c| is_digit(**c)).count();
-                let next = rest.get(digits).copied();
-                digits <= 4
-                    && !next.is_some_and(|c| is_kanji(c) && c != '号' && c != '階' || matches!(c, ':' | '：'))
+                let counted = rest
+                    .get(digits)
+                    .is_some_and(|c| "名人年月日時分円歳回件個台本枚".contains(*c));
+                let time = rest.get(digits).is_some_and(|c| matches!(c, ':' | '：'))
+                    && rest.get(digits + 1).is_some_and(|c| is_digit(*c));
+                digits <= 4 && !counted && !time
             };
             let side = side && room_behind();
             let digits = is_digit(part[*to - 1])

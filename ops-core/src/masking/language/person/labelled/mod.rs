@@ -61,7 +61,7 @@ pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength, ro
         let place = |length: &usize| {
             let rest = &text[window.place(*length)..];
             let is_alone = value.link == Link::Word
-                || strength == Strength::Weak
+                || strength == Strength::Weak && value.link == Link::Sign && !is_key(&text[..value.start])
                 || is_aim(&text[..value.start]) && !is_reached(rest);
             !role && is_alone && is_place(scan, &chars[..*length])
         };
@@ -113,6 +113,13 @@ pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength, ro
         successor(scan, end);
     }
     true
+}
+
+/// Whether a key in Latin letters and its sign end `before`, `user: `.
+fn is_key(before: &str) -> bool {
+    before
+        .trim_end_matches([':', '=', '>', ' ', '"', '\''])
+        .ends_with(|c: char| c.is_ascii_alphabetic())
 }
 
 /// Whether a word for one of a family ends `before`.
