@@ -252,6 +252,23 @@ const LINES: &[&str] = &[
     r#"{"text":"user: x\nsmtpPassword: ⟦api_key:dGhpcyBpcyBhIHNlY3JldA==⟧"}"#,
     r#"{"t":"mysql -u root -p'⟦api_key:gFQ738\nzu3k\\⟧'"}"#,
     "password='⟦api_key:ywRJ4C4bsvJ3g\\\\⟧'",
+    "Authorization: Digest ⟦api_key:dXNlcjpwYXNzd29yZA==⟧",
+    r#"Authorization: Token token="[API_KEY]""#,
+    "Authorization: AWS4-HMAC-SHA256 Credential=[API_KEY], SignedHeaders=host, Signature=[API_KEY]",
+    "password=⟦api_key:hunter(22⟧)",
+    "password=⟦api_key:abc[12⟧]",
+    "password=⟦api_key:hunter2String⟧",
+    r#"{"api_key":"⟦api_key:QWERTY_UIOP⟧"}"#,
+    "token=⟦api_key:#a1b2c3⟧",
+    "password=⟦api_key:$secret⟧",
+    "password=⟦api_key:%(abc123⟧",
+    r#"errors["password"] = "is too short""#,
+    r#"os.getenv("DB_PASSWORD", "Please set it")"#,
+    "user[password]=⟦api_key:hunter2⟧&user[name]=bob",
+    r#"<password minLength="8">Required text</password>"#,
+    "password (RFC2617) auth",
+    r#"{"passwords":["⟦api_key:hunter2⟧","⟦api_key:sunshine⟧","⟦api_key:abc12345⟧"]}"#,
+    r#"{"password":["⟦api_key:hunter2⟧","⟦api_key:a\"b9c12⟧"]}"#,
 ];
 
 #[test]

@@ -91,7 +91,7 @@ fn dressed(text: &Text<'_>, end: usize) -> Option<Range<usize>> {
             .iter()
             .any(|call| line[..open].ends_with(call.as_bytes()));
         let value = value(text, end + between.len() - 1, Field::Assigned).filter(|_| called)?;
-        return is_written(&text.bytes[value.clone()]).then_some(value);
+        return is_word(&text.bytes[value.clone()]).then_some(value);
     }
     let (sign, touching) = if let Some(close) = close {
         let start = end + close.len();
@@ -128,7 +128,9 @@ fn dressed(text: &Text<'_>, end: usize) -> Option<Range<usize>> {
         Field::Assigned
     };
     let value = value(text, start, kind)?;
-    (value.len() >= 3).then(|| with_tail(text, value))
+    // `errors["password"] = "is too short"`
+    let is_text = !touching.is_empty() && !is_word(&text.bytes[value.clone()]);
+    (value.len() >= 3 && !is_text).then(|| with_tail(text, value))
 }
 
 /// Whether what stands behind a bracket is a version, as in `base-passwd (3.5.3)`, or a kind of hash, and no password.
@@ -140,7 +142,10 @@ fn is_note(rest: &[u8]) -> bool {
     version || HASHES.iter().any(|hash| word.starts_with(hash))
 }
 
-const HASHES: [&[u8]; 7] = [b"sha", b"md5", b"bcrypt", b"argon2", b"pbkdf2", b"base64", b"utf"];
+const HASHES: [&[u8]; 12] = [
+    b"sha", b"md5", b"bcrypt", b"argon2", b"pbkdf2", b"base64", b"utf", b"rfc", b"ipv", b"tls", b"cve-",
+    b"iso",
+];
 
 /// How many blanks and tabs stand at `at`.
 fn blanks(text: &Text<'_>, at: usize) -> usize {
@@ -151,9 +156,18 @@ fn blanks(text: &Text<'_>, at: usize) -> usize {
         .count()
 }
 
+/// Whether a value is one word, and no sentence.
+fn is_word(value: &[u8]) -> bool {
+    is_written(value) && !value.contains(&b' ')
+}
+
 /// Whether a value is a secret and not what a form or a schema says to people, as in `<password>必須</password>`.
 fn is_written(value: &[u8]) -> bool {
-    value.len() >= 3 && value.is_ascii() && !value.contains(&b'\n') && !is_placeholder(value)
+    let words = value.contains(&b' ')
+        && value
+            .iter()
+            .all(|byte| byte.is_ascii_alphabetic() || *byte == b' ');
+    value.len() >= 3 && value.is_ascii() && !words && !value.contains(&b'\n') && !is_placeholder(value)
 }
 
 const LONGEST: usize = 4096;

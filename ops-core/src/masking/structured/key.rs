@@ -179,7 +179,7 @@ fn named(text: &Text<'_>, sign: usize, width: usize, end: usize, quoted: bool) -
             !bytes.starts_with(b"http")
                 && !bytes.starts_with(b"arn:")
                 && !bytes.contains(&b' ')
-                && !is_constant(bytes)
+                && !(kind == Field::Told && text.ends_any(end, b"token") && is_constant(bytes))
         }
     };
     (long && right).then_some(value)

@@ -318,6 +318,10 @@ impl<'a> Search<'a> {
     fn elements(&self, range: Range<usize>, found: &mut Vec<PiiSpan>) -> Next {
         let mut range = range;
         while let Some(next) = pair::next_element(&self.text, &range) {
+            // Only the view tells where such a one ends.
+            if self.text.is_plain() && self.text.bytes[next.clone()].contains(&b'\\') {
+                return Next::Veiled;
+            }
             self.push(range, PiiType::ApiKey, found);
             range = next;
         }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::value::{is_placeholder, plain_end};
+use super::value::is_placeholder;
 use super::view::Text;
 
 /// The end of the name that the field belongs to whose own name, `value`, ends before `end`: `{"name": "DB_PASSWORD", "value": …}`.
@@ -51,6 +51,7 @@ fn back(text: &Text<'_>, at: usize) -> usize {
 }
 
 const LONGEST_NAME: usize = 64;
+const LONGEST_ELEMENT: usize = 1024;
 
 /// Whether what stands beside a name may be its value, and is no text for people.
 pub(super) fn is_value(value: &[u8]) -> bool {
@@ -84,9 +85,13 @@ pub(super) fn next_element(text: &Text<'_>, range: &Range<usize>) -> Option<Rang
     if !opened || !is_quote(start) {
         return None;
     }
-    let end = plain_end(text, start + 1);
+    let limit = text.bytes.len().min(start + LONGEST_ELEMENT);
+    let end = (start + 1..limit)
+        .take_while(|at| text.get(*at) != b'\n')
+        .find(|at| is_quote(*at))?;
     let value = &text.bytes[start + 1..end];
-    let found = is_quote(end) && is_element(value) && text.get(end + 1) != b':';
+    // Beside a secret, a word is one too.
+    let found = is_value(value) && !value.is_empty() && !is_placeholder(value) && text.get(end + 1) != b':';
     found.then_some(start + 1..end)
 }
 

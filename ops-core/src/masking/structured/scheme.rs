@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::value::is_placeholder;
 use super::view::Text;
 
 /// The place after the name of a scheme, as in `Bearer …`.
@@ -42,7 +43,12 @@ fn signed(text: &Text<'_>, at: usize) -> Option<usize> {
         .take(64)
         .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
         .count();
-    (line.get(parameter) == Some(&b'=')).then_some(at + start + name.len())
+    // The sign at the end of base64 is none of a parameter.
+    let assigned = line.get(parameter) == Some(&b'=')
+        && line
+            .get(parameter + 1)
+            .is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'"' | b'\\' | b'['));
+    assigned.then_some(at + start + name.len())
 }
 
 /// Whether a request is signed by what stands at `at`, so that no one value of it is all of the secret.
@@ -65,7 +71,7 @@ pub(super) fn signature(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
             .take(LONGEST)
             .take_while(is_value)
             .count();
-        (length >= 8).then(|| from..from + length)
+        (length >= 8 && !is_placeholder(&text.bytes[from..from + length])).then(|| from..from + length)
     })
 }
 
@@ -108,6 +114,7 @@ mod tests {
             ),
             ("Authorization: Digest of the week, response=6629fae4a", None),
             ("Authorization: Bearer a, Signature=fe5f80f7", None),
+            ("Authorization: Digest dXNlcjpwYXNzd29yZA==", None),
             ("X-Signature: Digest a=b, response=6629fae4a", None),
         ] {
             assert_eq!(found(line), expected, "{line}");

@@ -58,9 +58,9 @@ pub(super) fn value(text: &Text<'_>, at: usize, field: Field) -> Option<Range<us
         let end = plain_end(text, start);
         let value = &text.bytes[start..end];
         // `Token token="…"`: what stands here is the name of another field.
-        if is_name(value)
+        if is_name(value, field)
             && matches!(text.get(end), b'"' | b'\'')
-            && text.get(end + 1).is_ascii_alphanumeric()
+            && (text.get(end + 1).is_ascii_alphanumeric() || text.get(end + 1) == b'[')
         {
             return None;
         }
@@ -120,11 +120,15 @@ const LONGEST_TAIL: usize = 64;
 pub(super) const BLANKS: usize = 32;
 
 /// Whether a value without quotes is the name of a field with its sign: `token=`. The end of base64 has its sign elsewhere.
-fn is_name(value: &[u8]) -> bool {
+fn is_name(value: &[u8], field: Field) -> bool {
     let name = |byte: &u8| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'-' | b'.');
-    let name_of_field =
-        |rest: &[u8]| rest.iter().all(name) || rest.last() != Some(&b'=') && rest.contains(&b'(');
-    value.strip_suffix(b"=").is_some_and(name_of_field)
+    // `serializers.CharField(label="…"`
+    let called = |rest: &[u8]| {
+        let open = memchr::memchr(b'(', rest);
+        open.is_some_and(|open| rest[..open].contains(&b'.')) && rest.last() != Some(&b'=')
+    };
+    let rest = value.strip_suffix(b"=");
+    rest.is_some_and(|rest| field == Field::Told && rest.iter().all(name) || called(rest))
 }
 
 /// Whether an odd number of backslashes stands between `start` and the quote at `at`, as they are in the text as given.
@@ -241,7 +245,7 @@ pub(super) fn is_field_behind_break(text: &[u8], next: u8) -> bool {
 
 /// Whether another field follows the `&` at `at`, or nothing: else it belongs to the value.
 fn is_between_fields(text: &Text<'_>, at: usize) -> bool {
-    let name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    let name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'[' | b']');
     let rest = text.bytes.get(at + 1..).unwrap_or_default();
     let length = rest.iter().take(64).take_while(|byte| name(**byte)).count();
     let next = rest.get(length).copied().unwrap_or(0);
@@ -259,8 +263,9 @@ fn is_expression(value: &[u8], next: u8, behind: u8) -> bool {
     if length >= 3 && (small || length + 1 == value.len()) && matches!(value.get(length), Some(b'(' | b'[')) {
         let (name, rest) = (&value[..length], &value[length + 1..]);
         // `abc(def)` may be a password, `tokens[0]` is none.
-        let called =
-            name.iter().any(|byte| matches!(byte, b'_' | b'.')) || rest.iter().all(u8::is_ascii_digit);
+        let element =
+            value[length] == b'[' && name.last() == Some(&b's') && rest.iter().all(u8::is_ascii_digit);
+        let called = rest.is_empty() || name.iter().any(|byte| matches!(byte, b'_' | b'.')) || element;
         return match next {
             b'"' | b'\'' => rest.is_empty(),
             b')' | b']' => {
@@ -269,7 +274,11 @@ fn is_expression(value: &[u8], next: u8, behind: u8) -> bool {
             _ => false,
         };
     }
-    if value.strip_prefix(b"&").unwrap_or(value).ends_with(b"String") || value == b"&str" {
+    let of_type = value.strip_prefix(b"&").unwrap_or(value);
+    let is_type = of_type.ends_with(b"String")
+        && of_type[0].is_ascii_uppercase()
+        && of_type.iter().all(u8::is_ascii_alphabetic);
+    if is_type || value == b"&str" {
         return true;
     }
     let named = value
@@ -326,7 +335,9 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
         || value[0] == b'`'
         || is_filled_in(value)
         || value.starts_with(b"%s")
-        || value.starts_with(b"%(")
+        || value
+            .strip_prefix(b"%(")
+            .is_some_and(|name| name.iter().all(|byte| byte.is_ascii_lowercase() || *byte == b'_'))
         || value.len() <= LONGEST_WORD
             && WORDS
                 .iter()
@@ -425,9 +436,8 @@ fn is_variable(value: &[u8]) -> bool {
         return false;
     };
     let small = |byte: &u8| byte.is_ascii_lowercase() || *byte == b'_';
-    // `$ecret` may be a password, `$db_pass` is none.
-    let told = name.contains(&b'_')
-        || [&b"password"[..], b"passwd", b"pass", b"token", b"secret", b"key"].contains(&name);
+    // `$ecret` may be a password, `$password` is none.
+    let told = [&b"password"[..], b"passwd", b"pass", b"token"].contains(&name);
     !name.is_empty() && name.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'_')
         || told && name.iter().all(small)
 }

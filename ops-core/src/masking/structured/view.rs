@@ -35,6 +35,12 @@ impl<'a> Text<'a> {
         self.bytes[..at].ends_with(with)
     }
 
+    /// As [`ends`](Self::ends), in letters of any case.
+    pub(super) fn ends_any(&self, at: usize, with: &[u8]) -> bool {
+        at.checked_sub(with.len())
+            .is_some_and(|start| self.bytes[start..at].eq_ignore_ascii_case(with))
+    }
+
     /// How many bytes the byte at `at` takes in the text as given: two for a `\"`.
     pub(super) fn width(&self, at: usize) -> usize {
         self.origin

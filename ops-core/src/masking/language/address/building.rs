@@ -182,7 +182,8 @@ pub(super) fn extent(chars: &[char], end: usize) -> usize {
                     .is_some_and(|c| "名人年月日時分円歳回件個台本枚".contains(*c));
                 let time = rest.get(digits).is_some_and(|c| matches!(c, ':' | '：'))
                     && rest.get(digits + 1).is_some_and(|c| is_digit(*c));
-                digits <= 4 && !counted && !time
+                // Rooms have three digits or more, as a rule.
+                !(digits < 3 && (counted || time) || digits == 4 && rest.get(digits) == Some(&'年'))
             };
             let side = side && room_behind();
             let digits = is_digit(part[*to - 1])

@@ -265,7 +265,10 @@ fn is_cell(name: &[char], before: &str, behind: &str) -> bool {
     // ばあちゃん（森真帆）, <li>林里佳（東京）
     let enclosed = matches!((first, last), (Some('（' | '('), Some('）' | ')')))
         || first == Some('>') && matches!(last, Some('<' | '（' | '('));
-    if enclosed && name.len() > 2 {
+    let house = name
+        .last()
+        .is_some_and(|c| "園館屋庵亭軒堂苑荘舎楼系県市区町村道府駅線城錦山川和宛".contains(*c));
+    if enclosed && name.len() > 2 && !house {
         return true;
     }
     let kana = name.iter().rev().take(2).all(|c| is_hiragana(*c));
@@ -273,10 +276,7 @@ fn is_cell(name: &[char], before: &str, behind: &str) -> bool {
     // 0012,東幸一,男: behind a number, or at the start of a row.
     let row =
         starts || left.ends_with(',') && left.trim_end_matches(',').ends_with(|c: char| c.is_ascii_digit());
-    let in_row = row
-        && left.len() == before.len()
-        && behind.starts_with([',', '\t'])
-        && !matches!(name.last(), Some('市' | '区' | '町' | '村' | '県' | '駅'));
+    let in_row = row && left.len() == before.len() && behind.starts_with([',', '\t']) && !house;
     name.len() > 2 && (in_row || closes && (first.is_some_and(strict) || starts && ends && kana))
 }
 

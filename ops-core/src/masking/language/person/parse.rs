@@ -213,11 +213,19 @@ pub(super) fn backward(lexicon: &Lexicon, chars: &[char]) -> Option<(usize, Poin
             .map(|word| start..start + word.chars().count())
             .find(|word| word.end < length && whole(lexicon, &chars[word.end..]) >= Some(Points::GIVEN))
             // 明日香さん
-            .filter(|_| !lexicon.word(&chars[start..]).is(Entry::GIVEN))
+            .filter(|word| {
+                // 森本日南さん, 田中明日南さん
+                let behind_family = (start..word.end)
+                    .any(|end| end > first + 1 && lexicon.word(&chars[first..end]).is(Entry::SURNAME));
+                !lexicon.word(&chars[start..]).is(Entry::GIVEN)
+                    && !(behind_family
+                        && (length - word.end < 2
+                            || whole(lexicon, &chars[word.end..]) < Some(Points::SURNAME)))
+            })
     });
-    // 今後藤さんと話して, 故黒木さん; but 今井さん, 今田さん.
+    // 故黒木さん. Behind 今 or 前, what is left could be the end of 今井田 or 前林.
     let touched = touched.or_else(|| {
-        let led = matches!(chars.get(first), Some('今' | '故' | '元' | '現' | '前'));
+        let led = matches!(chars.get(first), Some('故'));
         let rest = chars.get(first + 1..)?;
         let known = |part: &[char]| part.len() > 1 && lexicon.word(part).is(Entry::SURNAME);
         let full = |part: &[char]| whole(lexicon, part) == Some(Points::FULL);

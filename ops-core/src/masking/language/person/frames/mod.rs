@@ -83,7 +83,7 @@ pub(super) fn is_framed(scan: &Scan<'_>, name: &[char], at: usize, end: usize) -
         && (!ordinary || speaks_for(before))
         && (rest.starts_with("です") && before.ends_with('の')
             // 長野へ転送, 福島から報告: of a place as well.
-            || !place && VERBS.iter().any(|sign| rest.starts_with(sign))
+            || (!place || does(rest)) && VERBS.iter().any(|sign| rest.starts_with(sign))
             || !place && (DEEDS.iter().any(|sign| rest.starts_with(sign)) || hands_over(scan, rest)))
 }
 
@@ -120,6 +120,15 @@ fn stands_alone(scan: &Scan<'_>, before: &str, rest: &str, ordinary: bool) -> bo
 pub(super) fn belongs(rest: &str) -> bool {
     let closed = char_at(rest, 0).is_none_or(|c| matches!(c, '\n' | '\r' | ')' | '）' | '」' | '】' | '"'));
     closed || is_reached(rest) || says_so(rest) || addressed(rest, true) || introduces(rest) || is_asked(rest)
+}
+
+/// Whether who does something stands in front of `rest`, and no place that somebody looks after: 福島が担当します, 宮崎が担当エリア.
+fn does(rest: &str) -> bool {
+    let area = ["エリア", "地区", "地域", "区域", "店"];
+    rest.starts_with('が')
+        && !area
+            .iter()
+            .any(|word| rest.chars().take(10).collect::<String>().contains(word))
 }
 
 /// Whether a number to reach somebody at follows in brackets.

@@ -11,7 +11,7 @@ pub(in super::super::super) const NOUNS: &str = "仲間 出口 根本 中元 三
 /// Surnames that are rather places where a surname alone could be either: prefectures, large cities, stations.
 pub(in super::super::super) const PLACES: &str = "神戸 青山 神田 品川 渋谷 目黒 大宮 川口 川崎 浦和 川越 船橋 柏 町田 立川 赤坂 大崎 目白 巣鴨 蒲田 鶴見 戸塚 梅田 堺 茨木 芦屋 西宮 \
     明石 伏見 宇治 大津 伊勢 金沢 高松 水戸 高崎 前橋 岡崎 福山 小倉 那覇 郡山 熱海 三島 難波 池袋 名古屋 松山 宇都宮 豊田 藤沢 長岡 久留米 \
-    小田原 平塚 鎌倉 尼崎 吹田 上野 会津 伊豆 青森 岩手 宮城 秋田 山形 福島 茨城 千葉 富山 石川 福井 山梨 長野 愛知 奈良 和歌山 岡山 広島 \
+    小田原 平塚 鎌倉 尼崎 吹田 会津 伊豆 青森 岩手 宮城 秋田 山形 福島 茨城 千葉 富山 石川 福井 山梨 長野 愛知 奈良 和歌山 岡山 広島 \
     山口 徳島 香川 福岡 佐賀 長崎 熊本 宮崎 鹿児島";
 
 /// Surnames that smaller towns, old provinces, houses of old and large companies are called like: of each by itself, only what is told of it says which of the two it is.
@@ -28,15 +28,12 @@ pub(in super::super::super) const TOWNS: &str = "野村 竹中 大林 大塚 久
     葛城 吉野 有田 御坊 新宮 白浜 松江 浜田 出雲 益田 江津 津山 玉野 井原 新見 美作 呉 竹原 三原 庄原 大竹 宮島 下松 長門 柳井 徳山 阿南 \
     美馬 坂出 西条 大洲 安芸 南国 土佐 須崎 直方 飯塚 田川 柳川 筑後 行橋 春日 宗像 糸島 唐津 多久 嬉野 島原 大村 対馬 壱岐 五島 八代 人吉 \
     荒尾 玉名 山鹿 天草 阿蘇 別府 中津 日田 佐伯 臼杵 津久見 竹田 杵築 都城 日向 串間 出水 薩摩 日置 霧島 石垣 浦添 糸満 水島 大久保 東山 \
-    大原 三河 信濃 越後 越中 播磨 但馬 武蔵 駿河 遠江 上総 下総 常陸 陸奥 出羽 肥後 豊後 周防 因幡 石見 朝倉 羽田 鳥海 白馬 磐梯 浅間 穂高 \
-    乗鞍";
+    大原 三河 信濃 越後 越中 播磨 但馬 武蔵 駿河 遠江 上総 下総 常陸 陸奥 出羽 肥後 豊後 周防 因幡 石見 朝倉 羽田 鳥海 白馬 磐梯 浅間 穂高 乗鞍 上野 \
+    村上 二宮 小笠原 三宅 大森 大井 菊川 有馬 高田 葛西 久米 小野 滝沢 吉川 桜井 本郷 早川 根岸 三好 辰巳 平井 大野 伊佐 西脇 鳴海 中井 堀川";
 
 /// Surnames that are other words or places too, and of which hardly anybody thinks first.
-pub(in super::super::super) const FAMILIES: &str = "鈴木 山田 山本 山崎 橋本 藤田 松田 松井 野村 久保田 中島 青木 金子 谷口 古屋 杉山 武田 安田 野口 高木 荒木 浅見 筒井 細見 緒方 片岡 \
-    中田 中西 中山 中垣 岡部 遠山 桑原 土方 黒木 小柳 小寺 大谷 稲葉 石原 津田 白川 真田 河合 川上 中原 杉原 藤本 吉本 古木 古本 久松 望月 \
-    内堀 内野 大本 小村 山岸 山名 山内 山下 川尻 市村 平岡 平山 平出 折田 柘植 柴山 橋詰 正木 水村 畠中 立花 荻原 蛭田 赤木 赤星 辰巳 郡司 \
-    金丸 金城 長尾 門田 青柳 青田 風間 高瀬 高島 鵜飼 麻生 白田 白土 松坂 寺内 堀川 安永 冨山 勝田 下山 仁平 五味 和気 宮内 宮地 土居 岩上 \
-    岩崎 岩川 川島 本木 本山 末松 木本 木戸 深見 牛尾 田野 真壁 粟野 米倉 花房 向後 元木 日比 江上 香取";
+pub(in super::super::super) const FAMILIES: &str = "鈴木 山田 山本 山崎 藤田 松田 松井 橋本 野村 久保田 中島 杉山 武田 安田 野口 浅見 筒井 細見 緒方 片岡 中西 中山 岡部 桑原 大谷 津田 真田 河合 杉原 藤本 吉本 平出 柘植 柴山 橋詰 畠中 蛭田 \
+    郡司 金丸 金城 長尾 門田 風間 高瀬 高島 鵜飼 麻生 松坂 安永 冨山 下山 仁平 和気 宮内 宮地 土居 岩上 岩崎 深見";
 
 /// Whether a surname is rather another word.
 pub(in super::super) fn is_noun(scan: &Scan<'_>, name: &[char]) -> bool {

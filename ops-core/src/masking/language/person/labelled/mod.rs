@@ -19,6 +19,7 @@ use super::super::labels::{Link, Strength, Value};
 use super::super::letters::{
     REACH, Window, char_at, is_digit, is_hiragana, is_katakana, is_narrow, is_space,
 };
+use super::super::lexicon::Entry;
 use super::super::scan::Scan;
 use super::frames::{ends_clause, is_noun, is_particle, is_place};
 use super::honorific::{is_company, is_everybody};
@@ -48,20 +49,13 @@ pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength, ro
     } else if is_katakana(first) {
         kana_run(scan, chars, strength, follows, is_katakana)
     } else if is_hiragana(first) {
-        // 次女のあかりは
-        let kin = role && text[..value.start].strip_suffix('の').is_some_and(is_kin);
-        let strength = if kin {
-            Strength::Fair
-        } else {
-            strength.min(Strength::Fair)
-        };
-        kana_run(scan, chars, strength, follows, is_hiragana)
+        kana_run(scan, chars, strength.min(Strength::Fair), follows, is_hiragana)
     } else {
         // 連絡先は千葉です, 訪問先：青山: a place.
         let place = |length: &usize| {
             let rest = &text[window.place(*length)..];
             let is_alone = value.link == Link::Word
-                || strength == Strength::Weak && value.link == Link::Sign && !is_key(&text[..value.start])
+                || strength == Strength::Weak && value.link == Link::Sign && !is_user(&text[..value.start])
                 || is_aim(&text[..value.start]) && !is_reached(rest);
             !role && is_alone && is_place(scan, &chars[..*length])
         };
@@ -85,6 +79,7 @@ pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength, ro
                     kin && length > 1
                         && name.last() != Some(&'人')
                         && !is_noun(scan, name)
+                        && !scan.lexicon.word(name).is(Entry::ORDINARY)
                         && (is_particle(rest, true) || ends_clause(rest))
                 }
                 _ => false,
@@ -115,11 +110,13 @@ pub(super) fn labelled(scan: &mut Scan<'_>, value: Value, strength: Strength, ro
     true
 }
 
-/// Whether a key in Latin letters and its sign end `before`, `user: `.
-fn is_key(before: &str) -> bool {
-    before
-        .trim_end_matches([':', '=', '>', ' ', '"', '\''])
-        .ends_with(|c: char| c.is_ascii_alphabetic())
+/// Whether a key in Latin letters or a word for whoever uses something ends `before`, with its sign: `user: `, ユーザー：.
+fn is_user(before: &str) -> bool {
+    let label = before.trim_end_matches([':', '：', '=', '＝', '>', ' ', '　', '"', '\'']);
+    label.ends_with(|c: char| c.is_ascii_alphabetic())
+        || ["顧客", "ユーザー", "ユーザ", "名"]
+            .iter()
+            .any(|word| label.ends_with(word))
 }
 
 /// Whether a word for one of a family ends `before`.
