@@ -176,10 +176,9 @@ fn named(text: &Text<'_>, sign: usize, width: usize, end: usize, quoted: bool) -
         Name::Pin => bytes.iter().all(u8::is_ascii_digit) && length <= 12,
         Name::Password => true,
         Name::Other => {
-            !bytes.starts_with(b"http")
-                && !bytes.starts_with(b"arn:")
-                && !bytes.contains(&b' ')
-                && !(kind == Field::Told && text.ends_any(end, b"token") && is_constant(bytes))
+            let constant = kind == Field::Told && text.ends_any(end, b"token") && is_constant(bytes);
+            let address = bytes.starts_with(b"http") || bytes.starts_with(b"arn:");
+            !(address || constant || bytes.contains(&b' '))
         }
     };
     (long && right).then_some(value)
