@@ -45,6 +45,9 @@ const MARGIN: usize = 4 * 1024;
 /// How much of what went before is kept: what a value is found by stands no further from it, as a rule.
 const NEAR: usize = MARGIN;
 
+/// How often at most.
+const ROUNDS_BEHIND: usize = 4;
+
 impl Pieces {
     /// The whole of `text`; `None` if nothing changes.
     pub(super) fn edit_all(mut self, masker: &BuiltinMasker, text: &str) -> Option<String> {
@@ -114,12 +117,14 @@ impl Pieces {
 
     /// Whole lines, or the last of the text.
     pub(super) fn lines(&mut self, masker: &BuiltinMasker, text: &str) -> Piece {
+        let left = self.left.clone();
         let found = self.find(masker, text);
         let edited = if found.is_empty() {
             None
         } else {
             masker.edited(text, found, self.json)
         };
+        let edited = self.settled_behind(masker, &left, edited);
         self.json = self.json.at_line_begin();
         Piece {
             length: text.len(),
@@ -129,6 +134,7 @@ impl Pieces {
 
     /// A part of a line that fills the window.
     fn part_of_line(&mut self, masker: &BuiltinMasker, window: &str) -> Piece {
+        let left = self.left.clone();
         let mut found = self.find(masker, window);
         let mut cut = last_word(window, window.len() - MARGIN).unwrap_or(window.len() - MARGIN);
         cut = window.floor_char_boundary(cut);
@@ -151,6 +157,7 @@ impl Pieces {
         found.retain(|span| span.end <= cut);
         let text = &window[..cut];
         let edited = masker.edited(text, found, self.json);
+        let edited = self.settled_behind(masker, &left, edited);
         self.json.advance(text);
         self.keep_near(edited.as_deref().unwrap_or(text));
         Piece { length: cut, edited }
@@ -160,6 +167,29 @@ impl Pieces {
     fn keep_near(&mut self, masked: &str) {
         let near = masked.floor_char_boundary(masked.len().saturating_sub(NEAR));
         masked[near..].clone_into(&mut self.left);
+    }
+
+    /// What was edited behind `left`, the end of what went before in the same line, masked as it would be again: with an escape that a mask took
+    /// away, the end of a value that begins in front may be gone.
+    fn settled_behind(
+        &mut self,
+        masker: &BuiltinMasker,
+        left: &str,
+        edited: Option<String>,
+    ) -> Option<String> {
+        let mut edited = edited?;
+        for _ in 0..ROUNDS_BEHIND {
+            if left.is_empty() {
+                break;
+            }
+            left.clone_into(&mut self.left);
+            let found = self.find(masker, &edited);
+            match masker.edited(&edited, found, self.json) {
+                Some(again) if again != edited => edited = again,
+                _ => break,
+            }
+        }
+        Some(edited)
     }
 
     /// As [`BuiltinMasker::find`], behind what went before in the same line.
