@@ -59,11 +59,7 @@ pub(super) fn find(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
 /// `env["DB_PASSWORD"] = "hunter2"`, `&quot;password&quot;:&quot;hunter2&quot;`, `パスワード（初期）：hunter2`. Without, the field itself is found.
 fn dressed(text: &Text<'_>, end: usize) -> Option<Range<usize>> {
     let rest = text.bytes.get(end..)?;
-    let tabs = rest
-        .iter()
-        .take(BLANKS)
-        .take_while(|byte| matches!(byte, b' ' | b'\t'))
-        .count();
+    let tabs = blanks(text, end);
     let entity = ["&quot;", "&#34;", "&#39;"]
         .into_iter()
         .find(|sign| rest.starts_with(sign.as_bytes()));

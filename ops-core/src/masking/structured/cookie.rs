@@ -10,9 +10,7 @@ pub(super) fn ends_header(text: &Text<'_>, end: usize) -> bool {
     // document.cookie = "session=3f9a8b7c6d5e"
     let end = end - usize::from(text.before(end) == b' ');
     let end = end - usize::from(matches!(text.before(end), b'"' | b'\''));
-    let name = b"cookie";
-    end.checked_sub(name.len())
-        .is_some_and(|start| text.bytes[start..end].eq_ignore_ascii_case(name))
+    text.ends_any(end, b"cookie")
 }
 
 /// Calls `found` for the value of each cookie of the header whose sign is before `at` by which a session or a person is known.

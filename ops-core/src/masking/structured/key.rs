@@ -311,14 +311,11 @@ pub(super) fn may_be_name(text: &Text<'_>, end: usize) -> bool {
 
 /// What the name that ends before `end` is the name of.
 fn name(text: &Text<'_>, end: usize) -> Option<Name> {
-    let header = b"authorization";
-    if end >= header.len() && text.bytes[end - header.len()..end].eq_ignore_ascii_case(header) {
+    if text.ends_any(end, b"authorization") {
         return Some(Name::Other);
     }
     // PGPASSWORD, userpassword: such a name is not parted from the word before it.
-    let joined = ["password", "passwd"].iter().any(|tail| {
-        end >= tail.len() && text.bytes[end - tail.len()..end].eq_ignore_ascii_case(tail.as_bytes())
-    });
+    let joined = text.ends_any(end, b"password") || text.ends_any(end, b"passwd");
     let label = match label::ending(text, end) {
         Some(label) => label,
         None if joined => return Some(Name::Password),

@@ -23,9 +23,7 @@ pub(super) fn scheme(text: &Text<'_>, at: usize) -> usize {
 /// Whether the name of a header ends before the sign at `end` whose value lets somebody in.
 pub(super) fn ends_header(text: &Text<'_>, end: usize) -> bool {
     let end = end - usize::from(matches!(text.before(end), b'"' | b'\''));
-    let name = b"authorization";
-    end.checked_sub(name.len())
-        .is_some_and(|start| text.bytes[start..end].eq_ignore_ascii_case(name))
+    text.ends_any(end, b"authorization")
 }
 
 /// The end of the name of a scheme at `at` by which a request is signed, with parameters behind it.
