@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::value::{BLANKS, Field, is_placeholder, value, with_tail};
-use super::view::Text;
+use super::view::{BREAK, Text};
 
 /// The value after the word password at `at`.
 pub(super) fn find(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
@@ -109,7 +109,6 @@ fn dressed(text: &Text<'_>, end: usize) -> Option<Range<usize>> {
     let width = match text.get(sign) {
         b':' | b'=' => 1,
         0xef if text.starts(sign, "：".as_bytes()) || text.starts(sign, "＝".as_bytes()) => 3,
-        // `password<TAB>hunter2x9`
         _ => return None,
     };
     let start = sign + width;
@@ -135,7 +134,12 @@ fn is_note(rest: &[u8]) -> bool {
     let length = rest.iter().take(LONGEST_NOTE).take_while(word).count();
     let word = rest[..length].to_ascii_lowercase();
     let version = word.first().is_some_and(u8::is_ascii_digit) && word.contains(&b'.');
-    version || HASHES.iter().any(|hash| word.starts_with(hash))
+    let is_hash = |hash: &&[u8]| {
+        let rest = word.strip_prefix(*hash);
+        // `isolde99` is none.
+        rest.is_some_and(|rest| hash.len() > 4 || !rest.first().is_some_and(u8::is_ascii_alphabetic))
+    };
+    version || HASHES.iter().any(is_hash)
 }
 
 const HASHES: [&[u8]; 12] = [
@@ -154,7 +158,9 @@ fn blanks(text: &Text<'_>, at: usize) -> usize {
 
 /// Whether a value is one word, and no sentence.
 fn is_word(value: &[u8]) -> bool {
-    is_written(value) && !value.contains(&b' ')
+    let plain = |word: &&[u8]| word.len() > 1 && word.iter().all(u8::is_ascii_alphabetic);
+    let sentence = || value.split(|byte| *byte == b' ').filter(plain).count() > 1;
+    is_value(value) && (is_chosen(value) || !value.contains(&b' ') || !sentence())
 }
 
 /// Whether a value is a secret and not what a form or a schema says to people, as in `<password>必須</password>`.
@@ -163,8 +169,57 @@ fn is_written(value: &[u8]) -> bool {
         && value
             .iter()
             .all(|byte| byte.is_ascii_alphabetic() || *byte == b' ');
-    value.len() >= 3 && value.is_ascii() && !words && !value.contains(&b'\n') && !is_placeholder(value)
+    is_value(value) && (!words || is_chosen(value))
 }
+
+/// Whether a value may be a password. With a letter beyond ASCII, one in a single word with a number in it.
+fn is_value(value: &[u8]) -> bool {
+    let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
+    // Of two bytes each: Latin letters with a mark, Greek and Cyrillic ones.
+    let letters = !value.iter().any(|byte| *byte >= 0xe0);
+    let foreign = !value.contains(&b' ') && (digits > 2 || letters && digits > 0);
+    value.len() >= 3
+        && (value.is_ascii() || foreign)
+        && !value.iter().any(|byte| matches!(*byte, b'\n' | BREAK))
+        && !is_placeholder(value)
+}
+
+/// Whether words are ones that somebody has chosen for a password, and no text for people: `correct horse battery staple`.
+fn is_chosen(value: &[u8]) -> bool {
+    let words = || value.split(|byte| *byte == b' ');
+    words().count() > 3
+        && words().all(|word| {
+            word.len() > 2 && word.iter().all(u8::is_ascii_lowercase) && !OF_SENTENCES.contains(&word)
+        })
+}
+
+/// Words that a text for people of four words and more has.
+const OF_SENTENCES: [&[u8]; 24] = [
+    b"password",
+    b"must",
+    b"required",
+    b"field",
+    b"please",
+    b"your",
+    b"the",
+    b"not",
+    b"and",
+    b"for",
+    b"has",
+    b"with",
+    b"enter",
+    b"you",
+    b"can",
+    b"this",
+    b"that",
+    b"from",
+    b"was",
+    b"are",
+    b"have",
+    b"when",
+    b"new",
+    b"invalid",
+];
 
 const LONGEST: usize = 4096;
 const LONGEST_NAME: usize = 64;

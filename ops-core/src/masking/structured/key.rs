@@ -172,6 +172,11 @@ fn named(text: &Text<'_>, sign: usize, width: usize, end: usize, quoted: bool) -
     if matches!(name, Name::Password) && STATES.contains(&bytes) && is_deed(text, end) {
         return None;
     }
+    // `api_key=OPENAI_API_KEY`, `if token == END_ELEMENT`
+    let compared = equals && text.get(sign + 1) == b'=';
+    if is_named(bytes) || compared && is_constant(bytes) {
+        return None;
+    }
     let right = match name {
         Name::Pin => bytes.iter().all(u8::is_ascii_digit) && length <= 12,
         Name::Password => true,
@@ -182,6 +187,12 @@ fn named(text: &Text<'_>, sign: usize, width: usize, end: usize, quoted: bool) -
         }
     };
     (long && right).then_some(value)
+}
+
+/// Whether a value is the name of a constant or a variable that holds a secret: `DB_PASSWORD`.
+fn is_named(value: &[u8]) -> bool {
+    let mut parts = value.split(|byte| *byte == b'_').filter(|part| !part.is_empty());
+    is_constant(value) && parts.any(|part| [&b"KEY"[..], b"TOKEN", b"SECRET", b"PASSWORD"].contains(&part))
 }
 
 /// Whether a value is the name of something in a program or a style sheet: `FG_DEFAULT`, `#d0d0d0`.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::value::is_placeholder;
-use super::view::Text;
+use super::view::{BREAK, Text};
 
 /// The end of the name that the field belongs to whose own name, `value`, ends before `end`: `{"name": "DB_PASSWORD", "value": …}`.
 #[inline]
@@ -91,12 +91,23 @@ pub(super) fn next_element(text: &Text<'_>, range: &Range<usize>) -> Option<Rang
         .find(|at| is_quote(*at))?;
     let value = &text.bytes[start + 1..end];
     // Beside a secret, a word is one too.
-    let found = is_value(value) && !value.is_empty() && !is_placeholder(value) && text.get(end + 1) != b':';
+    let found = is_within(value) && !value.is_empty() && !is_placeholder(value) && text.get(end + 1) != b':';
     found.then_some(start + 1..end)
 }
 
 /// Whether an element of a list may be a secret: not `["is too short"]`, as a form says of a password.
 pub(super) fn is_element(value: &[u8]) -> bool {
     let word = |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-' | b'.');
-    is_value(value) && !value.iter().all(word) && !is_placeholder(value)
+    // `min:8`
+    let rule = memchr::memchr(b':', value).is_some_and(|sign| {
+        value[..sign].iter().all(word) && value[sign + 1..].iter().all(u8::is_ascii_digit)
+    });
+    is_within(value) && !value.iter().all(word) && !rule && !is_placeholder(value)
+}
+
+/// As [`is_value`], where the quotes say that a letter beyond ASCII and an escape belong to it.
+fn is_within(value: &[u8]) -> bool {
+    value
+        .iter()
+        .all(|byte| byte.is_ascii_graphic() || *byte == BREAK || *byte >= 0x80)
 }

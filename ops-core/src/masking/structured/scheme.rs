@@ -45,7 +45,7 @@ fn signed(text: &Text<'_>, at: usize) -> Option<usize> {
     let assigned = line.get(parameter) == Some(&b'=')
         && line
             .get(parameter + 1)
-            .is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'"' | b'\\' | b'['));
+            .is_some_and(|byte| !byte.is_ascii_whitespace() && !matches!(byte, b'=' | b','));
     assigned.then_some(at + start + name.len())
 }
 

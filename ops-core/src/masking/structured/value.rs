@@ -124,8 +124,13 @@ fn is_name(value: &[u8], field: Field) -> bool {
     let name = |byte: &u8| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'-' | b'.');
     // `serializers.CharField(label="…"`
     let called = |rest: &[u8]| {
-        let open = memchr::memchr(b'(', rest);
-        open.is_some_and(|open| rest[..open].contains(&b'.')) && rest.last() != Some(&b'=')
+        let Some(open) = memchr::memchr(b'(', rest) else {
+            return false;
+        };
+        let (path, argument) = (&rest[..open], &rest[open + 1..]);
+        let word = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_';
+        path.contains(&b'.') && rest.last() != Some(&b'=')
+            || path.len() >= 3 && path.iter().all(word) && !argument.is_empty() && argument.iter().all(word)
     };
     let rest = value.strip_suffix(b"=");
     rest.is_some_and(|rest| field == Field::Told && rest.iter().all(name) || called(rest))
@@ -263,9 +268,13 @@ fn is_expression(value: &[u8], next: u8, behind: u8) -> bool {
     if length >= 3 && (small || length + 1 == value.len()) && matches!(value.get(length), Some(b'(' | b'[')) {
         let (name, rest) = (&value[..length], &value[length + 1..]);
         // `abc(def)` may be a password, `tokens[0]` is none.
-        let element =
-            value[length] == b'[' && name.last() == Some(&b's') && rest.iter().all(u8::is_ascii_digit);
-        let called = rest.is_empty() || name.iter().any(|byte| matches!(byte, b'_' | b'.')) || element;
+        let number = rest.iter().all(u8::is_ascii_digit);
+        let element = value[length] == b'[' && number && (name.last() == Some(&b's') || ROWS.contains(&name));
+        // `generateToken(32)`
+        let capital = |pair: &[u8]| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase();
+        let method = value[length] == b'(' && number && name.windows(2).any(capital);
+        let called =
+            rest.is_empty() || name.iter().any(|byte| matches!(byte, b'_' | b'.')) || element || method;
         return match next {
             b'"' | b'\'' => rest.is_empty(),
             b')' | b']' => {
@@ -274,11 +283,7 @@ fn is_expression(value: &[u8], next: u8, behind: u8) -> bool {
             _ => false,
         };
     }
-    let of_type = value.strip_prefix(b"&").unwrap_or(value);
-    let is_type = of_type.ends_with(b"String")
-        && of_type[0].is_ascii_uppercase()
-        && of_type.iter().all(u8::is_ascii_alphabetic);
-    if is_type || value == b"&str" {
+    if is_type(value) {
         return true;
     }
     let named = value
@@ -291,6 +296,32 @@ fn is_expression(value: &[u8], next: u8, behind: u8) -> bool {
             .iter()
             .any(|object| value.strip_prefix(*object).is_some_and(written))
 }
+
+/// Whether a value is a type of a text: `String`, `&str`, `System.Security.SecureString`, `Column(String`.
+fn is_type(value: &[u8]) -> bool {
+    let path =
+        |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'.' | b':' | b'(' | b'[' | b'&');
+    let last = value
+        .rsplit(|byte| !byte.is_ascii_alphabetic())
+        .next()
+        .unwrap_or_default();
+    value == b"&str"
+        || value.iter().all(path)
+            && last.ends_with(b"String")
+            && last.first().is_some_and(u8::is_ascii_uppercase)
+}
+
+/// What a program calls the rows whose parts it takes.
+const ROWS: [&[u8]; 8] = [
+    b"argv",
+    b"row",
+    b"match",
+    b"self",
+    b"auth",
+    b"authorization",
+    b"line",
+    b"data",
+];
 
 /// What a program reads its settings from.
 const OBJECTS: [&[u8]; 12] = [
@@ -335,9 +366,11 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
         || value[0] == b'`'
         || is_filled_in(value)
         || value.starts_with(b"%s")
-        || value
-            .strip_prefix(b"%(")
-            .is_some_and(|name| name.iter().all(|byte| byte.is_ascii_lowercase() || *byte == b'_'))
+        || value.strip_prefix(b"%(").is_some_and(|name| {
+            let name = name.strip_suffix(b")s").unwrap_or(name);
+            name.iter()
+                .all(|byte| byte.is_ascii_alphabetic() || *byte == b'_')
+        })
         || value.len() <= LONGEST_WORD
             && WORDS
                 .iter()
@@ -436,10 +469,15 @@ fn is_variable(value: &[u8]) -> bool {
         return false;
     };
     let small = |byte: &u8| byte.is_ascii_lowercase() || *byte == b'_';
-    // `$ecret` may be a password, `$password` is none.
-    let told = [&b"password"[..], b"passwd", b"pass", b"token"].contains(&name);
-    !name.is_empty() && name.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'_')
-        || told && name.iter().all(small)
+    // `$ecret` and `$h_y` may be passwords, `$password` and `$db_password` are none.
+    let told = || {
+        name.iter().all(small)
+            && name.rsplit(|byte| *byte == b'_').any(|part| {
+                let alone = [&b"password"[..], b"passwd", b"pass", b"token"].contains(&part);
+                alone || part.len() < name.len() && [&b"pw"[..], b"pwd", b"secret", b"key"].contains(&part)
+            })
+    };
+    !name.is_empty() && (name.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'_') || told())
 }
 
 #[cfg(test)]

@@ -184,6 +184,8 @@ pub(super) fn extent(chars: &[char], end: usize) -> usize {
                     && rest.get(digits + 1).is_some_and(|c| is_digit(*c));
                 // Rooms have three digits or more, as a rule.
                 !(digits < 3 && (counted || time) || digits == 4 && rest.get(digits) == Some(&'年'))
+                    && digits < 5
+                    && !rest.get(digits).is_some_and(|c| matches!(c, '円' | '万'))
             };
             let side = side && room_behind();
             let digits = is_digit(part[*to - 1])

@@ -44,7 +44,7 @@ pub(in super::super) fn bare(scan: &mut Scan<'_>, at: usize) {
             is_bare_name(scan, name, chars.get(length).copied(), points)
                 || points == Points::FULL
                     && (text[end..].starts_with('宛')
-                        || is_cell(name, &text[..at], &text[end..])
+                        || is_cell(scan, name, &text[..at], &text[end..])
                         || name.len() > 3 && is_noted(&text[end..]))
         }
         Points::SURNAME | Points::RARE => is_framed(scan, name, at, end),
@@ -236,7 +236,7 @@ fn is_bare_name(scan: &Scan<'_>, name: &[char], next: Option<char>, points: Poin
 }
 
 /// Whether a known surname and given name fill a field of a list, a table or a line, where even two ordinary words are a name: | 山口さくら |.
-fn is_cell(name: &[char], before: &str, behind: &str) -> bool {
+fn is_cell(scan: &Scan<'_>, name: &[char], before: &str, behind: &str) -> bool {
     let strict = |c: char| matches!(c, '|' | '｜' | ';' | '；' | '\t' | '"');
     let loose = |c: char| {
         strict(c)
@@ -265,9 +265,10 @@ fn is_cell(name: &[char], before: &str, behind: &str) -> bool {
     // ばあちゃん（森真帆）, <li>林里佳（東京）
     let enclosed = matches!((first, last), (Some('（' | '('), Some('）' | ')')))
         || first == Some('>') && matches!(last, Some('<' | '（' | '('));
-    let house = name
-        .last()
-        .is_some_and(|c| "園館屋庵亭軒堂苑荘舎楼系県市区町村道府駅線城錦山川和宛".contains(*c));
+    let house = name.last().is_some_and(|c| {
+        "園館屋庵亭軒堂苑荘舎楼系県市区町村府駅錦宛".contains(*c)
+            || "道線城山川和".contains(*c) && !is_given_whole(scan, name)
+    });
     if enclosed && name.len() > 2 && !house {
         return true;
     }
@@ -278,6 +279,13 @@ fn is_cell(name: &[char], before: &str, behind: &str) -> bool {
         starts || left.ends_with(',') && left.trim_end_matches(',').ends_with(|c: char| c.is_ascii_digit());
     let in_row = row && left.len() == before.len() && behind.starts_with([',', '\t']) && !house;
     name.len() > 2 && (in_row || closes && (first.is_some_and(strict) || starts && ends && kana))
+}
+
+/// Whether a name ends with a given name of two characters, behind a surname: 山口正和; but 東大和 is a town and 東海道 a road.
+fn is_given_whole(scan: &Scan<'_>, name: &[char]) -> bool {
+    let given = name.len().checked_sub(2).map(|from| &name[from..]);
+    given.is_some_and(|given| scan.lexicon.word(given).is(Entry::GIVEN))
+        && !matches!(name, ['東', '大', '和'] | ['東', '海', '道'])
 }
 
 /// Given names of one character that are hardly any other word.

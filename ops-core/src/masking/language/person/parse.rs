@@ -223,14 +223,17 @@ pub(super) fn backward(lexicon: &Lexicon, chars: &[char]) -> Option<(usize, Poin
                             || whole(lexicon, &chars[word.end..]) < Some(Points::SURNAME)))
             })
     });
-    // 故黒木さん. Behind 今 or 前, what is left could be the end of 今井田 or 前林.
+    // 故黒木さん, 前佐藤部長; but 前林恵子 and 今井田 are names as a whole.
     let touched = touched.or_else(|| {
-        let led = matches!(chars.get(first), Some('故'));
-        let rest = chars.get(first + 1..)?;
+        let (all, rest) = (&chars[first..], chars.get(first + 1..)?);
         let known = |part: &[char]| part.len() > 1 && lexicon.word(part).is(Entry::SURNAME);
         let full = |part: &[char]| whole(lexicon, part) == Some(Points::FULL);
-        let splits = known(rest) && !known(&chars[first..]) || full(rest) && !full(&chars[first..]);
-        (led && splits).then_some(first..first + 1)
+        let splits = match all[0] {
+            '故' => known(rest) && !known(all) || full(rest) && !full(all),
+            '前' | '現' | '元' => known(rest) && !known(all) && !lexicon.word(all).is(Entry::RARE_SURNAME),
+            _ => false,
+        };
+        splits.then_some(first..first + 1)
     });
     for start in first..length {
         if touched.as_ref().is_some_and(|word| word.contains(&start)) {

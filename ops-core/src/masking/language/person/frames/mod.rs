@@ -17,7 +17,7 @@ pub(in super::super) use self::touching::{SIDE_ENDS, touching};
 use self::alone::is_word;
 use self::lead::{greets, is_oneself, is_related, signs_off, speaks_for};
 use self::message::{is_timed, is_told, line, opens_message, speaks};
-use self::namesakes::is_family;
+use self::namesakes::{is_family, is_prefecture, is_worded};
 use self::told::{
     DEEDS, HUMBLE, VERBS, addressed, hands_over, is_asked, is_of_department, is_paired, is_told_of, says_so,
 };
@@ -80,10 +80,10 @@ pub(super) fn is_framed(scan: &Scan<'_>, name: &[char], at: usize, end: usize) -
     name.len() > 1
         && !is_noun(scan, name)
         && !(place && rest.starts_with('宛'))
-        && (!ordinary || speaks_for(before))
+        && (!ordinary || speaks_for(before) || is_worded(name))
         && (rest.starts_with("です") && before.ends_with('の')
             // 長野へ転送, 福島から報告: of a place as well.
-            || (!place || does(rest)) && VERBS.iter().any(|sign| rest.starts_with(sign))
+            || (!place || does(scan, name, rest)) && VERBS.iter().any(|sign| rest.starts_with(sign))
             || !place && (DEEDS.iter().any(|sign| rest.starts_with(sign)) || hands_over(scan, rest)))
 }
 
@@ -122,13 +122,17 @@ pub(super) fn belongs(rest: &str) -> bool {
     closed || is_reached(rest) || says_so(rest) || addressed(rest, true) || introduces(rest) || is_asked(rest)
 }
 
-/// Whether who does something stands in front of `rest`, and no place that somebody looks after: 福島が担当します, 宮崎が担当エリア.
-fn does(rest: &str) -> bool {
-    let area = ["エリア", "地区", "地域", "区域", "店"];
-    rest.starts_with('が')
-        && !area
-            .iter()
-            .any(|word| rest.chars().take(10).collect::<String>().contains(word))
+/// Whether who does something stands in front of `rest`, and no place that somebody looks after: 福島が担当します, 宮崎が担当エリア. Of a
+/// prefecture, only what is told of people: 福島が対応に追われる.
+fn does(scan: &Scan<'_>, name: &[char], rest: &str) -> bool {
+    let Some(deed) = rest.strip_prefix('が') else {
+        return false;
+    };
+    let end = deed.char_indices().nth(9).map_or(deed.len(), |(at, _)| at);
+    let holds = |words: &[&str]| words.iter().any(|word| deed[..end].contains(word));
+    !holds(&["エリア", "地区", "地域", "区域", "店"])
+        && (!is_prefecture(scan, name)
+            || holds(&["しま", "いたし", "致し", "しており", "です", "不在", "欠席"]))
 }
 
 /// Whether a number to reach somebody at follows in brackets.

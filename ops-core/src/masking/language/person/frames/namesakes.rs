@@ -33,7 +33,18 @@ pub(in super::super::super) const TOWNS: &str = "野村 竹中 大林 大塚 久
 
 /// Surnames that are other words or places too, and of which hardly anybody thinks first.
 pub(in super::super::super) const FAMILIES: &str = "鈴木 山田 山本 山崎 藤田 松田 松井 橋本 野村 久保田 中島 杉山 武田 安田 野口 浅見 筒井 細見 緒方 片岡 中西 中山 岡部 桑原 大谷 津田 真田 河合 杉原 藤本 吉本 平出 柘植 柴山 橋詰 畠中 蛭田 \
-    郡司 金丸 金城 長尾 門田 風間 高瀬 高島 鵜飼 麻生 松坂 安永 冨山 下山 仁平 和気 宮内 宮地 土居 岩上 岩崎 深見";
+    郡司 金丸 金城 長尾 門田 風間 高瀬 高島 鵜飼 麻生 松坂 安永 冨山 下山 仁平 和気 宮内 宮地 土居 岩上 岩崎 深見 谷口 荒木 山下 平山 川島 江上 末松 石原";
+
+/// Surnames that are words first, of which something is told that only people do: 青木が欠席.
+const WORDS: [&str; 16] = [
+    "青木", "青柳", "稲葉", "内野", "遠山", "香取", "金子", "木本", "高木", "立花", "土方", "中原", "古屋",
+    "望月", "本木", "山内",
+];
+
+/// Whether a surname is a word first, and still is a person of whom something is told that only people do.
+pub(super) fn is_worded(name: &[char]) -> bool {
+    WORDS.iter().any(|word| word.chars().eq(name.iter().copied()))
+}
 
 /// Whether a surname is rather another word.
 pub(in super::super) fn is_noun(scan: &Scan<'_>, name: &[char]) -> bool {
