@@ -293,6 +293,8 @@ const LINES: &[&str] = &[
     "<password>your password goes here</password>",
     r#"{"passwords":["⟦api_key:hunter2x⟧","⟦api_key:ab\\tcd9x⟧","⟦api_key:p\u00e9w9xyz⟧","⟦api_key:sunshine⟧"]}"#,
     r#"{"password":["min:8","confirmed"]}"#,
+    r#"{"password":["必須項目です。","8文字以上で入力してください"]}"#,
+    r#"{"password":["…"]}"#,
     r#"Authorization: Digest username=***, response="⟦api_key:6629fae49393a05397450978507c4ef1⟧""#,
     "password (⟦api_key:isolde99!⟧)",
     "password (SHA-256) is stored",

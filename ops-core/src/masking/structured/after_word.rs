@@ -3,8 +3,8 @@
 
 use std::ops::Range;
 
-use super::value::{BLANKS, Field, is_placeholder, value, with_tail};
-use super::view::{BREAK, Text};
+use super::value::{BLANKS, Field, is_foreign, is_placeholder, value, with_tail};
+use super::view::Text;
 
 /// The value after the word password at `at`.
 pub(super) fn find(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
@@ -172,15 +172,11 @@ fn is_written(value: &[u8]) -> bool {
     is_value(value) && (!words || is_chosen(value))
 }
 
-/// Whether a value may be a password. With a letter beyond ASCII, one in a single word with a number in it.
+/// Whether a value may be a password.
 fn is_value(value: &[u8]) -> bool {
-    let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
-    // Of two bytes each: Latin letters with a mark, Greek and Cyrillic ones.
-    let letters = !value.iter().any(|byte| *byte >= 0xe0);
-    let foreign = !value.contains(&b' ') && (digits > 2 || letters && digits > 0);
     value.len() >= 3
-        && (value.is_ascii() || foreign)
-        && !value.iter().any(|byte| matches!(*byte, b'\n' | BREAK))
+        && (value.is_ascii() || is_foreign(value))
+        && !value.contains(&b'\n')
         && !is_placeholder(value)
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::value::is_placeholder;
+use super::value::{is_foreign, is_placeholder};
 use super::view::{BREAK, Text};
 
 /// The end of the name that the field belongs to whose own name, `value`, ends before `end`: `{"name": "DB_PASSWORD", "value": …}`.
@@ -110,4 +110,5 @@ fn is_within(value: &[u8]) -> bool {
     value
         .iter()
         .all(|byte| byte.is_ascii_graphic() || *byte == BREAK || *byte >= 0x80)
+        && (value.is_ascii() || is_foreign(value))
 }

@@ -377,6 +377,14 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
                 .any(|word| value.eq_ignore_ascii_case(word.as_bytes()))
 }
 
+/// Whether a value with letters beyond ASCII may be a password, and is no text for people: one word with a number in it, `ひみつ1234`.
+pub(super) fn is_foreign(value: &[u8]) -> bool {
+    let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
+    // Of two bytes each: Latin letters with a mark, Greek and Cyrillic ones.
+    let letters = !value.iter().any(|byte| *byte >= 0xe0);
+    !value.contains(&b' ') && (digits > 2 || letters && digits > 0)
+}
+
 /// Words that say that there is no value.
 const WORDS: [&str; 48] = [
     "null",

@@ -130,8 +130,11 @@ fn does(scan: &Scan<'_>, name: &[char], rest: &str) -> bool {
     };
     let end = deed.char_indices().nth(9).map_or(deed.len(), |(at, _)| at);
     let holds = |words: &[&str]| words.iter().any(|word| deed[..end].contains(word));
+    // 福島が対応。 is a note.
+    let noted = || deed.chars().nth(2).is_none_or(|c| "。\n\r)）」".contains(c));
     !holds(&["エリア", "地区", "地域", "区域", "店"])
         && (!is_prefecture(scan, name)
+            || noted()
             || holds(&["しま", "いたし", "致し", "しており", "です", "不在", "欠席"]))
 }
 
