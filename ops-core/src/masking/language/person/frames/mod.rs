@@ -76,12 +76,13 @@ pub(super) fn is_framed(scan: &Scan<'_>, name: &[char], at: usize, end: usize) -
             return true;
         }
     }
-    // 長谷川が担当, 商店の西園寺です
+    // 長谷川が担当, 商店の西園寺です, 青木が担当; but 庭の青木です
+    let spoken = !ordinary || speaks_for(before);
     name.len() > 1
         && !is_noun(scan, name)
         && !(place && rest.starts_with('宛'))
-        && (!ordinary || speaks_for(before) || is_worded(name))
-        && (rest.starts_with("です") && before.ends_with('の')
+        && (spoken || is_worded(name))
+        && (spoken && rest.starts_with("です") && before.ends_with('の')
             // 長野へ転送, 福島から報告: of a place as well.
             || (!place || does(scan, name, rest)) && VERBS.iter().any(|sign| rest.starts_with(sign))
             || !place && (DEEDS.iter().any(|sign| rest.starts_with(sign)) || hands_over(scan, rest)))
@@ -122,8 +123,8 @@ pub(super) fn belongs(rest: &str) -> bool {
     closed || is_reached(rest) || says_so(rest) || addressed(rest, true) || introduces(rest) || is_asked(rest)
 }
 
-/// Whether who does something stands in front of `rest`, and no place that somebody looks after: 福島が担当します, 宮崎が担当エリア. Of a
-/// prefecture, only what is told of people: 福島が対応に追われる.
+/// Whether who does something stands in front of `rest`, and no place that somebody looks after: 福島が担当します, 宮崎が担当エリア. A
+/// prefecture does so only where it is told as of people; not in 福島が対応に追われる.
 fn does(scan: &Scan<'_>, name: &[char], rest: &str) -> bool {
     let Some(deed) = rest.strip_prefix('が') else {
         return false;
