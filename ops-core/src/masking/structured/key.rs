@@ -174,7 +174,8 @@ fn named(text: &Text<'_>, sign: usize, width: usize, end: usize, quoted: bool) -
     }
     // `api_key=OPENAI_API_KEY`, `if token == END_ELEMENT`
     let compared = equals && text.get(sign + 1) == b'=';
-    if is_named(bytes) || compared && is_constant(bytes) {
+    let within = matches!(text.before(value.start), b'"' | b'\'' | b'`');
+    if !within && (is_named(bytes) || compared && is_constant(bytes)) {
         return None;
     }
     let right = match name {
@@ -189,7 +190,7 @@ fn named(text: &Text<'_>, sign: usize, width: usize, end: usize, quoted: bool) -
     (long && right).then_some(value)
 }
 
-/// Whether a value is the name of a constant or a variable that holds a secret: `DB_PASSWORD`.
+/// Whether a value without quotes is the name of a constant or a variable that holds a secret: `DB_PASSWORD`.
 fn is_named(value: &[u8]) -> bool {
     let mut parts = value.split(|byte| *byte == b'_').filter(|part| !part.is_empty());
     is_constant(value) && parts.any(|part| [&b"KEY"[..], b"TOKEN", b"SECRET", b"PASSWORD"].contains(&part))

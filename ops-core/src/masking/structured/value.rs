@@ -382,7 +382,9 @@ pub(super) fn is_foreign(value: &[u8]) -> bool {
     let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
     // Of two bytes each: Latin letters with a mark, Greek and Cyrillic ones.
     let letters = !value.iter().any(|byte| *byte >= 0xe0);
-    !value.contains(&b' ') && (digits > 2 || letters && digits > 0)
+    // 8文字以上128文字以下
+    let kanji = value.iter().any(|byte| matches!(byte, 0xe4..=0xe9));
+    !value.contains(&b' ') && !kanji && (digits > 2 || letters && digits > 0)
 }
 
 /// Words that say that there is no value.
